@@ -1,0 +1,141 @@
+/* The configuration as text for people: values, the file with all keys, and the manual page. */
+#include "base/config_table.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { WIDTH = 96 };
+
+void ps_config_print(const struct ps_config *config, FILE *stream)
+{
+    const char *section = "";
+    for (const struct config_key *key = ps_config_keys; key->name; key++) {
+        if (strcmp(section, key->section) != 0)
+            (void)fprintf(stream, "%s[%s]\n", *section ? "\n" : "", key->section);
+        section = key->section;
+        char *value = ps_config_format(key, config);
+        if (value && !*value && !*key->fallback)
+            (void)fprintf(stream, "; %s is not set\n", key->name);
+        else
+            (void)fprintf(stream, "%s =%s%s\n", key->name, value && *value ? " " : "",
+                          value ? value : "");
+        free(value);
+    }
+}
+
+/* Writes text in lines of at most WIDTH columns, "# " before each. */
+static void print_comment(FILE *stream, const char *text)
+{
+    int column = 0;
+    while (*text) {
+        int length = (int)strcspn(text, " ");
+        if (column == 0 || column + 1 + length > WIDTH) {
+            column = fprintf(stream, "%s# %.*s", column ? "\n" : "", length, text);
+        } else {
+            column += fprintf(stream, " %.*s", length, text);
+        }
+        text += length;
+        text += strspn(text, " ");
+    }
+    (void)fputc('\n', stream);
+}
+
+/* First letter of the accepted values as a sentence has it. */
+static const char *sentence(char accepted[PS_CONFIG_ACCEPTED])
+{
+    if (accepted[0] == 'a' && accepted[1] == ' ')
+        accepted[0] = 'A';
+    return accepted;
+}
+
+void ps_config_template(FILE *stream)
+{
+    print_comment(stream,
+                  "Configuration of pickstream. Every key is here with its default, as a comment: "
+                  "take the ; away to set it. `pickstream check -c FILE --print` prints what is in "
+                  "effect; --set section.key=value on the command line wins over this file.");
+    print_comment(stream,
+                  "One key a line, at most 199 bytes, UTF-8. A line that begins with ; or # is a "
+                  "comment, and so is what follows \" ;\" in a value.");
+    const struct config_key *key = ps_config_keys;
+    for (const struct config_section *section = ps_config_sections; section->name; section++) {
+        (void)fputc('\n', stream);
+        print_comment(stream, section->doc);
+        (void)fprintf(stream, "[%s]\n", section->name);
+        for (; key->name && strcmp(key->section, section->name) == 0; key++) {
+            char accepted[PS_CONFIG_ACCEPTED];
+            (void)fputc('\n', stream);
+            print_comment(stream, key->doc);
+            (void)ps_config_accepted(key, accepted);
+            (void)fprintf(stream, "# Accepted: %s\n;%s =%s%s\n", accepted, key->name,
+                          *key->fallback ? " " : "", key->fallback);
+        }
+    }
+}
+
+/* Text in roff: nothing in it is a request, an escape or a typographic dash. */
+static void print_roff(FILE *stream, const char *text)
+{
+    if (*text == '.' || *text == '\'')
+        (void)fputs("\\&", stream);
+    for (; *text; text++) {
+        if (*text == '\\')
+            (void)fputs("\\e", stream);
+        else if (*text == '-')
+            (void)fputs("\\-", stream);
+        else
+            (void)fputc(*text, stream);
+    }
+}
+
+void ps_config_man(FILE *stream)
+{
+    (void)fputs(
+        ".TH PICKSTREAM.CONF 5 \"\" pickstream \"File formats\"\n"
+        ".SH NAME\n"
+        "pickstream.conf \\- configuration of pickstream\n"
+        ".SH DESCRIPTION\n"
+        "A file of sections and keys, given to\n"
+        ".BR pickstream (1)\n"
+        "with\n"
+        ".BR \\-c .\n"
+        "Every key has a default except\n"
+        ".BR picker.particle_diameter ,\n"
+        "which is required. On the command line\n"
+        ".BI \\-\\-set\\  section . key = value\n"
+        "sets any of them and wins over the file.\n"
+        ".PP\n"
+        "One key a line, at most 199 bytes, UTF\\-8. A line that begins with ; or # is a comment,\n"
+        "and so is what follows a blank and ; in a value. An unknown key, a key set twice, a value\n"
+        "out of its range and anything after a value are refused, with file and line.\n"
+        ".SH EXAMPLE\n"
+        ".nf\n"
+        "[picker]\n"
+        "particle_diameter = 180 A\n"
+        "\n"
+        "[output]\n"
+        "formats = star json\n"
+        ".fi\n",
+        stream);
+    const struct config_key *key = ps_config_keys;
+    for (const struct config_section *section = ps_config_sections; section->name; section++) {
+        (void)fprintf(stream, ".SH \"[%s]\"\n", section->name);
+        print_roff(stream, section->doc);
+        (void)fputc('\n', stream);
+        for (; key->name && strcmp(key->section, section->name) == 0; key++) {
+            char accepted[PS_CONFIG_ACCEPTED];
+            (void)fprintf(stream, ".TP\n.B %s\n", key->name);
+            print_roff(stream, key->doc);
+            (void)fputc('\n', stream);
+            (void)ps_config_accepted(key, accepted);
+            print_roff(stream, sentence(accepted));
+            (void)fputs(".\n", stream);
+            if (*key->fallback) {
+                (void)fputs("Default: ", stream);
+                print_roff(stream, key->fallback);
+                (void)fputs(".\n", stream);
+            }
+        }
+    }
+    (void)fputs(".SH SEE ALSO\n.BR pickstream (1)\n", stream);
+}

@@ -1,0 +1,157 @@
+#include "base/text.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <locale.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+/* strtoll() and strtod() skip white space and take hexadecimal, "inf" and "nan": what reaches them
+ * begins like a decimal number. */
+static bool begins_decimal(const char *text, bool fraction)
+{
+    text += *text == '-' || *text == '+';
+    if (fraction && *text == '.')
+        text++;
+    return is_digit(text[0]) && !(text[0] == '0' && (text[1] == 'x' || text[1] == 'X'));
+}
+
+bool ps_text_to_int(const char *text, int64_t min, int64_t max, int64_t *ret)
+{
+    if (!begins_decimal(text, false))
+        return false;
+    char *end;
+    errno = 0;
+    intmax_t value = strtoimax(text, &end, 10);
+    if (errno || *end || value < min || value > max)
+        return false;
+    *ret = value;
+    return true;
+}
+
+bool ps_text_to_uint(const char *text, uint64_t min, uint64_t max, uint64_t *ret)
+{
+    /* strtoumax() takes "-1" for the largest number there is. */
+    if (*text == '-' || !begins_decimal(text, false))
+        return false;
+    char *end;
+    errno = 0;
+    uintmax_t value = strtoumax(text, &end, 10);
+    if (errno || *end || value < min || value > max)
+        return false;
+    *ret = value;
+    return true;
+}
+
+bool ps_text_to_double(const char *text, double min, double max, double *ret, const char **ret_end)
+{
+    if (!begins_decimal(text, true))
+        return false;
+    locale_t c = newlocale(LC_ALL_MASK, "C", (locale_t)0);
+    if (!c)
+        return false;
+    char *end;
+    double value = strtod_l(text, &end, c);
+    freelocale(c);
+    /* Written this way round, a NaN would be refused too. */
+    if (!(value >= min && value <= max) || !isfinite(value) || (!ret_end && *end))
+        return false;
+    *ret = value;
+    if (ret_end)
+        *ret_end = end;
+    return true;
+}
+
+const char *ps_text_from_double(double value, char ret_text[PS_NUMBER_TEXT])
+{
+    for (int digits = 6; digits <= 17; digits++) {
+        (void)snprintf(ret_text, PS_NUMBER_TEXT, "%.*g", digits, value);
+        if (strtod(ret_text, NULL) == value)
+            break;
+    }
+    return ret_text;
+}
+
+const char *ps_text_from_float(float value, char ret_text[PS_NUMBER_TEXT])
+{
+    for (int digits = 6; digits <= 9; digits++) {
+        (void)snprintf(ret_text, PS_NUMBER_TEXT, "%.*g", digits, (double)value);
+        if (strtof(ret_text, NULL) == value)
+            break;
+    }
+    return ret_text;
+}
+
+bool ps_text_is_utf8(const char *text, size_t length)
+{
+    const unsigned char *byte = (const unsigned char *)text;
+    for (size_t i = 0; i < length;) {
+        unsigned first = byte[i++];
+        if (first < 0x80)
+            continue;
+        size_t more = first >= 0xf0 ? 3 : first >= 0xe0 ? 2 : 1;
+        if (first < 0xc2 || first > 0xf4 || more > length - i)
+            return false;
+        /* Only the second byte has narrower bounds, after a few first ones. */
+        unsigned low = first == 0xe0 ? 0xa0 : first == 0xf0 ? 0x90 : 0x80;
+        unsigned high = first == 0xed ? 0x9f : first == 0xf4 ? 0x8f : 0xbf;
+        for (; more; more--, i++) {
+            if (byte[i] < low || byte[i] > high)
+                return false;
+            low = 0x80;
+            high = 0xbf;
+        }
+    }
+    return true;
+}
+
+enum { MAX_WORD = 63 }; /* letters of a word that are compared: longer ones are not mistyped keys */
+
+static size_t smaller(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Edits between two words, two letters in the wrong order being one edit (optimal string
+ * alignment distance); three rows of its table are kept. */
+static size_t edits(const char *a, size_t a_length, const char *b, size_t b_length)
+{
+    size_t rows[3][MAX_WORD + 1];
+    for (size_t j = 0; j <= b_length; j++)
+        rows[0][j] = j;
+    for (size_t i = 1; i <= a_length; i++) {
+        size_t *row = rows[i % 3];
+        const size_t *above = rows[(i + 2) % 3];
+        row[0] = i;
+        for (size_t j = 1; j <= b_length; j++) {
+            row[j] = smaller(above[j], row[j - 1]) + 1;
+            row[j] = smaller(row[j], above[j - 1] + (a[i - 1] != b[j - 1]));
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+                row[j] = smaller(row[j], rows[(i + 1) % 3][j - 2] + 1);
+        }
+    }
+    return rows[a_length % 3][b_length];
+}
+
+void ps_suggestion_offer(struct ps_suggestion *suggestion, const char *candidate)
+{
+    size_t length = strlen(suggestion->word);
+    size_t candidate_length = strlen(candidate);
+    if (length > MAX_WORD || candidate_length > MAX_WORD || !length)
+        return;
+    size_t distance = edits(suggestion->word, length, candidate, candidate_length);
+    /* Where more than a third differs it is a guess, and a wrong guess misleads. */
+    if (distance > 1 + length / 4 || distance >= candidate_length)
+        return;
+    if (!suggestion->nearest || distance < suggestion->distance) {
+        suggestion->nearest = candidate;
+        suggestion->distance = distance;
+    }
+}
