@@ -40,14 +40,6 @@ static void print_comment(FILE *stream, const char *text)
     (void)fputc('\n', stream);
 }
 
-/* First letter of the accepted values as a sentence has it. */
-static const char *sentence(char accepted[PS_CONFIG_ACCEPTED])
-{
-    if (accepted[0] == 'a' && accepted[1] == ' ')
-        accepted[0] = 'A';
-    return accepted;
-}
-
 void ps_config_template(FILE *stream)
 {
     print_comment(stream,
@@ -128,13 +120,13 @@ void ps_config_man(FILE *stream)
             print_roff(stream, key->doc);
             (void)fputc('\n', stream);
             (void)ps_config_accepted(key, accepted);
-            print_roff(stream, sentence(accepted));
-            (void)fputs(".\n", stream);
+            (void)fputs(".br\nAccepted: ", stream);
+            print_roff(stream, accepted);
             if (*key->fallback) {
-                (void)fputs("Default: ", stream);
+                (void)fputs("\n.br\nDefault: ", stream);
                 print_roff(stream, key->fallback);
-                (void)fputs(".\n", stream);
             }
+            (void)fputc('\n', stream);
         }
     }
     (void)fputs(".SH SEE ALSO\n.BR pickstream (1)\n", stream);

@@ -61,12 +61,11 @@ const char *ps_config_accepted(const struct config_key *key, char ret_text[PS_CO
         break;
     case CONFIG_int:
     case CONFIG_uint64:
-    case CONFIG_number: {
+    case CONFIG_number:
         (void)fprintf(stream, "a%s number, %s to %s%s%s",
                       key->type == CONFIG_number ? "" : " whole", min, max, key->unit ? " " : "",
                       key->unit ? key->unit : "");
         break;
-    }
     case CONFIG_threshold:
         (void)fprintf(stream, "a number, %s to %s, or none", min, max);
         break;
@@ -84,11 +83,13 @@ const char *ps_config_accepted(const struct config_key *key, char ret_text[PS_CO
         print_words(stream, key->words);
         break;
     case CONFIG_list:
-        (void)fprintf(stream, "%s of ", key->min > 0 ? "one or more" : "any number");
-        if (key->words)
+        (void)fputs(key->min > 0 ? "one or more" : "none or more", stream);
+        if (key->words) {
+            (void)fputs(" of ", stream);
             print_words(stream, key->words);
-        else
-            (void)fputs("globs", stream);
+        } else {
+            (void)fputs(" globs", stream);
+        }
         break;
     }
     (void)fclose(stream);
