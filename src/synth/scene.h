@@ -1,0 +1,68 @@
+/* Where things are in a synthetic micrograph: particles, ice crystals, the edge of the carbon film.
+ *
+ * Invariants: every particle centre lies at least half a diameter inside the micrograph, at least
+ * PS_SCENE_SPACING diameters from every other one, and clear of crystals and carbon, so that every
+ * particle in the truth can be found and none is hidden. Coordinates are in px, (0, 0) the centre
+ * of the first stored pixel, and multiples of 1/64 px, so that six decimals state them exactly. */
+#ifndef PS_SYNTH_SCENE_H
+#define PS_SYNTH_SCENE_H
+
+#include "base/error.h"
+#include "synth/random.h"
+
+/* Least distance between centres, in diameters: particles nearly touch at most. */
+#define PS_SCENE_SPACING 1.1
+
+struct ps_centre {
+    double x;
+    double y;
+};
+
+/* An ice crystal: a convex polygon, as the half planes that it lies in. */
+enum { PS_CRYSTAL_SIDES = 8 };
+struct ps_crystal {
+    struct ps_centre centre;
+    int sides;
+    double normal_x[PS_CRYSTAL_SIDES];
+    double normal_y[PS_CRYSTAL_SIDES];
+    double offset[PS_CRYSTAL_SIDES]; /* px from the centre */
+    double reach;                    /* px, of its corners from its centre */
+    double darkness;                 /* standard deviations of the noise */
+};
+
+/* The carbon film is everything outside a round hole. */
+struct ps_hole {
+    struct ps_centre centre;
+    double radius; /* px; 0 where there is no carbon */
+};
+
+struct ps_scene {
+    struct ps_centre *particles; /* owned */
+    size_t particle_count;
+    struct ps_crystal *crystals; /* owned */
+    size_t crystal_count;
+    struct ps_hole hole;
+};
+
+struct ps_scene_options {
+    int width;          /* px */
+    int height;         /* px */
+    double diameter;    /* of a particle, px */
+    double particles;   /* mean number; fewer where no more fit */
+    size_t crystals;    /* number */
+    double hole_radius; /* px; 0: no carbon */
+};
+
+/* Draws a scene. `random` is copied from: particles, crystals and carbon have streams of their own,
+ * named by (seed, index). PS_E_NOMEM. */
+int ps_scene_init(struct ps_scene *ret_scene, const struct ps_scene_options *options, uint64_t seed,
+                  uint64_t index, struct ps_error *error);
+void ps_scene_done(struct ps_scene *scene);
+
+/* Px from the crystal's edge; negative inside. Outside, a lower bound. */
+double ps_crystal_distance(const struct ps_crystal *crystal, double x, double y);
+
+/* Px from the carbon's edge; negative on the carbon. Infinite where there is none. */
+double ps_hole_distance(const struct ps_hole *hole, double x, double y);
+
+#endif

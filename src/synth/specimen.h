@@ -1,0 +1,44 @@
+/* The particle that the synthetic microscope looks at: a rigid cloud of 3-D Gaussian blobs, two
+ * lobes with a cleft between them, without any symmetry.
+ *
+ * A Gaussian projects to a Gaussian, so a projection is a sum of 2-D Gaussians, exact at any
+ * orientation, position and pixel size: no volume, no interpolation, no half-pixel to get wrong.
+ * The blobs' common centre of mass is the origin, so the centre of mass of every projection is
+ * exactly where the particle was put: that is what "true centre" means here.
+ * The model is always the same (its own fixed seed) and scales with the diameter; at 110 angstrom
+ * the blobs are about as far apart, and as wide, as a protein looks at 15 angstrom resolution. */
+#ifndef PS_SYNTH_SPECIMEN_H
+#define PS_SYNTH_SPECIMEN_H
+
+#include "synth/random.h"
+
+enum { PS_SPECIMEN_BLOBS = 220 };
+
+struct ps_blob {
+    double position[3]; /* diameters, from the centre of mass */
+    double sigma;       /* diameters */
+    double mass;        /* of all blobs together: 1 */
+};
+
+/* All blobs lie, two sigma included, within a sphere of diameter 1 around the origin. */
+struct ps_specimen {
+    struct ps_blob blobs[PS_SPECIMEN_BLOBS];
+};
+
+struct ps_orientation {
+    double matrix[3][3]; /* rotation, applied to columns */
+};
+
+/* Uniform on the rotations (Shoemake, "Uniform random rotations", Graphics Gems III (1992) 124). */
+struct ps_orientation ps_orientation_random(struct ps_random *random);
+
+void ps_specimen_make(struct ps_specimen *ret_specimen);
+
+/* Adds the projection along z at (x, y) px to an image of `height` rows of `width` pixels, `stride`
+ * floats apart; what falls outside is left out. The mean projected density over the disk of the
+ * diameter is about 1, whatever the diameter (px). */
+void ps_specimen_draw(const struct ps_specimen *specimen, const struct ps_orientation *orientation,
+                      double diameter, double x, double y, float *pixels, int width, int height,
+                      size_t stride);
+
+#endif

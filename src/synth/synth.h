@@ -1,0 +1,76 @@
+/* A synthetic microscope: realistic micrographs whose particle centres are known.
+ *
+ * Micrograph `index` of a session is a function of the options and (seed, index) only: not of how
+ * many are made, in which order, or on which thread. On one machine the pixels are bit for bit the
+ * same; another processor or libm may round the last bit of a float differently.
+ *
+ * How an image comes about, in the order of the code:
+ *   particles    one specimen (specimen.h) in random orientations at the places of a scene
+ * (scene.h); analytic projections, through the CTF and the detector (optics.h) noise        what
+ * the vitreous ice scatters, through the same CTF, and the detector's own; both are stationary
+ * Gaussian noise, so one noise field of their summed power spectrum is the same in distribution as
+ * adding one before and one after the CTF carbon       a film with a round hole, optional:
+ * amorphous texture and the step at its edge through the CTF, and absorption ice          thickness
+ * that varies slowly (a cubic polynomial), so does the brightness crystals     dark polygons with
+ * sharp edges and a bright rim Units: ice in the vacuum of everything else has the brightness
+ * PS_SYNTH_MEAN, noise the standard deviation PS_SYNTH_NOISE. Protein is dark. No beam tilt, drift,
+ * or inelastic blur.
+ *
+ * FFTW's planner is not thread-safe: make micrographs on one thread at a time. */
+#ifndef PS_SYNTH_SYNTH_H
+#define PS_SYNTH_SYNTH_H
+
+#include "synth/scene.h"
+
+#define PS_SYNTH_MEAN  60.0
+#define PS_SYNTH_NOISE 7.0
+
+/* Particles that fill a fifth of the area, which is what --particles is by default. */
+#define PS_SYNTH_COVERAGE 0.2
+
+struct ps_synth_options {
+    int width;           /* px */
+    int height;          /* px */
+    uint64_t seed;       /* any */
+    double pixel_size;   /* angstrom */
+    double diameter;     /* of a particle, angstrom */
+    double particles;    /* mean number (Poisson); below 0: PS_SYNTH_COVERAGE of the area */
+    double snr;          /* see below */
+    double defocus;      /* micrometre, underfocus; a micrograph has its own within 10 % of it */
+    double ice_gradient; /* of the brightness, brightest minus darkest ice over the mean */
+    bool carbon;         /* the edge of a carbon film */
+    int contaminants;    /* number of ice crystals */
+};
+/* `snr`: variance of the noiseless image of the particles (projections through CTF and detector)
+ * over the pixels within half a diameter of a centre, divided by the variance of the noise. */
+
+#define PS_SYNTH_DEFAULTS                                                                          \
+    (struct ps_synth_options)                                                                      \
+    {                                                                                              \
+        .width = 2048, .height = 2048, .seed = 1, .pixel_size = 1.4, .diameter = 110,              \
+        .particles = -1, .snr = 0.08, .defocus = 2, .ice_gradient = 0.1, .carbon = false,          \
+        .contaminants = 1,                                                                         \
+    }
+
+struct ps_synth_truth {
+    struct ps_centre *centres; /* px, exact; owned */
+    size_t count;
+    double diameter;          /* px */
+    double defocus_u;         /* angstrom, underfocus positive */
+    double defocus_v;         /* angstrom */
+    double astigmatism_angle; /* degrees from the x axis */
+};
+
+/* PS_E_CONFIG where an option is out of its range or the diameter does not fit the size; the
+ * message says which. */
+int ps_synth_validate(const struct ps_synth_options *options, struct ps_error *error);
+
+/* Makes micrograph `index`: height rows of width pixels into `ret_pixels` (the caller's, first
+ * stored row first; undefined after a failure) and its truth, to be emptied with
+ * ps_synth_truth_done(). PS_E_CONFIG, PS_E_NOMEM. */
+int ps_synth_micrograph(const struct ps_synth_options *options, uint64_t index, float *ret_pixels,
+                        struct ps_synth_truth *ret_truth, struct ps_error *error);
+
+void ps_synth_truth_done(struct ps_synth_truth *truth);
+
+#endif
