@@ -36,7 +36,7 @@ struct ps_micrograph {
 struct ps_source {
     int (*read_at)(const struct ps_source *source, uint64_t offset, void *buffer, size_t length,
                    struct ps_error *error);
-    uint64_t size; /* bytes */
+    uint64_t size;     /* bytes */
     const void *bytes; /* a buffer in memory, or NULL */
     int fd;            /* a file, or -1 */
 };

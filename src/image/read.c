@@ -1,0 +1,230 @@
+/* From a path to a micrograph: open, find the reader, name the file in what went wrong.
+ *
+ * The probe list decides by content, never by the file's name. TIFF comes first because it has a
+ * magic number; MRC has none that all programs write, so its probe judges numbers. What nobody
+ * claims is named by its own magic number where that is well known.
+ */
+#include "image/reader.h"
+
+#include "base/error.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const struct ps_reader *const readers[] = {&ps_reader_tiff, &ps_reader_mrc};
+
+static const struct {
+    const char *name;
+    size_t length;
+    unsigned char magic[8];
+} foreign[] = {
+    {"a JPEG image", 3, {0xff, 0xd8, 0xff}},
+    {"a PNG image", 8, {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'}},
+    {"an HDF5 file", 8, {0x89, 'H', 'D', 'F', '\r', '\n', 0x1a, '\n'}},
+    {"gzip compressed data", 2, {0x1f, 0x8b}},
+    {"bzip2 compressed data", 3, {'B', 'Z', 'h'}},
+    {"zstd compressed data", 4, {0x28, 0xb5, 0x2f, 0xfd}},
+    {"a DM3 file", 4, {0, 0, 0, 3}},
+    {"a DM4 file", 4, {0, 0, 0, 4}},
+};
+
+static int fail_foreign(const unsigned char *head, size_t length, struct ps_error *error)
+{
+    for (size_t i = 0; i < sizeof foreign / sizeof *foreign; i++)
+        if (length >= foreign[i].length && !memcmp(head, foreign[i].magic, foreign[i].length))
+            return ps_fail(error, PS_E_INPUT, "neither MRC nor TIFF: it is %s", foreign[i].name);
+
+    size_t zeros = 0, printable = 0;
+    for (size_t i = 0; i < length; i++) {
+        zeros += head[i] == 0;
+        printable += (head[i] >= ' ' && head[i] < 0x7f) || (head[i] >= '\t' && head[i] <= '\r');
+    }
+    if (zeros == length)
+        return ps_fail(error, PS_E_INPUT,
+                       "neither MRC nor TIFF: its first %zu bytes are all zero, as if it were not "
+                       "written yet",
+                       length);
+    if (printable == length)
+        return ps_fail(error, PS_E_INPUT, "neither MRC nor TIFF: it is text");
+    return ps_fail(error, PS_E_INPUT,
+                   "neither MRC nor TIFF: it begins with the bytes %02x %02x %02x %02x", head[0],
+                   length > 1 ? head[1] : 0, length > 2 ? head[2] : 0, length > 3 ? head[3] : 0);
+}
+
+static int read_source(const struct ps_source *source, const struct ps_read_options *options,
+                       struct ps_micrograph **ret_micrograph, struct ps_error *error)
+{
+    if (source->size == 0)
+        return ps_fail(error, PS_E_INPUT, "an empty file, a micrograph expected");
+
+    unsigned char head[PS_HEAD_BYTES];
+    size_t length = source->size < sizeof head ? (size_t)source->size : sizeof head;
+    int code = source->read_at(source, 0, head, length, error);
+    if (code)
+        return code;
+    for (size_t i = 0; i < sizeof readers / sizeof *readers; i++) {
+        if (!readers[i]->probe(head, length))
+            continue;
+        struct ps_micrograph *micrograph;
+        code = readers[i]->read(source, options, &micrograph, error);
+        if (code)
+            return code;
+        micrograph->bytes = source->size;
+        *ret_micrograph = micrograph;
+        return 0;
+    }
+    return fail_foreign(head, length, error);
+}
+
+int ps_micrograph_parse(const void *bytes, size_t length, const struct ps_read_options *options,
+                        struct ps_micrograph **ret_micrograph, struct ps_error *error)
+{
+    struct ps_source source;
+    ps_source_memory(bytes, length, &source);
+    return read_source(&source, options, ret_micrograph, error);
+}
+
+/* What open() says, in the words of somebody who looks at directories. */
+static int fail_open(const char *path, int number, struct ps_error *error)
+{
+    struct stat status;
+    switch (number) {
+    case ENOENT:
+        if (lstat(path, &status) == 0 && S_ISLNK(status.st_mode))
+            return ps_fail(error, PS_E_INPUT, "a dangling link: what it points to does not exist");
+        return ps_fail(error, PS_E_INPUT, "no such file");
+    case ENXIO:
+        return ps_fail(error, PS_E_INPUT, "not a regular file but a special file");
+    case ENOTDIR:
+    case ELOOP:
+    case ENAMETOOLONG:
+        return ps_fail(error, PS_E_INPUT, "cannot open: %s", strerror(number));
+    case EACCES:
+    case EPERM:
+        return ps_fail(error, PS_E_SYSTEM, "no permission to read it");
+    default:
+        return ps_fail(error, PS_E_SYSTEM, "cannot open: %s", strerror(number));
+    }
+}
+
+/* Puts the path before the message, its end only if it would leave no room for the fault, and keeps
+ * both on one line whatever the path holds. */
+static void name_file(const char *path, struct ps_error *error)
+{
+    const size_t most = sizeof error->message * 5 / 8;
+    size_t length = strlen(path);
+    const char *shown = path;
+    if (length > most) {
+        shown = path + length - most;
+        while ((*shown & 0xc0) == 0x80) /* the rest of a UTF-8 character */
+            shown++;
+    }
+    ps_fail_prefix(error, "%s%s", shown == path ? "" : "...", shown);
+    for (char *c = error->message; *c; c++)
+        if ((unsigned char)*c < ' ' || *c == 0x7f)
+            *c = '?';
+}
+
+int ps_micrograph_read(const char *path, const struct ps_read_options *options,
+                       struct ps_micrograph **ret_micrograph, struct ps_error *error)
+{
+    struct ps_error ignored;
+    if (!error)
+        error = &ignored;
+
+    int code;
+    /* O_NONBLOCK: a pipe without a writer must not hold the program; a file does not care. */
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    if (fd < 0) {
+        code = fail_open(path, errno, error);
+    } else {
+        struct ps_source source;
+        code = ps_source_file(fd, &source, error);
+        if (!code)
+            code = read_source(&source, options, ret_micrograph, error);
+        close(fd);
+    }
+    if (code)
+        name_file(path, error);
+    return code;
+}
+
+int ps_micrograph_new(const char *format, int width, int height, enum ps_pixel type,
+                      struct ps_micrograph **ret_micrograph, struct ps_error *error)
+{
+    size_t bytes = (size_t)width * (size_t)height * ps_pixel_bytes(type);
+    struct ps_micrograph *micrograph = calloc(1, sizeof *micrograph);
+    void *pixels = malloc(bytes);
+    if (!micrograph || !pixels) {
+        free(micrograph);
+        free(pixels);
+        return ps_fail_memory(error, bytes, "the pixels of a micrograph");
+    }
+    micrograph->pixels = pixels;
+    micrograph->format = format;
+    micrograph->frames = 1;
+    micrograph->image =
+        (struct ps_image){.pixels = pixels, .type = type, .width = width, .height = height};
+    *ret_micrograph = micrograph;
+    return 0;
+}
+
+void ps_micrograph_free(struct ps_micrograph *micrograph)
+{
+    if (micrograph)
+        free(micrograph->pixels);
+    free(micrograph);
+}
+
+void ps_micrograph_warn(struct ps_micrograph *micrograph, const char *format, ...)
+{
+    size_t used = strlen(micrograph->warning);
+    if (used)
+        used +=
+            (size_t)snprintf(micrograph->warning + used, sizeof micrograph->warning - used, "; ");
+    if (used >= sizeof micrograph->warning)
+        return;
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vsnprintf(micrograph->warning + used, sizeof micrograph->warning - used, format,
+                    arguments);
+    va_end(arguments);
+}
+
+int ps_frame_check(uint64_t width, uint64_t height, const struct ps_read_options *options,
+                   struct ps_error *error)
+{
+    if (width == 0 || height == 0)
+        return ps_fail(error, PS_E_INPUT,
+                       "corrupt header: %" PRIu64 " x %" PRIu64 " px, at least 1 x 1 expected",
+                       width, height);
+    if (width > INT_MAX || height > INT_MAX || width > options->max_pixels / height)
+        return ps_fail(error, PS_E_INPUT,
+                       "%" PRIu64 " x %" PRIu64 " px, more than the %" PRIu64
+                       " pixels that compute.max_pixels allows",
+                       width, height, options->max_pixels);
+    return 0;
+}
+
+int ps_movie_check(uint64_t frames, const struct ps_read_options *options, struct ps_error *error)
+{
+    if (frames > 1 && options->movies != PS_MOVIES_SUM)
+        return ps_fail(error, PS_E_INPUT,
+                       "movie of %" PRIu64 " frames: skipped; with input.movies = sum they would "
+                       "be added up",
+                       frames);
+    return 0;
+}
+
+double ps_pixel_size_sane(double angstrom)
+{
+    return angstrom >= 0.05 && angstrom <= 200 ? angstrom : 0; /* not for NaN */
+}

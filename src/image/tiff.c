@@ -1,0 +1,324 @@
+/* TIFF and BigTIFF by libtiff, for what microscopes and correction programs write: one grey sample
+ * a pixel, in strips or tiles, one page or the frames of a movie.
+ *
+ *  - A TIFF's first row is the top one, an MRC's first row the bottom one. Rows are flipped on
+ *    reading, as RELION, IMOD and EMAN2 do: row r of the file is y = height - 1 - r.
+ *  - Pages marked as thumbnails or masks are not frames; all others must look like the first.
+ *  - libtiff reads through a ps_source and reports to this call alone: no global handler, no
+ *    temporary file, any number of threads. Its own allocations are bounded by the length of the
+ *    file; ours by max_pixels, and by the length too where nothing is compressed.
+ */
+#include "image/reader.h"
+
+#include "base/error.h"
+#include "image/tiff_page.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <tiffio.h>
+
+enum { MAX_PAGES = 1 << 16 };
+
+/* What libtiff reads from and complains to. */
+struct client {
+    const struct ps_source *source;
+    uint64_t position;
+    struct ps_error io; /* the source's own failure */
+    char message[160];  /* libtiff's first complaint about the page at hand; more follow from it */
+};
+
+/* ---- libtiff's side ---- */
+
+static tmsize_t client_read(thandle_t handle, void *buffer, tmsize_t length)
+{
+    struct client *client = handle;
+    const uint64_t size = client->source->size;
+    const uint64_t left = client->position < size ? size - client->position : 0;
+    const size_t n = (uint64_t)length < left ? (size_t)length : (size_t)left;
+    struct ps_error error;
+    if (client->source->read_at(client->source, client->position, buffer, n, &error)) {
+        client->io = error;
+        return -1;
+    }
+    client->position += n;
+    return (tmsize_t)n;
+}
+
+static tmsize_t client_write(thandle_t handle, void *buffer, tmsize_t length)
+{
+    (void)handle, (void)buffer, (void)length;
+    return -1;
+}
+
+static toff_t client_seek(thandle_t handle, toff_t offset, int whence)
+{
+    struct client *client = handle;
+    const uint64_t base = whence == SEEK_CUR   ? client->position
+                          : whence == SEEK_END ? client->source->size
+                                               : 0;
+    client->position = base + offset;
+    return client->position;
+}
+
+static int client_close(thandle_t handle)
+{
+    (void)handle;
+    return 0;
+}
+
+static toff_t client_size(thandle_t handle)
+{
+    return ((struct client *)handle)->source->size;
+}
+
+__attribute__((format(printf, 4, 0))) static int client_complain(TIFF *tif, void *data,
+                                                                 const char *module,
+                                                                 const char *format,
+                                                                 va_list arguments)
+{
+    (void)tif, (void)module;
+    struct client *client = data;
+    if (client->message[0] == '\0') {
+        (void)vsnprintf(client->message, sizeof client->message, format, arguments);
+        for (char *c = client->message; *c; c++)
+            if ((unsigned char)*c < ' ' || (unsigned char)*c >= 0x7f)
+                *c = ' ';
+    }
+    return 1;
+}
+
+static int client_ignore(TIFF *tif, void *data, const char *module, const char *format,
+                         va_list arguments)
+{
+    (void)tif, (void)data, (void)module, (void)format, (void)arguments;
+    return 1;
+}
+
+static TIFF *open_client(struct client *client)
+{
+    TIFFOpenOptions *options = TIFFOpenOptionsAlloc();
+    if (!options)
+        return NULL;
+    /* What it allocates at once: a compressed strip, or a table of strips that has 8 bytes an entry
+     * in memory and at least 1 in the file. */
+    const uint64_t most = client->source->size / 8 < INT64_MAX / 128
+                              ? 8 * client->source->size + (1 << 20)
+                              : INT64_MAX / 2;
+    TIFFOpenOptionsSetMaxSingleMemAlloc(options, (tmsize_t)most);
+    TIFFOpenOptionsSetErrorHandlerExtR(options, client_complain, client);
+    TIFFOpenOptionsSetWarningHandlerExtR(options, client_ignore, NULL);
+    /* m: no memory map; c: strips as they are in the file. */
+    TIFF *tif = TIFFClientOpenExt("", "rmc", client, client_read, client_write, client_seek,
+                                  client_close, client_size, NULL, NULL, options);
+    TIFFOpenOptionsFree(options);
+    return tif;
+}
+
+/* libtiff failed: the source's own failure if there was one, else "damaged TIFF: what: why". */
+static int fail_tiff(const struct client *client, const char *what, struct ps_error *error)
+{
+    if (client->io.code)
+        return ps_fail(error, client->io.code, "%s", client->io.message);
+    return ps_fail(error, PS_E_INPUT, "damaged TIFF: %s: %s", what,
+                   client->message[0] ? client->message : "libtiff does not say why");
+}
+
+/* ---- pixels ---- */
+
+/* Decodes the current page cell by cell into the image, flipped; or adds it, if `row` is given:
+ * memory for a row of page->type. `cell` holds page->cell_bytes. */
+static int decode_page(TIFF *tif, struct client *client, const struct ps_tiff_page *page,
+                       void *cell, void *row, const struct ps_image *image, unsigned char *pixels,
+                       struct ps_error *error)
+{
+    const size_t pixel_bytes = ps_pixel_bytes(image->type);
+    const uint32_t across = (page->width - 1) / page->cell_width + 1;
+    for (uint32_t i = 0; i < page->cells; i++) {
+        const tmsize_t bytes = (tmsize_t)ps_tiff_cell_bytes(page, i);
+        const tmsize_t n = page->tiled ? TIFFReadEncodedTile(tif, i, cell, bytes)
+                                       : TIFFReadEncodedStrip(tif, i, cell, bytes);
+        if (n != bytes) {
+            char what[64];
+            snprintf(what, sizeof what, "%s %" PRIu32 " of %" PRIu32, ps_tiff_cell_name(page),
+                     i + 1, page->cells);
+            return fail_tiff(client, what, error);
+        }
+        const uint32_t x = i % across * page->cell_width, y = i / across * page->cell_height;
+        const uint32_t columns =
+            page->width - x < page->cell_width ? page->width - x : page->cell_width;
+        for (uint32_t r = 0; r < page->cell_height && y + r < page->height; r++) {
+            const unsigned char *from = (unsigned char *)cell + r * page->cell_row_bytes;
+            unsigned char *to =
+                pixels + ((size_t)(page->height - 1 - y - r) * page->width + x) * pixel_bytes;
+            ps_tiff_convert(page, from, columns, row ? row : to);
+            if (row)
+                ps_pixels_add(row, page->type, columns, (float *)to);
+        }
+    }
+    return 0;
+}
+
+/* Goes to the next page: 1, or 0 after the last. */
+static int next_page(TIFF *tif, struct client *client, uint32_t number, struct ps_error *error)
+{
+    if (TIFFLastDirectory(tif))
+        return 0;
+    client->message[0] = '\0';
+    char what[32];
+    snprintf(what, sizeof what, "page %" PRIu32, number);
+    if (number > MAX_PAGES || !TIFFReadDirectory(tif))
+        return fail_tiff(client, what, error);
+    return 1;
+}
+
+/* Looks at all pages: how many frames, and what they are like. */
+static int inspect_pages(TIFF *tif, struct client *client, const struct ps_read_options *options,
+                         struct ps_tiff_page *ret_page, uint32_t *ret_frames,
+                         struct ps_error *error)
+{
+    uint32_t frames = 0;
+    int more = 1;
+    for (uint32_t number = 1; more > 0; number++) {
+        if (ps_tiff_is_frame(tif)) {
+            struct ps_tiff_page page;
+            int code = ps_tiff_page_inspect(tif, options, &page, error);
+            if (!code)
+                code = ps_tiff_page_check_cells(tif, &page, client->source->size, error);
+            if (code)
+                return code;
+            if (frames++ == 0)
+                *ret_page = page;
+            else if (page.width != ret_page->width || page.height != ret_page->height ||
+                     page.type != ret_page->type)
+                return ps_fail(error, PS_E_INPUT,
+                               "TIFF whose page %" PRIu32 " has %" PRIu32 " x %" PRIu32
+                               " px of %u bits, the first one %" PRIu32 " x %" PRIu32
+                               " px of %u bits: neither a micrograph nor a movie",
+                               number, page.width, page.height, page.bits, ret_page->width,
+                               ret_page->height, ret_page->bits);
+        }
+        more = next_page(tif, client, number + 1, error);
+    }
+    if (more == 0 && frames == 0)
+        return ps_fail(error, PS_E_INPUT, "TIFF with thumbnails or masks only, an image expected");
+    *ret_frames = frames;
+    return more;
+}
+
+/* Decodes the frames that inspect_pages() found. */
+static int read_frames(TIFF *tif, struct client *client, const struct ps_read_options *options,
+                       uint32_t frames, struct ps_micrograph *micrograph, struct ps_error *error)
+{
+    client->message[0] = '\0';
+    if (!TIFFSetDirectory(tif, 0))
+        return fail_tiff(client, "page 1", error);
+    int more = 1;
+    for (uint32_t number = 1, done = 0; more > 0; number++) {
+        if (ps_tiff_is_frame(tif)) {
+            struct ps_tiff_page page; /* anew, for frames may differ in their strips */
+            int code = ps_tiff_page_inspect(tif, options, &page, error);
+            if (code)
+                return code;
+            const size_t row_bytes = page.width * ps_pixel_bytes(page.type);
+            unsigned char *memory = malloc(page.cell_bytes + row_bytes + 16);
+            if (!memory)
+                return ps_fail_memory(error, page.cell_bytes + row_bytes, "a strip or tile");
+            void *row = memory + (page.cell_bytes + 15) / 16 * 16;
+            client->message[0] = '\0';
+            code = decode_page(tif, client, &page, memory, frames > 1 ? row : NULL,
+                               &micrograph->image, micrograph->pixels, error);
+            free(memory);
+            if (code || ++done == frames)
+                return code;
+        }
+        more = next_page(tif, client, number + 1, error);
+    }
+    return more ? more : ps_fail(error, PS_E_BUG, "frames of a TIFF counted wrongly");
+}
+
+static int read_open(TIFF *tif, struct client *client, const struct ps_read_options *options,
+                     struct ps_micrograph **ret_micrograph, struct ps_error *error)
+{
+    struct ps_tiff_page page = {0};
+    uint32_t frames = 0;
+    int code = inspect_pages(tif, client, options, &page, &frames, error);
+    if (!code)
+        code = ps_movie_check(frames, options, error);
+    if (code)
+        return code;
+
+    struct ps_micrograph *micrograph;
+    code = ps_micrograph_new("tiff", (int)page.width, (int)page.height,
+                             frames > 1 ? PS_PIXEL_F32 : page.type, &micrograph, error);
+    if (code)
+        return code;
+    micrograph->mode = page.bits;
+    micrograph->frames = (int)frames;
+    micrograph->image.pixel_size = page.pixel_size;
+    if (page.photometric == PHOTOMETRIC_MINISWHITE)
+        ps_micrograph_warn(micrograph, "TIFF says that 0 is white: values taken as stored");
+    if (frames > 1)
+        memset(micrograph->pixels, 0, (size_t)page.width * page.height * sizeof(float));
+    code = read_frames(tif, client, options, frames, micrograph, error);
+    if (code) {
+        ps_micrograph_free(micrograph);
+        return code;
+    }
+    *ret_micrograph = micrograph;
+    return 0;
+}
+
+/* ---- the reader ---- */
+
+static bool probe(const unsigned char *head, size_t length)
+{
+    if (length < 4)
+        return false;
+    return !memcmp(head, "II*\0", 4) || !memcmp(head, "MM\0*", 4) || !memcmp(head, "II+\0", 4) ||
+           !memcmp(head, "MM\0+", 4);
+}
+
+/* The first directory lies behind the pixels in most files, so that a cut file lacks it: say so
+ * rather than what libtiff says. */
+static int check_header(const struct ps_source *source, struct ps_error *error)
+{
+    unsigned char head[16] = {0};
+    const size_t length = source->size < sizeof head ? (size_t)source->size : sizeof head;
+    int code = source->read_at(source, 0, head, length, error);
+    if (code)
+        return code;
+    const bool little = head[0] == 'I', big_tiff = head[2] == '+' || head[3] == '+';
+    const size_t start = big_tiff ? 8 : 4, bytes = big_tiff ? 8 : 4;
+    if (length < start + bytes)
+        return ps_fail(error, PS_E_INPUT,
+                       "truncated: %" PRIu64 " bytes, the header of a %s has %zu", source->size,
+                       big_tiff ? "BigTIFF" : "TIFF", start + bytes);
+    uint64_t directory = 0;
+    for (size_t i = 0; i < bytes; i++)
+        directory = directory << 8 | head[start + (little ? bytes - 1 - i : i)];
+    if (directory >= source->size)
+        return ps_fail(error, PS_E_INPUT,
+                       "truncated: its directory begins at byte %" PRIu64
+                       ", but the file ends at byte %" PRIu64,
+                       directory, source->size);
+    return 0;
+}
+
+static int read_tiff(const struct ps_source *source, const struct ps_read_options *options,
+                     struct ps_micrograph **ret_micrograph, struct ps_error *error)
+{
+    int code = check_header(source, error);
+    if (code)
+        return code;
+    struct client client = {.source = source};
+    TIFF *tif = open_client(&client);
+    if (!tif)
+        return fail_tiff(&client, "page 1", error);
+    code = read_open(tif, &client, options, ret_micrograph, error);
+    TIFFClose(tif);
+    return code;
+}
+
+const struct ps_reader ps_reader_tiff = {.format = "tiff", .probe = probe, .read = read_tiff};
