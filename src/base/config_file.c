@@ -54,7 +54,7 @@ __attribute__((format(printf, 2, 3))) static void mistake(struct reading *readin
 static bool read_line(struct reading *reading, char line[MAX_LINE + 1])
 {
     size_t length = 0;
-    int c;
+    int c, last = 0;
     while ((c = getc(reading->stream)) != EOF && c != '\n' && length < COUNT_LIMIT) {
         if (c == '\0') {
             mistake(reading, "NUL byte: not a text file");
@@ -63,6 +63,7 @@ static bool read_line(struct reading *reading, char line[MAX_LINE + 1])
         if (length < MAX_LINE)
             line[length] = (char)c;
         length++;
+        last = c;
     }
     if (ferror(reading->stream)) {
         reading->code = ps_fail(reading->error, PS_E_SYSTEM, "%s: cannot read: %s", reading->path,
@@ -72,8 +73,7 @@ static bool read_line(struct reading *reading, char line[MAX_LINE + 1])
     if (c == EOF && length == 0)
         return false;
     /* The '\r' of a file from Windows is part of the line's end. */
-    bool windows = length && length <= MAX_LINE && line[length - 1] == '\r';
-    length -= windows;
+    length -= last == '\r';
     if (length > MAX_LINE) {
         mistake(reading, "line of %s%zu bytes, at most %d accepted",
                 length == COUNT_LIMIT ? "more than " : "", length, MAX_LINE);
