@@ -46,11 +46,11 @@ struct ps_crop {
 /* Copies out of a slot, in this element type and shape. */
 enum ps_buffer {
     PS_BUFFER_PREPROCESSED, /* float, side x side: image minus ps_slot.grey_offset */
-    PS_BUFFER_MEAN,         /* float, windows x windows, minus grey_offset; windows = side - q + 1 */
-    PS_BUFFER_DEVIATION,    /* float, windows x windows */
-    PS_BUFFER_REFERENCES,   /* float, references x q x q, minus grey_offset */
-    PS_BUFFER_SCORE,        /* int32, queries x queries; queries = side / (q / 2) - 1 */
-    PS_BUFFER_MASK,         /* uint8, windows x windows: classified, later cleaned */
+    PS_BUFFER_MEAN,       /* float, windows x windows, minus grey_offset; windows = side - q + 1 */
+    PS_BUFFER_DEVIATION,  /* float, windows x windows */
+    PS_BUFFER_REFERENCES, /* float, references x q x q, minus grey_offset */
+    PS_BUFFER_SCORE,      /* int32, queries x queries; queries = side / (q / 2) - 1 */
+    PS_BUFFER_MASK,       /* uint8, windows x windows: classified, later cleaned */
 };
 
 struct ps_backend {

@@ -1,54 +1,74 @@
-/* The two inner loops that take the time of a micrograph on a CPU, built once for each instruction
- * set (simd_*.c with PS_ISA and the compiler's flags); cpu_simd.c takes the best one at run time.
+/* The two inner loops that take the time of a micrograph on a CPU.
+ *
+ * They are built once for each instruction set: simd_*.c with PS_ISA and the flags that the
+ * Makefile gives it. cpu_simd.c lists what this machine can run.
  */
 #ifndef PS_BACKEND_SIMD_H
 #define PS_BACKEND_SIMD_H
 
 #include <stddef.h>
-#include <stdint.h>
 
-
-/* An RBF model as floats; u, v, weight in separate arrays. */
+/* An RBF model in floats. Features have the slot's grey offset removed. */
 struct ps_rbf {
-    float centre[2]; /* of the features, grey_offset removed */
+    float centre[2];
     float inverse_scale[2];
     float gamma;
     float offset;
-    size_t count;
+    size_t count; /* of support vectors: position u, v and weight in an array each */
     const float *u;
     const float *v;
     const float *weight;
 };
 
+/* For `lanes` queries against `count` references the largest value of the circular
+ * cross-correlation of two q x q windows without their means (apple-reference section 5).
+ *   table       from ps_score_table()
+ *   queries     half spectra, lanes x q x (q/2 + 1) complex, DC zero
+ *   references  half spectra, count x (q/2 + 1) x q complex: transposed, divided by q^2, and all
+ *               but the first and the last of the q/2 + 1 columns doubled
+ *   scratch     ps_score_scratch floats, 64-byte aligned
+ *   ret_max     count x lanes */
+typedef void ps_score_function(int q, const float *table, const float *queries,
+                               const float *references, size_t count, float *scratch,
+                               float *ret_max);
+typedef size_t ps_score_scratch_function(int q);
+
+/* ret_value[i] = value of the model for (mean[i], deviation[i]). */
+typedef void ps_classify_rbf_function(const struct ps_rbf *model, const float *mean,
+                                      const float *deviation, size_t count, float *ret_value);
+
 struct ps_simd {
     const char *name;
-    int lanes; /* queries handled at once */
-
-    /* Floats of scratch memory, 64-byte aligned, that score() needs at query size q. */
-    size_t (*score_scratch)(int q);
-
-    /* For `lanes` queries against `count` references the largest value of the circular
-     * cross-correlation (apple-reference section 5, without the mean: spectra have DC zero).
-     *   queries     half spectra of the queries, lanes x q x (q/2 + 1) complex
-     *   references  half spectra of the references, count x q x (q/2 + 1) complex, divided by q^2
-     *               and, but for their first and last column, doubled
-     *   ret_max     count x lanes
-     */
-    void (*score)(int q, const float *tables, const float *queries, const float *references,
-                  size_t count, float *scratch, float *ret_max);
-
-    /* mask[i] = the model's value for (mean[i], deviation[i]) is positive. */
-    void (*classify_rbf)(const struct ps_rbf *model, const float *mean, const float *deviation,
-                         size_t count, uint8_t *ret_mask);
+    int lanes; /* queries that score() takes at once */
+    ps_score_function *score;
+    ps_score_scratch_function *score_scratch;
+    ps_classify_rbf_function *classify_rbf;
 };
 
-extern const struct ps_simd ps_simd_generic, ps_simd_sse2, ps_simd_avx2, ps_simd_avx512;
+#define PS_SIMD_PASTE(name, isa)  name##_##isa
+#define PS_SIMD_EXPAND(name, isa) PS_SIMD_PASTE(name, isa)
+#ifdef PS_ISA
+#define PS_SIMD_NAME(name) PS_SIMD_EXPAND(name, PS_ISA)
+#endif
+#define PS_SIMD_DECLARE(isa)                                                                       \
+    ps_score_function ps_score_##isa;                                                              \
+    ps_score_scratch_function ps_score_scratch_##isa;                                              \
+    ps_classify_rbf_function ps_classify_rbf_##isa;
+#if defined(__x86_64__)
+PS_SIMD_DECLARE(sse2)
+PS_SIMD_DECLARE(avx2)
+PS_SIMD_DECLARE(avx512)
+#else
+PS_SIMD_DECLARE(generic)
+#endif
 
-/* Every build of the loops that this machine can run, worst first, best last, at most 3. */
-size_t ps_simd_list(const struct ps_simd *ret_list[3]);
+/* What this machine can run, the best last. */
+enum { PS_SIMD_MAX = 3 };
+size_t ps_simd_list(const struct ps_simd *ret_list[PS_SIMD_MAX]);
 
-/* Floats in the tables for q, and the tables. */
+/* Cosines and sines for windows of side q (even) as ps_score_function reads them, and how many
+ * floats they are. */
 size_t ps_score_table_size(int q);
-void ps_score_tables_fill(int q, float *ret_tables);
+void ps_score_table(int q, float *ret_table);
 
 #endif

@@ -26,8 +26,8 @@ static void *run(void *argument)
     }
 }
 
-void ps_parallel(int threads, size_t pieces,
-                 void (*body)(void *context, int thread, size_t piece), void *context)
+void ps_parallel(int threads, size_t pieces, void (*body)(void *context, int thread, size_t piece),
+                 void *context)
 {
     struct loop loop = {.body = body, .context = context, .pieces = pieces};
     pthread_t helpers[MAX_THREADS];

@@ -16,8 +16,8 @@
 /* Runs body(context, thread, piece) for every piece in [0, pieces), on up to `threads` threads, the
  * calling one among them; `thread` is in [0, threads) and no two bodies run at once with the same.
  * Where the system has no more threads to give, fewer do the work. */
-void ps_parallel(int threads, size_t pieces,
-                 void (*body)(void *context, int thread, size_t piece), void *context);
+void ps_parallel(int threads, size_t pieces, void (*body)(void *context, int thread, size_t piece),
+                 void *context);
 
 /* Cores this process may use. */
 int ps_core_count(void);

@@ -119,8 +119,8 @@ int ps_binary_fill_holes(uint8_t *mask, int width, int height, size_t *ret_set,
                          struct ps_error *error)
 {
     struct ps_regions regions;
-    int status = ps_regions_find(mask, width, height, (size_t)width, true, PS_CONNECT_4, &regions,
-                                 error);
+    int status =
+        ps_regions_find(mask, width, height, (size_t)width, true, PS_CONNECT_4, &regions, error);
     if (status)
         return status;
     bool *open = calloc(regions.region_count + 1, sizeof *open);

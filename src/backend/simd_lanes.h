@@ -1,0 +1,50 @@
+/* A vector of floats as wide as the instruction set that a simd_*.c file is being built for. Only
+ * such files include this. */
+#ifndef PS_BACKEND_SIMD_LANES_H
+#define PS_BACKEND_SIMD_LANES_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(__SSE__)
+#include <immintrin.h>
+#endif
+
+/* MAX_BLOCK outputs x 2 sums, 2 inputs and 1 coefficient fit the vector registers. */
+#if defined(__AVX512F__)
+enum { LANES = 16, MAX_BLOCK = 8 };
+#elif defined(__AVX__)
+enum { LANES = 8, MAX_BLOCK = 6 };
+#else
+enum { LANES = 4, MAX_BLOCK = 6 };
+#endif
+
+typedef float lanes __attribute__((vector_size(LANES * 4)));
+typedef int32_t integer_lanes __attribute__((vector_size(LANES * 4)));
+
+static inline lanes broadcast(float value)
+{
+    return value - (lanes){0.0F};
+}
+
+/* gcc has no maximum of vectors in C: x86 by its instruction, others by the comparison's mask. */
+static inline lanes larger(lanes a, lanes b)
+{
+#if defined(__AVX512F__)
+    return (lanes)_mm512_max_ps((__m512)a, (__m512)b);
+#elif defined(__AVX__)
+    return (lanes)_mm256_max_ps((__m256)a, (__m256)b);
+#elif defined(__SSE__)
+    return (lanes)_mm_max_ps((__m128)a, (__m128)b);
+#else
+    integer_lanes chosen = a > b;
+    return (lanes)(((integer_lanes)a & chosen) | ((integer_lanes)b & ~chosen));
+#endif
+}
+
+static inline lanes absolute(lanes a)
+{
+    return (lanes)((integer_lanes)a & 0x7fffffff);
+}
+
+#endif

@@ -1,0 +1,40 @@
+/* A picker from inside: what tests and tools need beside the public interface. */
+#ifndef PS_PICKER_PICKER_H
+#define PS_PICKER_PICKER_H
+
+#include "backend/backend.h"
+#include "base/config.h"
+#include "picker/aspire.h"
+#include "pickstream.h"
+
+struct ps_picker {
+    struct ps_config *config;
+    struct ps_backend *backend;
+    struct ps_slot *slot;
+};
+
+/* Called after each stage of a pick, while the slot still holds what the stage left: for comparing
+ * stages. `model` is NULL before the stage "train"; `training` holds its `training_count` windows,
+ * the first `positives` of them particle. */
+struct ps_stage_view {
+    enum ps_stage stage;
+    struct ps_slot *slot;
+    const struct ps_aspire *parameters;
+    const struct ps_model *model;
+    const struct ps_feature *training;
+    size_t training_count;
+    size_t positives;
+};
+typedef void ps_stage_observer(void *context, const struct ps_stage_view *view);
+
+/* ps_picker_pick() under the eyes of `observer` (may be NULL). */
+int ps_picker_pick_observed(struct ps_picker *picker, const struct ps_image *image,
+                            ps_stage_observer *observer, void *context,
+                            struct ps_result *ret_result, struct ps_error *error);
+
+/* Particle diameter in px of a micrograph of this pixel size (angstrom, 0 unknown).
+ * PS_E_INPUT: it is set in angstrom and the pixel size is unknown. */
+int ps_picker_diameter(const struct ps_config *config, double pixel_size, double *ret_diameter,
+                       struct ps_error *error);
+
+#endif
