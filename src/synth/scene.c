@@ -48,7 +48,7 @@ static struct ps_crystal draw_crystal(const struct ps_scene_options *options,
         .centre = {ps_random_uniform(random, 0, options->width),
                    ps_random_uniform(random, 0, options->height)},
         .sides = (int)ps_random_uniform(random, 5, PS_CRYSTAL_SIDES + 1),
-        .darkness = ps_random_uniform(random, 1.5, 4),
+        .darkness = ps_random_uniform(random, 1, 2.5),
     };
     double radius = options->diameter * ps_random_uniform(random, 1.0, 2.5);
     double turn = ps_random_uniform(random, 0, 2 * M_PI);

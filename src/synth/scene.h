@@ -53,8 +53,8 @@ struct ps_scene_options {
     double hole_radius; /* px; 0: no carbon */
 };
 
-/* Draws a scene. `random` is copied from: particles, crystals and carbon have streams of their own,
- * named by (seed, index). PS_E_NOMEM. */
+/* Draws the scene of micrograph (seed, index); its options are taken to be valid
+ * (ps_synth_validate). PS_E_NOMEM. */
 int ps_scene_init(struct ps_scene *ret_scene, const struct ps_scene_options *options, uint64_t seed,
                   uint64_t index, struct ps_error *error);
 void ps_scene_done(struct ps_scene *scene);

@@ -8,6 +8,9 @@ static const double REACH_SIGMA = 4.5;
 /* Columns drawn at a time: bounds the profile on the stack for every diameter. */
 enum { PROFILE_COLUMNS = 256 };
 
+/* Places tried for each blob. */
+enum { CANDIDATES = 5 };
+
 /* A lobe is an ellipsoid; the numbers are in units that ps_specimen_make() brings to diameter 1. */
 struct lobe {
     double centre[3];
@@ -17,10 +20,10 @@ struct lobe {
 };
 
 static const struct lobe lobes[] = {
-    {{0.16, 0, 0}, {0.30, 0.36, 0.34}, 130, 1.0},
-    {{-0.26, 0.03, 0.04}, {0.14, 0.34, 0.22}, 70, 1.0},
-    {{0.05, 0.36, -0.10}, {0.10, 0.08, 0.08}, 12, 1.5}, /* a stalk */
-    {{-0.20, -0.30, 0.16}, {0.08, 0.10, 0.08}, 8, 1.5}, /* a beak */
+    {{0.12, 0, 0}, {0.29, 0.40, 0.37}, 160, 1.0},
+    {{-0.29, 0.03, 0.02}, {0.13, 0.37, 0.26}, 64, 1.1},
+    {{0.02, 0.43, -0.12}, {0.10, 0.06, 0.08}, 8, 1.6},  /* a stalk */
+    {{-0.18, -0.36, 0.20}, {0.08, 0.08, 0.08}, 8, 1.6}, /* a beak */
 };
 enum { LOBES = sizeof lobes / sizeof lobes[0] };
 
@@ -49,12 +52,37 @@ static struct ps_blob blob_in(const struct lobe *lobe, struct ps_random *random)
         }
     } while (radius2 > 1);
     struct ps_blob blob = {
-        .sigma = ps_random_uniform(random, 0.035, 0.055),
-        .mass = lobe->mass * ps_random_uniform(random, 0.4, 1.6),
+        .sigma = ps_random_uniform(random, 0.035, 0.05),
+        .mass = lobe->mass * ps_random_uniform(random, 0.5, 1.5),
     };
     for (int k = 0; k < 3; k++)
         blob.position[k] = lobe->centre[k] + lobe->half_axes[k] * unit[k];
     return blob;
+}
+
+/* Protein is packed evenly: of some random places the one farthest from the blobs there are. */
+static struct ps_blob place_blob(const struct lobe *lobe, const struct ps_blob *blobs, int count,
+                                 struct ps_random *random)
+{
+    struct ps_blob best = {.sigma = 0};
+    double best_distance2 = -1;
+    for (int candidate = 0; candidate < CANDIDATES; candidate++) {
+        struct ps_blob blob = blob_in(lobe, random);
+        double nearest2 = INFINITY;
+        for (int i = 0; i < count; i++) {
+            double distance2 = 0;
+            for (int k = 0; k < 3; k++) {
+                double d = blob.position[k] - blobs[i].position[k];
+                distance2 += d * d;
+            }
+            nearest2 = fmin(nearest2, distance2);
+        }
+        if (nearest2 > best_distance2) {
+            best = blob;
+            best_distance2 = nearest2;
+        }
+    }
+    return best;
 }
 
 void ps_specimen_make(struct ps_specimen *ret_specimen)
@@ -63,8 +91,10 @@ void ps_specimen_make(struct ps_specimen *ret_specimen)
     struct ps_blob *blobs = ret_specimen->blobs;
     int count = 0;
     for (int l = 0; l < LOBES; l++)
-        for (int i = 0; i < lobes[l].blobs; i++)
-            blobs[count++] = blob_in(&lobes[l], &random);
+        for (int i = 0; i < lobes[l].blobs; i++) {
+            blobs[count] = place_blob(&lobes[l], blobs, count, &random);
+            count++;
+        }
 
     double mass = 0, centre[3] = {0};
     for (int i = 0; i < count; i++) {
@@ -79,7 +109,7 @@ void ps_specimen_make(struct ps_specimen *ret_specimen)
             blobs[i].position[k] -= centre[k] / mass;
             radius2 += blobs[i].position[k] * blobs[i].position[k];
         }
-        reach = fmax(reach, sqrt(radius2) + 2 * blobs[i].sigma);
+        reach = fmax(reach, sqrt(radius2) + blobs[i].sigma);
     }
     for (int i = 0; i < count; i++) {
         blobs[i].mass /= mass;

@@ -12,7 +12,7 @@
 
 #include "synth/random.h"
 
-enum { PS_SPECIMEN_BLOBS = 220 };
+enum { PS_SPECIMEN_BLOBS = 240 };
 
 struct ps_blob {
     double position[3]; /* diameters, from the centre of mass */
@@ -20,7 +20,7 @@ struct ps_blob {
     double mass;        /* of all blobs together: 1 */
 };
 
-/* All blobs lie, two sigma included, within a sphere of diameter 1 around the origin. */
+/* All blobs lie, one sigma included, within a sphere of diameter 1 around the origin. */
 struct ps_specimen {
     struct ps_blob blobs[PS_SPECIMEN_BLOBS];
 };

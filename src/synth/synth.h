@@ -48,7 +48,7 @@ struct ps_synth_options {
     (struct ps_synth_options)                                                                      \
     {                                                                                              \
         .width = 2048, .height = 2048, .seed = 1, .pixel_size = 1.4, .diameter = 110,              \
-        .particles = -1, .snr = 0.08, .defocus = 2, .ice_gradient = 0.1, .carbon = false,          \
+        .particles = -1, .snr = 0.12, .defocus = 2, .ice_gradient = 0.04, .carbon = false,         \
         .contaminants = 1,                                                                         \
     }
 
