@@ -32,7 +32,7 @@ WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wvla -Wform
 override CFLAGS := -std=gnu11 -O3 -g -fno-omit-frame-pointer -fPIC -fvisibility=hidden \
           -ffp-contract=off -fno-math-errno -fno-trapping-math -pthread $(WARNINGS) \
           $(if $(SANITIZER),-fsanitize=$(SANITIZER) -fno-sanitize-recover=all) $(CFLAGS)
-override CPPFLAGS := -Iinclude -Isrc -D_GNU_SOURCE \
+override CPPFLAGS := -Iinclude -Isrc -Itests/golden -D_GNU_SOURCE \
           $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null) $(CPPFLAGS)
 override LDFLAGS := -pthread $(if $(SANITIZER),-fsanitize=$(SANITIZER)) $(LDFLAGS)
 LDLIBS := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) -linih -lsvm -lm
@@ -56,7 +56,8 @@ APP_SOURCES := $(wildcard src/*.c src/output/*.c src/synth/*.c)
 LIB_OBJECTS := $(LIB_SOURCES:%.c=$(B)/%.o) $(foreach i,$(ISAS),$(SIMD_SOURCES:%.c=$(B)/%.$(i).o)) \
                $(KERNELS:%.cu=$(B)/%.o)
 APP_OBJECTS := $(APP_SOURCES:%.c=$(B)/%.o)
-UNIT_TESTS := $(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/test_*.c))
+UNIT_TESTS := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c tests/golden/test_*.c))
+TEST_HELPERS := $(patsubst %.c,$(B)/%.o,$(filter-out tests/unit/test_%.c tests/golden/test_%.c,$(wildcard tests/unit/*.c tests/golden/*.c)))
 FUZZERS := $(patsubst tests/fuzz/%.c,$(B)/tests/%,$(wildcard tests/fuzz/fuzz_*.c))
 
 .PHONY: all
@@ -101,7 +102,13 @@ $(B)/pickstream: $(APP_OBJECTS) $(B)/libpickstream.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
+# Unit tests see the inside of the library and of the writers.
+TESTED := $(filter-out $(B)/src/main.o $(B)/src/cmd_%.o,$(APP_OBJECTS)) $(B)/libpickstream.a
+$(UNIT_TESTS): %: %.o $(TEST_HELPERS) $(TESTED)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
+
 $(B)/pickstream.conf.5: $(B)/pickstream
 	$(Q)$< check --man > $@
 
--include $(LIB_OBJECTS:.o=.d) $(APP_OBJECTS:.o=.d) $(UNIT_TESTS:=.d) $(FUZZERS:=.d)
+-include $(LIB_OBJECTS:.o=.d) $(APP_OBJECTS:.o=.d) $(UNIT_TESTS:=.d) $(TEST_HELPERS:.o=.d) $(FUZZERS:=.d)
