@@ -1,0 +1,57 @@
+/* Files of picks: one a micrograph and format.
+ *
+ * A format is a row in a table: its name in --format and output.formats, the end of its file names,
+ * and a function that writes it. Every outcome makes a file, so that what reads them knows that a
+ * micrograph was done: no picks give a valid file without rows, a rejected micrograph the same
+ * with the reason in it where the format has room for one.
+ *
+ * Coordinates are those of struct ps_pick: pixels, the centre of the first stored pixel is (0, 0).
+ * Numbers are as short as they can be and read back as the same float.
+ */
+#ifndef PS_OUTPUT_PICKS_H
+#define PS_OUTPUT_PICKS_H
+
+#include "image/micrograph.h"
+#include "pickstream.h"
+
+#include <stdio.h>
+
+/* What is known of one micrograph and its picks. Everything is borrowed. */
+struct ps_pick_file {
+    const char *path; /* of the micrograph */
+    const char *name; /* the path below the directory that was given; or NULL: the path */
+    int width;        /* px */
+    int height;       /* px */
+    const struct ps_micrograph *micrograph; /* as it was read; or NULL */
+    const char *pixel_size_source;          /* "header" or "configuration"; or NULL */
+    const char *profile;                    /* or NULL */
+    double read_milliseconds;               /* reading the file; 0 where unknown */
+    const struct ps_result *result;
+};
+
+struct ps_picks_format {
+    const char *name;   /* "star" */
+    const char *suffix; /* takes the place of the micrograph's extension: "_autopick.star" */
+    int (*write)(const struct ps_pick_file *file, FILE *stream, struct ps_error *error);
+};
+
+/* All formats, in the order of output.formats; the name after the last one is NULL. */
+extern const struct ps_picks_format ps_picks_formats[];
+
+/* The format of that name, or NULL. */
+const struct ps_picks_format *ps_picks_format_find(const char *name);
+
+/* Where the picks of a micrograph go: directory/name, without the extension of the name, and with
+ * the suffix. To be freed; NULL without memory. */
+char *ps_picks_path(const char *directory, const char *name, const char *suffix);
+
+/* Writes picks to a path, atomically (output/file.h). PS_E_SYSTEM, PS_E_NOMEM. */
+int ps_picks_write(const char *path, const struct ps_picks_format *format,
+                   const struct ps_pick_file *file, struct ps_error *error);
+
+/* The writers of the table. */
+int ps_picks_write_star(const struct ps_pick_file *file, FILE *stream, struct ps_error *error);
+int ps_picks_write_csv(const struct ps_pick_file *file, FILE *stream, struct ps_error *error);
+int ps_picks_write_json(const struct ps_pick_file *file, FILE *stream, struct ps_error *error);
+
+#endif
