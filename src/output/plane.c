@@ -83,12 +83,40 @@ static size_t count_of(const struct ps_plane *plane)
     return (size_t)plane->width * (size_t)plane->height;
 }
 
+static int compare_floats(const void *a, const void *b)
+{
+    float left = *(const float *)a;
+    float right = *(const float *)b;
+    return (left > right) - (left < right);
+}
+
+/* Median, and half the range of the middle 68 %, of a few thousand pixels spread over the plane: no
+ * outlier, however large, moves these. The range is 0 where most pixels are the same. */
+static void estimate(const struct ps_plane *plane, double *ret_median, double *ret_spread)
+{
+    enum { SAMPLES = 4001 };
+    float samples[SAMPLES];
+    size_t count = 0;
+    size_t step = count_of(plane) / SAMPLES + 1;
+    for (size_t i = 0; i < count_of(plane) && count < SAMPLES; i += step) {
+        if (isfinite(plane->pixels[i]))
+            samples[count++] = plane->pixels[i];
+    }
+    *ret_median = *ret_spread = 0;
+    if (!count)
+        return;
+    qsort(samples, count, sizeof *samples, compare_floats);
+    *ret_median = (double)samples[count / 2];
+    *ret_spread = ((double)samples[count * 84 / 100] - (double)samples[count * 16 / 100]) / 2;
+}
+
 void ps_plane_robust(const struct ps_plane *plane, double *ret_mean, double *ret_deviation)
 {
-    double mean = 0;
-    double deviation = INFINITY;
-    /* Each round leaves out what the one before found far away; four settle it. */
-    for (int round = 0; round < 4; round++) {
+    double mean, deviation;
+    estimate(plane, &mean, &deviation);
+    if (deviation <= 0)
+        deviation = INFINITY;
+    for (int round = 0; round < 2; round++) {
         double low = mean - 3 * deviation;
         double high = mean + 3 * deviation;
         double sum = 0;
@@ -97,7 +125,7 @@ void ps_plane_robust(const struct ps_plane *plane, double *ret_mean, double *ret
         for (size_t i = 0; i < count_of(plane); i++) {
             double value = (double)plane->pixels[i];
             if (isfinite(value) && value >= low && value <= high) {
-                /* About the mean of the round before: large offsets cost no digits. */
+                /* About a value in their midst: a large offset costs no digits. */
                 double offset = value - mean;
                 sum += offset;
                 squares += offset * offset;
@@ -107,9 +135,8 @@ void ps_plane_robust(const struct ps_plane *plane, double *ret_mean, double *ret
         if (!count)
             break;
         double shift = sum / (double)count;
-        double variance = squares / (double)count - shift * shift;
         mean += shift;
-        deviation = round == 0 && variance <= 0 ? 0 : sqrt(variance > 0 ? variance : 0);
+        deviation = sqrt(fmax(squares / (double)count - shift * shift, 0));
     }
     *ret_mean = mean;
     *ret_deviation = isfinite(deviation) ? deviation : 0;

@@ -16,7 +16,8 @@ int ps_plane_bin(const struct ps_image *image, int side, struct ps_plane *ret_pl
                  struct ps_error *error);
 void ps_plane_done(struct ps_plane *plane);
 
-/* Mean and standard deviation of what lies within three standard deviations of that mean. */
+/* Mean and standard deviation of what lies within three standard deviations of that mean; 0 and 0
+ * without any finite pixel. */
 void ps_plane_robust(const struct ps_plane *plane, double *ret_mean, double *ret_deviation);
 
 /* Limits pixels to the range. */
