@@ -38,6 +38,8 @@ static tmsize_t client_read(thandle_t handle, void *buffer, tmsize_t length)
     const uint64_t left = client->position < size ? size - client->position : 0;
     const size_t n = (uint64_t)length < left ? (size_t)length : (size_t)left;
     struct ps_error error;
+    if (n == 0)
+        return 0;
     if (client->source->read_at(client->source, client->position, buffer, n, &error)) {
         client->io = error;
         return -1;
@@ -160,11 +162,47 @@ static int decode_page(TIFF *tif, struct client *client, const struct ps_tiff_pa
     return 0;
 }
 
+/* Reads an unsigned number of `length` bytes, up to 8. */
+static int read_number(const struct ps_source *source, uint64_t offset, size_t length,
+                       bool little_endian, uint64_t *ret, struct ps_error *error)
+{
+    unsigned char bytes[8];
+    int code = source->read_at(source, offset, bytes, length, error);
+    if (code)
+        return code;
+    uint64_t number = 0;
+    for (size_t i = 0; i < length; i++)
+        number = number << 8 | bytes[little_endian ? length - 1 - i : i];
+    *ret = number;
+    return 0;
+}
+
+/* libtiff takes a file that ends before the last directory's link to the next one for complete: a
+ * movie cut there would pass for one image. */
+static int check_last_link(TIFF *tif, const struct client *client, struct ps_error *error)
+{
+    const struct ps_source *source = client->source;
+    const uint64_t offset = TIFFCurrentDirOffset(tif);
+    const bool big_tiff = TIFFIsBigTIFF(tif);
+    uint64_t entries;
+    int code =
+        read_number(source, offset, big_tiff ? 8 : 2, !TIFFIsBigEndian(tif), &entries, error);
+    if (code)
+        return code;
+    const uint64_t end = offset + (big_tiff ? 8 + 20 * entries + 8 : 2 + 12 * entries + 4);
+    if (end > source->size)
+        return ps_fail(error, PS_E_INPUT,
+                       "truncated: its last directory reaches to byte %" PRIu64
+                       ", but the file ends at byte %" PRIu64,
+                       end, source->size);
+    return 0;
+}
+
 /* Goes to the next page: 1, or 0 after the last. */
 static int next_page(TIFF *tif, struct client *client, uint32_t number, struct ps_error *error)
 {
     if (TIFFLastDirectory(tif))
-        return 0;
+        return check_last_link(tif, client, error);
     client->message[0] = '\0';
     char what[32];
     snprintf(what, sizeof what, "page %" PRIu32, number);
@@ -284,20 +322,20 @@ static bool probe(const unsigned char *head, size_t length)
  * rather than what libtiff says. */
 static int check_header(const struct ps_source *source, struct ps_error *error)
 {
-    unsigned char head[16] = {0};
-    const size_t length = source->size < sizeof head ? (size_t)source->size : sizeof head;
-    int code = source->read_at(source, 0, head, length, error);
+    unsigned char head[4]; /* which the probe has seen */
+    int code = source->read_at(source, 0, head, sizeof head, error);
     if (code)
         return code;
-    const bool little = head[0] == 'I', big_tiff = head[2] == '+' || head[3] == '+';
-    const size_t start = big_tiff ? 8 : 4, bytes = big_tiff ? 8 : 4;
-    if (length < start + bytes)
+    const bool little_endian = head[0] == 'I', big_tiff = head[2] == '+' || head[3] == '+';
+    const size_t length = big_tiff ? 8 : 4; /* of an offset, which begins at its length */
+    if (source->size < 2 * length)
         return ps_fail(error, PS_E_INPUT,
                        "truncated: %" PRIu64 " bytes, the header of a %s has %zu", source->size,
-                       big_tiff ? "BigTIFF" : "TIFF", start + bytes);
-    uint64_t directory = 0;
-    for (size_t i = 0; i < bytes; i++)
-        directory = directory << 8 | head[start + (little ? bytes - 1 - i : i)];
+                       big_tiff ? "BigTIFF" : "TIFF", 2 * length);
+    uint64_t directory;
+    code = read_number(source, length, length, little_endian, &directory, error);
+    if (code)
+        return code;
     if (directory >= source->size)
         return ps_fail(error, PS_E_INPUT,
                        "truncated: its directory begins at byte %" PRIu64
