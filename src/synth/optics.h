@@ -2,7 +2,7 @@
  *
  * CTF(q) = -sin(chi), chi = pi lambda dz(alpha) q^2 - pi/2 Cs lambda^3 q^4 + asin(A), with dz > 0
  * for underfocus and dz(alpha) = (U + V)/2 + (U - V)/2 cos 2(alpha - alpha_0): Rohou & Grigorieff,
- * "CTFFIND4", J. Struct. Biol. 192 (2015) 216, equations 2 to 4. Negative at low resolution in
+ * "CTFFIND4", J. Struct. Biol. 192 (2015) 216. Negative at low resolution in
  * underfocus: protein is dark. */
 #ifndef PS_SYNTH_OPTICS_H
 #define PS_SYNTH_OPTICS_H

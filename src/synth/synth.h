@@ -5,16 +5,19 @@
  * same; another processor or libm may round the last bit of a float differently.
  *
  * How an image comes about, in the order of the code:
- *   particles    one specimen (specimen.h) in random orientations at the places of a scene
- * (scene.h); analytic projections, through the CTF and the detector (optics.h) noise        what
- * the vitreous ice scatters, through the same CTF, and the detector's own; both are stationary
- * Gaussian noise, so one noise field of their summed power spectrum is the same in distribution as
- * adding one before and one after the CTF carbon       a film with a round hole, optional:
- * amorphous texture and the step at its edge through the CTF, and absorption ice          thickness
- * that varies slowly (a cubic polynomial), so does the brightness crystals     dark polygons with
- * sharp edges and a bright rim Units: ice in the vacuum of everything else has the brightness
- * PS_SYNTH_MEAN, noise the standard deviation PS_SYNTH_NOISE. Protein is dark. No beam tilt, drift,
- * or inelastic blur.
+ *
+ * - ice: thickness that varies slowly (a cubic polynomial), so does the brightness
+ * - particles: one specimen (specimen.h) in random orientations at the places of a scene (scene.h);
+ *   analytic projections, through the CTF and the detector (optics.h)
+ * - noise: what the vitreous ice scatters, through the same CTF, and the detector's own. Both are
+ *   stationary Gaussian noise, so one noise field of their summed power spectrum is the same in
+ *   distribution as adding one before and one after the CTF
+ * - carbon: a film with a round hole, optional: amorphous texture and the step at its edge through
+ *   the CTF, and absorption
+ * - crystals: dark polygons with sharp edges and a bright rim
+ *
+ * Ice alone has the brightness PS_SYNTH_MEAN, and noise with the standard deviation PS_SYNTH_NOISE.
+ * Protein is dark. No beam tilt, drift, or inelastic blur.
  *
  * FFTW's planner is not thread-safe: make micrographs on one thread at a time. */
 #ifndef PS_SYNTH_SYNTH_H
