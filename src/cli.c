@@ -143,11 +143,13 @@ static int store(const struct ps_cli *cli, const struct ps_cli_option *row, cons
     case PS_CLI_KIND_END:
         break;
     }
-    if (!ok)
-        return ps_cli_usage(cli, "--%s %.100s: expected a%s number, %s to %s", row->name, argument,
-                            row->kind == PS_CLI_KIND_UINT ? " whole" : "",
-                            ps_text_from_double(row->min, min), ps_text_from_double(row->max, max));
-    return PS_CLI_GO;
+    if (ok)
+        return PS_CLI_GO;
+    if (row->kind == PS_CLI_KIND_UINT)
+        return ps_cli_usage(cli, "--%s %.100s: expected a whole number, %.0f to %.0f", row->name,
+                            argument, row->min, row->max);
+    return ps_cli_usage(cli, "--%s %.100s: expected a number, %s to %s", row->name, argument,
+                        ps_text_from_double(row->min, min), ps_text_from_double(row->max, max));
 }
 
 /* Applies "section.key=value". */

@@ -44,6 +44,8 @@ static int unknown(const char *name)
     struct ps_suggestion suggestion = {.word = name};
     for (const struct ps_command *command = commands; command->name; command++)
         ps_suggestion_offer(&suggestion, command->name);
+    ps_suggestion_offer(&suggestion, "--help");
+    ps_suggestion_offer(&suggestion, "--version");
     const char *what = *name == '-' ? "option" : "command";
     if (suggestion.nearest)
         (void)fprintf(stderr, "pickstream: unknown %s %s: did you mean %s?\n", what, name,
