@@ -19,14 +19,15 @@
 #include <string.h>
 #include <tiffio.h>
 
-enum { MAX_PAGES = 1 << 16 };
+enum { MAX_PAGES = 1 << 16, TEXT_BYTES = 160 };
 
 /* What libtiff reads from and complains to. */
 struct client {
     const struct ps_source *source;
     uint64_t position;
-    struct ps_error io; /* the source's own failure */
-    char message[160];  /* libtiff's first complaint about the page at hand; more follow from it */
+    struct ps_error io;       /* the source's own failure */
+    char message[TEXT_BYTES]; /* libtiff's first complaint about a page; more follow from it */
+    char warning[TEXT_BYTES]; /* the same of its warnings: some failures have nothing else */
 };
 
 /* ---- libtiff's side ---- */
@@ -75,26 +76,34 @@ static toff_t client_size(thandle_t handle)
     return ((struct client *)handle)->source->size;
 }
 
-__attribute__((format(printf, 4, 0))) static int client_complain(TIFF *tif, void *data,
+/* Keeps the first message in `text`, of TEXT_BYTES, as one printable line. */
+__attribute__((format(printf, 2, 0))) static void keep(char *text, const char *format,
+                                                       va_list arguments)
+{
+    if (text[0])
+        return;
+    (void)vsnprintf(text, TEXT_BYTES, format, arguments);
+    for (char *c = text; *c; c++)
+        if ((unsigned char)*c < ' ' || (unsigned char)*c >= 0x7f)
+            *c = ' ';
+}
+
+__attribute__((format(printf, 4, 0))) static int client_complain(TIFF *tif, void *client,
                                                                  const char *module,
                                                                  const char *format,
                                                                  va_list arguments)
 {
     (void)tif, (void)module;
-    struct client *client = data;
-    if (client->message[0] == '\0') {
-        (void)vsnprintf(client->message, sizeof client->message, format, arguments);
-        for (char *c = client->message; *c; c++)
-            if ((unsigned char)*c < ' ' || (unsigned char)*c >= 0x7f)
-                *c = ' ';
-    }
-    return 1;
+    keep(((struct client *)client)->message, format, arguments);
+    return 1; /* done: nothing for the global handler */
 }
 
-static int client_ignore(TIFF *tif, void *data, const char *module, const char *format,
-                         va_list arguments)
+__attribute__((format(printf, 4, 0))) static int client_warn(TIFF *tif, void *client,
+                                                             const char *module, const char *format,
+                                                             va_list arguments)
 {
-    (void)tif, (void)data, (void)module, (void)format, (void)arguments;
+    (void)tif, (void)module;
+    keep(((struct client *)client)->warning, format, arguments);
     return 1;
 }
 
@@ -110,7 +119,7 @@ static TIFF *open_client(struct client *client)
                               : INT64_MAX / 2;
     TIFFOpenOptionsSetMaxSingleMemAlloc(options, (tmsize_t)most);
     TIFFOpenOptionsSetErrorHandlerExtR(options, client_complain, client);
-    TIFFOpenOptionsSetWarningHandlerExtR(options, client_ignore, NULL);
+    TIFFOpenOptionsSetWarningHandlerExtR(options, client_warn, client);
     /* m: no memory map; c: strips as they are in the file. */
     TIFF *tif = TIFFClientOpenExt("", "rmc", client, client_read, client_write, client_seek,
                                   client_close, client_size, NULL, NULL, options);
@@ -118,13 +127,20 @@ static TIFF *open_client(struct client *client)
     return tif;
 }
 
+static void forget(struct client *client)
+{
+    client->message[0] = client->warning[0] = '\0';
+}
+
 /* libtiff failed: the source's own failure if there was one, else "damaged TIFF: what: why". */
 static int fail_tiff(const struct client *client, const char *what, struct ps_error *error)
 {
     if (client->io.code)
         return ps_fail(error, client->io.code, "%s", client->io.message);
-    return ps_fail(error, PS_E_INPUT, "damaged TIFF: %s: %s", what,
-                   client->message[0] ? client->message : "libtiff does not say why");
+    const char *why = client->message[0]   ? client->message
+                      : client->warning[0] ? client->warning
+                                           : "libtiff does not say why";
+    return ps_fail(error, PS_E_INPUT, "damaged TIFF: %s: %s", what, why + strspn(why, ": "));
 }
 
 /* ---- pixels ---- */
@@ -203,7 +219,7 @@ static int next_page(TIFF *tif, struct client *client, uint32_t number, struct p
 {
     if (TIFFLastDirectory(tif))
         return check_last_link(tif, client, error);
-    client->message[0] = '\0';
+    forget(client);
     char what[32];
     snprintf(what, sizeof what, "page %" PRIu32, number);
     if (number > MAX_PAGES || !TIFFReadDirectory(tif))
@@ -249,7 +265,7 @@ static int inspect_pages(TIFF *tif, struct client *client, const struct ps_read_
 static int read_frames(TIFF *tif, struct client *client, const struct ps_read_options *options,
                        uint32_t frames, struct ps_micrograph *micrograph, struct ps_error *error)
 {
-    client->message[0] = '\0';
+    forget(client);
     if (!TIFFSetDirectory(tif, 0))
         return fail_tiff(client, "page 1", error);
     int more = 1;
@@ -264,7 +280,7 @@ static int read_frames(TIFF *tif, struct client *client, const struct ps_read_op
             if (!memory)
                 return ps_fail_memory(error, page.cell_bytes + row_bytes, "a strip or tile");
             void *row = memory + (page.cell_bytes + 15) / 16 * 16;
-            client->message[0] = '\0';
+            forget(client);
             code = decode_page(tif, client, &page, memory, frames > 1 ? row : NULL,
                                &micrograph->image, micrograph->pixels, error);
             free(memory);
