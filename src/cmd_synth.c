@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "cli.h"
 #include "cmd.h"
+#include "output/file.h"
 #include "output/micrograph_file.h"
 #include "synth/deliver.h"
 #include "synth/synth.h"
@@ -16,7 +17,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 /* --slow: a file comes in so many pieces, over this part of the interval. */
 enum { SLOW_PIECES = 16 };
@@ -84,7 +84,7 @@ static const struct ps_cli synth_cli = {
         "synth_000001_truth.star, always there before the micrograph. The same options and seed\n"
         "give the same files. The signal of --snr is the noiseless image of the particles (through\n"
         "CTF and detector) within half a diameter of their centres. With --slow odd micrographs\n"
-        "grow under their final name, even ones under .NAME.tmp until they are complete.",
+        "grow under their final name, even ones under .pickstream-*.tmp until complete.",
     .options = synth_options,
 };
 
@@ -97,6 +97,7 @@ struct session {
     bool slow;
     int64_t interval; /* ns */
     int64_t begin;    /* ns, when the first one is due */
+    int64_t late;     /* ns, how much after its time the last one came */
     float *pixels;
 };
 
@@ -156,13 +157,11 @@ static int session_from(const struct synth_options *values, struct session *ret_
     return PS_CLI_GO;
 }
 
-/* The truth as a RELION STAR file in memory; `*ret_text` is to be freed. */
-static int format_truth(const struct ps_synth_truth *truth, char **ret_text, size_t *ret_length,
-                        struct ps_error *error)
+/* The truth as a RELION STAR file: a ps_file_writer. */
+static int write_truth(FILE *stream, const void *context, struct ps_error *error)
 {
-    FILE *stream = open_memstream(ret_text, ret_length);
-    if (!stream)
-        return ps_fail(error, PS_E_NOMEM, "no memory for the truth");
+    const struct ps_synth_truth *truth = context;
+    (void)error;
     (void)fprintf(stream,
                   "# true centres; diameter %.2f px, defocus %.0f %.0f A, astigmatism at %.1f deg\n"
                   "\ndata_\n\nloop_\n_rlnCoordinateX #1\n_rlnCoordinateY #2\n",
@@ -170,42 +169,35 @@ static int format_truth(const struct ps_synth_truth *truth, char **ret_text, siz
     for (size_t i = 0; i < truth->count; i++)
         (void)fprintf(stream, "%13.6f %13.6f\n", truth->centres[i].x, truth->centres[i].y);
     (void)fputc('\n', stream);
-    if (fclose(stream) == 0)
-        return 0;
-    free(*ret_text);
-    return ps_fail(error, PS_E_NOMEM, "no memory for the truth");
+    return 0;
 }
 
 /* Waits for the micrograph's time; its truth appears, then the micrograph itself. */
-static int publish(const struct session *session, uint64_t index,
-                   const struct ps_synth_truth *truth, const uint8_t *bytes, size_t length,
-                   struct ps_error *error)
+static int publish(struct session *session, uint64_t index, const struct ps_synth_truth *truth,
+                   const uint8_t *bytes, size_t length, struct ps_error *error)
 {
-    char path[PATH_MAX], *text;
-    size_t text_length;
-    int stem = snprintf(path, sizeof path - 32, "%s/synth_%06llu", session->directory,
+    enum { SUFFIX = 16 };
+    char path[PATH_MAX];
+    int stem = snprintf(path, sizeof path - SUFFIX, "%s/synth_%06llu", session->directory,
                         (unsigned long long)index);
-    if (stem >= (int)sizeof path - 32)
+    if (stem >= (int)sizeof path - SUFFIX)
         return ps_fail(error, PS_E_SYSTEM, "%.64s...: %s", session->directory,
                        strerror(ENAMETOOLONG));
     struct ps_delivery delivery = {
         .pieces = 1,
         .start = session->begin + (int64_t)(index - 1) * session->interval,
     };
-    int code = format_truth(truth, &text, &text_length, error);
-    if (code < 0)
-        return code;
-    strcpy(path + stem, "_truth.star");
-    code = ps_deliver(path, text, text_length, &delivery, error);
-    free(text);
-    if (code < 0)
-        return code;
-
     if (session->slow) {
         delivery.pieces = SLOW_PIECES;
         delivery.spacing = llrint((double)session->interval * SLOW_PART / SLOW_PIECES);
         delivery.in_place = index % 2 == 1;
     }
+    session->late = ps_deliver_now() - delivery.start;
+    ps_deliver_wait(delivery.start);
+    strcpy(path + stem, "_truth.star");
+    int code = ps_file_write_atomically(path, write_truth, truth, error);
+    if (code < 0)
+        return code;
     strcpy(path + stem, ps_container_extension(session->format.container));
     code = ps_deliver(path, bytes, length, &delivery, error);
     if (code < 0)
@@ -242,9 +234,6 @@ static int make_one(struct session *session, uint64_t index, struct ps_error *er
 static int run(struct session *session, struct ps_error *error)
 {
     size_t bytes = (size_t)session->options.width * (size_t)session->options.height * sizeof(float);
-    if (mkdir(session->directory, 0777) < 0 && errno != EEXIST)
-        return ps_fail(error, PS_E_SYSTEM, "cannot make %s: %s", session->directory,
-                       strerror(errno));
     session->pixels = malloc(bytes);
     if (!session->pixels)
         return ps_fail_memory(error, bytes, "a micrograph");
@@ -288,5 +277,11 @@ int ps_cmd_synth(int argc, char **argv)
         (void)fprintf(stderr, "pickstream synth: %s\n", error.message);
         return PS_EXIT_FAILURE;
     }
+    if (session.interval > 0 && session.late > session.interval)
+        (void)fprintf(
+            stderr,
+            "pickstream synth: this machine does not keep --rate: the last micrograph came "
+            "%.1f s late\n",
+            (double)session.late / 1e9);
     return PS_EXIT_OK;
 }

@@ -1,5 +1,6 @@
 #include "output/micrograph_file.h"
 #include "image/micrograph.h"
+#include "output/file.h"
 
 #include <endian.h>
 #include <errno.h>
@@ -257,6 +258,20 @@ int ps_micrograph_encode(const struct ps_file_format *format, const float *pixel
                : encode_tiff(format, pixels, width, height, ret_bytes, ret_length, error);
 }
 
+struct content {
+    const uint8_t *bytes;
+    size_t length;
+};
+
+/* A ps_file_writer. */
+static int write_content(FILE *stream, const void *context, struct ps_error *error)
+{
+    const struct content *content = context;
+    (void)error;
+    (void)fwrite(content->bytes, 1, content->length, stream);
+    return 0;
+}
+
 int ps_micrograph_write(const char *path, const struct ps_file_format *format, const float *pixels,
                         int width, int height, struct ps_error *error)
 {
@@ -265,13 +280,8 @@ int ps_micrograph_write(const char *path, const struct ps_file_format *format, c
     int code = ps_micrograph_encode(format, pixels, width, height, &bytes, &length, error);
     if (code < 0)
         return code;
-    FILE *file = fopen(path, "wb");
-    bool ok = file && fwrite(bytes, 1, length, file) == length;
-    int saved = errno;
-    if (file && fclose(file) != 0 && ok) {
-        ok = false;
-        saved = errno;
-    }
+    const struct content content = {bytes, length};
+    code = ps_file_write_atomically(path, write_content, &content, error);
     free(bytes);
-    return ok ? 0 : ps_fail(error, PS_E_SYSTEM, "cannot write %s: %s", path, strerror(saved));
+    return code;
 }

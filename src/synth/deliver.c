@@ -1,13 +1,9 @@
 #include "synth/deliver.h"
+#include "output/file.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
-#include <unistd.h>
 
 static const int64_t NS_PER_S = 1000000000;
 
@@ -18,7 +14,7 @@ int64_t ps_deliver_now(void)
     return now.tv_sec * NS_PER_S + now.tv_nsec;
 }
 
-static void wait_until(int64_t time)
+void ps_deliver_wait(int64_t time)
 {
     struct timespec deadline = {.tv_sec = time / NS_PER_S, .tv_nsec = time % NS_PER_S};
     if (time > ps_deliver_now())
@@ -26,55 +22,41 @@ static void wait_until(int64_t time)
             ;
 }
 
-/* Returns 0 or an errno. */
-static int write_all(int fd, const char *bytes, size_t length)
+struct parcel {
+    const char *bytes;
+    size_t length;
+    const struct ps_delivery *delivery;
+};
+
+/* A ps_file_writer. */
+static int write_pieces(FILE *stream, const void *context, struct ps_error *error)
 {
-    while (length > 0) {
-        ssize_t written = write(fd, bytes, length);
-        if (written < 0 && errno == EINTR)
-            continue;
-        if (written < 0)
-            return errno;
-        bytes += written;
-        length -= (size_t)written;
+    const struct parcel *parcel = context;
+    size_t pieces = (size_t)parcel->delivery->pieces, size = parcel->length / pieces;
+    for (size_t i = 0; i < pieces; i++) {
+        ps_deliver_wait(parcel->delivery->start + (int64_t)i * parcel->delivery->spacing);
+        size_t length = i + 1 < pieces ? size : parcel->length - i * size;
+        if (fwrite(parcel->bytes + i * size, 1, length, stream) != length || fflush(stream) != 0)
+            return ps_fail(error, PS_E_SYSTEM, "cannot write: %s", strerror(errno));
     }
     return 0;
 }
 
-/* Returns 0 or an errno. */
-static int write_pieces(const char *path, const char *bytes, size_t length,
-                        const struct ps_delivery *delivery)
+static int write_in_place(const char *path, const struct parcel *parcel, struct ps_error *error)
 {
-    wait_until(delivery->start);
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    if (fd < 0)
-        return errno;
-    int fault = 0;
-    size_t pieces = (size_t)delivery->pieces;
-    for (size_t i = 0; i < pieces && !fault; i++) {
-        wait_until(delivery->start + (int64_t)i * delivery->spacing);
-        size_t from = length / pieces * i, to = i + 1 < pieces ? from + length / pieces : length;
-        fault = write_all(fd, bytes + from, to - from);
-    }
-    if (close(fd) < 0 && !fault)
-        fault = errno;
-    return fault;
+    FILE *stream = fopen(path, "wbe");
+    if (!stream)
+        return ps_fail(error, PS_E_SYSTEM, "%s: cannot write: %s", path, strerror(errno));
+    int code = write_pieces(stream, parcel, error);
+    if (fclose(stream) != 0 && code == 0)
+        code = ps_fail(error, PS_E_SYSTEM, "cannot write: %s", strerror(errno));
+    return code == 0 ? 0 : ps_fail_prefix(error, "%s", path);
 }
 
 int ps_deliver(const char *path, const void *bytes, size_t length,
                const struct ps_delivery *delivery, struct ps_error *error)
 {
-    char temporary[PATH_MAX];
-    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
-    int directory = (int)(name - path);
-    if (snprintf(temporary, sizeof temporary, "%.*s.%s.tmp", directory, path, name) >=
-        (int)sizeof temporary)
-        return ps_fail(error, PS_E_SYSTEM, "cannot write %s: %s", path, strerror(ENAMETOOLONG));
-
-    int fault = write_pieces(delivery->in_place ? path : temporary, bytes, length, delivery);
-    if (!fault && !delivery->in_place && rename(temporary, path) < 0)
-        fault = errno;
-    if (fault && !delivery->in_place)
-        unlink(temporary);
-    return fault ? ps_fail(error, PS_E_SYSTEM, "cannot write %s: %s", path, strerror(fault)) : 0;
+    const struct parcel parcel = {bytes, length, delivery};
+    return delivery->in_place ? write_in_place(path, &parcel, error)
+                              : ps_file_write_atomically(path, write_pieces, &parcel, error);
 }

@@ -112,25 +112,35 @@ def test_rate_is_kept_and_truth_comes_first(tmp_path):
     assert np.diff(written).sum() / 1e9 > 0.3 - 0.02
 
 
+def test_a_rate_that_cannot_be_kept_is_said(tmp_path):
+    done = synth(*SMALL, "--count", 5, "--rate", 1000, tmp_path)
+    assert re.fullmatch(r"pickstream synth: this machine does not keep --rate: the last micrograph "
+                        r"came \d+\.\d s late\n", done.stderr)
+
+
 def test_slow_files_grow(tmp_path):
     """Odd ones under their own name, even ones hidden until they are whole."""
     process = subprocess.Popen([PICKSTREAM, "synth", *SMALL, "--count", "2", "--rate", "2", "--slow",
                                 str(tmp_path)], stdout=subprocess.PIPE)
     whole = 1024 + 4 * 256 * 200
-    sizes = {"synth_000001.mrc": set(), "synth_000002.mrc": set(), ".synth_000002.mrc.tmp": set()}
+    open_sizes, hidden_sizes, second_sizes = set(), set(), set()
     deadline = time.monotonic() + 60
     while process.poll() is None and time.monotonic() < deadline:
-        for name, seen in sizes.items():
+        for path in tmp_path.iterdir():
             try:
-                seen.add((tmp_path / name).stat().st_size)
-                assert (tmp_path / "synth_000001_truth.star").exists()
-            except FileNotFoundError:
-                pass
+                size = path.stat().st_size
+            except FileNotFoundError:  # renamed in between
+                continue
+            if path.suffix == ".mrc":
+                assert path.with_name(path.stem + "_truth.star").exists()
+                (open_sizes if path.stem == "synth_000001" else second_sizes).add(size)
+            elif path.suffix == ".tmp" and path.name.startswith(".pickstream-"):
+                hidden_sizes.add(size)
     process.stdout.close()
     assert process.wait() == 0
-    assert len(sizes["synth_000001.mrc"]) > 8 and max(sizes["synth_000001.mrc"]) == whole
-    assert len(sizes[".synth_000002.mrc.tmp"]) > 8
-    assert sizes["synth_000002.mrc"] <= {whole}
+    assert len(open_sizes) > 8 and max(open_sizes) == whole
+    assert len(hidden_sizes) > 8
+    assert second_sizes <= {whole}
     assert len(contents(tmp_path)) == 4
 
 
@@ -152,10 +162,16 @@ def test_mistakes_are_named(tmp_path, arguments, message):
     assert done.stdout == "" and not contents(tmp_path)
 
 
+def test_directories_are_made(tmp_path):
+    synth(*SMALL, tmp_path / "not" / "yet")
+    assert len(contents(tmp_path / "not" / "yet")) == 2
+
+
 def test_directory_that_cannot_be_made(tmp_path):
-    done = synth(*SMALL, tmp_path / "no" / "such", status=1)
-    assert done.stderr == (f"pickstream synth: cannot make {tmp_path}/no/such: "
-                           "No such file or directory\n")
+    (tmp_path / "file").touch()
+    done = synth(*SMALL, tmp_path / "file" / "x", status=1)
+    assert done.stderr == (f"pickstream synth: {tmp_path}/file/x/synth_000001_truth.star: "
+                           f"cannot make directory {tmp_path}/file/x: Not a directory\n")
 
 
 def test_full_disk(tmp_path):
@@ -166,5 +182,5 @@ def test_full_disk(tmp_path):
         resource.setrlimit(resource.RLIMIT_FSIZE, (50000, 50000))
 
     done = synth(*SMALL, "--count", 3, tmp_path, status=1, preexec_fn=limit)
-    assert done.stderr == f"pickstream synth: cannot write {tmp_path}/synth_000001.mrc: File too large\n"
+    assert done.stderr == f"pickstream synth: {tmp_path}/synth_000001.mrc: cannot write: File too large\n"
     assert list(contents(tmp_path)) == ["synth_000001_truth.star"]

@@ -525,11 +525,14 @@ static void test_writing_fails_with_the_reason(void **state)
     assert_string_equal(error.message, "TIFF files are written in mode 1 or 2, not 12");
     assert_null(bytes);
     format = (struct ps_file_format){PS_CONTAINER_MRC, 2, 1};
-    assert_int_equal(ps_micrograph_write("/nowhere/x.mrc", &format, pixels, W, H, &error),
+    assert_int_equal(ps_micrograph_write("/dev/null/x.mrc", &format, pixels, W, H, &error),
                      PS_E_SYSTEM);
-    assert_string_equal(error.message, "cannot write /nowhere/x.mrc: No such file or directory");
-    assert_int_equal(ps_micrograph_write("/dev/full", &format, pixels, W, H, &error), PS_E_SYSTEM);
-    assert_string_equal(error.message, "cannot write /dev/full: No space left on device");
+    assert_string_equal(error.message,
+                        "/dev/null/x.mrc: cannot open directory /dev/null: Not a directory");
+    const struct ps_delivery in_place = {.in_place = true, .pieces = 1};
+    assert_int_equal(ps_deliver("/dev/full", pixels, sizeof pixels, &in_place, &error),
+                     PS_E_SYSTEM);
+    assert_string_equal(error.message, "/dev/full: cannot write: No space left on device");
 }
 
 static void test_deliveries_arrive(void **state)
