@@ -342,7 +342,7 @@ static int read_mrc(const struct ps_source *source, const struct ps_read_options
                        "truncated: %" PRIu64 " bytes, the header of an MRC file has %d",
                        source->size, PS_HEAD_BYTES);
     unsigned char head[PS_HEAD_BYTES];
-    struct layout layout;
+    struct layout layout = {0};
     uint64_t surplus = 0;
     int code = source->read_at(source, 0, head, sizeof head, error);
     if (!code)
