@@ -11,6 +11,7 @@ V ?= 0
 PREFIX ?= /usr/local
 DESTDIR ?=
 PYTHON ?= /usr/bin/python3
+PYTEST_ARGUMENTS ?=
 
 VERSION := 0.1.0
 REVISION := $(shell git describe --always --dirty --exclude='*' 2>/dev/null)
@@ -58,7 +59,7 @@ LIB_OBJECTS := $(LIB_SOURCES:%.c=$(B)/%.o) $(foreach i,$(ISAS),$(SIMD_SOURCES:%.
 APP_OBJECTS := $(APP_SOURCES:%.c=$(B)/%.o)
 UNIT_TESTS := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c tests/golden/test_*.c))
 TEST_HELPERS := $(patsubst %.c,$(B)/%.o,$(filter-out tests/unit/test_%.c tests/golden/test_%.c,$(wildcard tests/unit/*.c tests/golden/*.c)))
-FUZZERS := $(patsubst tests/fuzz/%.c,$(B)/tests/%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZERS := $(patsubst %.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c))
 
 .PHONY: all
 all: $(B)/pickstream $(B)/libpickstream.a $(B)/libpickstream.so.0 $(B)/pickstream.conf.5
@@ -110,5 +111,86 @@ $(UNIT_TESTS): %: %.o $(TEST_HELPERS) $(TESTED)
 
 $(B)/pickstream.conf.5: $(B)/pickstream
 	$(Q)$< check --man > $@
+
+# Fuzzers replay their corpus here; clang's -fsanitize=fuzzer drives the same files for real.
+$(FUZZERS): $(B)/tests/fuzz/%: $(B)/tests/fuzz/%.o $(B)/tests/fuzz/standalone.o $(B)/libpickstream.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+# ---- packages ------------------------------------------------------------------------------------
+BUILD_PACKAGES := gcc libc6-dev pkg-config libfftw3-dev libsvm-dev libtiff-dev libinih-dev \
+                  libpng-dev libjansson-dev
+CHECK_PACKAGES := $(BUILD_PACKAGES) libcmocka-dev python3-pytest python3-numpy python3-mrcfile \
+                  python3-tifffile python3-pil relion man-db
+LINT_PACKAGES := $(BUILD_PACKAGES) clang-tidy cppcheck
+
+# ---- what one does with it -----------------------------------------------------------------------
+.PHONY: demo
+demo: ## install what it needs, then pick a synthetic micrograph and show how well
+	@tests/packages.sh $(BUILD_PACKAGES)
+	@$(MAKE) --no-print-directory all
+	@tests/demo.sh $(B)/pickstream build/demo
+
+.PHONY: check
+check: ## install what they need, then run all tests (SANITIZER=address,undefined or thread)
+	@tests/packages.sh $(CHECK_PACKAGES)
+	@$(MAKE) --no-print-directory all check-programs
+	@PICKSTREAM_BUILD=$(B) PICKSTREAM_SANITIZER=$(SANITIZER) CC='$(CC)' MAKE='$(MAKE)' \
+	 ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1 \
+	 $(PYTHON) -m pytest -q -p no:cacheprovider $(PYTEST_ARGUMENTS) tests
+
+.PHONY: check-programs
+check-programs: $(UNIT_TESTS) $(FUZZERS)
+
+.PHONY: lint
+lint: ## clang-tidy and cppcheck
+	@tests/packages.sh $(LINT_PACKAGES)
+	@$(MAKE) --no-print-directory $(B)/version.h
+	clang-tidy --quiet --warnings-as-errors='*' $(filter-out src/backend/simd_%,$(wildcard src/*.c src/*/*.c)) -- \
+	 -std=gnu11 $(CPPFLAGS) -I$(B)
+	cppcheck --quiet --error-exitcode=1 --inline-suppr --std=c11 --enable=warning,performance,portability \
+	 --suppress=missingIncludeSystem --suppress=normalCheckLevelMaxBranches -DPS_ISA=generic \
+	 -Iinclude -Isrc -I$(B) src
+
+.PHONY: format
+format: ## clang-format every C file in place
+	clang-format -i $(wildcard include/*.h src/*.[ch] src/*/*.[ch] tests/*/*.[ch])
+
+.PHONY: config
+config: $(B)/pickstream ## write conf/pickstream.ini anew from the table of keys
+	$< check --template > conf/pickstream.ini
+
+.PHONY: install
+install: all ## install below PREFIX (default /usr/local), DESTDIR is put before it
+	install -D -m 755 $(B)/pickstream $(DESTDIR)$(PREFIX)/bin/pickstream
+	install -D -m 644 include/pickstream.h $(DESTDIR)$(PREFIX)/include/pickstream.h
+	install -D -m 644 $(B)/libpickstream.a $(DESTDIR)$(PREFIX)/lib/libpickstream.a
+	install -D -m 755 $(B)/libpickstream.so.0 $(DESTDIR)$(PREFIX)/lib/libpickstream.so.0
+	ln -sf libpickstream.so.0 $(DESTDIR)$(PREFIX)/lib/libpickstream.so
+	install -d $(DESTDIR)$(PREFIX)/lib/pkgconfig
+	printf '%s\n' 'Name: pickstream' 'Description: particle picks in cryo-EM micrographs' \
+	 'Version: $(VERSION)' 'Cflags: -I$(PREFIX)/include' 'Libs: -L$(PREFIX)/lib -lpickstream' \
+	 'Libs.private: $(LDLIBS)' > $(DESTDIR)$(PREFIX)/lib/pkgconfig/pickstream.pc
+	install -D -m 644 src/man/pickstream.1 $(DESTDIR)$(PREFIX)/share/man/man1/pickstream.1
+	install -D -m 644 $(B)/pickstream.conf.5 $(DESTDIR)$(PREFIX)/share/man/man5/pickstream.conf.5
+	install -D -m 644 conf/pickstream.ini $(DESTDIR)$(PREFIX)/share/pickstream/pickstream.ini
+
+.PHONY: uninstall
+uninstall: ## remove what install installed
+	rm -f $(addprefix $(DESTDIR)$(PREFIX)/,bin/pickstream include/pickstream.h lib/libpickstream.a \
+	 lib/libpickstream.so.0 lib/libpickstream.so lib/pkgconfig/pickstream.pc \
+	 share/man/man1/pickstream.1 share/man/man5/pickstream.conf.5 share/pickstream/pickstream.ini)
+	-rmdir $(DESTDIR)$(PREFIX)/share/pickstream 2>/dev/null
+
+.PHONY: clean
+clean: ## remove build/
+	rm -rf build
+
+.PHONY: help
+help: ## list the targets
+	@echo 'make [TARGET] [SANITIZER=...] [CUDA=0] [V=1] [PREFIX=...] [DESTDIR=...]'
+	@echo '  all          build/release/pickstream and the library'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' Makefile | awk -F'|' '{printf "%-14s %s\n", $$1, $$2}'
+	@echo 'nvcc: $(or $(NVCC),none), kernels: $(or $(KERNELS),none)'
 
 -include $(LIB_OBJECTS:.o=.d) $(APP_OBJECTS:.o=.d) $(UNIT_TESTS:=.d) $(TEST_HELPERS:.o=.d) $(FUZZERS:=.d)

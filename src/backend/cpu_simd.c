@@ -4,12 +4,12 @@
 #include <math.h>
 
 #if defined(__x86_64__)
-static const struct ps_simd sse2 = {"sse2", 4, ps_score_sse2, ps_score_scratch_sse2,
-                                    ps_classify_rbf_sse2};
-static const struct ps_simd avx2 = {"avx2", 8, ps_score_avx2, ps_score_scratch_avx2,
-                                    ps_classify_rbf_avx2};
-static const struct ps_simd avx512 = {"avx512", 16, ps_score_avx512, ps_score_scratch_avx512,
-                                      ps_classify_rbf_avx512};
+static const struct ps_simd sse2 = {
+    "sse2", 4, ps_score_sse2, ps_score_scratch_sse2, ps_classify_rbf_sse2, ps_peak_sse2};
+static const struct ps_simd avx2 = {
+    "avx2", 8, ps_score_avx2, ps_score_scratch_avx2, ps_classify_rbf_avx2, ps_peak_avx2};
+static const struct ps_simd avx512 = {
+    "avx512", 16, ps_score_avx512, ps_score_scratch_avx512, ps_classify_rbf_avx512, ps_peak_avx512};
 
 size_t ps_simd_list(const struct ps_simd *ret_list[PS_SIMD_MAX])
 {
@@ -23,8 +23,9 @@ size_t ps_simd_list(const struct ps_simd *ret_list[PS_SIMD_MAX])
     return count;
 }
 #else
-static const struct ps_simd generic = {"generic", 4, ps_score_generic, ps_score_scratch_generic,
-                                       ps_classify_rbf_generic};
+static const struct ps_simd generic = {
+    "generic",      4, ps_score_generic, ps_score_scratch_generic, ps_classify_rbf_generic,
+    ps_peak_generic};
 
 size_t ps_simd_list(const struct ps_simd *ret_list[PS_SIMD_MAX])
 {
@@ -53,6 +54,14 @@ static size_t table_fill(int q, float *table)
     count += table_part(q, 2, h - 1, 1, sin, table ? table + count : NULL);
     count += table_part(q, 1, h - 1, 1, sin, table ? table + count : NULL);
     return count;
+}
+
+double ps_score_operations(int q)
+{
+    /* Both passes apply all tables to two vectors, once a column and once a pair of rows. */
+    double columns = q / 2 + 1;
+    double row_pairs = q / 2;
+    return (columns + row_pairs) * 2 * (double)table_fill(q, NULL) + columns * q * 4;
 }
 
 size_t ps_score_table_size(int q)

@@ -37,12 +37,17 @@ typedef size_t ps_score_scratch_function(int q);
 typedef void ps_classify_rbf_function(const struct ps_rbf *model, const float *mean,
                                       const float *deviation, size_t count, float *ret_value);
 
+/* Does `rounds` rounds of multiply-adds and nothing else; returns how many these were. `*ret_sum`
+ * is of no use but to the optimiser. */
+typedef double ps_peak_function(size_t rounds, float *ret_sum);
+
 struct ps_simd {
     const char *name;
     int lanes; /* queries that score() takes at once */
     ps_score_function *score;
     ps_score_scratch_function *score_scratch;
     ps_classify_rbf_function *classify_rbf;
+    ps_peak_function *peak;
 };
 
 #define PS_SIMD_PASTE(name, isa)  name##_##isa
@@ -53,7 +58,8 @@ struct ps_simd {
 #define PS_SIMD_DECLARE(isa)                                                                       \
     ps_score_function ps_score_##isa;                                                              \
     ps_score_scratch_function ps_score_scratch_##isa;                                              \
-    ps_classify_rbf_function ps_classify_rbf_##isa;
+    ps_classify_rbf_function ps_classify_rbf_##isa;                                                \
+    ps_peak_function ps_peak_##isa;
 #if defined(__x86_64__)
 PS_SIMD_DECLARE(sse2)
 PS_SIMD_DECLARE(avx2)
@@ -65,6 +71,9 @@ PS_SIMD_DECLARE(generic)
 /* What this machine can run, the best last. */
 enum { PS_SIMD_MAX = 3 };
 size_t ps_simd_list(const struct ps_simd *ret_list[PS_SIMD_MAX]);
+
+/* Multiply-adds (or products) that the score of one pair takes at query size q. */
+double ps_score_operations(int q);
 
 /* Cosines and sines for windows of side q (even) as ps_score_function reads them, and how many
  * floats they are. */

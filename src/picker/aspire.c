@@ -173,7 +173,8 @@ int ps_aspire_training_tiles(const struct ps_aspire *parameters, const int *rank
 
 /* Draws the disk of `radius` around a centre, as far as it lies in the canvas; with a NULL canvas
  * only counts the pixels of a whole disk. */
-static int64_t draw_disk(uint8_t *canvas, int side, const struct ps_centre *centre, int radius)
+static int64_t draw_disk(uint8_t *canvas, int side, const struct ps_aspire_centre *centre,
+                         int radius)
 {
     int64_t area = 0;
     for (int dy = -radius; dy <= radius; dy++) {
@@ -191,8 +192,8 @@ static int64_t draw_disk(uint8_t *canvas, int side, const struct ps_centre *cent
 }
 
 /* Step 4, as it is: the number of a region of drawn disks is taken for the number of a centre. */
-static int drop_overlapping(const struct ps_aspire *parameters, int side, struct ps_centre *centres,
-                            size_t *count, struct ps_error *error)
+static int drop_overlapping(const struct ps_aspire *parameters, int side,
+                            struct ps_aspire_centre *centres, size_t *count, struct ps_error *error)
 {
     uint8_t *canvas = calloc((size_t)side, (size_t)side);
     if (!canvas)
@@ -223,7 +224,7 @@ static int drop_overlapping(const struct ps_aspire *parameters, int side, struct
 }
 
 int ps_aspire_centres(const struct ps_aspire *parameters, int side, const struct ps_region *regions,
-                      size_t count, struct ps_centre *ret_centres, size_t *ret_count,
+                      size_t count, struct ps_aspire_centre *ret_centres, size_t *ret_count,
                       struct ps_error *error)
 {
     int64_t largest_area = (int64_t)parameters->largest * parameters->largest;
@@ -231,7 +232,7 @@ int ps_aspire_centres(const struct ps_aspire *parameters, int side, const struct
     for (size_t i = 0; i < count; i++) {
         double area = (double)regions[i].area;
         if (regions[i].area <= largest_area)
-            ret_centres[found++] = (struct ps_centre){
+            ret_centres[found++] = (struct ps_aspire_centre){
                 (int)rint((double)regions[i].row_sum / area),
                 (int)rint((double)regions[i].column_sum / area),
                 regions[i].area,

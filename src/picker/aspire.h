@@ -47,7 +47,7 @@ int ps_aspire_training_tiles(const struct ps_aspire *parameters, const int *rank
                              struct ps_error *error);
 
 /* A centre, in rows and columns of the trimmed mask (section 9, step 1). */
-struct ps_centre {
+struct ps_aspire_centre {
     int row;
     int column;
     int64_t area;
@@ -56,7 +56,7 @@ struct ps_centre {
 /* Section 9, steps 2 to 4: the regions that are picks. `side` is the trimmed mask's. `ret_centres`
  * has room for `count`. PS_E_NOMEM. */
 int ps_aspire_centres(const struct ps_aspire *parameters, int side, const struct ps_region *regions,
-                      size_t count, struct ps_centre *ret_centres, size_t *ret_count,
+                      size_t count, struct ps_aspire_centre *ret_centres, size_t *ret_count,
                       struct ps_error *error);
 
 /* Rows and columns that section 9, step 1 trims off the mask, before and after. */

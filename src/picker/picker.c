@@ -240,7 +240,7 @@ static void select_picks(const struct ps_config *config, struct ps_result *resul
 
 /* Section 9, step 5, with what the reference does not give: a score, the model's value for the
  * window around the centre, and the area of the region. */
-static int make_picks(struct run *run, const struct ps_centre *centres, size_t count)
+static int make_picks(struct run *run, const struct ps_aspire_centre *centres, size_t count)
 {
     const struct ps_aspire *p = &run->parameters;
     int(*windows)[2] = calloc(count + 1, sizeof *windows);
@@ -292,7 +292,7 @@ static int locate(struct run *run)
     status = run->ops->regions(run->slot, before, after, &regions, &count, run->error);
     if (status)
         return status;
-    struct ps_centre *centres = calloc(count + 1, sizeof *centres);
+    struct ps_aspire_centre *centres = calloc(count + 1, sizeof *centres);
     if (centres)
         status = ps_aspire_centres(p, side, regions, count, centres, &count, run->error);
     else

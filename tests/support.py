@@ -1,0 +1,33 @@
+"""What tests share: where the program and the data are, and how to run it.
+
+PICKSTREAM_BUILD  directory of the build under test (default build/release)
+PICKSTREAM_DATA   directory of the sample data (default ../shared); tests that need it are skipped
+                  where it is not there
+"""
+
+import os
+import pathlib
+import subprocess
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+BUILD = ROOT / os.environ.get("PICKSTREAM_BUILD", "build/release")
+SANITIZER = os.environ.get("PICKSTREAM_SANITIZER", "")
+PROGRAM = str(BUILD / "pickstream")
+DATA = pathlib.Path(os.environ.get("PICKSTREAM_DATA", ROOT / "../shared")).resolve()
+GOLDEN = DATA / "reference/golden"
+
+needs_data = pytest.mark.skipif(
+    not GOLDEN.is_dir(), reason="no sample data: set PICKSTREAM_DATA"
+)
+
+
+def run(*arguments, status=0, **options):
+    """Runs the program, expects its exit status, and returns what it printed."""
+    options = {"cwd": ROOT, "timeout": 300, "stdin": subprocess.DEVNULL} | options
+    done = subprocess.run(
+        [PROGRAM, *map(str, arguments)], capture_output=True, text=True, check=False, **options
+    )
+    assert done.returncode == status, f"exit status {done.returncode}\n{done.stdout}{done.stderr}"
+    return done

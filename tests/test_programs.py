@@ -1,0 +1,52 @@
+"""Runs the test programs written in C: unit and golden tests (cmocka), and the fuzzers' corpora."""
+
+import os
+import re
+import subprocess
+import warnings
+
+import pytest
+from support import BUILD, DATA, ROOT
+
+PROGRAMS = sorted((ROOT / "tests").glob("unit/test_*.c")) + sorted(
+    (ROOT / "tests").glob("golden/test_*.c")
+)
+FUZZERS = sorted((ROOT / "tests/fuzz").glob("fuzz_*.c"))
+
+
+def execute(source, *arguments):
+    program = BUILD / source.relative_to(ROOT).with_suffix("")
+    return subprocess.run(
+        [program, *arguments],
+        cwd=ROOT,
+        env=os.environ | {"PICKSTREAM_DATA": str(DATA)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        timeout=600,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("source", PROGRAMS, ids=lambda path: path.stem)
+def test_program(source):
+    done = execute(source)
+    print(done.stdout)
+    assert done.returncode == 0
+    passed = len(re.findall(r"^\[ +OK +\]", done.stdout, re.M))
+    skipped = re.findall(r"^\[ +SKIPPED +\] (\w+)$", done.stdout, re.M)
+    assert passed + len(skipped) > 0
+    if skipped and not passed:
+        pytest.skip(f"{len(skipped)} tests skipped")
+    if skipped:
+        warnings.warn(f"{source.stem}: skipped {', '.join(sorted(set(skipped)))}")
+
+
+@pytest.mark.parametrize("source", FUZZERS, ids=lambda path: path.stem)
+def test_corpus(source):
+    corpus = source.parent / "corpus" / source.stem.removeprefix("fuzz_")
+    assert len(list(corpus.iterdir())) >= 5
+    done = execute(source, corpus)
+    print(done.stdout)
+    assert done.returncode == 0
