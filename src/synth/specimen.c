@@ -85,10 +85,11 @@ static struct ps_blob place_blob(const struct lobe *lobe, const struct ps_blob *
     return best;
 }
 
-void ps_specimen_make(struct ps_specimen *ret_specimen)
+struct ps_specimen ps_specimen_make(void)
 {
     struct ps_random random = ps_random_new(0x70736d6f64656c, 0, 0);
-    struct ps_blob *blobs = ret_specimen->blobs;
+    struct ps_specimen specimen = {.blobs = {{.mass = 0}}};
+    struct ps_blob *blobs = specimen.blobs;
     int count = 0;
     for (int l = 0; l < LOBES; l++)
         for (int i = 0; i < lobes[l].blobs; i++) {
@@ -117,6 +118,7 @@ void ps_specimen_make(struct ps_specimen *ret_specimen)
         for (int k = 0; k < 3; k++)
             blobs[i].position[k] *= 0.5 / reach;
     }
+    return specimen;
 }
 
 static int clamp_pixel(double value, int count)

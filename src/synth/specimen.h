@@ -32,7 +32,7 @@ struct ps_orientation {
 /* Uniform on the rotations (Shoemake, "Uniform random rotations", Graphics Gems III (1992) 124). */
 struct ps_orientation ps_orientation_random(struct ps_random *random);
 
-void ps_specimen_make(struct ps_specimen *ret_specimen);
+struct ps_specimen ps_specimen_make(void);
 
 /* Adds the projection along z at (x, y) px to an image of `height` rows of `width` pixels, `stride`
  * floats apart; what falls outside is left out. The mean projected density over the disk of the

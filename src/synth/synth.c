@@ -137,8 +137,7 @@ static void add_particles(struct exposure *exposure)
 {
     struct ps_random random = stream_of(exposure, PS_STREAM_ORIENTATIONS);
     struct ps_field *field = &exposure->field;
-    struct ps_specimen specimen;
-    ps_specimen_make(&specimen);
+    struct ps_specimen specimen = ps_specimen_make();
     ps_field_clear(field);
     for (size_t i = 0; i < exposure->scene.particle_count; i++) {
         struct ps_orientation orientation = ps_orientation_random(&random);

@@ -200,8 +200,7 @@ static void test_projection_is_centred(void **state)
     enum { SIZE = 121 };
     static float pixels[SIZE * SIZE];
     struct ps_random random = ps_random_new(3, 0, 0);
-    struct ps_specimen specimen;
-    ps_specimen_make(&specimen);
+    struct ps_specimen specimen = ps_specimen_make();
     for (int n = 0; n < 8; n++) {
         struct ps_orientation orientation = ps_orientation_random(&random);
         double x = ps_random_uniform(&random, 58, 62), y = ps_random_uniform(&random, 58, 62);
