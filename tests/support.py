@@ -25,9 +25,14 @@ needs_data = pytest.mark.skipif(
 
 def run(*arguments, status=0, **options):
     """Runs the program, expects its exit status, and returns what it printed."""
-    options = {"cwd": ROOT, "timeout": 300, "stdin": subprocess.DEVNULL} | options
-    done = subprocess.run(
-        [PROGRAM, *map(str, arguments)], capture_output=True, text=True, check=False, **options
-    )
+    options = {
+        "cwd": ROOT,
+        "timeout": 300,
+        "encoding": "utf-8",
+        "stdin": subprocess.DEVNULL,
+        "stdout": subprocess.PIPE,
+        "stderr": subprocess.PIPE,
+    } | options
+    done = subprocess.run([PROGRAM, *map(str, arguments)], check=False, **options)
     assert done.returncode == status, f"exit status {done.returncode}\n{done.stdout}{done.stderr}"
     return done

@@ -1,29 +1,7 @@
-"""pickstream check and the command line in general: what is printed where, and the exit status.
-
-PICKSTREAM names the program (default build/release/pickstream).
-"""
-
-import os
-import pathlib
-import subprocess
+"""pickstream check and the command line in general: what is printed where, and the exit status."""
 
 import pytest
-
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-PROGRAM = os.environ.get("PICKSTREAM", str(ROOT / "build/release/pickstream"))
-
-
-def run(*arguments, stdout=subprocess.PIPE):
-    return subprocess.run(
-        [PROGRAM, *map(str, arguments)],
-        stdin=subprocess.DEVNULL,
-        stdout=stdout,
-        stderr=subprocess.PIPE,
-        encoding="utf-8",
-        timeout=60,
-        cwd=ROOT,
-        check=False,
-    )
+from support import ROOT, run
 
 
 def config(path, text):
@@ -35,13 +13,12 @@ def config(path, text):
 def test_good_configuration(tmp_path):
     file = config(tmp_path, "[picker]\nparticle_diameter = 64 px\n")
     result = run("check", "-c", file)
-    assert (result.returncode, result.stdout, result.stderr) == (0, "configuration OK\n", "")
+    assert (result.stdout, result.stderr) == ("configuration OK\n", "")
 
 
 def test_first_mistake_with_file_and_line(tmp_path):
     file = config(tmp_path, "[picker]\nparticle_diameter = 64 px\n\ntau1 = many\ntau2 = more\n")
-    result = run("check", "--config", file)
-    assert result.returncode == 2
+    result = run("check", "--config", file, status=2)
     assert result.stdout == ""
     assert result.stderr == (
         f"{file}:4: picker.tau1 = many: expected a whole number, 0 to 1000000000 windows\n"
@@ -49,14 +26,12 @@ def test_first_mistake_with_file_and_line(tmp_path):
 
 
 def test_missing_file():
-    result = run("check", "-c", "/nonexistent/x.ini")
-    assert result.returncode == 2
+    result = run("check", "-c", "/nonexistent/x.ini", status=2)
     assert result.stderr == "/nonexistent/x.ini: cannot open: No such file or directory\n"
 
 
 def test_required_value_is_named():
-    result = run("check")
-    assert result.returncode == 2
+    result = run("check", status=2)
     assert "picker.particle_diameter is not set" in result.stderr
 
 
@@ -67,7 +42,6 @@ def test_set_wins_over_the_file_wherever_it_stands(tmp_path, file_first):
     if not file_first:
         parts.reverse()
     result = run("check", *parts[0], *parts[1], "--print")
-    assert result.returncode == 0
     lines = result.stdout.splitlines()
     assert "tau1 = 6" in lines
     assert "particle_diameter = 180 A" in lines
@@ -84,22 +58,19 @@ def test_printed_configuration_is_read_back(tmp_path):
         "check", "--print", "--diameter", "64.5px", "--pixel-size=0.83", "--profile", "aspire",
         "--backend", "cuda:1", "--threads", "3", "--set", "output.formats=json star",
     )
-    assert first.returncode == 0
     second = run("check", "--print", "-c", config(tmp_path, first.stdout))
-    assert (second.returncode, second.stdout) == (0, first.stdout)
+    assert second.stdout == first.stdout
 
 
 def test_template_is_the_shipped_file():
     result = run("check", "--template")
-    assert result.returncode == 0
     assert result.stdout == (ROOT / "conf/pickstream.ini").read_text(encoding="utf-8")
 
 
 def test_manual_page_has_every_key():
     page = run("check", "--man")
-    assert page.returncode == 0
     assert page.stdout.startswith(".TH PICKSTREAM.CONF 5")
-    values = run("check", "--print").stdout
+    values = run("check", "--print", status=2).stdout
     keys = [line.split(" = ")[0] for line in values.splitlines() if " = " in line]
     assert len(keys) > 15
     for key in keys:
@@ -131,39 +102,36 @@ def test_manual_page_has_every_key():
     ],
 )
 def test_usage_errors(arguments, message):
-    result = run(*arguments)
-    assert result.returncode == 2
+    result = run(*arguments, status=2)
     assert result.stdout == ""
     assert result.stderr.splitlines()[0] == message
     assert "--help" in result.stderr.splitlines()[1]
 
 
 def test_no_command():
-    result = run()
-    assert (result.returncode, result.stdout) == (2, "")
+    result = run(status=2)
+    assert result.stdout == ""
     assert "Usage: pickstream COMMAND" in result.stderr
 
 
 def test_help_and_version():
     result = run("--help")
-    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stderr == ""
     commands = [line.split()[0] for line in result.stdout.split("Commands:\n")[1].splitlines()[:4]]
     assert commands == ["pick", "synth", "bench", "check"]
     for command in commands:
         help_text = run(command, "--help")
-        assert (help_text.returncode, help_text.stderr) == (0, ""), command
+        assert help_text.stderr == ""
         assert help_text.stdout.startswith(f"Usage: pickstream {command} ")
         assert max(map(len, help_text.stdout.splitlines())) <= 100
     version = run("--version")
-    assert version.returncode == 0
     assert version.stdout.startswith("pickstream 0.")
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["check", "--template"], ["check", "--help"]])
 def test_full_disk_on_stdout(arguments):
     with open("/dev/full", "w", encoding="utf-8") as full:
-        result = run(*arguments, stdout=full)
-    assert result.returncode == 1
+        result = run(*arguments, status=1, stdout=full)
     assert result.stderr == (
         "pickstream: cannot write to standard output: No space left on device\n"
     )
