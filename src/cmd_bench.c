@@ -243,7 +243,7 @@ static int bench(const struct ps_config *config, const struct bench_options *opt
 {
     struct ps_micrograph *micrograph = NULL;
     void *pixels = NULL;
-    struct ps_image image;
+    struct ps_image image = {0};
     struct ps_picker *picker = NULL;
     struct ps_read_options read = {config->input.movies, config->compute.max_pixels};
     int status = ps_picker_new(config, &picker, error);

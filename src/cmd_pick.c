@@ -2,6 +2,7 @@
 #include "accuracy.h"
 #include "base/config.h"
 #include "base/error.h"
+#include "base/text.h"
 #include "cli.h"
 #include "cmd.h"
 #include "find.h"
@@ -224,22 +225,25 @@ static int pick_all(struct session *session, const struct ps_found_list *list)
     return session->failed ? PS_EXIT_FAILURE : PS_EXIT_OK;
 }
 
-static int parse_shard(const char *text, size_t *ret_shard, size_t *ret_of)
+/* "I/N" with 1 <= I <= N. */
+static bool parse_shard(const char *text, uint64_t *ret_shard, uint64_t *ret_of)
 {
-    int end = 0;
-    if (sscanf(text, "%zu/%zu%n", ret_shard, ret_of, &end) != 2 || text[end] != '\0' ||
-        *ret_shard < 1 || *ret_shard > *ret_of)
-        return ps_cli_usage(&cli, "--shard %s: I/N expected, I from 1 to N", text);
-    return PS_EXIT_OK;
+    const char *slash = strchr(text, '/');
+    char first[PS_NUMBER_TEXT];
+    if (!slash || (size_t)(slash - text) >= sizeof first)
+        return false;
+    (void)snprintf(first, sizeof first, "%.*s", (int)(slash - text), text);
+    return ps_text_to_uint(slash + 1, 1, UINT32_MAX, ret_of) &&
+           ps_text_to_uint(first, 1, *ret_of, ret_shard);
 }
 
 static int run(const struct ps_config *config, const struct pick_options *options,
                char *const *operands, size_t count)
 {
-    size_t shard = 1;
-    size_t of = 1;
-    if (options->shard && parse_shard(options->shard, &shard, &of) != PS_EXIT_OK)
-        return PS_EXIT_USAGE;
+    uint64_t shard = 1;
+    uint64_t of = 1;
+    if (options->shard && !parse_shard(options->shard, &shard, &of))
+        return ps_cli_usage(&cli, "--shard %s: I/N expected, I from 1 to N", options->shard);
     if (count == 0)
         return ps_cli_usage(&cli, "no micrographs given");
     struct session session = {

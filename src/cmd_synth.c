@@ -194,13 +194,13 @@ static int publish(struct session *session, uint64_t index, const struct ps_synt
     }
     session->late = ps_deliver_now() - delivery.start;
     ps_deliver_wait(delivery.start);
-    strcpy(path + stem, "_truth.star");
+    (void)snprintf(path + stem, SUFFIX, "_truth.star");
     int code = ps_file_write_atomically(path, write_truth, truth, error);
-    if (code < 0)
+    if (code)
         return code;
-    strcpy(path + stem, ps_container_extension(session->format.container));
+    (void)snprintf(path + stem, SUFFIX, "%s", ps_container_extension(session->format.container));
     code = ps_deliver(path, bytes, length, &delivery, error);
-    if (code < 0)
+    if (code)
         return code;
     (void)printf("%s\n", path);
     (void)fflush(stdout); /* whoever reads the paths wants them now; main() checks the stream */
@@ -214,7 +214,7 @@ static int make_one(struct session *session, uint64_t index, struct ps_error *er
     uint8_t *bytes;
     size_t length;
     int code = ps_synth_micrograph(options, index, session->pixels, &truth, error);
-    if (code < 0)
+    if (code)
         return code;
     if (session->format.mode == 1)
         for (size_t i = 0; i < (size_t)options->width * (size_t)options->height; i++)
@@ -234,7 +234,7 @@ static int make_one(struct session *session, uint64_t index, struct ps_error *er
 static int run(struct session *session, struct ps_error *error)
 {
     size_t bytes = (size_t)session->options.width * (size_t)session->options.height * sizeof(float);
-    session->pixels = malloc(bytes);
+    session->pixels = calloc(1, bytes);
     if (!session->pixels)
         return ps_fail_memory(error, bytes, "a micrograph");
     int code = 0;
@@ -261,7 +261,7 @@ int ps_cmd_synth(int argc, char **argv)
         .ice_gradient = defaults.ice_gradient,
         .contaminants = (uint64_t)defaults.contaminants,
     };
-    struct session session;
+    struct session session = {0};
     int operand;
     int status = ps_cli_parse(&synth_cli, argc, argv, &values, NULL, &operand);
     if (status != PS_CLI_GO)

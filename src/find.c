@@ -182,6 +182,7 @@ static int search_directory(struct finder *finder, const struct operand *operand
 static int search(struct finder *finder, struct ps_error *error)
 {
     int status = 0;
+    /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): ps_find() frees the operands */
     for (size_t i = 0; i < finder->operand_count && status == 0; i++) {
         const struct operand *operand = &finder->operands[i];
         if (operand->directory) {

@@ -51,16 +51,17 @@ struct cpu_slot {
 int cpu_buffer_reserve(struct cpu_buffer *buffer, size_t bytes, const char *what,
                        struct ps_error *error);
 
-int cpu_upload(struct ps_slot *slot, const struct ps_image *image,
+/* The stages, as backend.h states them. */
+int cpu_upload(struct ps_slot *base, const struct ps_image *image,
                struct ps_pixel_report *ret_report, struct ps_error *error);
-int cpu_preprocess(struct ps_slot *slot, const struct ps_crop *crop, struct ps_error *error);
-int cpu_moments(struct ps_slot *slot, int query, struct ps_error *error);
-int cpu_references_choose(struct ps_slot *slot, int container, struct ps_error *error);
-int cpu_score(struct ps_slot *slot, struct ps_error *error);
-int cpu_classify(struct ps_slot *slot, const struct ps_model *model, size_t *ret_particle,
+int cpu_preprocess(struct ps_slot *base, const struct ps_crop *crop, struct ps_error *error);
+int cpu_moments(struct ps_slot *base, int query, struct ps_error *error);
+int cpu_references_choose(struct ps_slot *base, int container, struct ps_error *error);
+int cpu_score(struct ps_slot *base, struct ps_error *error);
+int cpu_classify(struct ps_slot *base, const struct ps_model *model, size_t *ret_particle,
                  struct ps_error *error);
-int cpu_clean(struct ps_slot *slot, int smallest, int largest, struct ps_error *error);
-int cpu_regions(struct ps_slot *slot, int margin_before, int margin_after,
+int cpu_clean(struct ps_slot *base, int smallest, int largest, struct ps_error *error);
+int cpu_regions(struct ps_slot *base, int margin_before, int margin_after,
                 struct ps_region **ret_regions, size_t *ret_count, struct ps_error *error);
 
 /* How cpu_score() computes a response: by the loops of `simd`, or by FFTW where that is NULL. The

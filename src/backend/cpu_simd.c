@@ -59,9 +59,10 @@ static size_t table_fill(int q, float *table)
 double ps_score_operations(int q)
 {
     /* Both passes apply all tables to two vectors, once a column and once a pair of rows. */
-    double columns = q / 2 + 1;
-    double row_pairs = q / 2;
-    return (columns + row_pairs) * 2 * (double)table_fill(q, NULL) + columns * q * 4;
+    int columns = q / 2 + 1;
+    int row_pairs = q / 2;
+    return (double)((size_t)(columns + row_pairs) * 2 * table_fill(q, NULL) +
+                    (size_t)(columns * q) * 4);
 }
 
 size_t ps_score_table_size(int q)

@@ -4,15 +4,18 @@
 
 #include "pickstream.h"
 
-/* Puts code and message into `error` (may be NULL) and returns code. */
-__attribute__((format(printf, 3, 4))) int ps_fail(struct ps_error *error, enum ps_code code,
-                                                  const char *format, ...);
+/* Puts code and message into `error` (may be NULL) and returns code. Macros, so that a reader of
+ * one file, person or analyser, sees that what is returned is not 0. */
+#define ps_fail(error, code, ...) (ps_error_set(error, code, __VA_ARGS__), (int)(code))
+__attribute__((format(printf, 3, 4))) void ps_error_set(struct ps_error *error, enum ps_code code,
+                                                        const char *format, ...);
 
-/* Puts "prefix: " before the message that is there, and returns its code. */
+/* Puts "prefix: " before the message that is in `error` (not NULL), and returns its code. */
 __attribute__((format(printf, 2, 3))) int ps_fail_prefix(struct ps_error *error, const char *format,
                                                          ...);
 
 /* The failure of an allocation of `bytes` for `what`. */
-int ps_fail_memory(struct ps_error *error, size_t bytes, const char *what);
+#define ps_fail_memory(error, bytes, what)                                                         \
+    ps_fail(error, PS_E_NOMEM, "no memory: %zu bytes for %s", (size_t)(bytes), what)
 
 #endif

@@ -23,7 +23,7 @@ const char *ps_container_extension(enum ps_container container)
 
 static double to_integer(float value, double low, double high)
 {
-    return isnan(value) ? 0 : fmin(fmax(rint(value), low), high);
+    return isnan(value) ? 0 : fmin(fmax(rint((double)value), low), high);
 }
 
 /* ---- MRC ----------------------------------------------------------------------------------------
@@ -70,9 +70,9 @@ static void fill_mrc_header(uint8_t *header, const struct ps_file_format *format
     put_float(header, 20, statistics->low);
     put_float(header, 21, statistics->high);
     put_float(header, 22, statistics->mean);
-    put_int(header, 28, 20140); /* nversion */
-    memcpy(header + 4 * 52, "MAP ", 4);
-    header[4 * 53] = 0x44; /* machst: little-endian */
+    put_int(header, 28, 20140);         /* nversion */
+    memcpy(header + 4 * 52, "MAP ", 4); // NOLINT(bugprone-not-null-terminated-result): no string
+    header[4 * 53] = 0x44;              /* machst: little-endian */
     header[4 * 53 + 1] = 0x44;
     put_float(header, 55, statistics->deviation);
     put_int(header, 56, 1); /* labels in use */
@@ -147,7 +147,7 @@ static int take_message(TIFF *tiff, void *error, const char *module, const char 
     (void)tiff;
     (void)module;
     vsnprintf(message, sizeof message, format, arguments);
-    ps_fail(error, PS_E_SYSTEM, "cannot write TIFF: %s", message);
+    ps_error_set(error, PS_E_SYSTEM, "cannot write TIFF: %s", message);
     return 1;
 }
 
@@ -275,10 +275,10 @@ static int write_content(FILE *stream, const void *context, struct ps_error *err
 int ps_micrograph_write(const char *path, const struct ps_file_format *format, const float *pixels,
                         int width, int height, struct ps_error *error)
 {
-    uint8_t *bytes;
-    size_t length;
+    uint8_t *bytes = NULL;
+    size_t length = 0;
     int code = ps_micrograph_encode(format, pixels, width, height, &bytes, &length, error);
-    if (code < 0)
+    if (code)
         return code;
     const struct content content = {bytes, length};
     code = ps_file_write_atomically(path, write_content, &content, error);

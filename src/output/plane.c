@@ -171,8 +171,8 @@ int ps_plane_smooth(struct ps_plane *plane, double sigma, struct ps_error *error
 {
     int radius = (int)ceil(3 * sigma);
     size_t longer = (size_t)at_least(plane->width, plane->height) + 2 * (size_t)radius;
-    float *kernel = malloc((size_t)(radius + 1) * sizeof *kernel);
-    float *line = malloc(longer * sizeof *line);
+    float *kernel = calloc((size_t)radius + 1, sizeof *kernel);
+    float *line = calloc(longer, sizeof *line);
     if (!kernel || !line) {
         free(kernel);
         free(line);

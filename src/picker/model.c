@@ -254,7 +254,7 @@ int ps_model_train(enum ps_classifier classifier, const struct ps_feature *featu
         return ps_fail(error, PS_E_INPUT, "no %s windows to train on",
                        positives ? "background" : "particle");
     size_t bytes = count * (sizeof(struct point) + sizeof(double));
-    struct point *points = malloc(bytes);
+    struct point *points = calloc(1, bytes);
     if (!points)
         return ps_fail_memory(error, bytes, "the training set");
     double *shares = (double *)(points + count);

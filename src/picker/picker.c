@@ -184,7 +184,7 @@ static int train(struct run *run)
 /* Sections 6 and 7: trains until the model tells some windows from others. */
 static int classify(struct run *run)
 {
-    size_t windows = (size_t)(run->parameters.side - run->parameters.query + 1);
+    size_t windows = (size_t)run->parameters.side - (size_t)run->parameters.query + 1;
     windows *= windows;
     int ranks = run->parameters.queries * run->parameters.queries;
     for (;;) {

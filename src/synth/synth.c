@@ -277,7 +277,7 @@ int ps_synth_micrograph(const struct ps_synth_options *options, uint64_t index, 
                         struct ps_synth_truth *ret_truth, struct ps_error *error)
 {
     int code = ps_synth_validate(options, error);
-    if (code < 0)
+    if (code)
         return code;
     struct exposure exposure = {
         .options = options,
@@ -296,11 +296,11 @@ int ps_synth_micrograph(const struct ps_synth_options *options, uint64_t index, 
         .hole_radius = options->carbon ? HOLE_RADIUS / options->pixel_size : 0,
     };
     code = ps_scene_init(&exposure.scene, &scene, options->seed, index, error);
-    if (code < 0)
+    if (code)
         return code;
     code = ps_field_init(&exposure.field, options->width, options->height,
                          BORDER + (int)(exposure.diameter / 4), error);
-    if (code < 0) {
+    if (code) {
         ps_scene_done(&exposure.scene);
         return code;
     }
