@@ -234,7 +234,7 @@ static int make_one(struct session *session, uint64_t index, struct ps_error *er
 static int run(struct session *session, struct ps_error *error)
 {
     size_t bytes = (size_t)session->options.width * (size_t)session->options.height * sizeof(float);
-    session->pixels = calloc(1, bytes);
+    session->pixels = calloc(1, bytes + 1);
     if (!session->pixels)
         return ps_fail_memory(error, bytes, "a micrograph");
     int code = 0;

@@ -182,10 +182,10 @@ static int search_directory(struct finder *finder, const struct operand *operand
 static int search(struct finder *finder, struct ps_error *error)
 {
     int status = 0;
-    /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): ps_find() frees the operands */
     for (size_t i = 0; i < finder->operand_count && status == 0; i++) {
         const struct operand *operand = &finder->operands[i];
         if (operand->directory) {
+            /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): ps_find() frees the operands */
             status = search_directory(finder, operand, error);
         } else if (!operand->base) {
             status = add_file(finder, operand, operand->path, operand->path,
