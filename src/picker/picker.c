@@ -219,12 +219,13 @@ static int by_score(const void *left, const void *right)
     return (a->x > b->x) - (a->x < b->x);
 }
 
-/* Orders the picks, and leaves out what min_score and max_picks say. */
+/* Orders the picks, and leaves out what min_score and max_picks say. The limit is rounded as scores
+ * are, so that a score copied from a file of picks is a limit that its pick meets. */
 static void select_picks(const struct ps_config *config, struct ps_result *result)
 {
     qsort(result->picks, result->count, sizeof *result->picks, by_score);
     while (result->count &&
-           (double)result->picks[result->count - 1].score < config->picker.min_score)
+           result->picks[result->count - 1].score < (float)config->picker.min_score)
         result->count--;
     size_t limit = (size_t)config->picker.max_picks;
     if (limit && result->count > limit) {
