@@ -68,8 +68,8 @@ bad_bytes("nz_wrong.mrc",
           "mode 1",
           lambda good: good + good[HEADER:])
 bad_bytes("nsymbt_large.mrc",
-          "wrong nsymbt: it says 4096 bytes of extended header, but header and pixels alone are the "
-          "1844224 bytes of the file",
+          "wrong nsymbt: it says 4096 bytes of extended header, but header and pixels alone are "
+          "the 1844224 bytes of the file",
           lambda good: patched(good, NSYMBT, 4096))
 bad_bytes("nsymbt_negative.mrc",
           "wrong nsymbt: -1, the length of the extended header expected",

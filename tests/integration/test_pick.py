@@ -1,0 +1,379 @@
+"""pickstream pick, run as a user runs it: which files are picked, what is written where, and what
+is said while it happens. tests/integration/test_bad_input.py has what cannot be picked,
+test_same_picks.py what must not change the picks."""
+
+import csv
+import itertools
+import json
+import os
+import pty
+import re
+
+import numpy as np
+import pytest
+from micrographs import read_picks, write_mrc
+from PIL import Image
+from support import run
+
+
+def below(directory):
+    return sorted(str(path.relative_to(directory)) for path in directory.rglob("*")
+                  if path.is_file())
+
+
+@pytest.fixture(scope="module")
+def other(scene):
+    """Another image of the same size: the scene turned by half a turn."""
+    return scene.image[::-1, ::-1]
+
+
+@pytest.fixture
+def tree(tmp_path, scene, other):
+    """Two grid squares whose micrographs have the same name."""
+    for square, image in ("GridSquare_1", scene.image), ("GridSquare_2", other):
+        (tmp_path / "tree" / square / "Data").mkdir(parents=True)
+        write_mrc(tmp_path / "tree" / square / "Data/x.mrc", image)
+    return tmp_path / "tree"
+
+
+# ---- where files of picks go ---------------------------------------------------------------------
+
+MIRRORED = ["GridSquare_1/Data/x_autopick.star", "GridSquare_2/Data/x_autopick.star"]
+
+
+@pytest.mark.parametrize("operands", [
+    ["tree"],
+    ["tree/"],
+    ["tree/GridSquare_1", "tree/GridSquare_2"],
+    ["tree/GridSquare_2/", "./tree/../tree/GridSquare_1"],
+    ["tree/GridSquare_?"],
+    ["tree/*/Data/x.mrc"],
+    ["tree/GridSquare_1/Data/x.mrc", "tree/GridSquare_2"],
+    ["tree", "tree/GridSquare_1/Data/x.mrc"],
+], ids=" ".join)
+def test_output_mirrors_the_input(tmp_path, tree, scene, operands):
+    """Same basenames do not collide, whatever way the files are named."""
+    done = run("pick", *scene.options, "-o", "out", *operands, cwd=tmp_path)
+    assert below(tmp_path / "out") == MIRRORED
+    first, second = (read_picks(tmp_path / "out" / name) for name in MIRRORED)
+    assert len(first) > 20 and len(second) > 20
+    assert not np.array_equal(first, second)
+    assert [line.split(":")[0].endswith("/Data/x.mrc") for line in done.stdout.splitlines()] \
+        == [True, True]
+
+
+def test_one_file_goes_directly_below_the_output_directory(tmp_path, tree, scene):
+    run("pick", *scene.options, "-o", tmp_path / "out", tree / "GridSquare_1/Data/x.mrc")
+    assert below(tmp_path / "out") == ["x_autopick.star"]
+
+
+def test_output_goes_to_the_working_directory_by_default(tmp_path, scene):
+    run("pick", *scene.options, scene.path, cwd=tmp_path)
+    assert below(tmp_path) == ["synth_000001_autopick.star"]
+
+
+def test_a_second_run_replaces_the_files_of_the_first(tmp_path, scene):
+    run("pick", *scene.options, "-o", tmp_path, scene.path)
+    first = len(read_picks(tmp_path / "synth_000001_autopick.star"))
+    run("pick", *scene.options, "--set", "picker.max_picks=5", "-o", tmp_path, scene.path)
+    assert first > 5
+    assert len(read_picks(tmp_path / "synth_000001_autopick.star")) == 5
+    assert below(tmp_path) == ["synth_000001_autopick.star"]
+
+
+def test_names_that_differ_only_in_the_extension_collide(tmp_path, scene, other):
+    write_mrc(tmp_path / "x.map", scene.image)
+    write_mrc(tmp_path / "x.mrc", other)
+    write_mrc(tmp_path / "x.y.mrc", other)
+    done = run("pick", *scene.options, "-o", tmp_path / "out", tmp_path, status=1)
+    assert done.stderr.splitlines()[0] == (
+        f"pickstream: {tmp_path}/x.mrc: its picks would overwrite those of {tmp_path}/x.map: "
+        "same name but for the extension")
+    assert below(tmp_path / "out") == ["x.y_autopick.star", "x_autopick.star"]
+    run("pick", *scene.options, "-o", tmp_path / "alone", tmp_path / "x.map")
+    assert (tmp_path / "out/x_autopick.star").read_bytes() \
+        == (tmp_path / "alone/x_autopick.star").read_bytes()
+
+
+# ---- which files are picked ----------------------------------------------------------------------
+
+def test_directories_are_searched_by_name(tmp_path, scene):
+    wanted = ["a.mrc", "B.MRC", "c.tif.mrc", "sub/deeper/d.map", "folder.mrc/e.mrcs"]
+    left_out = [".hidden.mrc", ".cache/f.mrc", "gain.mrc", "my-gain-ref.mrc", "x_fractions.tiff",
+                "notes.txt", "g.mrc.tmp", "h.mrc.part", "i_autopick.mrc"]
+    for name in wanted + left_out:
+        (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
+        os.link(scene.path, tmp_path / "in" / name)
+    os.symlink(scene.path, tmp_path / "in/linked.mrc")
+    run("pick", *scene.options, "-o", tmp_path / "out", tmp_path / "in")
+    assert below(tmp_path / "out") == sorted(
+        f"{name.rpartition('.')[0]}_autopick.star" for name in wanted + ["linked.mrc"])
+    run("pick", *scene.options, "--set", "input.recursive=no", "-o", tmp_path / "flat",
+        tmp_path / "in")
+    assert below(tmp_path / "flat") == sorted(
+        f"{name.rpartition('.')[0]}_autopick.star" for name in wanted + ["linked.mrc"]
+        if "/" not in name)
+
+
+def test_a_file_that_is_named_needs_no_match(tmp_path, scene):
+    os.link(scene.path, tmp_path / "gain.dat")
+    run("pick", *scene.options, "-o", tmp_path / "out", tmp_path / "gain.dat")
+    assert below(tmp_path / "out") == ["gain_autopick.star"]
+
+
+def test_a_directory_without_micrographs_is_a_mistake(tmp_path, scene):
+    (tmp_path / "notes.txt").touch()
+    (tmp_path / "x.mrc").mkdir()
+    done = run("pick", *scene.options, "-o", tmp_path / "out", tmp_path, status=1)
+    assert done.stderr == "pickstream: no micrographs there (input.include, input.exclude)\n"
+
+
+def test_shards_are_a_partition(tmp_path, scene):
+    for number in range(7):
+        os.link(scene.path, tmp_path / f"x{number}.mrc")
+    parts = []
+    for shard in "1/3", "2/3", "3/3":
+        out = tmp_path / shard.replace("/", "_of_")
+        run("pick", *scene.options, "--shard", shard, "-o", out, tmp_path)
+        parts.append(below(out))
+    assert [len(part) for part in parts] == [3, 2, 2]
+    assert sorted(itertools.chain(*parts)) == [f"x{n}_autopick.star" for n in range(7)]
+
+
+# ---- what the files say --------------------------------------------------------------------------
+
+def test_formats_agree_with_each_other(tmp_path, scene):
+    run("pick", *scene.options, "--format", "star,csv,json", "-o", tmp_path, scene.path)
+    assert below(tmp_path) == [f"synth_000001_autopick.{end}" for end in ("csv", "json", "star")]
+    star = read_picks(tmp_path / "synth_000001_autopick.star")
+    with open(tmp_path / "synth_000001_autopick.csv", encoding="utf-8", newline="") as stream:
+        table = list(csv.reader(stream))
+    assert table[0] == ["x", "y", "score", "area"]
+    rows = np.array(table[1:], dtype="f8")
+    with open(tmp_path / "synth_000001_autopick.json", encoding="utf-8") as stream:
+        message = json.load(stream)
+    assert len(star) > 20
+    assert np.array_equal(rows[:, :3], star)
+    assert message["columns"] == ["x", "y", "score", "area"]
+    assert np.array_equal(np.float32(message["picks"]), np.float32(rows))
+    assert (np.diff(star[:, 2]) <= 0).all()  # best first
+
+    assert message["schema"] == "pickstream/1" and message["type"] == "picks"
+    micrograph = message["micrograph"]
+    assert micrograph["path"] == str(scene.path) and micrograph["name"] == scene.path.name
+    assert micrograph["shape"] == [1024, 900] and micrograph["bytes"] == scene.path.stat().st_size
+    assert (micrograph["format"], micrograph["mode"], micrograph["frames"]) == ("mrc", 1, 1)
+    assert micrograph["pixel_size"] == pytest.approx(1.4)
+    assert micrograph["pixel_size_source"] == "header"
+    assert message["picker"]["diameter_px"] == scene.diameter
+    assert message["picker"]["diameter"] == pytest.approx(1.4 * scene.diameter)
+    result = message["result"]
+    assert (result["status"], result["reason"], result["count"]) == ("picked", None, len(star))
+    assert result["truncated"] is False and result["warnings"] == []
+    assert result["score_median"] == pytest.approx(np.median(star[:, 2]))
+    left, right, top, bottom = message["coordinates"]["unpicked_margin"]
+    assert left <= star[:, 0].min() and star[:, 0].max() <= 899 - right
+    assert top <= star[:, 1].min() and star[:, 1].max() <= 1023 - bottom
+    assert message["milliseconds"]["total"] == pytest.approx(
+        sum(value for name, value in message["milliseconds"].items() if name != "total"))
+
+
+def test_picks_lie_on_the_particles(tmp_path, scene):
+    run("pick", *scene.options, "-o", tmp_path, scene.path)
+    picks = read_picks(tmp_path / "synth_000001_autopick.star")[:, :2]
+    for mirror in itertools.product((False, True), repeat=2):
+        x, y = (np.where(flip, side - 1 - picks[:, axis], picks[:, axis])
+                for axis, (flip, side) in enumerate(zip(mirror, (900, 1024))))
+        distances = [np.hypot(*(scene.truth - xy).T).min() for xy in np.column_stack((x, y))]
+        right = np.mean(np.array(distances) < scene.diameter / 2)
+        assert right > 0.8 if mirror == (False, False) else right < 0.6
+
+
+def test_picks_beyond_a_limit(tmp_path, scene):
+    run("pick", *scene.options, "-o", tmp_path / "all", scene.path)
+    everything = read_picks(tmp_path / "all/synth_000001_autopick.star")
+    done = run("pick", *scene.options, "--set", "picker.max_picks=7", "--format", "star json",
+               "-o", tmp_path / "some", scene.path)
+    assert "7 picks in " in done.stdout and done.stdout.endswith(" (the best of more)\n")
+    assert np.array_equal(read_picks(tmp_path / "some/synth_000001_autopick.star"), everything[:7])
+    with open(tmp_path / "some/synth_000001_autopick.json", encoding="utf-8") as stream:
+        assert json.load(stream)["result"]["truncated"] is True
+    limit = everything[10, 2]
+    run("pick", *scene.options, "--set", f"picker.min_score={limit}", "-o", tmp_path / "good",
+        scene.path)
+    assert np.array_equal(read_picks(tmp_path / "good/synth_000001_autopick.star"),
+                          everything[everything[:, 2] >= limit])
+
+
+def test_overlay_shows_each_pick_at_its_place(tmp_path, scene):
+    """The row that comes first is drawn at the top; a pick is a circle of the diameter."""
+    run("pick", *scene.options, "--overlay", "-o", tmp_path, scene.path)
+    picks = read_picks(tmp_path / "synth_000001_autopick.star")
+    picture = np.asarray(Image.open(tmp_path / "synth_000001_overlay.png")).astype(int)
+    assert picture.shape == (1024, 900, 3)
+    coloured = np.ptp(picture, axis=2) > 40
+    radius = scene.diameter // 2
+    for x, y in picks[:, :2].astype(int):
+        for dx, dy in (radius, 0), (-radius, 0), (0, radius), (0, -radius):
+            assert coloured[y + dy - 2:y + dy + 3, x + dx - 2:x + dx + 3].any()
+    y, x = np.nonzero(coloured)
+    distance = np.min([abs(np.hypot(x - px, y - py) - radius) for px, py in picks[:, :2]], axis=0)
+    assert distance.max() < 4  # nothing else is coloured
+    grey = picture[..., 0][~coloured]
+    assert 90 < grey.mean() < 165 and grey.std() > 20
+
+
+@pytest.mark.parametrize("classifier", ["svm", "naive_bayes", "mixture"])
+def test_classifiers(tmp_path, scene, classifier):
+    run("pick", *scene.options, "--set", f"picker.classifier={classifier}", "-o", tmp_path,
+        scene.path)
+    picks = read_picks(tmp_path / "synth_000001_autopick.star")
+    distances = np.array([np.hypot(*(scene.truth - xy).T).min() for xy in picks[:, :2]])
+    assert len(picks) > 20
+    assert np.mean(distances < scene.diameter / 2) > 0.7
+
+
+# ---- the truth -----------------------------------------------------------------------------------
+
+def test_precision_and_recall(tmp_path, scene):
+    """A truth made of picks: 12 of them, one of these moved by more than the tolerance, and 4 true
+    centres that nobody picked."""
+    run("pick", *scene.options, "-o", tmp_path, scene.path)
+    picks = read_picks(tmp_path / "synth_000001_autopick.star")
+    truth = [*picks[:11, :2], picks[11, :2] + (6, 0), (1, 1), (2, 60), (3, 120), (4, 180)]
+    (tmp_path / "synth_000001_truth.txt").write_text(
+        "".join(f"{x} {y}\n" for x, y in truth), encoding="utf-8")
+    for tolerance, matched in ("5", 11), ("6.5", 12):
+        done = run("pick", *scene.options, "-o", tmp_path, "--truth", tmp_path, "--tolerance",
+                   tolerance, scene.path)
+        precision, recall = matched / len(picks), matched / 16
+        f1 = 2 * matched / (len(picks) + 16)
+        assert done.stdout.endswith(
+            f", precision {precision:.3f}, recall {recall:.3f}, F1 {f1:.3f}\n")
+
+
+def test_truth_of_synth(tmp_path, scene):
+    """The files of synth serve as they are, and several micrographs are summed up."""
+    run("synth", "--size", "700x700", "--diameter", "56", "--count", 2, tmp_path / "in")
+    done = run("pick", *scene.options, "-o", tmp_path, "--truth", tmp_path / "in",
+               tmp_path / "in")
+    numbers = re.compile(r"precision (\d\.\d{3}), recall (\d\.\d{3}), F1 (\d\.\d{3})")
+    lines = [numbers.search(line) for line in done.stdout.splitlines()]
+    assert len(lines) == 2 and all(lines)
+    total = [float(text) for text in numbers.search(done.stderr).groups()]
+    for i, value in enumerate(total):
+        values = [float(line.groups()[i]) for line in lines]
+        assert min(values) - 0.001 <= value <= max(values) + 0.001
+    assert total[0] > 0.7
+
+
+def test_missing_truth_is_named(tmp_path, scene):
+    done = run("pick", *scene.options, "-o", tmp_path, "--truth", tmp_path, scene.path, status=1)
+    assert done.stderr.splitlines()[0] \
+        == f"pickstream: no {tmp_path}/synth_000001_truth.star or .txt"
+
+
+# ---- what is said --------------------------------------------------------------------------------
+
+def on_terminal(*arguments, **options):
+    """Runs the program with its standard error, and what else `options` say, on a terminal; returns
+    what it printed, and what appeared on the terminal."""
+    ours, theirs = pty.openpty()
+    try:
+        streams = {name: theirs for name in ("stderr", *options.pop("streams", ()))}
+        done = run(*arguments, **streams, **options)
+        os.close(theirs)
+        theirs = -1
+        shown = b""
+        try:
+            while part := os.read(ours, 65536):
+                shown += part
+        except OSError:  # how a terminal ends
+            pass
+    finally:
+        os.close(ours)
+        if theirs >= 0:
+            os.close(theirs)
+    return done, shown.decode().replace("\r\n", "\n")
+
+
+def test_bar_with_rate_and_time_left_on_a_terminal(tmp_path, tree, scene):
+    (tree / "empty.mrc").touch()
+    _, shown = on_terminal("pick", *scene.options, "-o", tmp_path / "out", tree, status=1,
+                           streams=["stdout"])
+    drawn = [text for text in shown.split("\r\033[K") if text.startswith("[")]
+    assert re.fullmatch(r"\[\.{30}\] 0/3", drawn[0])
+    for done in 1, 2, 3:
+        bar = "#" * (10 * done) + "." * (30 - 10 * done)
+        assert any(re.fullmatch(rf"\[{re.escape(bar)}\] {done}/3  \d+\.\d\d/s  ETA 0:00:\d\d", text)
+                   for text in drawn)
+    # No line for a file that went well, one for the other, and nothing of the bar is left.
+    left = [text for text in shown.split("\r\033[K") if not text.startswith("[")]
+    assert "x.mrc" not in shown
+    assert f"pickstream: {tree}/empty.mrc: an empty file, a micrograph expected\n" in left
+    assert left[-1].startswith("pickstream: 2 picked (")
+
+
+def test_lines_for_a_program_and_the_bar_for_its_user(tmp_path, tree, scene):
+    done, shown = on_terminal("pick", *scene.options, "-o", tmp_path / "out", tree)
+    assert [re.sub(r"\d+ picks in \d+\.\d\d s", "", line) for line in done.stdout.splitlines()] \
+        == [f"{tree}/GridSquare_{n}/Data/x.mrc: " for n in (1, 2)]
+    assert "2/2" in shown and "x.mrc" not in shown
+
+
+def test_a_line_a_file_without_a_terminal(tmp_path, tree, scene):
+    done = run("pick", *scene.options, "-o", tmp_path / "out", tree)
+    lines = [re.fullmatch(r"(.*): (\d+) picks in \d+\.\d\d s", line)
+             for line in done.stdout.splitlines()]
+    assert [line[1] for line in lines] == [f"{tree}/GridSquare_{n}/Data/x.mrc" for n in (1, 2)]
+    counts = [len(read_picks(tmp_path / "out" / name)) for name in MIRRORED]
+    assert [int(line[2]) for line in lines] == counts
+    assert done.stderr == f"pickstream: 2 picked ({sum(counts)} picks), 0 rejected, 0 failed\n"
+    assert "\r" not in done.stderr and "\033" not in done.stdout + done.stderr
+
+
+# ---- configuration -------------------------------------------------------------------------------
+
+def test_command_line_wins_over_the_file(tmp_path, scene):
+    file = tmp_path / "pickstream.ini"
+    file.write_text(f"[picker]\nparticle_diameter = 50 px\nmax_picks = 3\n[output]\n"
+                    f"formats = json\ndirectory = {tmp_path}/out\n", encoding="utf-8")
+
+    def diameter(*options):
+        run("pick", "-c", file, *options, scene.path)
+        assert below(tmp_path / "out") == ["synth_000001_autopick.json"]
+        with open(tmp_path / "out/synth_000001_autopick.json", encoding="utf-8") as stream:
+            message = json.load(stream)
+        assert len(message["picks"]) == 3
+        return message["picker"]["diameter_px"]
+
+    assert diameter() == 50
+    assert diameter("--set", "picker.particle_diameter=42px") == 42
+    assert diameter("--diameter", "63") == pytest.approx(45)
+    assert diameter("--diameter", "63", "--pixel-size", "1.5") == pytest.approx(42)
+
+
+@pytest.mark.parametrize("arguments, message", [
+    (["--diameter", "40px"], "no micrographs given"),
+    (["x.mrc"], "picker.particle_diameter is not set"),
+    (["--diameter", "40 km", "x.mrc"], "--diameter: picker.particle_diameter = 40 km: "),
+    (["--diameter", "40px", "--format", "star,doc", "x.mrc"],
+     "--format: output.formats = star,doc"),
+    (["--diameter", "40px", "--profile", "best", "x.mrc"], "--profile: picker.profile = best"),
+    (["--diameter", "40px", "--overlay=yes", "x.mrc"], "option --overlay takes no argument"),
+    (["--diameter", "40px", "--tolerance", "near", "x.mrc"],
+     "--tolerance near: expected a number, 0 to 1e+06"),
+    (["--diameter", "40px", "--shrad", "1/2", "x.mrc"],
+     "unknown option --shrad: did you mean --shard?"),
+    *[(["--diameter", "40px", "--shard", shard, "x.mrc"],
+       f"--shard {shard}: I/N expected, I from 1 to N")
+      for shard in ("0/3", "4/3", "-1/3", "1/-1", "1", "1/3x", "a/b", "/", "", "1//3",
+                    "99999999999999999999/99999999999999999999")],
+])
+def test_usage_errors(tmp_path, arguments, message):
+    done = run("pick", "-o", tmp_path / "out", *arguments, status=2)
+    assert done.stdout == ""
+    first, second = done.stderr.splitlines()
+    assert first.startswith(f"pickstream pick: {message}")
+    assert second == "Try `pickstream pick --help`."
+    assert not (tmp_path / "out").exists()
