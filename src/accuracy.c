@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "output/picks.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -51,14 +52,13 @@ static int read_points(FILE *file, const char *path, struct ps_points *points,
 }
 
 /* The first of the two files that exists; none is no failure. */
-static int read_either(const char *directory, const char *name, int stem, const char *kind,
+static int read_either(const char *directory, const char *name, const char *const suffixes[2],
                        bool *ret_found, struct ps_points *points, struct ps_error *error)
 {
-    static const char *const extensions[] = {"star", "txt"};
     *ret_found = false;
     for (size_t i = 0; i < 2; i++) {
-        char *path = NULL;
-        if (asprintf(&path, "%s/%.*s_%s.%s", directory, stem, name, kind, extensions[i]) < 0)
+        char *path = ps_picks_path(directory, name, suffixes[i]);
+        if (!path)
             return ps_fail_memory(error, strlen(name), "a path");
         FILE *file = fopen(path, "re");
         int status = 0;
@@ -79,17 +79,20 @@ static int read_either(const char *directory, const char *name, int stem, const 
 int ps_truth_read(const char *directory, const char *name, struct ps_points *ret_truth,
                   struct ps_points *ret_ignored, struct ps_error *error)
 {
-    const char *dot = strrchr(name, '.');
-    int stem = (int)(dot ? (size_t)(dot - name) : strlen(name));
+    static const char *const truth_suffixes[] = {"_truth.star", "_truth.txt"};
+    static const char *const ignore_suffixes[] = {"_ignore.star", "_ignore.txt"};
     struct ps_points truth = {0};
     struct ps_points ignored = {0};
     bool found = false;
     bool any_ignored = false;
-    int status = read_either(directory, name, stem, "truth", &found, &truth, error);
-    if (status == 0 && !found)
-        status = ps_fail(error, PS_E_INPUT, "no %s/%.*s_truth.star or .txt", directory, stem, name);
+    int status = read_either(directory, name, truth_suffixes, &found, &truth, error);
+    if (status == 0 && !found) {
+        char *path = ps_picks_path(directory, name, "_truth");
+        status = ps_fail(error, PS_E_INPUT, "no %s.star or .txt", path ? path : name);
+        free(path);
+    }
     if (status == 0)
-        status = read_either(directory, name, stem, "ignore", &any_ignored, &ignored, error);
+        status = read_either(directory, name, ignore_suffixes, &any_ignored, &ignored, error);
     if (status) {
         ps_points_done(&truth);
         ps_points_done(&ignored);
@@ -159,17 +162,23 @@ int ps_accuracy_measure(const struct ps_pick *picks, size_t count, const struct 
     if (!memory)
         return ps_fail_memory(error, bytes, "matching picks with the truth");
     struct matching m = {picks, truth, tolerance * tolerance, memory, memory + truth->count, count};
-    bool *matched = (bool *)(memory + 2 * truth->count);
+    bool *ignorable = (bool *)(memory + 2 * truth->count);
     for (size_t t = 0; t < truth->count; t++)
         m.pick_of[t] = count;
     struct ps_accuracy accuracy = {.truth = truth->count};
     for (size_t i = 0; i < count; i++)
-        accuracy.matched += augment(&m, i, i);
-    for (size_t t = 0; t < truth->count; t++)
-        if (m.pick_of[t] < count)
-            matched[m.pick_of[t]] = true;
-    for (size_t i = 0; i < count; i++)
-        accuracy.picks += matched[i] || !near_any(&picks[i], ignored, ignore_radius);
+        ignorable[i] = near_any(&picks[i], ignored, ignore_radius);
+    /* A pick that has a centre keeps one, so those that cannot be ignored go first: where either
+     * could have the last centre, it must not depend on their order which one does. */
+    for (int turn = 0; turn < 2; turn++) {
+        for (size_t i = 0; i < count; i++) {
+            if (ignorable[i] != (turn == 1))
+                continue;
+            bool matched = augment(&m, i, i);
+            accuracy.matched += matched;
+            accuracy.picks += matched || !ignorable[i];
+        }
+    }
     free(memory);
     *ret_accuracy = accuracy;
     return 0;

@@ -3,7 +3,8 @@
  * Picks and true centres are matched one to one, as many as possible with each pair no farther
  * apart than the tolerance (a maximum matching: no order of the picks can change it). Picks that
  * match nothing but lie near a centre of the ignore list (particles on ice or carbon, say) are
- * neither right nor wrong.
+ * neither right nor wrong; where such a pick and another could match the same centre, the other
+ * does.
  */
 #ifndef PS_ACCURACY_H
 #define PS_ACCURACY_H
