@@ -14,6 +14,7 @@ import tifffile
 from PIL import Image
 
 PIXEL_SIZE = 1.4  # angstrom
+PER_CENTIMETRE = (500_000_000, 7)  # pixels, exactly
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +49,7 @@ def write_mrc(path, image, dtype=None, swapped=False, volume=False):
 def write_tiff(path, image, dtype=None, compression=None, **options):
     """A TIFF file, its rows from the top: the other way round than in an MRC file."""
     image = np.asarray(image, dtype or image.dtype)[..., ::-1, :]
-    options.setdefault("resolution", (1e8 / PIXEL_SIZE, 1e8 / PIXEL_SIZE, "CENTIMETER"))
+    options = {"resolution": (PER_CENTIMETRE,) * 2, "resolutionunit": "CENTIMETER"} | options
     if compression == "lzw":  # tifffile alone does not write it
         Image.fromarray(image).save(path, compression="tiff_lzw")
     else:
