@@ -1,0 +1,67 @@
+/* Counters, gauges and histograms of the service: one table, lock-free to write, readable by any
+ * thread. Names, help and kinds are stated once, here; status prints them as JSON and an exporter
+ * can print them as Prometheus text.
+ */
+#ifndef PS_BASE_METRICS_H
+#define PS_BASE_METRICS_H
+
+#include <jansson.h>
+#include <stdint.h>
+
+/* X(NAME, name, help) */
+#define PS_COUNTER_MAP(X)                                                                          \
+    X(SEEN, seen, "micrographs found")                                                             \
+    X(PICKED, picked, "micrographs picked")                                                        \
+    X(REJECTED, rejected, "micrographs without trustworthy content")                               \
+    X(FAILED, failed, "micrographs that could not be picked")                                      \
+    X(RETRIED, retried, "failed micrographs put back")                                             \
+    X(PICKS, picks, "particles picked")                                                            \
+    X(RESCANS, rescans, "scans of all directories")                                                \
+    X(OVERFLOWS, overflows, "overflows of the kernel's event queue")                               \
+    X(PUBLISHED, published, "outcomes published")                                                  \
+    X(REPLAYED, replayed, "messages sent again on request")                                        \
+    X(REFUSED_CLIENTS, refused_clients, "connections refused by the allow-list")                   \
+    X(BAD_REQUESTS, bad_requests, "requests not understood")                                       \
+    X(JOURNAL_FAILURES, journal_failures, "commits that did not succeed")
+#define PS_GAUGE_MAP(X)                                                                            \
+    X(SUBSCRIBERS, subscribers, "subscriptions to topics")                                         \
+    X(WATCHES, watches, "directories watched with inotify")                                        \
+    X(OUTCOMES_WAITING, outcomes_waiting, "outcomes waiting to be committed")
+/* Seconds. */
+#define PS_HISTOGRAM_MAP(X)                                                                        \
+    X(LATENCY, latency_seconds, "from the close of a file to the publication of its picks")        \
+    X(OVERHEAD, overhead_seconds, "the same without reading and picking")                          \
+    X(PICKING, picking_seconds, "reading and picking a micrograph")                                \
+    X(COMMIT, commit_seconds, "a commit to the journal")
+
+#define X(NAME, name, help) PS_COUNTER_##NAME,
+enum ps_counter { PS_COUNTER_MAP(X) PS_COUNTER_COUNT };
+#undef X
+#define X(NAME, name, help) PS_GAUGE_##NAME,
+enum ps_gauge { PS_GAUGE_MAP(X) PS_GAUGE_COUNT };
+#undef X
+#define X(NAME, name, help) PS_HISTOGRAM_##NAME,
+enum ps_histogram { PS_HISTOGRAM_MAP(X) PS_HISTOGRAM_COUNT };
+#undef X
+
+struct ps_metrics;
+
+/* All at zero; NULL without memory. */
+struct ps_metrics *ps_metrics_new(void);
+void ps_metrics_free(struct ps_metrics *metrics);
+
+void ps_metrics_add(struct ps_metrics *metrics, enum ps_counter counter, uint64_t amount);
+void ps_metrics_set(struct ps_metrics *metrics, enum ps_gauge gauge, int64_t value);
+void ps_metrics_observe(struct ps_metrics *metrics, enum ps_histogram histogram, double seconds);
+
+uint64_t ps_metrics_counter(const struct ps_metrics *metrics, enum ps_counter counter);
+int64_t ps_metrics_gauge(const struct ps_metrics *metrics, enum ps_gauge gauge);
+
+/* Estimate of a quantile (0 to 1) from the histogram's buckets, seconds; 0 without observations. */
+double ps_metrics_quantile(const struct ps_metrics *metrics, enum ps_histogram histogram,
+                           double quantile);
+
+/* {"seen": 12, ..., "latency_seconds": {"count", "sum", "p50", "p99"}} */
+json_t *ps_metrics_json(const struct ps_metrics *metrics);
+
+#endif
