@@ -1,0 +1,165 @@
+"""RELION reads our STAR files and cuts the particles out of the micrographs: the proof that our
+coordinates are RELION's, in MRC and TIFF files alike."""
+
+import re
+import shutil
+import subprocess
+import types
+
+import mrcfile
+import numpy as np
+import pytest
+from micrographs import PIXEL_SIZE, read_picks, write_mrc, write_tiff
+from support import GOLDEN, needs_data, run
+
+pytestmark = pytest.mark.skipif(
+    shutil.which("relion_preprocess") is None, reason="RELION is not installed"
+)
+
+MICROGRAPHS_STAR = """
+# version 30001
+
+data_optics
+
+loop_
+_rlnOpticsGroupName #1
+_rlnOpticsGroup #2
+_rlnMicrographOriginalPixelSize #3
+_rlnMicrographPixelSize #4
+_rlnVoltage #5
+_rlnSphericalAberration #6
+_rlnAmplitudeContrast #7
+optics 1 {pixel_size} {pixel_size} 300 2.7 0.1
+
+# version 30001
+
+data_micrographs
+
+loop_
+_rlnMicrographName #1
+_rlnOpticsGroup #2
+{rows}
+"""
+
+
+def relion(*command, cwd):
+    done = subprocess.run([*map(str, command)], cwd=cwd, capture_output=True, encoding="utf-8",
+                          timeout=120, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def extract(project, names, box):
+    """Makes RELION cut a box around each pick of project/Picks out of project/Micrographs/NAME;
+    returns the stacks by name of the micrograph, and what RELION printed."""
+    shutil.rmtree(project / "Particles", ignore_errors=True)
+    (project / "micrographs.star").write_text(MICROGRAPHS_STAR.format(
+        pixel_size=PIXEL_SIZE, rows="\n".join(f"Micrographs/{name} 1" for name in names)),
+        encoding="utf-8")
+    said = relion("relion_preprocess", "--i", "micrographs.star", "--coord_dir", "Picks",
+                  "--coord_suffix", "_autopick.star", "--part_star", "particles.star", "--part_dir",
+                  "Particles/", "--extract", "--extract_size", box, cwd=project)
+    stacks = {}
+    for name in names:
+        path = project / "Particles/Micrographs" / f"{name.rpartition('.')[0]}.mrcs"
+        if path.exists():
+            stacks[name] = mrcfile.read(path)
+    return stacks, said
+
+
+def boxes(image, picks, size):
+    """The pixels around each pick, RELION's way: the centre is pixel size / 2, and beyond the edge
+    of the image its last pixels go on."""
+    image = np.pad(image, size, mode="edge")
+    return np.array([image[y + size - size // 2:, x + size - size // 2:][:size, :size]
+                     for x, y in picks[:, :2].astype(int)])
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory, scene):
+    """A RELION project: the scene, not square and unlike its mirror images, in both formats, and a
+    micrograph without picks. Modes 1 and 6 mean other things to RELION: all are float32."""
+    directory = tmp_path_factory.mktemp("relion")
+    (directory / "Micrographs").mkdir()
+    write_mrc(directory / "Micrographs/bottom_up.mrc", scene.image, "f4")
+    write_tiff(directory / "Micrographs/top_down.tif", scene.image, "f4")
+    write_mrc(directory / "Micrographs/nothing.mrc", np.zeros((1024, 900), "f4"))
+    run("pick", *scene.options, "-o", directory / "Picks/Micrographs", directory / "Micrographs")
+    return types.SimpleNamespace(
+        directory=directory, picks=read_picks(
+            directory / "Picks/Micrographs/bottom_up_autopick.star"))
+
+
+@pytest.mark.parametrize("name", ["bottom_up.mrc", "top_down.tif"])
+@pytest.mark.parametrize("box", [64, 400], ids=["inside", "over_the_edge"])
+def test_relion_cuts_out_the_pixels_around_our_picks(project, scene, name, box):
+    picks = project.picks
+    inside = ((picks[:, :2] >= box // 2) & (picks[:, :2] + box // 2 <= (900, 1024))).all(axis=1)
+    assert inside.all() if box == 64 else inside.any() and not inside.all()
+    assert np.array_equal(picks, read_picks(
+        project.directory / f"Picks/Micrographs/{name.rpartition('.')[0]}_autopick.star"))
+    stacks, _ = extract(project.directory, [name], box)
+    expected = boxes(scene.image.astype("f4"), picks, box)
+    assert stacks[name].shape == (len(picks), box, box)
+    assert np.array_equal(stacks[name][inside], expected[inside])
+    assert np.array_equal(stacks[name], expected)
+
+
+def darkness(particles, diameter):
+    """How much darker the average particle is than what surrounds it, and the standard error."""
+    side = particles.shape[1]
+    y, x = np.mgrid[:side, :side] - side // 2
+    distance = np.hypot(x, y)
+    average = particles.mean(axis=0)
+    middle = average[distance < diameter / 4]
+    rim = average[(distance > 0.7 * diameter) & (distance < side / 2)]
+    return rim.mean() - middle.mean(), rim.std() / np.sqrt(middle.size)
+
+
+def test_relion_cuts_out_particles(project, scene):
+    stacks, _ = extract(project.directory, ["top_down.tif"], 80)
+    difference, error = darkness(stacks["top_down.tif"], scene.diameter)
+    assert difference > 20 * error
+
+
+def test_no_picks_do_not_stop_relion(project):
+    assert len(read_picks(project.directory / "Picks/Micrographs/nothing_autopick.star")) == 0
+    names = ["bottom_up.mrc", "nothing.mrc", "top_down.tif"]
+    stacks, said = extract(project.directory, names, 64)
+    assert [len(stacks[name]) for name in names if name in stacks] == [len(project.picks)] * 2
+    assert "no particles on micrograph: Micrographs/nothing.mrc" in said
+    assert f"with {2 * len(project.picks)} particles in particles.star" in said
+
+
+def test_relion_keeps_our_figure_of_merit(project):
+    extract(project.directory, ["bottom_up.mrc"], 64)
+    printed = relion("relion_star_printtable", "particles.star", "data_particles",
+                     "rlnCoordinateX", "rlnCoordinateY", "rlnAutopickFigureOfMerit",
+                     cwd=project.directory)
+    table = np.array([line.split() for line in printed.splitlines()], dtype="f8")
+    assert np.allclose(table, project.picks, atol=1e-6)
+
+
+def test_relion_prints_our_table(project):
+    printed = relion("relion_star_printtable", "Picks/Micrographs/bottom_up_autopick.star", "data_",
+                     "rlnCoordinateX", "rlnCoordinateY", "rlnAutopickFigureOfMerit",
+                     cwd=project.directory)
+    table = np.array([line.split() for line in printed.splitlines()], dtype="f8")
+    assert np.array_equal(table, project.picks)
+
+
+@needs_data
+def test_particles_of_a_reference_micrograph(tmp_path):
+    """RELION and we read the file of mode 0 alike, and the picks are dark particles."""
+    (tmp_path / "Micrographs").mkdir()
+    micrograph = tmp_path / "Micrographs/sim2k.mrc"
+    shutil.copy(GOLDEN / "sim2k.mrc", micrograph)
+    run("pick", "--diameter", "78px", "-o", tmp_path / "Picks/Micrographs", micrograph)
+    picks = read_picks(tmp_path / "Picks/Micrographs/sim2k_autopick.star")
+    stacks, said = extract(tmp_path, ["sim2k.mrc"], 128)
+    particles = stacks["sim2k.mrc"]
+    assert re.search(rf"with {len(picks)} particles in particles\.star", said)
+    expected = boxes(mrcfile.read(micrograph).astype("f4"), picks, 128)
+    assert np.array_equal(particles, expected)
+    difference, error = darkness(particles, 78)
+    assert difference > 20 * error
