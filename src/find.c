@@ -202,9 +202,21 @@ static int search(struct finder *finder, struct ps_error *error)
 /* ---- the list ---------------------------------------------------------------------------------
  */
 
-static int by_name(const void *a, const void *b)
+/* By name; files that can be picked before those that cannot. */
+static int by_name(const void *left, const void *right)
 {
-    return strcmp(((const struct ps_found *)a)->name, ((const struct ps_found *)b)->name);
+    const struct ps_found *a = left;
+    const struct ps_found *b = right;
+    int order = strcmp(a->name, b->name);
+    if (order == 0)
+        order = (a->problem != NULL) - (b->problem != NULL);
+    return order ? order : strcmp(a->path, b->path);
+}
+
+/* What is missing has no name but its path, which may be another file's name by accident. */
+static bool same_file(const struct ps_found *a, const struct ps_found *b)
+{
+    return strcmp(a->name, b->name) == 0 && !a->problem == !b->problem;
 }
 
 static void found_done(struct ps_found *found)
@@ -247,7 +259,7 @@ static int resolve_names(struct ps_found_list *list, struct ps_error *error)
     qsort(list->items, list->count, sizeof *list->items, by_name);
     size_t kept = 1;
     for (size_t i = 1; i < list->count; i++) {
-        if (strcmp(list->items[i].name, list->items[kept - 1].name) == 0)
+        if (same_file(&list->items[i], &list->items[kept - 1]))
             found_done(&list->items[i]);
         else
             list->items[kept++] = list->items[i];
@@ -256,14 +268,15 @@ static int resolve_names(struct ps_found_list *list, struct ps_error *error)
     struct ps_found **stems = malloc(kept * sizeof *stems);
     if (!stems)
         return ps_fail_memory(error, kept * sizeof *stems, "the list of micrographs");
+    size_t count = 0;
     for (size_t i = 0; i < kept; i++)
-        stems[i] = &list->items[i];
-    qsort(stems, kept, sizeof *stems, by_stem);
-    for (size_t i = 1, first = 0; i < kept; i++) {
+        if (!list->items[i].problem)
+            stems[count++] = &list->items[i];
+    qsort(stems, count, sizeof *stems, by_stem);
+    for (size_t i = 1, first = 0; i < count; i++) {
         if (!same_stem(stems[first], stems[i]))
             first = i;
-        else if (!stems[i]->problem &&
-                 asprintf(&stems[i]->problem,
+        else if (asprintf(&stems[i]->problem,
                           "its picks would overwrite those of %s: same name but for the extension",
                           stems[first]->path) < 0)
             stems[i]->problem = NULL;
