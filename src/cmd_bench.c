@@ -17,6 +17,8 @@
 #include <string.h>
 #include <sys/resource.h>
 
+enum { MAX_REPEAT = 1000 };
+
 struct bench_options {
     bool json;
     uint64_t repeat;
@@ -25,7 +27,7 @@ struct bench_options {
 
 static const struct ps_cli_option options_table[] = {
     PS_CLI_FLAG(0, "json", struct bench_options, json, "print JSON"),
-    PS_CLI_UINT('n', "repeat", "N", struct bench_options, repeat, 1, 1000,
+    PS_CLI_UINT('n', "repeat", "N", struct bench_options, repeat, 1, MAX_REPEAT,
                 "pick N times after one that does not count (default: 5)"),
     PS_CLI_UINT(0, "size", "PX", struct bench_options, size, 512, 16384,
                 "side of the synthetic micrograph (default: 4096)"),
@@ -109,7 +111,7 @@ static int by_value(const void *left, const void *right)
 /* Median of one column; sorts a copy. The largest goes to `ret_largest`. */
 static double median(const struct measurement *m, int column, double *ret_largest)
 {
-    double values[1000];
+    double values[MAX_REPEAT] = {0};
     for (uint64_t i = 0; i < m->repeat; i++)
         values[i] = m->milliseconds[i][column];
     qsort(values, m->repeat, sizeof *values, by_value);
@@ -149,13 +151,11 @@ static double peak_rate(const struct ps_simd *simd, int threads)
 
 static void rate_score(struct measurement *m)
 {
-    const struct ps_simd *list[PS_SIMD_MAX];
-    const struct ps_simd *simd = list[ps_simd_list(list) - 1];
     double pairs = (double)m->parameters.queries * m->parameters.queries * m->references;
     double seconds = m->median[PS_STAGE_SCORE] / 1e3;
     double rate = pairs * ps_score_operations(m->parameters.query) / seconds;
     m->score_nanoseconds = seconds * m->threads / pairs * 1e9;
-    m->score_limit_share = rate / peak_rate(simd, m->threads);
+    m->score_limit_share = rate / peak_rate(ps_simd_best(), m->threads);
 }
 
 static int measure(struct ps_picker *picker, const struct ps_image *image, struct measurement *m,

@@ -47,8 +47,7 @@ static int cpu_open(const struct ps_backend_options *options, struct ps_backend 
     struct cpu_backend *backend = calloc(1, sizeof *backend);
     if (!backend)
         return ps_fail_memory(error, sizeof *backend, "the CPU backend");
-    const struct ps_simd *list[PS_SIMD_MAX];
-    backend->simd = list[ps_simd_list(list) - 1];
+    backend->simd = ps_simd_best();
     backend->threads = options->threads > 0 ? options->threads : ps_core_count();
     backend->base.ops = &ps_backend_cpu;
     char name[48];

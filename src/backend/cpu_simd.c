@@ -34,6 +34,12 @@ size_t ps_simd_list(const struct ps_simd *ret_list[PS_SIMD_MAX])
 }
 #endif
 
+const struct ps_simd *ps_simd_best(void)
+{
+    const struct ps_simd *list[PS_SIMD_MAX] = {NULL};
+    return list[ps_simd_list(list) - 1];
+}
+
 /* One of the four sums of simd_score.c: terms k = first, first + 2, ... up to `last`, outputs from
  * y = `from` to q/4. Returns how many entries; `table` may be NULL to count only. */
 static size_t table_part(int q, int first, int last, int from, double (*wave)(double), float *table)

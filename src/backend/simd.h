@@ -71,6 +71,7 @@ PS_SIMD_DECLARE(generic)
 /* What this machine can run, the best last. */
 enum { PS_SIMD_MAX = 3 };
 size_t ps_simd_list(const struct ps_simd *ret_list[PS_SIMD_MAX]);
+const struct ps_simd *ps_simd_best(void);
 
 /* Multiply-adds (or products) that the score of one pair takes at query size q. */
 double ps_score_operations(int q);

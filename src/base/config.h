@@ -12,6 +12,7 @@
 #ifndef PS_BASE_CONFIG_H
 #define PS_BASE_CONFIG_H
 
+#include "base/log.h"
 #include "pickstream.h"
 #include "image/micrograph.h"
 
@@ -20,6 +21,9 @@
 
 enum ps_profile { PS_PROFILE_ASPIRE };
 enum ps_classifier { PS_CLASSIFIER_SVM, PS_CLASSIFIER_NAIVE_BAYES, PS_CLASSIFIER_MIXTURE };
+
+enum ps_poll { PS_POLL_AUTO, PS_POLL_ALWAYS, PS_POLL_NEVER };
+enum ps_order { PS_ORDER_OLDEST, PS_ORDER_NEWEST };
 
 enum ps_unit { PS_UNIT_ANGSTROM, PS_UNIT_PIXEL };
 
