@@ -27,7 +27,7 @@ say = $(if $(filter 1,$(V)),,@printf '  %-5s %s\n' '$(1)' '$(2)')
 # ---- flags ---------------------------------------------------------------------------------------
 # Fused multiply-adds are written as such where wanted, so that every build rounds alike; only the
 # simd_*.c files leave the choice to the compiler.
-PACKAGES := fftw3f libtiff-4 libpng jansson
+PACKAGES := fftw3f libtiff-4 libpng jansson libzmq sqlite3
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wvla -Wformat=2 \
             -Wmissing-prototypes -Wpointer-arith -Wundef
 override CFLAGS := -std=gnu11 -O3 -g -fno-omit-frame-pointer -fPIC -fvisibility=hidden \
@@ -53,7 +53,7 @@ KERNELS := $(if $(NVCC),$(wildcard kernels/*.cu))
 # ---- what is built -------------------------------------------------------------------------------
 SIMD_SOURCES := $(wildcard src/*/simd_*.c)
 LIB_SOURCES := $(filter-out $(SIMD_SOURCES),$(wildcard src/base/*.c src/image/*.c src/picker/*.c src/backend/*.c))
-APP_SOURCES := $(wildcard src/*.c src/output/*.c src/synth/*.c)
+APP_SOURCES := $(wildcard src/*.c src/output/*.c src/synth/*.c src/stream/*.c)
 LIB_OBJECTS := $(LIB_SOURCES:%.c=$(B)/%.o) $(foreach i,$(ISAS),$(SIMD_SOURCES:%.c=$(B)/%.$(i).o)) \
                $(KERNELS:%.cu=$(B)/%.o)
 APP_OBJECTS := $(APP_SOURCES:%.c=$(B)/%.o)
@@ -119,9 +119,10 @@ $(FUZZERS): $(B)/tests/fuzz/%: $(B)/tests/fuzz/%.o $(B)/tests/fuzz/standalone.o 
 
 # ---- packages ------------------------------------------------------------------------------------
 BUILD_PACKAGES := gcc libc6-dev pkg-config libfftw3-dev libsvm-dev libtiff-dev libinih-dev \
-                  libpng-dev libjansson-dev
+                  libpng-dev libjansson-dev libzmq3-dev libsqlite3-dev
 CHECK_PACKAGES := $(BUILD_PACKAGES) libcmocka-dev python3-pytest python3-numpy python3-mrcfile \
-                  python3-tifffile python3-pil relion man-db
+                  python3-tifffile python3-pil python3-zmq python3-jsonschema \
+                  relion man-db systemd
 LINT_PACKAGES := $(BUILD_PACKAGES) clang-tidy cppcheck
 
 # ---- what one does with it -----------------------------------------------------------------------
