@@ -351,9 +351,9 @@ char *ps_config_format(const struct config_key *key, const struct ps_config *con
         return strdup(ps_text_from_double(*(const double *)field, text));
     case CONFIG_length:
         return format_length(field);
-    case CONFIG_text:
+    case CONFIG_text: /* NULL where it is not set and has no default */
     case CONFIG_backend:
-        return strdup(*(char *const *)field);
+        return strdup(*(char *const *)field ? *(char *const *)field : "");
     case CONFIG_choice: {
         unsigned number;
         memcpy(&number, field, sizeof number);
