@@ -29,8 +29,7 @@ int main(int argc, char **argv)
     fclose(file);
     image.pixels = pixels;
 
-    /* Every function that can fail returns 0 or fills `error`; what is NULL or zero may be freed.
-     */
+    /* Every function that can fail returns 0 or fills `error`; NULL and zeros may be freed. */
     struct ps_error error = {PS_E_NOMEM, "no memory"};
     struct ps_config *config = ps_config_new();
     struct ps_picker *picker = NULL;
