@@ -246,13 +246,13 @@ static int run(const struct ps_config *config, const struct pick_options *option
         return ps_cli_usage(&cli, "--shard %s: I/N expected, I from 1 to N", options->shard);
     if (count == 0)
         return ps_cli_usage(&cli, "no micrographs given");
-    struct session session = {
-        .config = config, .options = options, .profile = ps_config_get(config, "picker.profile")};
+    struct session session = {.config = config, .options = options};
     struct ps_found_list list = {0};
     struct ps_error error;
     int status = ps_picker_new(config, &session.picker, &error);
     if (status == PS_E_CONFIG)
         return ps_cli_usage(&cli, "%s", error.message);
+    session.profile = ps_config_get(config, "picker.profile");
     if (status == 0)
         status = ps_find(config, operands, count, &list, &error);
     int result = PS_EXIT_FAILURE;
