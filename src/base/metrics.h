@@ -44,6 +44,7 @@ enum ps_gauge { PS_GAUGE_MAP(X) PS_GAUGE_COUNT };
 enum ps_histogram { PS_HISTOGRAM_MAP(X) PS_HISTOGRAM_COUNT };
 #undef X
 
+/* Functions take NULL for metrics that nobody reads. */
 struct ps_metrics;
 
 /* All at zero; NULL without memory. */
@@ -52,6 +53,8 @@ void ps_metrics_free(struct ps_metrics *metrics);
 
 void ps_metrics_add(struct ps_metrics *metrics, enum ps_counter counter, uint64_t amount);
 void ps_metrics_set(struct ps_metrics *metrics, enum ps_gauge gauge, int64_t value);
+
+/* A negative time (a clock was set back) counts as 0. */
 void ps_metrics_observe(struct ps_metrics *metrics, enum ps_histogram histogram, double seconds);
 
 uint64_t ps_metrics_counter(const struct ps_metrics *metrics, enum ps_counter counter);
@@ -61,7 +64,7 @@ int64_t ps_metrics_gauge(const struct ps_metrics *metrics, enum ps_gauge gauge);
 double ps_metrics_quantile(const struct ps_metrics *metrics, enum ps_histogram histogram,
                            double quantile);
 
-/* {"seen": 12, ..., "latency_seconds": {"count", "sum", "p50", "p99"}} */
+/* {"seen": 12, ..., "latency_seconds": {"count", "sum", "p50", "p99"}}. NULL without memory. */
 json_t *ps_metrics_json(const struct ps_metrics *metrics);
 
 #endif

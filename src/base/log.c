@@ -1,0 +1,255 @@
+/* Log lines: made in a buffer of one pipe's atomic write, so that lines of several threads, and of
+ * several processes on one stderr, never mix.
+ *
+ * Limiting: warnings and errors are counted by event in a small table of windows. The first
+ * PS_LOG_BURST of a window of PS_LOG_SECONDS are written; the number of the others is told with
+ * the first line that is logged after the window (of any event), or when the log is freed. An
+ * event is a word from our own sources, so the table is large enough; were it not, the window that
+ * began first is given up.
+ */
+#include "base/log.h"
+
+#include "base/text.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { LINE = PIPE_BUF, TEXT = LINE - 64, WINDOWS = 32, EVENT = 32 };
+
+static const struct {
+    const char *name;
+    int priority; /* syslog's, as journald reads it */
+} levels[] = {
+    [PS_LOG_ERROR] = {"error", 3},
+    [PS_LOG_WARNING] = {"warning", 4},
+    [PS_LOG_INFO] = {"info", 6},
+    [PS_LOG_DEBUG] = {"debug", 7},
+};
+
+struct window {
+    char event[EVENT]; /* "" if free */
+    enum ps_log_level level;
+    int64_t begin_ns;
+    unsigned written;
+    unsigned long left_out;
+};
+
+struct ps_log {
+    enum ps_log_level level;
+    bool to_journal;
+    pthread_mutex_t mutex; /* for what follows */
+    struct window windows[WINDOWS];
+    int64_t last_error_ns;
+    char last_error[PS_LOG_TEXT];
+};
+
+static int64_t now_ns(clockid_t clock)
+{
+    struct timespec time;
+    (void)clock_gettime(clock, &time);
+    return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
+}
+
+/* Whether stderr is the stream to journald that JOURNAL_STREAM names ("device:inode"): a child of a
+ * service may inherit the variable and have its stderr redirected (systemd.exec(5)). */
+static bool stderr_is_journal(void)
+{
+    const char *stream = getenv("JOURNAL_STREAM");
+    struct stat status;
+    if (!stream || fstat(STDERR_FILENO, &status) != 0)
+        return false;
+    char own[64];
+    (void)snprintf(own, sizeof own, "%ju:%ju", (uintmax_t)status.st_dev, (uintmax_t)status.st_ino);
+    return strcmp(stream, own) == 0;
+}
+
+struct ps_log *ps_log_new(enum ps_log_level level)
+{
+    struct ps_log *log = calloc(1, sizeof *log);
+    if (!log)
+        return NULL;
+    log->level = level;
+    log->to_journal = stderr_is_journal();
+    if (pthread_mutex_init(&log->mutex, NULL) == 0)
+        return log;
+    free(log);
+    return NULL;
+}
+
+/* "<6>", or time and level. Returns its length. */
+static size_t print_prefix(const struct ps_log *log, enum ps_log_level level, char line[LINE])
+{
+    if (log->to_journal)
+        return (size_t)snprintf(line, LINE, "<%d>", levels[level].priority);
+    int64_t now = now_ns(CLOCK_REALTIME);
+    time_t seconds = (time_t)(now / 1000000000);
+    struct tm utc;
+    size_t length = strftime(line, LINE, "%Y-%m-%dT%H:%M:%S", gmtime_r(&seconds, &utc));
+    return length + (size_t)snprintf(line + length, LINE - length, ".%03dZ %s ",
+                                     (int)(now / 1000000 % 1000), levels[level].name);
+}
+
+/* Writes prefix and text. Nothing can be done where that fails: there is no other place to say it.
+ */
+static void write_line(const struct ps_log *log, enum ps_log_level level, const char *text)
+{
+    char line[LINE];
+    size_t start = print_prefix(log, level, line);
+    size_t length = start + (size_t)snprintf(line + start, sizeof line - start, "%s\n", text);
+    while (write(STDERR_FILENO, line, length) < 0 && errno == EINTR)
+        ;
+}
+
+/* Where to cut text so that no more than `length` bytes and no part of a character are left. */
+static size_t cut(const char *text, size_t length)
+{
+    while (length && ((unsigned char)text[length] & 0xc0) == 0x80)
+        length--;
+    return length;
+}
+
+/* One line of UTF-8, whatever came in: what was not quoted must not begin a line of its own, nor
+ * make the status, which is JSON, impossible. */
+static void clean(char *text)
+{
+    bool is_utf8 = ps_text_is_utf8(text, strlen(text));
+    for (; *text; text++) {
+        unsigned char c = (unsigned char)*text;
+        if (c < ' ' || c == 127 || (c >= 128 && !is_utf8))
+            *text = '?';
+    }
+}
+
+/* Tells what was left out in windows that are over, or in all, and frees them. */
+static void close_windows(struct ps_log *log, int64_t now, bool all)
+{
+    for (struct window *window = log->windows; window < log->windows + WINDOWS; window++) {
+        if (!*window->event || (!all && now - window->begin_ns < PS_LOG_SECONDS * 1000000000LL))
+            continue;
+        if (window->left_out && window->level <= log->level) {
+            char text[EVENT + 96];
+            (void)snprintf(text, sizeof text, "event=left_out lines=%lu of=%.*s seconds=%d",
+                           window->left_out, EVENT - 1, window->event, PS_LOG_SECONDS);
+            write_line(log, window->level, text);
+        }
+        *window->event = '\0';
+    }
+}
+
+/* Whether one more line of the event may be written now. */
+static bool admit(struct ps_log *log, enum ps_log_level level, const char *event, int64_t now)
+{
+    struct window *found = NULL, *oldest = log->windows;
+    for (struct window *window = log->windows; window < log->windows + WINDOWS; window++) {
+        if (strncmp(window->event, event, EVENT - 1) == 0 && window->level == level)
+            found = window;
+        if (!*window->event || (*oldest->event && window->begin_ns < oldest->begin_ns))
+            oldest = window;
+    }
+    if (!found) {
+        found = oldest;
+        *found = (struct window){.level = level, .begin_ns = now};
+        (void)snprintf(found->event, sizeof found->event, "%s", event);
+    }
+    if (found->written < PS_LOG_BURST) {
+        found->written++;
+        return true;
+    }
+    found->left_out++;
+    return false;
+}
+
+void ps_log_event(struct ps_log *log, enum ps_log_level level, const char *event,
+                  const char *format, ...)
+{
+    if (!log || (level > log->level && level > PS_LOG_WARNING))
+        return;
+    int saved = errno;
+    char text[TEXT];
+    int length = snprintf(text, sizeof text, "event=%.*s%s", EVENT - 1, event, *format ? " " : "");
+    va_list arguments;
+    va_start(arguments, format);
+    length += vsnprintf(text + length, sizeof text - (size_t)length, format, arguments);
+    va_end(arguments);
+    if ((size_t)length >= sizeof text)
+        (void)strcpy(text + cut(text, sizeof text - 4), "...");
+    clean(text);
+
+    pthread_mutex_lock(&log->mutex);
+    int64_t now = now_ns(CLOCK_MONOTONIC);
+    close_windows(log, now, false);
+    bool write = level <= log->level;
+    if (level <= PS_LOG_WARNING) {
+        log->last_error_ns = now_ns(CLOCK_REALTIME);
+        size_t kept = cut(text, strnlen(text, sizeof log->last_error - 1));
+        memcpy(log->last_error, text, kept);
+        log->last_error[kept] = '\0';
+        write = write && admit(log, level, event, now);
+    }
+    if (write)
+        write_line(log, level, text);
+    pthread_mutex_unlock(&log->mutex);
+    errno = saved;
+}
+
+void ps_log_free(struct ps_log *log)
+{
+    if (!log)
+        return;
+    close_windows(log, 0, true);
+    pthread_mutex_destroy(&log->mutex);
+    free(log);
+}
+
+const char *ps_log_quote(const char *text, char ret_text[PS_LOG_TEXT])
+{
+    size_t length = strlen(text);
+    bool is_utf8 = ps_text_is_utf8(text, length);
+    bool plain = length > 0 && length < PS_LOG_TEXT && is_utf8;
+    for (size_t i = 0; i < length && plain; i++)
+        plain = (unsigned char)text[i] > ' ' && !strchr("\"\\=", text[i]) && text[i] != 127;
+    if (plain)
+        return memcpy(ret_text, text, length + 1);
+
+    char *at = ret_text;
+    *at++ = '"';
+    /* Room for the longest escape or character, the ellipsis, the quote and the end. */
+    const char *end = ret_text + PS_LOG_TEXT - 4 - 3 - 1 - 1;
+    for (; *text && (at < end || (is_utf8 && ((unsigned char)*text & 0xc0) == 0x80)); text++) {
+        unsigned char c = (unsigned char)*text;
+        if (c == '"' || c == '\\') {
+            *at++ = '\\';
+            *at++ = (char)c;
+        } else if (c == '\n') {
+            at = stpcpy(at, "\\n");
+        } else if (c < ' ' || c == 127 || (c >= 128 && !is_utf8)) {
+            at += sprintf(at, "\\x%02x", c);
+        } else {
+            *at++ = (char)c;
+        }
+    }
+    (void)stpcpy(at, *text ? "...\"" : "\"");
+    return ret_text;
+}
+
+int64_t ps_log_last_error(struct ps_log *log, char *ret_text, unsigned size)
+{
+    if (size)
+        *ret_text = '\0';
+    if (!log)
+        return 0;
+    pthread_mutex_lock(&log->mutex);
+    int64_t time_ns = log->last_error_ns;
+    (void)snprintf(ret_text, size, "%s", log->last_error);
+    pthread_mutex_unlock(&log->mutex);
+    return time_ns;
+}
