@@ -133,8 +133,8 @@ def test_header_compiles_alone(installed, tmp_path, compiler, language):
         "int picks_of(const struct ps_result *result);\n"
         "int picks_of(const struct ps_result *result) { return (int)result->count; }\n",
         encoding="utf-8")
-    execute(*compiler, language, *WARNINGS, "-Wshadow", "-Wconversion", f"-I{installed}/usr/include",
-            "-c", source, "-o", tmp_path / "alone.o")
+    execute(*compiler, language, *WARNINGS, "-Wshadow", "-Wconversion",
+            f"-I{installed}/usr/include", "-c", source, "-o", tmp_path / "alone.o")
 
 
 def test_installed_program_runs(installed):
@@ -182,12 +182,13 @@ def test_manual_page_has_every_option(manual, command):
     entries = manual["COMMON OPTIONS"]
     if command == "synth":
         entries = entries.partition("Every command also has")[2]
-    entries += manual[f"OPTIONS OF {command.upper()}"]
+    section = manual[f"OPTIONS OF {command.upper()}"]
+    entries += section
     for letter, option in options:
         option = option.rstrip()
         entry = f"-{letter}, {option}" if letter else option
         assert re.search(rf"^       {re.escape(entry)}( |$)", entries, re.M), entry
-    own = re.findall(r"^       (?:-\w, )?(--[a-z-]+)", manual[f"OPTIONS OF {command.upper()}"], re.M)
+    own = re.findall(r"^       (?:-\w, )?(--[a-z-]+)", section, re.M)
     assert set(own) <= {option.split()[0] for _, option in options}
 
 
