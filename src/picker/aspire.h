@@ -41,7 +41,8 @@ int ps_aspire_rank(const int32_t *score, int queries, int references, int *ret_r
                    struct ps_error *error);
 
 /* Section 6, steps 2 and 3: the tiles to train on, as (row, column) of their first pixel; the
- * positives first, each class column by column. `ret_tiles` has room for (side / query)^2. */
+ * positives first, each class column by column. `ret_tiles` has room for 2 (side / query)^2: where
+ * tau1 has outgrown tau2, a tile can be an example of both classes. */
 int ps_aspire_training_tiles(const struct ps_aspire *parameters, const int *ranked,
                              int (*ret_tiles)[2], size_t *ret_count, size_t *ret_positives,
                              struct ps_error *error);

@@ -116,7 +116,7 @@ static int rank_windows(struct run *run)
 {
     size_t windows = (size_t)run->parameters.queries * (size_t)run->parameters.queries;
     size_t tiles = (size_t)(run->parameters.side / run->parameters.query);
-    run->tile_count = tiles * tiles;
+    run->tile_count = 2 * tiles * tiles;
     run->ranked = calloc(windows, sizeof *run->ranked);
     run->tiles = calloc(run->tile_count, sizeof *run->tiles);
     run->training = calloc(run->tile_count, sizeof *run->training);
@@ -354,6 +354,18 @@ int ps_picker_diameter(const struct ps_config *config, double pixel_size, double
                        "picker.pixel_size, or give the diameter in px");
     *ret_diameter = diameter->value / pixel_size;
     return 0;
+}
+
+const char *ps_picker_device(const struct ps_picker *picker)
+{
+    return picker->backend->device;
+}
+
+const char *ps_pixel_size_source(const struct ps_config *config, const struct ps_result *result)
+{
+    if (!(result->pixel_size > 0))
+        return NULL;
+    return config->picker.pixel_size > 0 ? "configuration" : "header";
 }
 
 static int check_image(const struct ps_config *config, const struct ps_image *image,
