@@ -9,6 +9,7 @@
 #include "image/micrograph.h"
 #include "output/overlay.h"
 #include "output/picks.h"
+#include "picker/picker.h"
 #include "pickstream.h"
 #include "progress.h"
 
@@ -68,15 +69,7 @@ struct session {
 static int write_outputs(const struct session *session, const struct ps_pick_file *file,
                          struct ps_error *error)
 {
-    const struct ps_list *formats = &session->config->output.formats;
-    int status = 0;
-    for (size_t i = 0; i < formats->count && status == 0; i++) {
-        const struct ps_picks_format *format = ps_picks_format_find(formats->items[i]);
-        char *path = ps_picks_path(session->config->output.directory, file->name, format->suffix);
-        status = path ? ps_picks_write(path, format, file, error)
-                      : ps_fail_memory(error, strlen(file->name), "a path");
-        free(path);
-    }
+    int status = ps_picks_write_all(session->config, "", file, error);
     if (status == 0 && session->options->overlay) {
         char *path = ps_picks_path(session->config->output.directory, file->name, "_overlay.png");
         status = path ? ps_overlay_write(path, &file->micrograph->image, file->result, error)
@@ -158,13 +151,11 @@ static int pick_micrograph(struct session *session, const struct ps_found *found
         .width = micrograph->image.width,
         .height = micrograph->image.height,
         .micrograph = micrograph,
+        .pixel_size_source = ps_pixel_size_source(session->config, &result),
         .profile = session->profile,
         .read_milliseconds = read_milliseconds,
         .result = &result,
     };
-    if (result.pixel_size > 0)
-        file.pixel_size_source =
-            session->config->picker.pixel_size > 0 ? "configuration" : "header";
     status = write_outputs(session, &file, error);
     if (status == 0)
         status = report(session, found, &result, error);

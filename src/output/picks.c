@@ -1,6 +1,8 @@
 /* The table of formats, names of files, and the two formats that are plain text. */
 #include "output/picks.h"
 
+#include "base/error.h"
+
 #include "base/text.h"
 #include "output/file.h"
 
@@ -58,6 +60,25 @@ int ps_picks_write(const char *path, const struct ps_picks_format *format,
 {
     struct job job = {format, file};
     return ps_file_write_atomically(path, write_job, &job, error);
+}
+
+int ps_picks_write_all(const struct ps_config *config, const char *prefix,
+                       const struct ps_pick_file *file, struct ps_error *error)
+{
+    char *directory = NULL;
+    if (asprintf(&directory, "%s%s%s", config->output.directory, *prefix ? "/" : "", prefix) < 0)
+        return ps_fail_memory(error, strlen(prefix), "a path");
+    int status = 0;
+    for (size_t i = 0; i < config->output.formats.count && status == 0; i++) {
+        const struct ps_picks_format *format =
+            ps_picks_format_find(config->output.formats.items[i]);
+        char *path = ps_picks_path(directory, file->name, format->suffix);
+        status = path ? ps_picks_write(path, format, file, error)
+                      : ps_fail_memory(error, strlen(file->name), "a path");
+        free(path);
+    }
+    free(directory);
+    return status;
 }
 
 /* RELION 3.1 looks for a line with "data_" in it wherever that stands, so a comment may hold no

@@ -11,6 +11,7 @@
 #ifndef PS_OUTPUT_PICKS_H
 #define PS_OUTPUT_PICKS_H
 
+#include "base/config.h"
 #include "image/micrograph.h"
 #include "pickstream.h"
 
@@ -48,6 +49,11 @@ char *ps_picks_path(const char *directory, const char *name, const char *suffix)
 /* Writes picks to a path, atomically (output/file.h). PS_E_SYSTEM, PS_E_NOMEM. */
 int ps_picks_write(const char *path, const struct ps_picks_format *format,
                    const struct ps_pick_file *file, struct ps_error *error);
+
+/* Writes the files of all output.formats below output.directory, and there below `prefix` if it is
+ * not empty, under file->name; the first failure ends it. PS_E_SYSTEM, PS_E_NOMEM. */
+int ps_picks_write_all(const struct ps_config *config, const char *prefix,
+                       const struct ps_pick_file *file, struct ps_error *error);
 
 /* The writers of the table. */
 int ps_picks_write_star(const struct ps_pick_file *file, FILE *stream, struct ps_error *error);

@@ -32,6 +32,12 @@ int ps_picker_pick_observed(struct ps_picker *picker, const struct ps_image *ima
                             ps_stage_observer *observer, void *context,
                             struct ps_result *ret_result, struct ps_error *error);
 
+/* What computes: "cpu AMD EPYC 9654, 16 threads, avx512". */
+const char *ps_picker_device(const struct ps_picker *picker);
+
+/* Where result->pixel_size is from: "configuration", "header", or NULL where it is unknown. */
+const char *ps_pixel_size_source(const struct ps_config *config, const struct ps_result *result);
+
 /* Particle diameter in px of a micrograph of this pixel size (angstrom, 0 unknown).
  * PS_E_INPUT: it is set in angstrom and the pixel size is unknown. */
 int ps_picker_diameter(const struct ps_config *config, double pixel_size, double *ret_diameter,

@@ -24,12 +24,12 @@ struct ps_job {
     char *path; /* the watched directory as it was configured, and what is below it */
     char *name; /* the path below the watched directory */
     struct ps_identity identity;
-    int64_t closed_ns;       /* its writer closed or renamed it; found by a scan: its mtime */
-    int64_t detected_ns;     /* we found it complete */
-    int64_t closed_mono_ns;  /* when closed_ns was, by CLOCK_MONOTONIC; 0: found by a scan */
-    int64_t row;             /* in the journal */
-    int revision;            /* 1, and 1 more each time that the file was rewritten */
-    int attempt;             /* 1, and 1 more for each retry of this revision */
+    int64_t closed_ns;      /* its writer closed or renamed it; found by a scan: its mtime */
+    int64_t detected_ns;    /* we found it complete */
+    int64_t closed_mono_ns; /* when closed_ns was, by CLOCK_MONOTONIC; 0: found by a scan */
+    int64_t row;            /* in the journal */
+    int revision;           /* 1, and 1 more each time that the file was rewritten */
+    int attempt;            /* 1, and 1 more for each retry of this revision */
 };
 
 /* A job with copies of path and name; NULL without memory. */

@@ -5,9 +5,10 @@
  *
  * Invariants:
  *   1. A micrograph (path, revision) is in one of two states: seen, or done with an outcome.
- *   2. An outcome has a seq, 1, 2, 3 ... without a gap over the life of the journal, and its message
- *      as it was or will be published. Neither ever changes.
- *   3. A message may be published only after ps_journal_commit() returned 0: it is then on the disk.
+ *   2. An outcome has a seq, 1, 2, 3 ... without a gap over the life of the journal, and its
+ * message as it was or will be published. Neither ever changes.
+ *   3. A message may be published only after ps_journal_commit() returned 0: it is then on the
+ * disk.
  *   4. A commit of several outcomes happens completely or not at all.
  *
  * A file with another identity under a known path is a new revision. Outcomes of failed micrographs
@@ -44,22 +45,21 @@ uint64_t ps_journal_last_seq(struct ps_journal *journal);
 
 /* Looks `job` up by path and identity, records it as seen where it is new, and fills its row,
  * revision and attempt. Seen rows need not survive a power cut, only a crash of this process. */
-int ps_journal_see(struct ps_journal *journal, struct ps_job *job,
-                   enum ps_journal_state *ret_state, struct ps_error *error);
+int ps_journal_see(struct ps_journal *journal, struct ps_job *job, enum ps_journal_state *ret_state,
+                   struct ps_error *error);
 
 /* Every micrograph that is seen without an outcome, as jobs handed to `take`, which owns them: what
  * a crash left over. `take` returning non-zero ends it. */
-int ps_journal_each_open(struct ps_journal *journal,
-                         int (*take)(void *context, struct ps_job *job), void *context,
-                         struct ps_error *error);
+int ps_journal_each_open(struct ps_journal *journal, int (*take)(void *context, struct ps_job *job),
+                         void *context, struct ps_error *error);
 
 /* An outcome on its way into the journal. */
 struct ps_record {
     const struct ps_job *job;
-    uint64_t seq;                /* ps_journal_last_seq() + 1, + 2, ... */
-    const char *status;          /* "picked", "rejected", "failed" */
-    const char *reason;          /* or NULL */
-    uint64_t count;              /* picks */
+    uint64_t seq;                   /* ps_journal_last_seq() + 1, + 2, ... */
+    const char *status;             /* "picked", "rejected", "failed" */
+    const char *reason;             /* or NULL */
+    uint64_t count;                 /* picks */
     const struct ps_frames *frames; /* of the message */
 };
 

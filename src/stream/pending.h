@@ -4,8 +4,8 @@
  * put replaces the first, and one whose path is being picked waits until that is over.
  *
  * When it is full, the job that would be taken last is let go and remembered as "overflowed": its
- * file is still on the disk and will be found by the rescan that the watcher then does when there is
- * room. So neither the watcher nor the kernel's queue of events ever waits for the picking.
+ * file is still on the disk and will be found by the rescan that the watcher then does when there
+ * is room. So neither the watcher nor the kernel's queue of events ever waits for the picking.
  *
  * Stopping is closing: takers get NULL, putters are told; what was waiting is let go.
  */

@@ -1,9 +1,9 @@
 /* The publisher: the one thread that owns the sockets and commits to the journal.
  *
  * Workers submit outcomes; the thread takes what is waiting, gives each the next seq, makes the
- * message, commits them together, and only then publishes. While the journal cannot be written (disk
- * full) it keeps the outcomes, tries again every second and says so; the bounded queue of outcomes
- * fills, workers wait, and nothing is half recorded.
+ * message, commits them together, and only then publishes. While the journal cannot be written
+ * (disk full) it keeps the outcomes, tries again every second and says so; the bounded queue of
+ * outcomes fills, workers wait, and nothing is half recorded.
  *
  * Sockets: XPUB at publish.endpoint, topics "picks" and "status"; ROUTER at publish.replay_endpoint
  * and at ipc://STATE_DIRECTORY/control.sock (there also "status" and "retry"). Beyond loopback and
@@ -25,7 +25,7 @@
 struct ps_publisher;
 
 /* An outcome as a worker hands it over. */
-struct ps_outcome {
+struct ps_submission {
     struct ps_job *job;               /* handed back through finished() */
     struct ps_micrograph *micrograph; /* without its pixels, which are freed; owned; or NULL */
     struct ps_result result;          /* owned; empty if failed */
@@ -37,7 +37,7 @@ struct ps_outcome {
 struct ps_publisher_hooks {
     /* An outcome is committed and published: the job is the callee's again. */
     void (*finished)(void *context, struct ps_job *job);
-    /* Adds what only the service knows to a status header: "watch", "queue", "devices", "rates"... */
+    /* Adds to a status header what only the service knows: "watch", "queue", "devices", "rates". */
     void (*status)(void *context, json_t *header);
     /* Micrographs were marked for retry: the watcher should look for them. */
     void (*retried)(void *context, size_t count);
@@ -51,12 +51,12 @@ int ps_publisher_start(const struct ps_config *config, struct ps_journal *journa
                        const struct ps_publisher_hooks *hooks, struct ps_publisher **ret_publisher,
                        struct ps_error *error);
 
-/* Hands over an outcome, of which the publisher takes ownership; waits while its queue is full. Any
- * thread. */
-void ps_publisher_submit(struct ps_publisher *publisher, struct ps_outcome *outcome);
+/* Hands over an outcome, whose contents then belong to the publisher; waits while its queue is
+ * full. Any thread. */
+void ps_publisher_submit(struct ps_publisher *publisher, struct ps_submission *outcome);
 
-/* Publishes what is waiting (giving up on a journal that cannot be written), ends the thread, closes
- * the sockets with a finite linger. No thread may submit any more. */
+/* Publishes what is waiting (giving up on a journal that cannot be written), ends the thread,
+ * closes the sockets with a finite linger. No thread may submit any more. */
 void ps_publisher_stop(struct ps_publisher *publisher);
 
 /* Grows while the thread lives and is not stuck: for the watchdog. */

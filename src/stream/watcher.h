@@ -38,9 +38,9 @@ struct ps_watcher_sink {
 
 /* Starts the thread; the first scan begins at once. The configuration must outlive it.
  * PS_E_SYSTEM: no thread, no inotify instance (then it polls: no failure). */
-int ps_watcher_start(const struct ps_config *config, struct ps_log *log,
-                     struct ps_metrics *metrics, const struct ps_watcher_sink *sink,
-                     struct ps_watcher **ret_watcher, struct ps_error *error);
+int ps_watcher_start(const struct ps_config *config, struct ps_log *log, struct ps_metrics *metrics,
+                     const struct ps_watcher_sink *sink, struct ps_watcher **ret_watcher,
+                     struct ps_error *error);
 
 /* Ends the thread, waits for it and frees everything. */
 void ps_watcher_stop(struct ps_watcher *watcher);

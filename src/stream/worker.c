@@ -1,0 +1,368 @@
+#include "stream/worker.h"
+
+#include "base/error.h"
+#include "image/micrograph.h"
+#include "output/picks.h"
+#include "picker/picker.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+
+struct worker {
+    struct ps_crew *crew;
+    pthread_t thread;
+    struct ps_picker *picker;
+    /* Under the crew's lock: */
+    char *micrograph; /* being picked, or NULL */
+    int64_t since_ns; /* by the monotonic clock, if so */
+    char device[96];
+};
+
+struct ps_crew {
+    struct ps_crew_tools tools;
+    pthread_mutex_t lock;
+    struct worker *workers;
+    size_t count;
+    size_t running;
+    char *profile;
+    bool device_failed;
+    struct ps_error device_error;
+};
+
+/* ---- one micrograph ---------------------------------------------------------------------------
+ */
+
+static double milliseconds_since(int64_t start_ns)
+{
+    return (double)(ps_clock_mono_ns() - start_ns) * 1e-6;
+}
+
+static void signal_event(const struct ps_crew *crew)
+{
+    (void)eventfd_write(crew->tools.event_fd, 1);
+}
+
+static void set_current(struct worker *worker, const struct ps_job *job)
+{
+    char *name = job ? strdup(job->name) : NULL;
+    pthread_mutex_lock(&worker->crew->lock);
+    free(worker->micrograph);
+    worker->micrograph = name;
+    worker->since_ns = job ? ps_clock_mono_ns() : 0;
+    pthread_mutex_unlock(&worker->crew->lock);
+}
+
+/* The reason without the path that messages of failures begin with: the outcome states the path. */
+static char *reason_of(const struct ps_error *error, const char *path)
+{
+    const char *text = error->message;
+    size_t length = strlen(path);
+    if (strncmp(text, path, length) == 0 && strncmp(text + length, ": ", 2) == 0)
+        text += length + 2;
+    return strdup(text);
+}
+
+static void write_files(const struct worker *worker, const struct ps_job *job,
+                        const struct ps_micrograph *micrograph, double read_milliseconds,
+                        struct ps_result *result)
+{
+    const struct ps_config *config = worker->crew->tools.config;
+    char prefix[4096];
+    char watched[4096];
+    size_t below = strlen(job->path) - strlen(job->name);
+    (void)snprintf(watched, sizeof watched, "%.*s", (int)below, job->path);
+    ps_output_prefix(config, watched, prefix, sizeof prefix);
+    struct ps_pick_file file = {
+        .path = job->path,
+        .name = job->name,
+        .width = micrograph->image.width,
+        .height = micrograph->image.height,
+        .micrograph = micrograph,
+        .pixel_size_source = ps_pixel_size_source(config, result),
+        .profile = worker->crew->profile,
+        .read_milliseconds = read_milliseconds,
+        .result = result,
+    };
+    struct ps_error error;
+    if (ps_picks_write_all(config, prefix, &file, &error) == 0)
+        return;
+    char quoted[PS_LOG_TEXT];
+    ps_log_event(worker->crew->tools.log, PS_LOG_ERROR, "output_failed", "reason=%s",
+                 ps_log_quote(error.message, quoted));
+    if (result->warning_count < PS_MAX_WARNINGS)
+        (void)snprintf(result->warnings[result->warning_count++], sizeof result->warnings[0],
+                       "file of picks not written: %.120s", error.message);
+}
+
+/* Reads and picks. 0: `outcome` has a result or a failure. PS_E_DEVICE: neither. */
+static int read_and_pick(struct worker *worker, const struct ps_job *job,
+                         struct ps_submission *outcome, struct ps_error *error)
+{
+    const struct ps_config *config = worker->crew->tools.config;
+    struct ps_read_options options = {config->input.movies, config->compute.max_pixels};
+    int64_t start = ps_clock_mono_ns();
+    int status = ps_micrograph_read(job->path, &options, &outcome->micrograph, error);
+    outcome->read_milliseconds = milliseconds_since(start);
+    if (status == 0)
+        status =
+            ps_picker_pick(worker->picker, &outcome->micrograph->image, &outcome->result, error);
+    if (status == PS_E_DEVICE)
+        return status;
+    if (status)
+        outcome->failure = reason_of(error, job->path);
+    else
+        write_files(worker, job, outcome->micrograph, outcome->read_milliseconds, &outcome->result);
+    if (outcome->micrograph) {
+        free(outcome->micrograph->pixels);
+        outcome->micrograph->pixels = NULL;
+        outcome->micrograph->image.pixels = NULL;
+    }
+    outcome->total_milliseconds = milliseconds_since(start);
+    ps_metrics_observe(worker->crew->tools.metrics, PS_HISTOGRAM_PICKING,
+                       outcome->total_milliseconds * 1e-3);
+    return 0;
+}
+
+/* Whether the file is still the one that was found; fills `ret_identity` if it is there at all. */
+static bool unchanged(const struct ps_job *job, struct ps_identity *ret_identity, int *ret_errno)
+{
+    struct stat info;
+    *ret_errno = stat(job->path, &info) == 0 ? 0 : errno;
+    if (*ret_errno)
+        return false;
+    *ret_identity = ps_identity_of(&info);
+    return ps_identity_equal(ret_identity, &job->identity);
+}
+
+static void outcome_done(struct ps_submission *outcome)
+{
+    ps_micrograph_free(outcome->micrograph);
+    ps_result_done(&outcome->result);
+    free(outcome->failure);
+    *outcome = (struct ps_submission){0};
+}
+
+/* Whether the job still wants an outcome; the file may have been found again while another worker
+ * had it. A journal that cannot answer leaves it for the next scan. */
+static bool wanted(struct worker *worker, struct ps_job *job)
+{
+    enum ps_journal_state state = PS_JOURNAL_DONE;
+    struct ps_error error;
+    char quoted[PS_LOG_TEXT];
+    if (ps_journal_see(worker->crew->tools.journal, job, &state, &error)) {
+        ps_log_event(worker->crew->tools.log, PS_LOG_ERROR, "journal_failed", "reason=%s",
+                     ps_log_quote(error.message, quoted));
+        return false;
+    }
+    return state != PS_JOURNAL_DONE;
+}
+
+static void device_failed(struct worker *worker, const struct ps_error *error)
+{
+    struct ps_crew *crew = worker->crew;
+    pthread_mutex_lock(&crew->lock);
+    crew->device_failed = true;
+    crew->device_error = *error;
+    pthread_mutex_unlock(&crew->lock);
+    ps_pending_close(crew->tools.pending);
+    signal_event(crew);
+}
+
+static void carry(struct worker *worker, struct ps_job *job)
+{
+    struct ps_pending *pending = worker->crew->tools.pending;
+    struct ps_submission outcome = {.job = job};
+    struct ps_error error;
+    struct ps_identity now;
+    int missing;
+    bool same = unchanged(job, &now, &missing);
+    if (!same && !missing)
+        job->identity = now;
+    if (!wanted(worker, job)) {
+        ps_pending_finish(pending, job);
+        return;
+    }
+    set_current(worker, job);
+    int status = 0;
+    if (missing)
+        outcome.failure =
+            strdup(missing == ENOENT ? "vanished before it was read" : strerror(missing));
+    else
+        status = read_and_pick(worker, job, &outcome, &error);
+    set_current(worker, NULL);
+    /* What changed under the reader is no picture of anything: its end will be told or found. */
+    bool torn = !missing && !unchanged(job, &now, &missing) && missing == 0;
+    if (status == 0 && !torn) {
+        ps_publisher_submit(worker->crew->tools.publisher, &outcome);
+        return;
+    }
+    outcome_done(&outcome);
+    ps_pending_finish(pending, job);
+    if (status)
+        device_failed(worker, &error);
+}
+
+static void *work(void *argument)
+{
+    struct worker *worker = argument;
+    struct ps_crew *crew = worker->crew;
+    struct ps_job *job;
+    while ((job = ps_pending_take(crew->tools.pending)) != NULL)
+        carry(worker, job);
+    pthread_mutex_lock(&crew->lock);
+    bool last = --crew->running == 0;
+    pthread_mutex_unlock(&crew->lock);
+    if (last)
+        signal_event(crew);
+    return NULL;
+}
+
+/* ---- the crew ---------------------------------------------------------------------------------
+ */
+
+static int start_worker(struct ps_crew *crew, struct ps_error *error)
+{
+    struct worker *worker = &crew->workers[crew->count];
+    worker->crew = crew;
+    int status = ps_picker_new(crew->tools.config, &worker->picker, error);
+    if (status)
+        return status;
+    (void)snprintf(worker->device, sizeof worker->device, "%s", ps_picker_device(worker->picker));
+    crew->running++;
+    int failure = pthread_create(&worker->thread, NULL, work, worker);
+    if (failure) {
+        crew->running--;
+        ps_picker_free(worker->picker);
+        return ps_fail(error, PS_E_SYSTEM, "cannot start a worker: %s", strerror(failure));
+    }
+    (void)pthread_setname_np(worker->thread, "ps-worker");
+    crew->count++;
+    return 0;
+}
+
+int ps_crew_start(const struct ps_crew_tools *tools, struct ps_crew **ret_crew,
+                  struct ps_error *error)
+{
+    size_t slots = tools->config->compute.slots_per_device > 0
+                       ? (size_t)tools->config->compute.slots_per_device
+                       : 1;
+    struct ps_crew *crew = calloc(1, sizeof *crew);
+    if (crew)
+        crew->workers = calloc(slots, sizeof *crew->workers);
+    if (crew)
+        crew->profile = ps_config_get(tools->config, "picker.profile");
+    if (!crew || !crew->workers || !crew->profile) {
+        if (crew) {
+            free(crew->workers);
+            free(crew->profile);
+        }
+        free(crew);
+        return ps_fail_memory(error, slots * sizeof(struct worker), "workers");
+    }
+    crew->tools = *tools;
+    pthread_mutex_init(&crew->lock, NULL);
+    int status = 0;
+    while (crew->count < slots && status == 0)
+        status = start_worker(crew, error);
+    if (status) {
+        ps_pending_close(tools->pending);
+        ps_crew_join(crew);
+        return status;
+    }
+    *ret_crew = crew;
+    return 0;
+}
+
+bool ps_crew_ended(struct ps_crew *crew)
+{
+    pthread_mutex_lock(&crew->lock);
+    bool ended = crew->running == 0;
+    pthread_mutex_unlock(&crew->lock);
+    return ended;
+}
+
+void ps_crew_join(struct ps_crew *crew)
+{
+    if (!crew)
+        return;
+    for (size_t i = 0; i < crew->count; i++) {
+        pthread_join(crew->workers[i].thread, NULL);
+        ps_picker_free(crew->workers[i].picker);
+        free(crew->workers[i].micrograph);
+    }
+    pthread_mutex_destroy(&crew->lock);
+    free(crew->workers);
+    free(crew->profile);
+    free(crew);
+}
+
+bool ps_crew_device_failed(struct ps_crew *crew, struct ps_error *ret_error)
+{
+    pthread_mutex_lock(&crew->lock);
+    bool failed = crew->device_failed;
+    if (failed)
+        *ret_error = crew->device_error;
+    pthread_mutex_unlock(&crew->lock);
+    return failed;
+}
+
+double ps_crew_busy_seconds(struct ps_crew *crew)
+{
+    int64_t now = ps_clock_mono_ns();
+    int64_t longest = 0;
+    pthread_mutex_lock(&crew->lock);
+    for (size_t i = 0; i < crew->count; i++)
+        if (crew->workers[i].since_ns && now - crew->workers[i].since_ns > longest)
+            longest = now - crew->workers[i].since_ns;
+    pthread_mutex_unlock(&crew->lock);
+    return (double)longest * 1e-9;
+}
+
+json_t *ps_crew_status(struct ps_crew *crew)
+{
+    json_t *slots = json_array();
+    pthread_mutex_lock(&crew->lock);
+    for (size_t i = 0; i < crew->count; i++) {
+        const struct worker *worker = &crew->workers[i];
+        (void)json_array_append_new(slots, json_pack("{s:s, s:b, s:s?}", "device", worker->device,
+                                                     "busy", worker->since_ns != 0, "micrograph",
+                                                     worker->micrograph));
+    }
+    pthread_mutex_unlock(&crew->lock);
+    return slots;
+}
+
+/* Where the last component begins of the part that all watched directories share. */
+static size_t shared_length(const struct ps_list *directories)
+{
+    const char *first = directories->items[0];
+    size_t shared = 0;
+    for (size_t i = 0;; i++) {
+        for (size_t d = 1; d < directories->count; d++) {
+            const char *other = directories->items[d];
+            bool ends = !first[i] || !other[i];
+            if (ends ? (first[i] && first[i] != '/') || (other[i] && other[i] != '/')
+                     : first[i] != other[i])
+                return shared;
+        }
+        if (!first[i])
+            return shared;
+        if (first[i] == '/')
+            shared = i + 1;
+    }
+}
+
+void ps_output_prefix(const struct ps_config *config, const char *watched, char *ret_text,
+                      size_t size)
+{
+    const struct ps_list *directories = &config->input.directories;
+    size_t shared = directories->count > 1 ? shared_length(directories) : strlen(watched);
+    (void)snprintf(ret_text, size, "%s", strlen(watched) > shared ? watched + shared : "");
+    for (size_t length = strlen(ret_text); length > 0 && ret_text[length - 1] == '/'; length--)
+        ret_text[length - 1] = '\0';
+}

@@ -1,0 +1,61 @@
+/* Workers: threads that carry one micrograph at a time from the queue to its outcome.
+ *
+ * A worker has a picker with its own slot. What it does is a straight line: take, make sure that
+ * the file is still what was found, read, pick, write the files of picks, hand the outcome to the
+ * publisher. Nothing hands the micrograph back, but for two cases in which there is no outcome yet:
+ * the file changed meanwhile (the watcher finds it again), or the device failed.
+ *
+ * A failed micrograph costs nothing but itself: its reason becomes its outcome. Files of picks that
+ * cannot be written are a warning in the outcome; the picks are published all the same.
+ */
+#ifndef PS_STREAM_WORKER_H
+#define PS_STREAM_WORKER_H
+
+#include "base/config.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "stream/journal.h"
+#include "stream/pending.h"
+#include "stream/publisher.h"
+
+struct ps_crew;
+
+/* What workers work with; all of it outlives them. */
+struct ps_crew_tools {
+    const struct ps_config *config;
+    struct ps_log *log;
+    struct ps_metrics *metrics;
+    struct ps_journal *journal;
+    struct ps_pending *pending;
+    struct ps_publisher *publisher;
+    int event_fd; /* gets a 1 when the last worker ends, or the device fails */
+};
+
+/* Opens the device and starts compute.slots_per_device workers.
+ * PS_E_DEVICE, PS_E_CONFIG, PS_E_NOMEM, PS_E_SYSTEM. */
+int ps_crew_start(const struct ps_crew_tools *tools, struct ps_crew **ret_crew,
+                  struct ps_error *error);
+
+/* After ps_pending_close(): whether every worker has ended. */
+bool ps_crew_ended(struct ps_crew *crew);
+
+/* Waits for the workers and frees everything. */
+void ps_crew_join(struct ps_crew *crew);
+
+/* Whether the device failed; what it said goes into `ret_error`. */
+bool ps_crew_device_failed(struct ps_crew *crew, struct ps_error *ret_error);
+
+/* How long the longest of the current picks has been going on, seconds; 0 if all workers wait (for
+ * work, or for the publisher). */
+double ps_crew_busy_seconds(struct ps_crew *crew);
+
+/* Array of {"device", "busy", "micrograph"}, one a slot. */
+json_t *ps_crew_status(struct ps_crew *crew);
+
+/* Directory below output.directory for the files of micrographs of a watched directory: "" with one
+ * directory; with several the path below the nearest one that holds them all, so that equally named
+ * micrographs stay apart. `ret_text` has `size` bytes. */
+void ps_output_prefix(const struct ps_config *config, const char *watched, char *ret_text,
+                      size_t size);
+
+#endif
