@@ -12,6 +12,9 @@ enum { MARGIN_BEFORE = 99, MARGIN_AFTER = 100 };
 /* Section 1: the side of the micrograph that the default tau are made for, in px. */
 enum { TAU_SIDE = 4000 };
 
+/* px; larger than any micrograph, and small enough to compute with */
+static const double LARGEST_PARTICLE = 1e6;
+
 /* ---- parameters -------------------------------------------------------------------------------
  */
 
@@ -41,7 +44,7 @@ int ps_aspire_parameters(const struct ps_config *config, double diameter, int wi
                          struct ps_aspire *ret_parameters, struct ps_error *error)
 {
     /* remainder and rint round ties to even, as the reference does */
-    int particle = (int)rint(diameter);
+    int particle = (int)rint(fmin(diameter, LARGEST_PARTICLE));
     int two_thirds = (int)rint(2.0 * particle / 3.0);
     int query_image_size = or_default(config->picker.query_image_size, two_thirds - two_thirds % 4);
     struct ps_aspire p = {
@@ -178,7 +181,7 @@ static int64_t draw_disk(uint8_t *canvas, int side, const struct ps_aspire_centr
 {
     int64_t area = 0;
     for (int dy = -radius; dy <= radius; dy++) {
-        int reach = (int)sqrt((double)(radius * radius - dy * dy));
+        int reach = (int)sqrt((double)radius * radius - (double)dy * dy);
         area += 2 * reach + 1;
         if (!canvas || centre->row + dy < 0 || centre->row + dy >= side)
             continue;
