@@ -26,7 +26,8 @@ struct ps_frames {
 
 void ps_frames_done(struct ps_frames *frames);
 
-/* What a `picks` message says beside the picks. Everything is borrowed. */
+/* What a `picks` message says beside the picks. Everything is borrowed. Text that is not known is
+ * NULL, a revision, attempt or length that is not known 0. */
 struct ps_outcome_facts {
     const char *stream; /* UUID of the journal */
     uint64_t seq;
@@ -39,11 +40,13 @@ struct ps_outcome_facts {
     int revision;
     int attempt;
     uint64_t bytes;                         /* of the file */
+    int width;                              /* px; 0 where unknown */
+    int height;                             /* px */
     const struct ps_micrograph *micrograph; /* NULL where it could not be read */
     const char *pixel_size_source;          /* "header" or "configuration"; NULL: unknown */
     const char *profile;
-    const char *parameters; /* hash of the settings that decide about picks */
-    const char *failure;    /* why it failed; NULL: `result` says what came of it */
+    const char *parameters;         /* hash of the settings that decide about picks */
+    const char *failure;            /* why it failed, where `result` is NULL */
     const struct ps_result *result; /* NULL if failed */
     double read_milliseconds;
     double total_milliseconds;
