@@ -143,6 +143,16 @@ check: ## install what they need, then run all tests (SANITIZER=address,undefine
 .PHONY: check-programs
 check-programs: $(UNIT_TESTS) $(FUZZERS)
 
+BENCHES := $(patsubst %.c,$(B)/%,$(wildcard tests/bench/*.c))
+$(BENCHES): %: %.o $(TESTED)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+.PHONY: bench
+bench: all $(BENCHES) ## measure this machine: stages of a micrograph, ways to correlate
+	$(B)/pickstream bench
+	$(foreach b,$(BENCHES),$(b))
+
 .PHONY: lint
 lint: ## clang-tidy and cppcheck
 	@tests/packages.sh $(LINT_PACKAGES)
@@ -194,4 +204,4 @@ help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' Makefile | awk -F'|' '{printf "%-14s %s\n", $$1, $$2}'
 	@echo 'nvcc: $(or $(NVCC),none), kernels: $(or $(KERNELS),none)'
 
--include $(LIB_OBJECTS:.o=.d) $(APP_OBJECTS:.o=.d) $(UNIT_TESTS:=.d) $(TEST_HELPERS:.o=.d) $(FUZZERS:=.d)
+-include $(LIB_OBJECTS:.o=.d) $(APP_OBJECTS:.o=.d) $(UNIT_TESTS:=.d) $(TEST_HELPERS:.o=.d) $(FUZZERS:=.d) $(BENCHES:=.d)
