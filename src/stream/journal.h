@@ -7,8 +7,7 @@
  *   1. A micrograph (path, revision) is in one of two states: seen, or done with an outcome.
  *   2. An outcome has a seq, 1, 2, 3 ... without a gap over the life of the journal, and its
  *      message as it was or will be published. Neither ever changes.
- *   3. A message may be published only after ps_journal_commit() returned 0: it is on the disk
- * then.
+ *   3. A message is published only after ps_journal_commit() returned 0: it is on the disk then.
  *   4. A commit of several outcomes happens completely or not at all.
  *
  * A file with another identity under a known path is a new revision, once there is an outcome for

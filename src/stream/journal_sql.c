@@ -2,7 +2,7 @@
 
 #include "base/error.h"
 
-#include <inttypes.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -63,7 +63,8 @@ static int fail(const struct ps_sql *sql, int code, const char *what, struct ps_
     int primary = code & 0xff;
     enum ps_code ours = PS_E_SYSTEM;
     const char *reason = sqlite3_errstr(code);
-    int system_code = sqlite3_system_errno(sql->db);
+    /* SQLite keeps the system's code only of calls that are not steps. */
+    int system_code = errno ? errno : sqlite3_system_errno(sql->db);
     if (primary == SQLITE_NOMEM) {
         ours = PS_E_NOMEM;
     } else if (primary == SQLITE_FULL) {
@@ -90,6 +91,7 @@ static int fail(const struct ps_sql *sql, int code, const char *what, struct ps_
 
 static int execute(struct ps_sql *sql, const char *text, const char *what, struct ps_error *error)
 {
+    errno = 0;
     int code = sqlite3_exec(sql->db, text, NULL, NULL, NULL);
     return code == SQLITE_OK ? 0 : fail(sql, code, what, error);
 }
@@ -98,6 +100,7 @@ static int execute(struct ps_sql *sql, const char *text, const char *what, struc
 static int identify(struct ps_sql *sql, struct ps_error *error)
 {
     sqlite3_stmt *statement = NULL;
+    errno = 0;
     int code = sqlite3_prepare_v2(sql->db,
                                   "SELECT application_id, user_version,"
                                   " (SELECT count(*) FROM sqlite_schema)"
@@ -160,6 +163,7 @@ static int set_up(struct ps_sql *sql, enum ps_sql_sync sync, struct ps_error *er
 {
     /* A file system without shared memory leaves the mode as it was, without an error. */
     sqlite3_stmt *statement = NULL;
+    errno = 0;
     int code = sqlite3_prepare_v2(sql->db, "PRAGMA journal_mode = WAL", -1, &statement, NULL);
     if (code == SQLITE_OK)
         code = sqlite3_step(statement);
@@ -188,6 +192,7 @@ static int prepare(struct ps_sql *sql, struct ps_error *error)
 #undef X
     };
     for (int i = 0; i < PS_SQL_COUNT; i++) {
+        errno = 0;
         int code = sqlite3_prepare_v3(sql->db, texts[i], -1, SQLITE_PREPARE_PERSISTENT,
                                       &sql->statements[i], NULL);
         if (code != SQLITE_OK)
@@ -201,6 +206,7 @@ int ps_sql_open(struct ps_sql *sql, const char *path, enum ps_sql_sync sync, str
     sql->path = strdup(path);
     if (!sql->path)
         return ps_fail_memory(error, strlen(path), "a path");
+    errno = 0;
     int code = sqlite3_open_v2(sql->path, &sql->db,
                                SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX |
                                    SQLITE_OPEN_EXRESCODE,
@@ -271,6 +277,7 @@ int ps_sql_row(struct ps_sql *sql, struct ps_error *error)
 #undef X
     };
     int code = sql->bound;
+    errno = 0;
     if (code == SQLITE_OK)
         code = sqlite3_step(sql->statements[sql->current]);
     if (code == SQLITE_ROW)

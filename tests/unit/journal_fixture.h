@@ -108,7 +108,7 @@ static int try_finish(struct ps_journal *journal, const struct ps_job *job, cons
     return result;
 }
 
-static void finish(struct ps_journal *journal, const struct ps_job *job, const char *status)
+static inline void finish(struct ps_journal *journal, const struct ps_job *job, const char *status)
 {
     struct ps_error error;
     if (try_finish(journal, job, status, 100, &error))
