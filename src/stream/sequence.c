@@ -173,6 +173,8 @@ static bool same_stream(struct ps_sequence *sequence, const char *stream, uint64
     sequence->next_last = last;
     sequence->next_top = top;
     sequence->next_heard = heard;
+    if (sequence->suspected)
+        raise_top(sequence, sequence->suspect);
     give_up(sequence); /* nobody can be asked for the old one any more */
     return false;
 }
