@@ -185,12 +185,19 @@ install: all ## install below PREFIX (default /usr/local), DESTDIR is put before
 	install -D -m 644 src/man/pickstream.1 $(DESTDIR)$(PREFIX)/share/man/man1/pickstream.1
 	install -D -m 644 $(B)/pickstream.conf.5 $(DESTDIR)$(PREFIX)/share/man/man5/pickstream.conf.5
 	install -D -m 644 conf/pickstream.ini $(DESTDIR)$(PREFIX)/share/pickstream/pickstream.ini
+	install -D -m 644 systemd/pickstream.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/pickstream.conf
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(PREFIX)/lib/tmpfiles.d
+	sed 's|/usr/bin/pickstream|$(PREFIX)/bin/pickstream|' systemd/pickstream.service \
+	 > $(DESTDIR)$(PREFIX)/lib/systemd/system/pickstream.service
+	sed 's|/usr/share/pickstream|$(PREFIX)/share/pickstream|' systemd/pickstream.tmpfiles \
+	 > $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/pickstream.conf
 
 .PHONY: uninstall
 uninstall: ## remove what install installed
 	rm -f $(addprefix $(DESTDIR)$(PREFIX)/,bin/pickstream include/pickstream.h lib/libpickstream.a \
 	 lib/libpickstream.so.0 lib/libpickstream.so lib/pkgconfig/pickstream.pc \
-	 share/man/man1/pickstream.1 share/man/man5/pickstream.conf.5 share/pickstream/pickstream.ini)
+	 share/man/man1/pickstream.1 share/man/man5/pickstream.conf.5 share/pickstream/pickstream.ini \
+	 lib/systemd/system/pickstream.service lib/sysusers.d/pickstream.conf lib/tmpfiles.d/pickstream.conf)
 	-rmdir $(DESTDIR)$(PREFIX)/share/pickstream 2>/dev/null
 
 .PHONY: clean
