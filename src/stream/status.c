@@ -33,19 +33,36 @@ static json_t *journal_text(const char *failure)
     return ps_json_text(failure ? text : "ok");
 }
 
+static json_t *endpoints_object(const struct ps_status_facts *facts)
+{
+    return json_pack("{s:o, s:o}", "publish", ps_json_text(facts->publish_endpoint), "replay",
+                     ps_json_text(facts->replay_endpoint));
+}
+
 json_t *ps_status_header(const struct ps_status_facts *facts)
 {
     char time[PS_TIME_TEXT];
-    return json_pack(
-        "{s:s, s:s, s:o, s:o, s:s, s:I, s:o, s:s, s:o, s:{s:o, s:o}, s:o, s:o, s:o, s:o}", "schema",
-        PS_SCHEMA, "type", "status", "stream", ps_json_text(facts->stream), "session",
-        ps_json_text(facts->session), "time", ps_time_text(facts->time_ns, time), "last_seq",
-        (json_int_t)facts->last_seq, "version", ps_json_text(ps_version()), "state",
-        facts->stopping ? "stopping" : "running", "uptime_seconds",
-        ps_json_number(facts->uptime_seconds), "endpoints", "publish",
-        ps_json_text(facts->publish_endpoint), "replay", ps_json_text(facts->replay_endpoint),
-        "totals", totals_object(facts->totals), "metrics", facts->metrics, "journal",
-        journal_text(facts->journal_failure), "last_error", last_error_object(facts));
+    return json_pack("{s:s, s:s, s:o, s:o, s:s, s:I, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o}",
+                     "schema", PS_SCHEMA, "type", "status", "stream", ps_json_text(facts->stream),
+                     "session", ps_json_text(facts->session), "time",
+                     ps_time_text(facts->time_ns, time), "last_seq", (json_int_t)facts->last_seq,
+                     "version", ps_json_text(ps_version()), "state",
+                     facts->stopping ? "stopping" : "running", "uptime_seconds",
+                     ps_json_number(facts->uptime_seconds), "endpoints", endpoints_object(facts),
+                     "totals", totals_object(facts->totals), "metrics", facts->metrics, "journal",
+                     journal_text(facts->journal_failure), "last_error", last_error_object(facts));
+}
+
+json_t *ps_status_hello(const struct ps_status_facts *facts, const struct ps_config *config,
+                        const char *parameters)
+{
+    char time[PS_TIME_TEXT];
+    return json_pack("{s:s, s:s, s:o, s:o, s:s, s:I, s:o, s:o, s:s, s:o}", "schema", PS_SCHEMA,
+                     "type", "hello", "stream", ps_json_text(facts->stream), "session",
+                     ps_json_text(facts->session), "time", ps_time_text(facts->time_ns, time),
+                     "last_seq", (json_int_t)facts->last_seq, "version", ps_json_text(ps_version()),
+                     "endpoints", endpoints_object(facts), "parameters", parameters,
+                     "configuration", ps_status_configuration(config));
 }
 
 /* The keys, from the one table. */

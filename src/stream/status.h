@@ -7,7 +7,7 @@
 
 #include <jansson.h>
 
-/* Everything is borrowed, but `metrics`, whose reference is taken. */
+/* Everything is borrowed, but `metrics`, whose reference the header takes. */
 struct ps_status_facts {
     const char *stream;  /* UUID of the journal */
     const char *session; /* publish.session */
@@ -26,6 +26,12 @@ struct ps_status_facts {
 
 /* The header of a status message. A new reference; NULL without memory. */
 json_t *ps_status_header(const struct ps_status_facts *facts);
+
+/* The answer to a `hello` request: what a client needs to know of the stream before it begins, and
+ * the configuration; `parameters` from ps_status_parameters(). A new reference; NULL without
+ * memory. */
+json_t *ps_status_hello(const struct ps_status_facts *facts, const struct ps_config *config,
+                        const char *parameters);
 
 /* Every key of the configuration but the paths of keys: {"input": {"recursive": "yes", ...}, ...},
  * values as ps_config_get() has them. A new reference; NULL without memory. */
