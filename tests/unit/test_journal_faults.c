@@ -14,16 +14,6 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#ifdef __SANITIZE_THREAD__
-/* SQLite's connections share an index of the log that they read without a lock and check by a sum;
- * the library is not instrumented, but the memcpy() that it calls is. */
-__attribute__((visibility("default"))) const char *__tsan_default_suppressions(void);
-const char *__tsan_default_suppressions(void)
-{
-    return "called_from_lib:libsqlite3.so\n";
-}
-#endif
-
 static void must_not_open(const char *directory, const char *reason)
 {
     struct ps_journal *journal = NULL;
