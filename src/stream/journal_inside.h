@@ -4,7 +4,9 @@
  *
  *     turn     the right to write, given in the order of asking: a publisher that commits without
  *              pause does not shut out the watcher. It also guards the connection `durable`.
- *     reading  guards the connection `quick`. Never held over a wait for the disk or a callback.
+ *     reading  guards the connection `quick`. Never held over a callback, nor over a wait for the
+ *              disk, but for one: where thousands of micrographs are seen and nothing is committed,
+ *              `quick` has to bring the log into the database itself now and then.
  *
  * Who needs both takes turn first. Looking up, replaying and counting need only `reading`, so no
  * commit delays them. What is new is recorded by `quick`, without waiting for the disk: micrographs
