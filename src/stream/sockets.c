@@ -22,6 +22,12 @@ enum {
 static const char endpoint_key[] = "publish.endpoint";
 static const char replay_key[] = "publish.replay_endpoint";
 
+/* A text that may not be set. */
+static const char *text(const char *value)
+{
+    return value ? value : "";
+}
+
 static int set_int(void *socket, int option, int value)
 {
     return zmq_setsockopt(socket, option, &value, sizeof value);
@@ -78,8 +84,8 @@ static void warn(struct ps_log *log, const char *event, const char *value, const
 static int read_keys(const struct ps_config *config, struct ps_log *log, struct ps_sockets *sockets,
                      char ret_key[PS_CURVE_TEXT], struct ps_error *error)
 {
-    const char *secret = config->publish.curve_secret_key;
-    const char *clients = config->publish.curve_clients;
+    const char *secret = text(config->publish.curve_secret_key);
+    const char *clients = text(config->publish.curve_clients);
     struct stat info;
     int status = ps_curve_read_key(secret, ret_key, error);
     if (status)
@@ -127,8 +133,8 @@ static int use_curve(const struct ps_config *config, struct ps_log *log, struct 
                      struct ps_error *error)
 {
     char secret[PS_CURVE_TEXT];
-    if (!*config->publish.curve_secret_key) {
-        if (*config->publish.curve_clients)
+    if (!*text(config->publish.curve_secret_key)) {
+        if (*text(config->publish.curve_clients))
             return ps_fail(error, PS_E_CONFIG,
                            "publish.curve_clients = %s: needs publish.curve_secret_key too",
                            config->publish.curve_clients);
@@ -155,7 +161,7 @@ static int check_endpoint(const struct ps_config *config, struct ps_log *log, co
                           const char *endpoint, struct ps_error *error)
 {
     int status = ps_endpoint_check(key, endpoint, error);
-    if (status || ps_endpoint_is_local(endpoint) || *config->publish.curve_secret_key)
+    if (status || ps_endpoint_is_local(endpoint) || *text(config->publish.curve_secret_key))
         return status;
     if (!config->publish.insecure_bind)
         return ps_fail(error, PS_E_CONFIG,
@@ -170,7 +176,7 @@ static int check_endpoint(const struct ps_config *config, struct ps_log *log, co
 static int bind_control(const struct ps_config *config, struct ps_sockets *sockets,
                         struct ps_error *error)
 {
-    const char *directory = config->service.state_directory;
+    const char *directory = text(config->service.state_directory);
     char path[PS_ENDPOINT_PATH + 2];
     char endpoint[PS_ENDPOINT_TEXT];
     int length = snprintf(path, sizeof path, "%s/control.sock", directory);
@@ -188,8 +194,8 @@ static int bind_control(const struct ps_config *config, struct ps_sockets *socke
 static int open_all(const struct ps_config *config, struct ps_log *log, struct ps_sockets *sockets,
                     struct ps_error *error)
 {
-    const char *publish = config->publish.endpoint;
-    const char *replay = config->publish.replay_endpoint;
+    const char *publish = text(config->publish.endpoint);
+    const char *replay = text(config->publish.replay_endpoint);
     int status = check_endpoint(config, log, endpoint_key, publish, error);
     if (status == 0)
         status = check_endpoint(config, log, replay_key, replay, error);
