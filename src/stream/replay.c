@@ -20,6 +20,7 @@ enum {
 struct replay {
     struct ps_client client;
     uint64_t after;      /* the last seq that was sent */
+    size_t portion;      /* messages to read next; as many as the client took last, if it is slow */
     int wait_ms;         /* 0: it goes on at once */
     int64_t due_ns;      /* monotonic: not before that */
     int64_t progress_ns; /* monotonic: when something last moved */
@@ -112,7 +113,8 @@ bool ps_replays_begin(struct ps_replays *replays, const struct ps_client *client
     struct replay *replay = place(replays, client, now);
     if (!replay)
         return false;
-    *replay = (struct replay){.client = *client, .after = after, .progress_ns = now};
+    *replay = (struct replay){
+        .client = *client, .after = after, .portion = PORTION_MESSAGES, .progress_ns = now};
     return true;
 }
 
@@ -155,12 +157,29 @@ static json_t *unreadable(const struct ps_error *error)
                      "the journal cannot be read: ", ps_json_text(error->message));
 }
 
+/* When to go on, and with how much. */
+static void plan(struct replay *replay, const struct portion *portion, int64_t now)
+{
+    if (portion->messages)
+        replay->progress_ns = now;
+    if (portion->failure == 0) {
+        replay->wait_ms = 0;
+        replay->portion =
+            replay->portion * 2 < PORTION_MESSAGES ? replay->portion * 2 : PORTION_MESSAGES;
+    } else {
+        int longer = replay->wait_ms * 2 < LONGEST_WAIT_MS ? replay->wait_ms * 2 : LONGEST_WAIT_MS;
+        replay->wait_ms = portion->messages || longer == 0 ? 1 : longer;
+        replay->portion = portion->messages ? portion->messages : 1;
+    }
+    replay->due_ns = now + (int64_t)replay->wait_ms * 1000000;
+}
+
 /* Whether the replay is to go on. */
 static bool step(struct ps_replays *replays, struct replay *replay, int64_t now)
 {
     struct portion portion = {.replay = replay};
     struct ps_error error;
-    if (ps_journal_replay(replays->journal, replay->after, PORTION_MESSAGES, send_one, &portion,
+    if (ps_journal_replay(replays->journal, replay->after, replay->portion, send_one, &portion,
                           &error) != 0) {
         char quoted[PS_LOG_TEXT];
         ps_log_event(replays->log, PS_LOG_ERROR, "replay_failed", "reason=%s",
@@ -172,18 +191,10 @@ static bool step(struct ps_replays *replays, struct replay *replay, int64_t now)
     bool all = portion.failure == 0 && portion.messages == 0;
     if (all && ps_client_answer(&replay->client, end_of(replays)) != 0)
         portion.failure = zmq_errno();
-    if (portion.failure == 0) {
-        replay->wait_ms = 0;
-    } else if (portion.failure == EAGAIN) {
-        int longer = replay->wait_ms < LONGEST_WAIT_MS / 2 ? replay->wait_ms * 2 : LONGEST_WAIT_MS;
-        replay->wait_ms = portion.messages || longer == 0 ? 1 : longer;
-    } else {
+    if ((all && portion.failure == 0) || (portion.failure && portion.failure != EAGAIN))
         return false;
-    }
-    if (portion.messages)
-        replay->progress_ns = now;
-    replay->due_ns = now + (int64_t)replay->wait_ms * 1000000;
-    return !all || portion.failure;
+    plan(replay, &portion, now);
+    return true;
 }
 
 int ps_replays_proceed(struct ps_replays *replays)

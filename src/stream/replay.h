@@ -22,7 +22,7 @@
 
 #include <jansson.h>
 
-enum { PS_REPLAYS = 64, PS_CLIENT_ID = 256 };
+enum { PS_REPLAYS = 32, PS_CLIENT_ID = 256 };
 
 /* Who asked, and how it is answered. */
 struct ps_client {

@@ -16,7 +16,7 @@ enum {
     /* Of what peers send us: requests and subscriptions. */
     LARGEST_MESSAGE = 1 << 20,
     /* Messages kept for a client of a ROUTER; a replay waits when they are that many. */
-    REPLAY_HIGH_WATER_MARK = 256,
+    REPLAY_HIGH_WATER_MARK = 32,
 };
 
 static const char endpoint_key[] = "publish.endpoint";
