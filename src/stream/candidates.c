@@ -24,7 +24,9 @@ struct candidate {
 struct ps_candidates {
     const struct ps_watcher_sink *sink;
     double settle_seconds;
-    struct ps_memo memo;
+    struct ps_memo settled; /* what the sink knows */
+    struct ps_memo taken;   /* what it took lately */
+    unsigned turns;         /* since that was emptied */
     void *by_path;
     size_t count;
     size_t root_count;
@@ -117,7 +119,8 @@ void ps_candidates_free(struct ps_candidates *candidates)
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
         while (!TAILQ_EMPTY(lists[i]))
             drop(candidates, TAILQ_FIRST(lists[i]));
-    ps_memo_clear(&candidates->memo);
+    ps_memo_clear(&candidates->settled);
+    ps_memo_clear(&candidates->taken);
     free(candidates->counts);
     free(candidates);
 }
@@ -138,21 +141,24 @@ static void offer(struct ps_candidates *candidates, struct candidate *candidate)
         job->detected_ns = ps_clock_wall_ns();
         taken = candidates->sink->found(candidates->sink->context, job);
     }
-    if (taken)
+    if (taken) {
+        ps_memo_add(&candidates->taken, candidate->path, &candidate->settle.identity);
         drop(candidates, candidate);
-    else
+    } else {
         move_to(candidate, &candidates->refused);
+    }
 }
 
 static bool known(struct ps_candidates *candidates, const char *path,
                   const struct ps_identity *identity)
 {
     const struct ps_watcher_sink *sink = candidates->sink;
-    if (ps_memo_has(&candidates->memo, path, identity))
+    if (ps_memo_has(&candidates->settled, path, identity) ||
+        ps_memo_has(&candidates->taken, path, identity))
         return true;
     if (!sink->known(sink->context, path, identity))
         return false;
-    ps_memo_add(&candidates->memo, path, identity);
+    ps_memo_add(&candidates->settled, path, identity);
     return true;
 }
 
@@ -254,9 +260,13 @@ void ps_candidates_check(struct ps_candidates *candidates, size_t most)
 void ps_candidates_turn(struct ps_candidates *candidates, bool forget)
 {
     if (forget)
-        ps_memo_clear(&candidates->memo);
+        ps_memo_clear(&candidates->settled);
     else
-        ps_memo_turn(&candidates->memo);
+        ps_memo_turn(&candidates->settled);
+    if (forget || ++candidates->turns >= PS_CANDIDATES_TURNS) {
+        ps_memo_clear(&candidates->taken);
+        candidates->turns = 0;
+    }
     struct candidate *candidate;
     while ((candidate = TAILQ_FIRST(&candidates->refused)) != NULL)
         move_to(candidate, &candidates->offered);

@@ -5,6 +5,10 @@
  * (settle.h), and is handed on when it is complete. What the sink refuses stays, and is offered
  * again with the next scan.
  *
+ * What the sink took and does not know yet (it waits to be picked) is left alone for a few scans,
+ * PS_CANDIDATES_TURNS, and then handed on once more: should it have been lost on its way, it is
+ * found again, and a long backlog costs little.
+ *
  * All that wait for quiet wait for equally long, and so do all that are still short after it: in
  * two lists, in the order in which they began to wait, the first is always the next to be looked
  * at.
@@ -17,7 +21,7 @@
 
 #include "stream/watcher.h"
 
-enum { PS_CANDIDATES_MOST = 1 << 17 };
+enum { PS_CANDIDATES_MOST = 1 << 17, PS_CANDIDATES_TURNS = 6 };
 
 struct ps_candidates;
 

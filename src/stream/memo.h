@@ -1,8 +1,8 @@
-/* Files that need no attention: which path, in which state, has its outcome.
+/* A set of files that need no attention, by path and identity, in 16 bytes or so each: what has its
+ * outcome need not be asked about again and again, so that an idle service does nothing.
  *
- * The journal knows; this remembers its answers between scans, in 8 bytes each, so that an idle
- * service asks it nothing. It holds what one of the last two scans of everything came by: what is
- * gone from the disk goes from here too.
+ * It holds what one of the last two scans of everything came by: what is gone from the disk goes
+ * from here too.
  *
  * Kept are hashes of 64 bits. That two of a million files have the same one has a probability of
  * 3e-8; the second would then not be found.

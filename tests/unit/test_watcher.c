@@ -288,6 +288,17 @@ static void settled_files_are_not_asked_about_again(void **state)
     await_times(watching, "in/7.mrc", 2);
 }
 
+/* What was handed on and came to nothing is handed on again, without being asked for. */
+static void what_is_lost_on_its_way_is_found_again(void **state)
+{
+    struct watching *watching = *state;
+    make_directories("in");
+    watching->ignorant = true; /* it never has an outcome */
+    watch_scans(watching, "in");
+    write_file("in/x.mrc");
+    await_times(watching, "in/x.mrc", 3);
+}
+
 static void what_is_refused_is_offered_again(void **state)
 {
     struct watching *watching = *state;
@@ -414,6 +425,7 @@ int main(void)
         TEST(odd_times_of_files_do_not_matter),
         TEST(what_is_no_micrograph_is_left_out),
         TEST(settled_files_are_not_asked_about_again),
+        TEST(what_is_lost_on_its_way_is_found_again),
         TEST(what_is_refused_is_offered_again),
         TEST(a_backlog_waits_once),
         TEST(overflow_loses_nothing),

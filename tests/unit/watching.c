@@ -23,12 +23,15 @@ static bool found(void *context, struct ps_job *job)
     const bool room = !watching->refusing;
     if (room) {
         watching->hits = realloc(watching->hits, (watching->count + 1) * sizeof *watching->hits);
+        size_t *bucket = &watching->buckets[job->identity.inode % BUCKETS];
         watching->hits[watching->count++] = (struct hit){
             .path = strdup(job->path),
             .name = strdup(job->name),
             .identity = job->identity,
             .announced = job->closed_mono_ns != 0,
+            .next = *bucket,
         };
+        *bucket = watching->count;
     } else {
         watching->refused++;
     }
@@ -43,9 +46,12 @@ static bool known(void *context, const char *path, const struct ps_identity *ide
     struct watching *watching = context;
     bool result = false;
     pthread_mutex_lock(&watching->lock);
-    for (size_t i = watching->count; i-- > 0 && !result && !watching->ignorant;)
-        result = ps_identity_equal(&watching->hits[i].identity, identity) &&
-                 strcmp(watching->hits[i].path, path) == 0;
+    const struct hit *hit = NULL;
+    for (size_t i = watching->buckets[identity->inode % BUCKETS]; i && !result; i = hit->next) {
+        hit = &watching->hits[i - 1];
+        result = !watching->ignorant && ps_identity_equal(&hit->identity, identity) &&
+                 strcmp(hit->path, path) == 0;
+    }
     watching->known += result;
     pthread_mutex_unlock(&watching->lock);
     return result;
@@ -178,9 +184,12 @@ void watch_scans(struct watching *watching, const char *directories)
 
 void rescan(struct watching *watching)
 {
-    const uint64_t before = ps_metrics_counter(watching->metrics, PS_COUNTER_RESCANS);
-    ps_watcher_rescan(watching->watcher);
-    await_scans(watching, before + 1);
+    /* Twice: the first to be over may be one that was due anyway. */
+    for (int i = 0; i < 2; i++) {
+        const uint64_t before = ps_metrics_counter(watching->metrics, PS_COUNTER_RESCANS);
+        ps_watcher_rescan(watching->watcher);
+        await_scans(watching, before + 1);
+    }
 }
 
 static size_t count_locked(const struct watching *watching, const char *path)

@@ -26,7 +26,10 @@ struct hit {
     char *name;
     struct ps_identity identity;
     bool announced; /* it came with the time of an event */
+    size_t next;    /* of the same bucket, plus 1 */
 };
+
+enum { BUCKETS = 4096 }; /* of hits, by inode */
 
 struct watching {
     char directory[64]; /* the test's own, and it is in it; removed afterwards */
@@ -39,9 +42,10 @@ struct watching {
     pthread_cond_t news;
     struct hit *hits;
     size_t count;
-    bool blocked;  /* the sink waits */
-    bool refusing; /* it has no room */
-    bool ignorant; /* it knows nothing */
+    size_t buckets[BUCKETS]; /* the latest of each, plus 1 */
+    bool blocked;            /* the sink waits */
+    bool refusing;           /* it has no room */
+    bool ignorant;           /* it knows nothing */
     size_t refused;
     size_t known;
     uint64_t scans; /* completed, at the last time that the watcher had none under way */
