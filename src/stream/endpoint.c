@@ -1,6 +1,7 @@
 #include "stream/endpoint.h"
 
 #include "base/error.h"
+#include "base/text.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -50,7 +51,10 @@ int ps_endpoint_check(const char *key, const char *endpoint, struct ps_error *er
                        endpoint, PS_ENDPOINT_PATH);
     const char *host = after(endpoint, tcp);
     const char *colon = host ? strrchr(host, ':') : NULL;
-    bool has_port = colon && colon != host && colon[1] != '\0';
+    uint64_t port;
+    /* ZeroMQ takes any number and cuts it to 16 bits. */
+    bool has_port = colon && colon != host &&
+                    (strcmp(colon, ":*") == 0 || ps_text_to_uint(colon + 1, 0, UINT16_MAX, &port));
     bool has_path = path && *path && strcmp(path, "*") != 0;
     if (!has_port && !has_path)
         return ps_fail(error, PS_E_CONFIG,
