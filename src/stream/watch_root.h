@@ -38,13 +38,13 @@ struct ps_root_view {
 
 /* It is there, and is being read; or, `elsewhere`, another configured directory is the same one and
  * has its files. Finds out anew on what file system it lies. */
-void ps_roots_present(struct ps_roots *roots, size_t root, bool elsewhere);
+void ps_roots_present(struct ps_roots *roots, size_t number, bool elsewhere);
 
 /* To be called after each of the others, and when there is news. */
-void ps_roots_update(struct ps_roots *roots, size_t root, const struct ps_root_view *view);
+void ps_roots_update(struct ps_roots *roots, size_t number, const struct ps_root_view *view);
 
 /* It is not there, or cannot be read, or is lost: `reason` says why. */
-void ps_roots_missing(struct ps_roots *roots, size_t root, const char *reason);
+void ps_roots_missing(struct ps_roots *roots, size_t number, const char *reason);
 
 /* {"path", "mode", "reason" or null, "directories", "candidates"} of each. Any thread. */
 json_t *ps_roots_status(struct ps_roots *roots);

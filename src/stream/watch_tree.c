@@ -21,7 +21,7 @@ struct ps_tree {
     size_t watches;
     void *by_inode;
     void *by_watch; /* those that have one */
-    TAILQ_HEAD(, ps_tree_dir) dirs;
+    TAILQ_HEAD(ps_tree_dirs, ps_tree_dir) dirs;
     size_t root_count;
     struct ps_tree_counts *counts; /* by root */
 };

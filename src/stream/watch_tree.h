@@ -63,7 +63,7 @@ enum ps_entrance ps_tree_enter(struct ps_tree *tree, const char *path, size_t ro
                                enum ps_rank rank, uint64_t visit, struct ps_tree_dir **ret_dir);
 
 /* The directory of a watch; NULL: not there any more, its events are stale. */
-struct ps_tree_dir *ps_tree_find(struct ps_tree *tree, int watch);
+struct ps_tree_dir *ps_tree_find(struct ps_tree *tree, int number);
 
 /* Whether its path still leads to it. */
 bool ps_tree_leads_there(const struct ps_tree_dir *dir);
