@@ -84,7 +84,9 @@ void *ps_admission_monitor(void *context, void *socket, const char *name)
 {
     char address[64];
     (void)snprintf(address, sizeof address, "inproc://monitor-%s", name);
-    if (zmq_socket_monitor(socket, address, ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL) != 0)
+    if (zmq_socket_monitor(socket, address,
+                           ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL |
+                               ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL) != 0)
         return NULL;
     void *monitor = zmq_socket(context, ZMQ_PAIR);
     if (monitor && zmq_connect(monitor, address) == 0)
@@ -97,13 +99,18 @@ void *ps_admission_monitor(void *context, void *socket, const char *name)
 void ps_admission_watch(void *monitor, struct ps_log *log, struct ps_metrics *metrics)
 {
     /* Of an event there are two frames: number and value in 6 bytes, and our endpoint. Refusals by
-     * the list are no such events: they are counted where they are made. */
+     * the list are no such events: they are counted where they are made. A client without CURVE may
+     * see before we do that it will not work, and go: that is the event without detail. */
     struct request event;
     for (int i = 0; i < AT_ONCE && receive(monitor, &event); i++) {
         char endpoint[PS_LOG_TEXT];
+        uint16_t number;
+        memcpy(&number, event.frame[0], sizeof number);
         ps_metrics_add(metrics, PS_COUNTER_REFUSED_CLIENTS, 1);
         ps_log_event(log, PS_LOG_WARNING, "client_refused", "endpoint=%s reason=\"%s\"",
                      ps_log_quote(event.frame[1], endpoint),
-                     "does not speak CURVE, or has another server key");
+                     number == ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL
+                         ? "does not speak CURVE, or has another server key"
+                         : "went away during the handshake");
     }
 }

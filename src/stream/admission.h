@@ -3,7 +3,7 @@
  * CURVE alone encrypts and lets everybody in, so a handler is bound wherever CURVE is used; without
  * an allow-list it refuses all. Every refusal is counted and logged, also those that ZeroMQ makes
  * itself: clients that do not speak CURVE, or have another service's public key, which the monitors
- * of the sockets tell. Those try again for ever; the log limits repeated lines.
+ * of the sockets tell. Some try again for ever; the log limits repeated lines.
  */
 #ifndef PS_STREAM_ADMISSION_H
 #define PS_STREAM_ADMISSION_H

@@ -171,7 +171,7 @@ static void endpoints_that_are_refused(void **state)
          "ipc:///tmp/"
          "123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890"
          "123456789012345678",
-         "107 at most", PS_E_CONFIG},
+         "107 bytes at most", PS_E_CONFIG},
         {"publish.curve_clients", "/tmp", "needs publish.curve_secret_key too", PS_E_CONFIG},
         {"publish.curve_secret_key", "/nowhere/curve.key", "No such file", PS_E_CONFIG},
         {"publish.curve_secret_key", "/dev/null", "no key in it", PS_E_CONFIG},
