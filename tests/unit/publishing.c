@@ -9,18 +9,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#ifdef __SANITIZE_THREAD__
-/* Neither library is instrumented, but the memcpy() and the like that they call are:
- * SQLite's connections share an index of the log that they read without a lock and check by a sum;
- * ZeroMQ's threads hand messages over through queues of atomics that the sanitizer does not see. */
-__attribute__((visibility("default"))) const char *__tsan_default_suppressions(void);
-const char *__tsan_default_suppressions(void)
-{
-    return "called_from_lib:libsqlite3.so\n"
-           "called_from_lib:libzmq.so\n";
-}
-#endif
-
 /* ---- the service ----------------------------------------------------------------------------- */
 
 static void finished(void *context, struct ps_job *job)
