@@ -11,6 +11,7 @@
 #include "stream/publisher.h"
 
 #include "base/error.h"
+#include "pickstream_wire.h"
 #include "stream/admission.h"
 #include "stream/intake.h"
 #include "stream/outcome.h"
@@ -117,7 +118,8 @@ static void publish_status(struct ps_publisher *publisher, int64_t now, bool sto
     double interval = publisher->config->publish.heartbeat_seconds;
     publisher->last_status_ns = now;
     publisher->heartbeat_ns = now + (int64_t)(interval * (double)second_ns);
-    if (ps_message_header("status", make_status(publisher, stopping), &frames, &error) == 0) {
+    if (ps_message_header(PS_WIRE_TOPIC_STATUS, make_status(publisher, stopping), &frames,
+                          &error) == 0) {
         (void)ps_frames_send(publisher->sockets.publish, &frames, ZMQ_DONTWAIT);
         ps_frames_done(&frames);
     }
@@ -258,7 +260,8 @@ static void count_subscriptions(struct ps_publisher *publisher)
             continue;
         publisher->subscriptions += message[0] ? 1 : -1;
         size_t length = (size_t)size - 1;
-        if (message[0] && length <= strlen("status") && memcmp(message + 1, "status", length) == 0)
+        if (message[0] && length <= strlen(PS_WIRE_TOPIC_STATUS) &&
+            memcmp(message + 1, PS_WIRE_TOPIC_STATUS, length) == 0)
             status_soon(publisher); /* so that it knows at once where it stands */
     }
     if (publisher->subscriptions < 0)

@@ -146,15 +146,15 @@ static int send_one(void *context, uint64_t seq, const struct ps_frames *frames)
 
 static json_t *end_of(struct ps_replays *replays)
 {
-    return json_pack("{s:s, s:s, s:s, s:I}", "schema", PS_SCHEMA, "type", "end", "stream",
-                     ps_journal_stream(replays->journal), "last_seq",
+    return json_pack("{s:s, s:s, s:s, s:I}", "schema", PS_WIRE_SCHEMA, "type", PS_WIRE_TYPE_END,
+                     "stream", ps_journal_stream(replays->journal), "last_seq",
                      (json_int_t)ps_journal_last_seq(replays->journal));
 }
 
 static json_t *unreadable(const struct ps_error *error)
 {
-    return json_pack("{s:s, s:s, s:s+o}", "schema", PS_SCHEMA, "type", "error", "reason",
-                     "the journal cannot be read: ", ps_json_text(error->message));
+    return json_pack("{s:s, s:s, s:s+o}", "schema", PS_WIRE_SCHEMA, "type", PS_WIRE_TYPE_ERROR,
+                     "reason", "the journal cannot be read: ", ps_json_text(error->message));
 }
 
 /* When to go on, and with how much. */

@@ -13,8 +13,8 @@ enum { AT_ONCE = 100 };
 
 static json_t *error_answer(const char *reason)
 {
-    return json_pack("{s:s, s:s, s:o}", "schema", PS_SCHEMA, "type", "error", "reason",
-                     ps_json_text(reason));
+    return json_pack("{s:s, s:s, s:o}", "schema", PS_WIRE_SCHEMA, "type", PS_WIRE_TYPE_ERROR,
+                     "reason", ps_json_text(reason));
 }
 
 static void answer(const struct ps_client *client, json_t *object)
@@ -135,8 +135,8 @@ static void retry(const struct ps_request_tools *tools, const struct ps_client *
     }
     if (retried > 0 && tools->retried)
         tools->retried(tools->context, retried);
-    answer(client, json_pack("{s:s, s:s, s:I}", "schema", PS_SCHEMA, "type", "retried", "count",
-                             (json_int_t)retried));
+    answer(client, json_pack("{s:s, s:s, s:I}", "schema", PS_WIRE_SCHEMA, "type", "retried",
+                             "count", (json_int_t)retried));
 }
 
 /* ---- requests ---------------------------------------------------------------------------------

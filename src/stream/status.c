@@ -43,8 +43,8 @@ json_t *ps_status_header(const struct ps_status_facts *facts)
 {
     char time[PS_TIME_TEXT];
     return json_pack("{s:s, s:s, s:o, s:o, s:s, s:I, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o}",
-                     "schema", PS_SCHEMA, "type", "status", "stream", ps_json_text(facts->stream),
-                     "session", ps_json_text(facts->session), "time",
+                     "schema", PS_WIRE_SCHEMA, "type", PS_WIRE_TOPIC_STATUS, "stream",
+                     ps_json_text(facts->stream), "session", ps_json_text(facts->session), "time",
                      ps_time_text(facts->time_ns, time), "last_seq", (json_int_t)facts->last_seq,
                      "version", ps_json_text(ps_version()), "state",
                      facts->stopping ? "stopping" : "running", "uptime_seconds",
@@ -57,7 +57,7 @@ json_t *ps_status_hello(const struct ps_status_facts *facts, const struct ps_con
                         const char *parameters)
 {
     char time[PS_TIME_TEXT];
-    return json_pack("{s:s, s:s, s:o, s:o, s:s, s:I, s:o, s:o, s:s, s:o}", "schema", PS_SCHEMA,
+    return json_pack("{s:s, s:s, s:o, s:o, s:s, s:I, s:o, s:o, s:s, s:o}", "schema", PS_WIRE_SCHEMA,
                      "type", "hello", "stream", ps_json_text(facts->stream), "session",
                      ps_json_text(facts->session), "time", ps_time_text(facts->time_ns, time),
                      "last_seq", (json_int_t)facts->last_seq, "version", ps_json_text(ps_version()),
