@@ -37,7 +37,10 @@ static int retry_in_service(const char *directory, char *const *paths, size_t co
         }
     }
     json_t *answer = NULL;
-    json_t *request = json_pack("{s:s, s:o}", "request", "retry", "paths", list);
+    /* Without "paths" all that failed are meant; an empty list would mean none. */
+    json_t *request = json_pack("{s:s, s:o*}", "request", "retry", "paths", count ? list : NULL);
+    if (count == 0)
+        json_decref(list);
     int status = ps_control_ask(directory, request, &answer, error);
     if (status != 0)
         return status;

@@ -40,9 +40,14 @@ echo "The microscope writes $count micrographs, one every 2 seconds, half of the
 "$pickstream" synth --count $count --seed 7 --rate 0.5 --slow "$directory/micrographs" >"$directory/synth.log" &
 microscope=$!
 
-echo "The subscriber prints every outcome as it is published:"
+echo "The subscriber prints every outcome as it is published: seq, micrograph, outcome, picks,"
+echo "median score, seconds from the close of the file to the message"
 echo
-"$pickstream" listen -c "$directory/pickstream.ini" --since 0 --count $count
+timeout 110 "$pickstream" listen -c "$directory/pickstream.ini" --since 0 --count $count || {
+    echo "The subscriber did not get $count outcomes; the service's log:"
+    cat "$directory/service.log"
+    exit 1
+}
 wait $microscope
 
 echo

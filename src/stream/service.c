@@ -37,6 +37,7 @@ struct service {
     pthread_mutex_t lock; /* of what follows */
     int64_t completions[RATE_COMPLETIONS];
     uint64_t completed;
+    char intake[256]; /* why nothing new can be recorded; empty: it can */
 
     uint64_t seen_ticks[2]; /* of publisher and watcher, at the last look */
 };
@@ -51,17 +52,28 @@ static void log_error(struct service *service, const char *event, const struct p
                  ps_log_quote(error->message, quoted));
 }
 
-/* The watcher found a complete micrograph. */
+static void set_intake(struct service *service, const char *failure)
+{
+    pthread_mutex_lock(&service->lock);
+    (void)snprintf(service->intake, sizeof service->intake, "%s", failure);
+    pthread_mutex_unlock(&service->lock);
+}
+
+/* The watcher found a complete micrograph. While the journal cannot take it (disk full) the intake
+ * stands still; the watcher asks again with each scan. */
 static bool found(void *context, struct ps_job *job)
 {
     struct service *service = context;
     enum ps_journal_state state = PS_JOURNAL_DONE;
     struct ps_error error;
     if (ps_journal_see(service->journal, job, &state, &error)) {
+        ps_metrics_add(service->metrics, PS_COUNTER_JOURNAL_FAILURES, 1);
         log_error(service, "journal_failed", &error);
+        set_intake(service, error.message);
         ps_job_free(job);
         return false;
     }
+    set_intake(service, "");
     if (state == PS_JOURNAL_NEW)
         ps_metrics_add(service->metrics, PS_COUNTER_SEEN, 1);
     if (state == PS_JOURNAL_DONE)
@@ -141,6 +153,8 @@ static void fill_status(void *context, json_t *header)
     (void)json_object_set_new(
         header, "rates", json_pack("{s:f}", "micrographs_per_hour", micrographs_per_hour(service)));
     pthread_mutex_lock(&service->lock);
+    if (service->intake[0])
+        (void)json_object_set_new(header, "journal", json_sprintf("failed: %s", service->intake));
     struct ps_crew *crew = service->crew;
     struct ps_watcher *watcher = service->watcher;
     (void)json_object_set_new(header, "devices", crew ? ps_crew_status(crew) : json_array());

@@ -115,10 +115,9 @@ def test_disk_full():
         with service, Subscriber(service) as subscriber:
             subscriber.connected()
             filler = service.state / "filler"
-            with filler.open("wb") as file, pytest.raises(OSError):
+            with filler.open("wb", buffering=0) as file, pytest.raises(OSError):
                 while True:
                     file.write(b"\0" * 4096)
-                    file.flush()
             microscope = Microscope(service.data, 20, rate=100)
             microscope.wait()
             status = subscriber.status(lambda status: status["journal"] != "ok")
