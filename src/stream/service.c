@@ -37,7 +37,7 @@ struct service {
     pthread_mutex_t lock; /* of what follows */
     int64_t completions[RATE_COMPLETIONS];
     uint64_t completed;
-    char intake[256]; /* why nothing new can be recorded; empty: it can */
+    char intake[512]; /* why nothing new can be recorded; empty: it can */
 
     uint64_t seen_ticks[2]; /* of publisher and watcher, at the last look */
 };

@@ -107,7 +107,7 @@ def test_a_stopped_subscriber_stalls_nobody():
 def test_disk_full():
     """P48: intake stops, nothing is half recorded, and it goes on by itself when there is room."""
     service = Service()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", service.state],
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", service.state],
                       stderr=subprocess.DEVNULL, check=False).returncode:
         shutil.rmtree(service.home)
         pytest.skip("mounting is not allowed here")
