@@ -153,6 +153,10 @@ bench: all $(BENCHES) ## measure this machine: stages of a micrograph, ways to c
 	$(B)/pickstream bench
 	$(foreach b,$(BENCHES),$(b))
 
+.PHONY: soak
+soak: all ## 10,000 micrographs through the service: does its memory stay flat?
+	PICKSTREAM_BUILD=$(B) $(PYTHON) tests/bench/stream.py soak
+
 .PHONY: lint
 lint: ## clang-tidy and cppcheck
 	@tests/packages.sh $(LINT_PACKAGES)
