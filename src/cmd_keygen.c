@@ -24,8 +24,10 @@ static const struct ps_cli_option options[] = {
 static const struct ps_cli cli = {
     .command = "keygen",
     .operands = "DIR",
-    .summary = "Writes a new pair of keys into a directory: curve.key, the secret one, which only\n"
-               "you can read, and curve.pub, the public one. Files that exist are left alone.",
+    .summary =
+        "Writes a new pair of keys into a directory, which is made if need be: curve.key, the\n"
+        "secret one, which only you can read, and curve.pub, the public one. Files that exist\n"
+        "are left alone.",
     .options = options,
 };
 
@@ -59,6 +61,8 @@ static int write_pair(const char *directory, const char *public_key, const char 
     (void)snprintf(public_path, sizeof public_path, "%s/curve.pub", directory);
     if (length < 0 || length >= PATH_MAX)
         return ps_fail(error, PS_E_SYSTEM, "%.200s: %s", directory, strerror(ENAMETOOLONG));
+    if (mkdir(directory, 0755) != 0 && errno != EEXIST)
+        return ps_fail(error, PS_E_SYSTEM, "%.200s: %s", directory, strerror(errno));
     if (lstat(public_path, &info) == 0)
         return ps_fail(error, PS_E_SYSTEM, "%s: is there already; nothing was written",
                        public_path);
