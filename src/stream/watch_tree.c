@@ -9,10 +9,10 @@
 #include <unistd.h>
 
 /* IN_CREATE tells of directories, of links, and of files that somebody links into place; it is too
- * early for all others. IN_MOVED_FROM matters for directories: their watches bear a wrong path. */
+ * early for all others. IN_MOVE_SELF: the watch bears a wrong path. */
 enum {
-    EVENTS = IN_CLOSE_WRITE | IN_MOVED_TO | IN_CREATE | IN_MOVED_FROM | IN_DELETE_SELF |
-             IN_MOVE_SELF | IN_ONLYDIR | IN_EXCL_UNLINK
+    EVENTS = IN_CLOSE_WRITE | IN_MOVED_TO | IN_CREATE | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR |
+             IN_EXCL_UNLINK
 };
 
 struct ps_tree {

@@ -78,15 +78,12 @@ static void lose_directory(struct ps_watcher *watcher, struct ps_tree_dir *dir, 
     watcher->scan_soon = true; /* it may be back already */
 }
 
-/* A directory, or a link to one, appeared or went. */
-static void directory_event(struct ps_watcher *watcher, const struct ps_tree_dir *dir,
-                            const char *path, uint32_t mask, enum ps_rank rank)
+/* A directory, or a link to one, appeared. */
+static void add_directory(struct ps_watcher *watcher, const struct ps_tree_dir *dir,
+                          const char *path, enum ps_rank rank)
 {
-    if (mask & IN_MOVED_FROM)
-        ps_tree_drop(watcher->tree, path);
-    else if (mask & (IN_CREATE | IN_MOVED_TO))
-        ps_scan_add(watcher->scan, path, dir->root,
-                    dir->rank == PS_RANK_LINKED ? PS_RANK_LINKED : rank);
+    ps_scan_add(watcher->scan, path, dir->root,
+                dir->rank == PS_RANK_LINKED ? PS_RANK_LINKED : rank);
 }
 
 /* A file was made, linked, closed, or renamed into place. */
@@ -101,7 +98,7 @@ static void file_event(struct ps_watcher *watcher, const struct ps_tree_dir *dir
     if ((!accepted && !enters) || stat(path, &info) != 0)
         return;
     if (S_ISDIR(info.st_mode) && enters) {
-        directory_event(watcher, dir, path, notice->event->mask, PS_RANK_LINKED);
+        add_directory(watcher, dir, path, PS_RANK_LINKED);
     } else if (S_ISREG(info.st_mode) && accepted) {
         const struct ps_sighting sighting = {
             .path = path,
@@ -145,14 +142,11 @@ static void handle_event(struct ps_watcher *watcher, const struct notice *notice
         snprintf(path, sizeof path, "%s%s%s", dir->path, separator, event->len ? event->name : "");
     if (!event->len || length < 0 || (size_t)length >= sizeof path)
         return;
-    if (!(event->mask & IN_ISDIR)) {
-        if (!(event->mask & IN_MOVED_FROM))
-            file_event(watcher, dir, path, notice);
-    } else if (ps_scan_enters(watcher->config, event->name)) {
-        directory_event(watcher, dir, path, event->mask, PS_RANK_INNER);
-    } else if (event->mask & IN_MOVED_FROM) {
-        ps_tree_drop(watcher->tree, path);
-    }
+    if (!(event->mask & IN_ISDIR))
+        file_event(watcher, dir, path, notice);
+    else if (event->mask & (IN_CREATE | IN_MOVED_TO) &&
+             ps_scan_enters(watcher->config, event->name))
+        add_directory(watcher, dir, path, PS_RANK_INNER);
 }
 
 /* Reads what the kernel has to tell, up to a buffer of it. True: there may be more. */

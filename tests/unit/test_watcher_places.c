@@ -237,6 +237,25 @@ static void the_nearest_configured_directory_names_a_file(void **state)
     assert_string_equal(hit_of(watching, "in/before.mrc").name, "before.mrc");
 }
 
+/* One that is made after the one around it was scanned, and written in another way. */
+static void a_nearer_configured_directory_takes_over(void **state)
+{
+    struct watching *watching = *state;
+    make_directories("in");
+    watch_scans(watching, "in ./in/sub");
+    await_mode(watching, 1, "missing", -1);
+    make_directories("in/sub/deep");
+    await_mode(watching, 1, "inotify", -1);
+    rescan(watching);
+    write_file("in/sub/deep/x.mrc");
+    await(watching, "./in/sub/deep/x.mrc");
+    rescan(watching);
+    await_mode(watching, 0, "inotify", 0);
+    await_mode(watching, 1, "inotify", 0);
+    assert_int_equal(watching->count, 1);
+    assert_string_equal(hit_of(watching, "./in/sub/deep/x.mrc").name, "deep/x.mrc");
+}
+
 /* P12: paths are those that the user knows, cycles end, and each file is found once. */
 static void links_are_followed(void **state)
 {
@@ -418,6 +437,7 @@ int main(int argc, char **argv)
         TEST(a_replaced_directory_is_taken_up_at_once),
         TEST(the_status_says_how_it_is),
         TEST(the_nearest_configured_directory_names_a_file),
+        TEST(a_nearer_configured_directory_takes_over),
         TEST(links_are_followed),
         TEST(a_new_link_is_followed),
         TEST(a_configured_link),

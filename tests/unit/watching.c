@@ -29,6 +29,8 @@ static bool found(void *context, struct ps_job *job)
             .name = strdup(job->name),
             .identity = job->identity,
             .announced = job->closed_mono_ns != 0,
+            .closed_ns = job->closed_ns,
+            .detected_ns = job->detected_ns,
             .next = *bucket,
         };
         *bucket = watching->count;
@@ -162,7 +164,7 @@ static void wait_until(struct watching *watching, const struct timespec *end, co
     (void)pthread_cond_timedwait(&watching->news, &watching->lock, &slice);
 }
 
-static void await_scans(struct watching *watching, uint64_t scans)
+void await_scans(struct watching *watching, uint64_t scans)
 {
     const struct timespec end = deadline();
     pthread_mutex_lock(&watching->lock);
@@ -171,15 +173,21 @@ static void await_scans(struct watching *watching, uint64_t scans)
     pthread_mutex_unlock(&watching->lock);
 }
 
+void watch_with(struct watching *watching, const char *directories, const char *settle_seconds,
+                const char *poll_seconds)
+{
+    start(watching, directories, settle_seconds, poll_seconds);
+    await_scans(watching, 1);
+}
+
 void watch_events(struct watching *watching, const char *directories)
 {
-    start(watching, directories, "3600", "86400");
-    await_scans(watching, 1);
+    watch_with(watching, directories, "3600", "86400");
 }
 
 void watch_scans(struct watching *watching, const char *directories)
 {
-    start(watching, directories, "0.1", "0.1");
+    watch_with(watching, directories, "0.1", "0.1");
 }
 
 void rescan(struct watching *watching)

@@ -26,7 +26,9 @@ struct hit {
     char *name;
     struct ps_identity identity;
     bool announced; /* it came with the time of an event */
-    size_t next;    /* of the same bucket, plus 1 */
+    int64_t closed_ns;
+    int64_t detected_ns;
+    size_t next; /* of the same bucket, plus 1 */
 };
 
 enum { BUCKETS = 4096 }; /* of hits, by inode */
@@ -58,14 +60,21 @@ int watching_teardown(void **state);
 /* Sets a key. */
 void set(struct watching *watching, const char *key, const char *value);
 
+/* Watches with these seconds, and waits for the first scan to be over. */
+void watch_with(struct watching *watching, const char *directories, const char *settle_seconds,
+                const char *poll_seconds);
+
 /* Only events can find anything in time: a scan at the start, and none again. Waits for it. */
 void watch_events(struct watching *watching, const char *directories);
 
-/* Scans often, and lets files settle in a tenth of a second; does not wait. */
+/* Scans often, and lets files settle in a tenth of a second. */
 void watch_scans(struct watching *watching, const char *directories);
 
 /* Waits for a scan of everything that begins after this call to be over. */
 void rescan(struct watching *watching);
+
+/* Waits until so many scans of everything, counted from the start, are over. */
+void await_scans(struct watching *watching, uint64_t scans);
 
 /* Waits until a path was handed on so often. */
 void await_times(struct watching *watching, const char *path, size_t times);
