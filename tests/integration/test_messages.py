@@ -87,7 +87,7 @@ def test_what_a_service_sends_has_the_schema(scene):
     with Service(diameter=f"{scene.diameter}px") as service:
         subscriber = Subscriber(service).connected()
         shutil.copy(scene.path, service.data / "good.mrc")
-        (service.data / "bad.mrc").write_bytes(bytes(4096))
+        (service.data / "bad.mrc").write_bytes(b"no micrograph" * 400)
         by_name = {outcome.name: outcome for outcome in subscriber.outcomes(2)}
         assert by_name["good.mrc"].status == "picked"
         assert by_name["bad.mrc"].status == "failed"
