@@ -36,6 +36,11 @@ static struct ps_outcome_facts facts_of(const struct ps_outcome_tools *tools,
     };
 }
 
+static size_t picks_of(const struct ps_outcome_facts *facts)
+{
+    return facts->result ? facts->result->count : 0;
+}
+
 static void frames_done(struct ps_outcome_item *items, size_t count)
 {
     for (size_t i = 0; i < count; i++)
@@ -59,7 +64,7 @@ int ps_outcomes_commit(const struct ps_outcome_tools *tools, struct ps_outcome_i
             .seq = seq,
             .status = ps_header_status(&facts),
             .reason = ps_header_reason(&facts),
-            .count = facts.result ? facts.result->count : 0,
+            .count = picks_of(&facts),
             .frames = &items[i].frames,
         };
     }
@@ -83,7 +88,7 @@ static void log_outcome(struct ps_log *log, const struct ps_outcome_facts *facts
                      facts->total_milliseconds, ps_log_quote(ps_header_reason(facts), reason));
     else
         ps_log_event(log, PS_LOG_INFO, ps_header_status(facts), "file=%s count=%zu ms=%.1f", path,
-                     facts->result->count, facts->total_milliseconds);
+                     picks_of(facts), facts->total_milliseconds);
 }
 
 static void count_outcome(struct ps_metrics *metrics, const struct ps_outcome_facts *facts)
@@ -93,8 +98,7 @@ static void count_outcome(struct ps_metrics *metrics, const struct ps_outcome_fa
         kind = facts->result->outcome == PS_REJECTED ? PS_COUNTER_REJECTED : PS_COUNTER_PICKED;
     ps_metrics_add(metrics, kind, 1);
     ps_metrics_add(metrics, PS_COUNTER_PUBLISHED, 1);
-    if (facts->result)
-        ps_metrics_add(metrics, PS_COUNTER_PICKS, facts->result->count);
+    ps_metrics_add(metrics, PS_COUNTER_PICKS, picks_of(facts));
 }
 
 /* Only where the end of writing was told: a file that a scan found may have lain there for days. */

@@ -113,10 +113,9 @@ static void retry(const struct ps_request_tools *tools, const struct ps_client *
         refuse(tools, client, "retry: \"paths\" must be a list");
         return;
     }
-    char **items = calloc(count + 1, sizeof *items);
+    const char **items = calloc(count + 1, sizeof *items);
     for (size_t i = 0; items && i < count; i++) {
-        /* The journal takes them as they are in our request, and only reads them. */
-        items[i] = (char *)(uintptr_t)json_string_value(json_array_get(paths, i));
+        items[i] = json_string_value(json_array_get(paths, i));
         if (!items[i]) {
             free(items);
             refuse(tools, client, "retry: \"paths\" must be a list of names or paths");
@@ -127,7 +126,7 @@ static void retry(const struct ps_request_tools *tools, const struct ps_client *
     size_t retried = 0;
     int failed = !items;
     if (items && (!paths || count > 0))
-        failed = ps_journal_retry(tools->journal, items, count, &retried, &error);
+        failed = ps_journal_retry(tools->journal, (char *const *)items, count, &retried, &error);
     free(items);
     if (failed) {
         fail(tools, client, &error);
