@@ -235,24 +235,24 @@ int ps_envelope_read(const struct ps_frames *frames, struct ps_envelope *ret_env
 
 /* ---- an outcome ------------------------------------------------------------------------------ */
 
-/* Nanoseconds since 1970 of "2026-05-01T12:34:56.123456Z", as seconds; NAN where there is none. */
+/* Seconds since 1970 of "2026-05-01T12:34:56.123456Z"; NAN where there is none. */
 static double time_or_nan(const struct reader *reader, const char *key)
 {
     const json_t *found = value(reader, key);
     if (!found)
         return NAN;
-    const char *text = json_is_string(found) ? json_string_value(found) : "";
     struct tm when = {0};
-    double seconds = 0;
-    int length = 0;
-    if (strlen(text) < PS_TIME_TEXT &&
-        sscanf(text, "%4d-%2d-%2dT%2d:%2d:%10lfZ%n", &when.tm_year, &when.tm_mon, &when.tm_mday,
-               &when.tm_hour, &when.tm_min, &seconds, &length) == 6 &&
-        length > 0 && text[length] == '\0' && seconds >= 0 && seconds < 61) {
-        when.tm_year -= 1900;
-        when.tm_mon -= 1;
-        return (double)timegm(&when) + seconds;
+    const char *text = json_is_string(found) ? json_string_value(found) : "";
+    const char *end = strptime(text, "%Y-%m-%dT%H:%M:%S", &when);
+    double fraction = 0, digit = 0.1;
+    if (end && *end == '.') {
+        for (end++; *end >= '0' && *end <= '9'; end++) {
+            fraction += digit * (*end - '0');
+            digit /= 10;
+        }
     }
+    if (end && strcmp(end, "Z") == 0)
+        return (double)timegm(&when) + fraction;
     wrong(reader, key, "a time");
     return NAN;
 }

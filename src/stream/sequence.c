@@ -309,7 +309,7 @@ static void take_outcome(struct ps_sequence *sequence, struct ps_news *ret)
     if (slot->heard)
         sequence->held_bytes -= slot->heard->bytes;
     else
-        (void)strcpy(ret->text, "its message cannot be read");
+        (void)stpcpy(ret->text, "its message cannot be read");
     *slot = (struct slot){0};
 }
 
@@ -318,7 +318,7 @@ static void take_loss(struct ps_sequence *sequence, struct ps_news *ret)
     *ret = (struct ps_news){.kind = PS_NEWS_LOST,
                             .first = sequence->last + 1,
                             .last = gap_end(sequence, sequence->given_up)};
-    (void)strcpy(ret->text, sequence->changing ? "the stream is no more"
+    (void)stpcpy(ret->text, sequence->changing ? "the stream is no more"
                                                : "the replay socket does not bring it");
     sequence->last = ret->last;
 }
