@@ -138,6 +138,7 @@ check: ## install what they need, then run all tests (SANITIZER=address,undefine
 	@$(MAKE) --no-print-directory all check-programs
 	@PICKSTREAM_BUILD=$(B) PICKSTREAM_SANITIZER=$(SANITIZER) CC='$(CC)' MAKE='$(MAKE)' \
 	 ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1 \
+	 TSAN_OPTIONS=suppressions=$(CURDIR)/tests/tsan.supp \
 	 $(PYTHON) -m pytest -q -p no:cacheprovider $(PYTEST_ARGUMENTS) tests
 
 .PHONY: check-programs
