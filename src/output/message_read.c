@@ -1,290 +1,45 @@
-/* The checks of message_read.h.
- *
- * A `struct reader` remembers the first thing that was wrong, so that the code that reads a message
- * is a straight list of its fields. Errors quote no text of the message: they go to a terminal.
- */
+/* Outcomes: a straight list of the fields of a `picks` message, and its array. */
 #include "output/message_read.h"
 
 #include "base/error.h"
+#include "output/message_envelope.h"
 #include "pickstream_wire.h"
 
-#include <jansson.h>
 #include <limits.h>
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-enum { MAX_NAME = 4096, MAX_COLUMNS = 64 };
+enum { MAX_COLUMNS = 64 };
 
-/* Reads the keys of one object. */
-struct reader {
-    const json_t *object;
-    const char *where; /* its name in errors: "micrograph." */
-    int *status;       /* of the whole message: 0, or what ps_fail() returned */
-    struct ps_error *error;
-};
-
-static void wrong(const struct reader *reader, const char *key, const char *expected)
-{
-    if (*reader->status == 0)
-        *reader->status =
-            ps_fail(reader->error, PS_E_INPUT, "%s%s: expected %s", reader->where, key, expected);
-}
-
-/* The value of a key; NULL where it is missing or null. */
-static const json_t *value(const struct reader *reader, const char *key)
-{
-    const json_t *found = json_object_get(reader->object, key);
-    return json_is_null(found) ? NULL : found;
-}
-
-static struct reader section(const struct reader *root, const char *key, const char *where)
-{
-    struct reader reader = *root;
-    reader.object = value(root, key);
-    reader.where = where;
-    if (!json_is_object(reader.object))
-        wrong(root, key, "an object");
-    return reader;
-}
-
-static int64_t integer(const struct reader *reader, const char *key, int64_t min, int64_t max)
-{
-    const json_t *found = value(reader, key);
-    json_int_t number = json_integer_value(found);
-    if (json_is_integer(found) && number >= min && number <= max)
-        return number;
-    wrong(reader, key, "a whole number within its range");
-    return min;
-}
-
-static int64_t integer_or(const struct reader *reader, const char *key, int64_t min, int64_t max,
-                          int64_t fallback)
-{
-    return value(reader, key) ? integer(reader, key, min, max) : fallback;
-}
-
-/* A finite number, or `fallback` where there is none. */
-static double number_or(const struct reader *reader, const char *key, double min, double fallback)
-{
-    const json_t *found = value(reader, key);
-    if (!found)
-        return fallback;
-    double number = json_number_value(found);
-    if (json_is_number(found) && isfinite(number) && number >= min)
-        return number;
-    wrong(reader, key, "a number within its range");
-    return fallback;
-}
-
-/* Copies text, cut after a whole character where it is too long. */
-static void copy_text(const char *text, char *ret, size_t size)
-{
-    size_t length = strlen(text);
-    if (length >= size) {
-        length = size - 1;
-        while (length && ((unsigned char)text[length] & 0xc0) == 0x80)
-            length--;
-    }
-    memcpy(ret, text, length);
-    ret[length] = '\0';
-}
-
-static void text_or_empty(const struct reader *reader, const char *key, char *ret, size_t size)
-{
-    const json_t *found = value(reader, key);
-    if (found && !json_is_string(found))
-        wrong(reader, key, "a text");
-    copy_text(json_is_string(found) ? json_string_value(found) : "", ret, size);
-}
-
-/* A name or path of a file, allocated. */
-static char *long_text(const struct reader *reader, const char *key)
-{
-    const char *text = json_string_value(value(reader, key));
-    if (!text || !*text || strlen(text) > MAX_NAME) {
-        wrong(reader, key, "a name");
-        return NULL;
-    }
-    char *copy = strdup(text);
-    if (!copy && *reader->status == 0)
-        *reader->status = ps_fail_memory(reader->error, strlen(text), "a name");
-    return copy;
-}
-
-/* ---- frames and header ----------------------------------------------------------------------- */
-
-/* What of the frames is what. */
-struct layout {
-    const struct ps_frame *topic; /* NULL: a header alone */
-    const struct ps_frame *header;
-    const struct ps_frame *arrays;
-    size_t array_count;
-};
-
-static bool find_frames(const struct ps_frames *frames, struct layout *ret)
-{
-    size_t first = frames->count > 1 && frames->frame[0].size == 0 ? 1 : 0;
-    size_t count = frames->count - first;
-    const struct ps_frame *frame = frames->frame + first;
-    if (count == 0)
-        return false;
-    *ret = (struct layout){.header = frame};
-    if (count > 1)
-        *ret = (struct layout){frame, frame + 1, frame + 2, count - 2};
-    return true;
-}
-
-static bool frame_is(const struct ps_frame *frame, const char *text)
-{
-    return frame->size == strlen(text) && memcmp(frame->data, text, frame->size) == 0;
-}
-
-/* Parses the header; NULL with an error where it is none. */
-static json_t *parse_header(const struct ps_frame *frame, struct ps_error *error)
-{
-    if (frame->size == 0 || frame->size > PS_MAX_HEADER) {
-        ps_error_set(error, PS_E_INPUT, "a header of %zu bytes", frame->size);
-        return NULL;
-    }
-    json_t *header = json_loadb(frame->data, frame->size, JSON_REJECT_DUPLICATES, NULL);
-    if (!json_is_object(header)) {
-        json_decref(header);
-        ps_error_set(error, PS_E_INPUT, "the header is no JSON object");
-        return NULL;
-    }
-    return header;
-}
-
-/* A UUID as text; "" where the message has none. */
-static void read_stream(const struct reader *root, bool required, char ret[PS_STREAM_TEXT])
-{
-    *ret = '\0';
-    if (!required && !value(root, "stream"))
-        return;
-    const char *text = json_string_value(value(root, "stream"));
-    if (text && strlen(text) == PS_STREAM_TEXT - 1 &&
-        strspn(text, "0123456789abcdefABCDEF-") == PS_STREAM_TEXT - 1)
-        memcpy(ret, text, PS_STREAM_TEXT);
-    else
-        wrong(root, "stream", "a UUID");
-}
-
-static enum ps_message_type find_type(const struct reader *root)
-{
-    static const struct {
-        const char *name;
-        enum ps_message_type type;
-    } types[] = {{PS_WIRE_TOPIC_PICKS, PS_MESSAGE_PICKS},
-                 {PS_WIRE_TOPIC_STATUS, PS_MESSAGE_STATUS},
-                 {PS_WIRE_TYPE_END, PS_MESSAGE_END},
-                 {PS_WIRE_TYPE_ERROR, PS_MESSAGE_ERROR}};
-    const char *name = json_string_value(value(root, "type"));
-    if (!name)
-        wrong(root, "type", "a text");
-    for (size_t i = 0; name && i < sizeof types / sizeof *types; i++) {
-        if (strcmp(types[i].name, name) == 0)
-            return types[i].type;
-    }
-    return PS_MESSAGE_OTHER;
-}
-
-static void read_envelope(const struct layout *layout, const struct reader *root,
-                          struct ps_envelope *ret)
-{
-    *ret = (struct ps_envelope){.type = find_type(root)};
-    bool outcome = ret->type == PS_MESSAGE_PICKS, status = ret->type == PS_MESSAGE_STATUS;
-    if (ret->type == PS_MESSAGE_OTHER)
-        return;
-    /* Topic and type are the same word, so that nobody can be told two things. */
-    if (layout->topic && (outcome || status) &&
-        !frame_is(layout->topic, outcome ? PS_WIRE_TOPIC_PICKS : PS_WIRE_TOPIC_STATUS))
-        wrong(root, "type", "that of the topic");
-    const char *schema = json_string_value(value(root, "schema"));
-    if ((outcome || schema) && (!schema || strcmp(schema, PS_WIRE_SCHEMA) != 0))
-        wrong(root, "schema", PS_WIRE_SCHEMA);
-    read_stream(root, outcome || status, ret->stream);
-    if (ret->type == PS_MESSAGE_ERROR)
-        text_or_empty(root, "reason", ret->reason, sizeof ret->reason);
-    else if (outcome)
-        ret->seq = (uint64_t)integer(root, "seq", 1, INT64_MAX);
-    else
-        ret->seq = (uint64_t)integer(root, "last_seq", 0, INT64_MAX);
-}
-
-int ps_envelope_read(const struct ps_frames *frames, struct ps_envelope *ret_envelope,
-                     struct ps_error *error)
-{
-    struct layout layout;
-    if (!find_frames(frames, &layout))
-        return ps_fail(error, PS_E_INPUT, "an empty message");
-    json_t *header = parse_header(layout.header, error);
-    if (!header)
-        return PS_E_INPUT;
-    int status = 0;
-    struct reader root = {header, "", &status, error};
-    struct ps_envelope envelope;
-    read_envelope(&layout, &root, &envelope);
-    json_decref(header);
-    if (status == 0)
-        *ret_envelope = envelope;
-    return status;
-}
-
-/* ---- an outcome ------------------------------------------------------------------------------ */
-
-/* Seconds since 1970 of "2026-05-01T12:34:56.123456Z"; NAN where there is none. */
-static double time_or_nan(const struct reader *reader, const char *key)
-{
-    const json_t *found = value(reader, key);
-    if (!found)
-        return NAN;
-    struct tm when = {0};
-    const char *text = json_is_string(found) ? json_string_value(found) : "";
-    const char *end = strptime(text, "%Y-%m-%dT%H:%M:%S", &when);
-    double fraction = 0, digit = 0.1;
-    if (end && *end == '.') {
-        for (end++; *end >= '0' && *end <= '9'; end++) {
-            fraction += digit * (*end - '0');
-            digit /= 10;
-        }
-    }
-    if (end && strcmp(end, "Z") == 0)
-        return (double)timegm(&when) + fraction;
-    wrong(reader, key, "a time");
-    return NAN;
-}
-
-static void read_times(const struct reader *root, struct ps_heard *heard)
+static void read_times(const struct ps_reader *root, struct ps_heard *heard)
 {
     heard->latency = NAN;
-    if (!value(root, "time"))
+    if (!ps_reader_value(root, "time"))
         return;
-    struct reader reader = section(root, "time", "time.");
-    heard->latency = time_or_nan(&reader, "published") - time_or_nan(&reader, "closed");
+    struct ps_reader reader = ps_reader_section(root, "time", "time.");
+    heard->latency = ps_reader_time(&reader, "published") - ps_reader_time(&reader, "closed");
 }
 
-static void read_micrograph(const struct reader *root, struct ps_heard *heard)
+static void read_micrograph(const struct ps_reader *root, struct ps_heard *heard)
 {
-    struct reader reader = section(root, "micrograph", "micrograph.");
-    heard->path = long_text(&reader, "path");
-    heard->name = long_text(&reader, "name");
-    heard->revision = (int)integer_or(&reader, "revision", 1, INT_MAX, 1);
-    heard->result.pixel_size = number_or(&reader, "pixel_size", 0, 0);
-    text_or_empty(&reader, "pixel_size_source", heard->pixel_size_source,
-                  sizeof heard->pixel_size_source);
-    const json_t *shape = value(&reader, "shape");
+    struct ps_reader reader = ps_reader_section(root, "micrograph", "micrograph.");
+    heard->path = ps_reader_name(&reader, "path");
+    heard->name = ps_reader_name(&reader, "name");
+    heard->revision = (int)ps_reader_integer_or(&reader, "revision", 1, INT_MAX, 1);
+    heard->result.pixel_size = ps_reader_number_or(&reader, "pixel_size", 0, 0);
+    ps_reader_text(&reader, "pixel_size_source", heard->pixel_size_source,
+                   sizeof heard->pixel_size_source);
+    const json_t *shape = ps_reader_value(&reader, "shape");
     if (!shape)
         return;
     json_int_t height = json_integer_value(json_array_get(shape, 0));
     json_int_t width = json_integer_value(json_array_get(shape, 1));
     if (json_array_size(shape) != 2 || height < 1 || height > INT_MAX || width < 1 ||
         width > INT_MAX)
-        wrong(&reader, "shape", "two sides in px");
+        ps_reader_wrong(&reader, "shape", "two sides in px");
     char format[8];
-    text_or_empty(&reader, "format", format, sizeof format);
+    ps_reader_text(&reader, "format", format, sizeof format);
     heard->micrograph = (struct ps_micrograph){
         .image = {.width = (int)width,
                   .height = (int)height,
@@ -292,19 +47,19 @@ static void read_micrograph(const struct reader *root, struct ps_heard *heard)
         .format = strcmp(format, "mrc") == 0    ? "mrc"
                   : strcmp(format, "tiff") == 0 ? "tiff"
                                                 : NULL,
-        .mode = (int)integer_or(&reader, "mode", INT_MIN, INT_MAX, 0),
-        .frames = (int)integer_or(&reader, "frames", 1, INT_MAX, 1),
-        .bytes = (uint64_t)integer_or(&reader, "bytes", 0, INT64_MAX, 0),
+        .mode = (int)ps_reader_integer_or(&reader, "mode", INT_MIN, INT_MAX, 0),
+        .frames = (int)ps_reader_integer_or(&reader, "frames", 1, INT_MAX, 1),
+        .bytes = (uint64_t)ps_reader_integer_or(&reader, "bytes", 0, INT64_MAX, 0),
     };
     heard->has_micrograph = true;
 }
 
-static void read_margin(const struct reader *root, struct ps_result *result)
+static void read_margin(const struct ps_reader *root, struct ps_result *result)
 {
-    if (!value(root, "coordinates"))
+    if (!ps_reader_value(root, "coordinates"))
         return;
-    struct reader reader = section(root, "coordinates", "coordinates.");
-    const json_t *margin = value(&reader, "unpicked_margin");
+    struct ps_reader reader = ps_reader_section(root, "coordinates", "coordinates.");
+    const json_t *margin = ps_reader_value(&reader, "unpicked_margin");
     if (!margin)
         return;
     bool valid = json_array_size(margin) == 4;
@@ -316,80 +71,80 @@ static void read_margin(const struct reader *root, struct ps_result *result)
             result->unpicked_margin[i] = (int)px;
     }
     if (!valid)
-        wrong(&reader, "unpicked_margin", "four lengths in px");
+        ps_reader_wrong(&reader, "unpicked_margin", "four lengths in px");
 }
 
-static void read_picker(const struct reader *root, struct ps_heard *heard)
+static void read_picker(const struct ps_reader *root, struct ps_heard *heard)
 {
-    if (!value(root, "picker"))
+    if (!ps_reader_value(root, "picker"))
         return;
-    struct reader reader = section(root, "picker", "picker.");
+    struct ps_reader reader = ps_reader_section(root, "picker", "picker.");
     struct ps_result *result = &heard->result;
-    text_or_empty(&reader, "profile", heard->profile, sizeof heard->profile);
-    text_or_empty(&reader, "device", result->device, sizeof result->device);
-    double angstrom = number_or(&reader, "diameter", 0, 0);
+    ps_reader_text(&reader, "profile", heard->profile, sizeof heard->profile);
+    ps_reader_text(&reader, "device", result->device, sizeof result->device);
+    double angstrom = ps_reader_number_or(&reader, "diameter", 0, 0);
     double px = result->pixel_size > 0 ? angstrom / result->pixel_size : 0;
-    result->diameter = number_or(&reader, "diameter_px", 0, px);
+    result->diameter = ps_reader_number_or(&reader, "diameter_px", 0, px);
 }
 
-static void read_milliseconds(const struct reader *root, struct ps_heard *heard)
+static void read_milliseconds(const struct ps_reader *root, struct ps_heard *heard)
 {
     static const char *const names[PS_STAGE_COUNT] = {
 #define X(NAME, name) [PS_STAGE_##NAME] = #name,
         PS_STAGE_MAP(X)
 #undef X
     };
-    if (!value(root, "milliseconds"))
+    if (!ps_reader_value(root, "milliseconds"))
         return;
-    struct reader reader = section(root, "milliseconds", "milliseconds.");
-    heard->read_milliseconds = number_or(&reader, "read", 0, 0);
+    struct ps_reader reader = ps_reader_section(root, "milliseconds", "milliseconds.");
+    heard->read_milliseconds = ps_reader_number_or(&reader, "read", 0, 0);
     for (int i = 0; i < PS_STAGE_COUNT; i++)
-        heard->result.milliseconds[i] = number_or(&reader, names[i], 0, 0);
+        heard->result.milliseconds[i] = ps_reader_number_or(&reader, names[i], 0, 0);
 }
 
-static void read_warnings(const struct reader *reader, struct ps_result *result)
+static void read_warnings(const struct ps_reader *reader, struct ps_result *result)
 {
-    const json_t *warnings = value(reader, "warnings");
+    const json_t *warnings = ps_reader_value(reader, "warnings");
     if (warnings && !json_is_array(warnings))
-        wrong(reader, "warnings", "a list of texts");
+        ps_reader_wrong(reader, "warnings", "a list of texts");
     size_t i;
     const json_t *warning;
     json_array_foreach(warnings, i, warning)
     {
         if (!json_is_string(warning))
-            wrong(reader, "warnings", "a list of texts");
+            ps_reader_wrong(reader, "warnings", "a list of texts");
         else if (result->warning_count < PS_MAX_WARNINGS)
-            copy_text(json_string_value(warning), result->warnings[result->warning_count++],
-                      sizeof result->warnings[0]);
+            ps_text_cut(json_string_value(warning), result->warnings[result->warning_count++],
+                        sizeof result->warnings[0]);
     }
 }
 
 /* Everything of the result but the picks; returns how many of them there must be. */
-static uint64_t read_result(const struct reader *root, struct ps_heard *heard)
+static uint64_t read_result(const struct ps_reader *root, struct ps_heard *heard)
 {
-    struct reader reader = section(root, "result", "result.");
+    struct ps_reader reader = ps_reader_section(root, "result", "result.");
     char status[16];
-    text_or_empty(&reader, "status", status, sizeof status);
+    ps_reader_text(&reader, "status", status, sizeof status);
     heard->status = PS_HEARD_PICKED;
     while (strcmp(status, ps_heard_status_name(heard->status)) != 0) {
         if (heard->status == PS_HEARD_FAILED) {
-            wrong(&reader, "status", "picked, rejected or failed");
+            ps_reader_wrong(&reader, "status", "picked, rejected or failed");
             break;
         }
         heard->status++;
     }
     bool picked = heard->status == PS_HEARD_PICKED;
-    text_or_empty(&reader, "reason", heard->reason, sizeof heard->reason);
+    ps_reader_text(&reader, "reason", heard->reason, sizeof heard->reason);
     struct ps_result *result = &heard->result;
     result->outcome = picked ? PS_PICKED : PS_REJECTED;
-    copy_text(heard->reason, result->reason, sizeof result->reason);
-    const json_t *truncated = value(&reader, "truncated");
+    ps_text_cut(heard->reason, result->reason, sizeof result->reason);
+    const json_t *truncated = ps_reader_value(&reader, "truncated");
     if (truncated && !json_is_boolean(truncated))
-        wrong(&reader, "truncated", "true or false");
+        ps_reader_wrong(&reader, "truncated", "true or false");
     result->truncated = json_is_true(truncated);
-    result->score_median = number_or(&reader, "score_median", -INFINITY, 0);
+    result->score_median = ps_reader_number_or(&reader, "score_median", -INFINITY, 0);
     read_warnings(&reader, result);
-    return (uint64_t)integer(&reader, "count", 0, picked ? INT64_MAX : 0);
+    return (uint64_t)ps_reader_integer(&reader, "count", 0, picked ? INT64_MAX : 0);
 }
 
 /* Where the columns of a pick are in a row. */
@@ -413,7 +168,7 @@ static bool find_columns(const json_t *array, size_t ret_column[PS_WIRE_COLUMNS]
     return found == PS_WIRE_COLUMNS;
 }
 
-static void copy_picks(const struct reader *reader, const struct ps_frame *frame, size_t columns,
+static void copy_picks(const struct ps_reader *reader, const struct ps_frame *frame, size_t columns,
                        const size_t column[PS_WIRE_COLUMNS], struct ps_result *result)
 {
     for (size_t i = 0; i < result->count; i++) {
@@ -424,35 +179,35 @@ static void copy_picks(const struct reader *reader, const struct ps_frame *frame
             .area = ps_wire_value(frame->data, columns, i, column[PS_WIRE_AREA]),
         };
         if (!isfinite(pick.x) || !isfinite(pick.y))
-            wrong(reader, "picks", "finite coordinates");
+            ps_reader_wrong(reader, "picks", "finite coordinates");
         result->picks[i] = pick;
     }
 }
 
 /* Reads the array "picks" of `count` rows, which is header.arrays[index]. */
-static void read_array(const struct reader *root, const json_t *array, const struct ps_frame *frame,
-                       uint64_t count, struct ps_result *result)
+static void read_array(const struct ps_reader *root, const json_t *array,
+                       const struct ps_frame *frame, uint64_t count, struct ps_result *result)
 {
-    struct reader reader = *root;
+    struct ps_reader reader = *root;
     reader.object = array;
     reader.where = "array \"picks\": ";
-    const char *dtype = json_string_value(value(&reader, "dtype"));
+    const char *dtype = json_string_value(ps_reader_value(&reader, "dtype"));
     if (!dtype || strcmp(dtype, PS_WIRE_DTYPE) != 0)
-        wrong(&reader, "dtype", PS_WIRE_DTYPE);
-    const json_t *shape = value(&reader, "shape");
+        ps_reader_wrong(&reader, "dtype", PS_WIRE_DTYPE);
+    const json_t *shape = ps_reader_value(&reader, "shape");
     const json_t *rows = json_array_get(shape, 0), *width = json_array_get(shape, 1);
     json_int_t columns = json_integer_value(width);
     size_t column[PS_WIRE_COLUMNS] = {0};
     if (json_array_size(shape) != 2 || !json_is_integer(rows) || json_integer_value(rows) < 0 ||
         (uint64_t)json_integer_value(rows) != count)
-        wrong(&reader, "shape", "as many rows as result.count");
+        ps_reader_wrong(&reader, "shape", "as many rows as result.count");
     else if (columns < PS_WIRE_COLUMNS || columns > MAX_COLUMNS ||
-             json_array_size(value(&reader, "columns")) != (size_t)columns ||
+             json_array_size(ps_reader_value(&reader, "columns")) != (size_t)columns ||
              !find_columns(array, column))
-        wrong(&reader, "columns", "x, y, score and area, as many as the shape says");
+        ps_reader_wrong(&reader, "columns", "x, y, score and area, as many as the shape says");
     else if (frame->size % (4 * (size_t)columns) != 0 ||
              frame->size / (4 * (size_t)columns) != count)
-        wrong(&reader, "frame", "as many bytes as the shape says");
+        ps_reader_wrong(&reader, "frame", "as many bytes as the shape says");
     /* Now `count` is bounded by bytes that are there. */
     if (*root->status != 0 || count == 0)
         return;
@@ -465,10 +220,10 @@ static void read_array(const struct reader *root, const json_t *array, const str
     copy_picks(&reader, frame, (size_t)columns, column, result);
 }
 
-static void read_picks(const struct reader *root, const struct layout *layout, uint64_t count,
+static void read_picks(const struct ps_reader *root, const struct ps_layout *layout, uint64_t count,
                        struct ps_result *result)
 {
-    const json_t *arrays = value(root, "arrays");
+    const json_t *arrays = ps_reader_value(root, "arrays");
     size_t i;
     const json_t *array;
     json_array_foreach(arrays, i, array)
@@ -479,20 +234,20 @@ static void read_picks(const struct reader *root, const struct layout *layout, u
         if (i < layout->array_count)
             read_array(root, array, &layout->arrays[i], count, result);
         else
-            wrong(root, "arrays", "a frame for the array \"picks\"");
+            ps_reader_wrong(root, "arrays", "a frame for the array \"picks\"");
         return;
     }
     if (count > 0)
-        wrong(root, "arrays", "an array \"picks\"");
+        ps_reader_wrong(root, "arrays", "an array \"picks\"");
 }
 
-static void read_outcome(const struct layout *layout, const struct reader *root,
+static void read_outcome(const struct ps_layout *layout, const struct ps_reader *root,
                          struct ps_heard *heard)
 {
     struct ps_envelope envelope;
-    read_envelope(layout, root, &envelope);
+    ps_envelope_fill(layout, root, &envelope);
     if (envelope.type != PS_MESSAGE_PICKS || !layout->topic)
-        wrong(root, "type", PS_WIRE_TOPIC_PICKS);
+        ps_reader_wrong(root, "type", PS_WIRE_TOPIC_PICKS);
     memcpy(heard->stream, envelope.stream, sizeof heard->stream);
     heard->seq = envelope.seq;
     read_times(root, heard);
@@ -504,21 +259,21 @@ static void read_outcome(const struct layout *layout, const struct reader *root,
     if (*root->status == 0)
         read_picks(root, layout, count, &heard->result);
     if (heard->status == PS_HEARD_PICKED && !heard->has_micrograph)
-        wrong(root, "micrograph.shape", "two sides in px");
+        ps_reader_wrong(root, "micrograph.shape", "two sides in px");
 }
 
 int ps_heard_read(const struct ps_frames *frames, struct ps_heard **ret_heard,
                   struct ps_error *error)
 {
-    struct layout layout;
-    if (!find_frames(frames, &layout))
+    struct ps_layout layout;
+    if (!ps_layout_find(frames, &layout))
         return ps_fail(error, PS_E_INPUT, "an empty message");
-    json_t *header = parse_header(layout.header, error);
+    json_t *header = ps_header_parse(layout.header, error);
     if (!header)
         return PS_E_INPUT;
     int status = 0;
     struct ps_heard *heard = calloc(1, sizeof *heard);
-    struct reader root = {header, "", &status, error};
+    struct ps_reader root = {header, "", &status, error};
     if (heard)
         read_outcome(&layout, &root, heard);
     else

@@ -3,7 +3,8 @@
  * (there is none in compact JSON), and behind it the frame of the array; the topic is "picks".
  *
  * The code under test belongs to the program, not to the library that fuzzers are linked with. */
-// NOLINTNEXTLINE(bugprone-suspicious-include)
+#include "../../src/output/message_envelope.c"
+#include "../../src/output/message_field.c"
 #include "../../src/output/message_read.c"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
