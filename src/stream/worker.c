@@ -99,7 +99,7 @@ static void write_files(const struct worker *worker, const struct ps_job *job,
                        "file of picks not written: %.120s", error.message);
 }
 
-/* Reads and picks. 0: `outcome` has a result or a failure. PS_E_DEVICE: neither. */
+/* Reads and picks. 0: `outcome` has a result or a failure. PS_E_DEVICE, PS_E_NOMEM: neither. */
 static int read_and_pick(struct worker *worker, const struct ps_job *job,
                          struct ps_submission *outcome, struct ps_error *error)
 {
@@ -113,9 +113,9 @@ static int read_and_pick(struct worker *worker, const struct ps_job *job,
             ps_picker_pick(worker->picker, &outcome->micrograph->image, &outcome->result, error);
     if (status == PS_E_DEVICE)
         return status;
-    if (status)
-        outcome->failure = reason_of(error, job->path);
-    else
+    if (status && !(outcome->failure = reason_of(error, job->path)))
+        return PS_E_NOMEM;
+    if (status == 0)
         write_files(worker, job, outcome->micrograph, outcome->read_milliseconds, &outcome->result);
     if (outcome->micrograph) {
         free(outcome->micrograph->pixels);
@@ -203,7 +203,7 @@ static void carry(struct worker *worker, struct ps_job *job)
     }
     outcome_done(&outcome);
     ps_pending_finish(pending, job);
-    if (status)
+    if (status == PS_E_DEVICE)
         device_failed(worker, &error);
 }
 

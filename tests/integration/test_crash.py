@@ -166,7 +166,11 @@ def test_a_hung_worker_starves_the_watchdog(tmp_path):
     )
     library = tmp_path / "hang.so"
     subprocess.run(["gcc", "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True)
-    environment = {"LD_PRELOAD": str(library), "WATCHDOG_USEC": "1000000"}
+    environment = {
+        "LD_PRELOAD": str(library),
+        "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0",
+        "WATCHDOG_USEC": "1000000",
+    }
     service = Service("service.drain_seconds=0.1", environment=environment)
     with service:
         for _ in range(3):

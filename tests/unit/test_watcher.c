@@ -273,6 +273,7 @@ static void settled_files_are_not_asked_about_again(void **state)
     watch_scans(watching, "in");
     await_count(watching, 20);
     rescan(watching); /* on request everything is asked about */
+    await_scans(watching, ps_metrics_counter(watching->metrics, PS_COUNTER_RESCANS) + 1);
     pthread_mutex_lock(&watching->lock);
     const size_t known = watching->known;
     assert_true(known >= 20);
