@@ -258,7 +258,7 @@ static void what_is_no_micrograph_is_left_out(void **state)
     flush_events(watching, "in");
     rescan(watching);
     await_mode(watching, 0, "inotify", 0);
-    assert_int_equal(watching->count, 2);
+    assert_int_equal(count_of(watching, &watching->count), 2);
 }
 
 static void settled_files_are_not_asked_about_again(void **state)
@@ -274,19 +274,13 @@ static void settled_files_are_not_asked_about_again(void **state)
     await_count(watching, 20);
     rescan(watching); /* on request everything is asked about */
     await_scans(watching, ps_metrics_counter(watching->metrics, PS_COUNTER_RESCANS) + 1);
-    pthread_mutex_lock(&watching->lock);
-    const size_t known = watching->known;
+    const size_t known = count_of(watching, &watching->known);
     assert_true(known >= 20);
-    pthread_mutex_unlock(&watching->lock);
     await_scans(watching, ps_metrics_counter(watching->metrics, PS_COUNTER_RESCANS) + 5);
-    pthread_mutex_lock(&watching->lock);
-    assert_int_equal(watching->known, known);
-    pthread_mutex_unlock(&watching->lock);
+    assert_int_equal(count_of(watching, &watching->known), known);
     rescan(watching);
-    pthread_mutex_lock(&watching->lock);
-    assert_true(watching->known - known >= 20);
-    watching->ignorant = true; /* the journal was lost */
-    pthread_mutex_unlock(&watching->lock);
+    assert_true(count_of(watching, &watching->known) >= known + 20);
+    tell(watching, &watching->ignorant, true); /* the journal was lost */
     rescan(watching);
     await_times(watching, "in/7.mrc", 2);
 }
@@ -296,7 +290,7 @@ static void what_is_lost_on_its_way_is_found_again(void **state)
 {
     struct watching *watching = *state;
     make_directories("in");
-    watching->ignorant = true; /* it never has an outcome */
+    tell(watching, &watching->ignorant, true); /* it never has an outcome */
     watch_scans(watching, "in");
     write_file("in/x.mrc");
     await_times(watching, "in/x.mrc", 3);
@@ -306,23 +300,15 @@ static void what_is_refused_is_offered_again(void **state)
 {
     struct watching *watching = *state;
     make_directories("in");
-    pthread_mutex_lock(&watching->lock);
-    watching->refusing = true;
-    pthread_mutex_unlock(&watching->lock);
+    tell(watching, &watching->refusing, true);
     watch_scans(watching, "in");
     write_file("in/x.mrc");
     write_file("in/y.mrc");
     await_mode(watching, 0, "inotify", 2);
-    for (bool again = false; !again;) {
+    while (count_of(watching, &watching->refused) < 4)
         rescan(watching);
-        pthread_mutex_lock(&watching->lock);
-        again = watching->refused >= 4;
-        pthread_mutex_unlock(&watching->lock);
-    }
     assert_int_equal(unlink("in/y.mrc"), 0);
-    pthread_mutex_lock(&watching->lock);
-    watching->refusing = false;
-    pthread_mutex_unlock(&watching->lock);
+    tell(watching, &watching->refusing, false);
     await(watching, "in/x.mrc");
     await_mode(watching, 0, "inotify", 0);
     assert_int_equal(times_found(watching, "in/y.mrc"), 0);
@@ -335,7 +321,7 @@ static void assert_each_once(struct watching *watching, int count)
     await_count(watching, (size_t)count);
     rescan(watching);
     await_mode(watching, 0, "inotify", 0);
-    assert_int_equal(watching->count, count);
+    assert_int_equal(count_of(watching, &watching->count), count);
     for (int i = 0; i < count; i += 97) {
         char path[32];
         (void)snprintf(path, sizeof path, "in/%d.mrc", i);
@@ -374,14 +360,14 @@ static void overflow_loses_nothing(void **state)
     }
     make_directories("in");
     watch_with(watching, "in", "0.1", "86400"); /* no scan but that because of the overflow */
-    block(watching, true);
+    tell(watching, &watching->blocked, true);
     const int count = most * 5 / 8; /* two events each */
     for (int i = 0; i < count; i++) {
         char path[32];
         (void)snprintf(path, sizeof path, "in/%d.mrc", i);
         write_file(path);
     }
-    block(watching, false);
+    tell(watching, &watching->blocked, false);
     assert_each_once(watching, count);
     assert_true(ps_metrics_counter(watching->metrics, PS_COUNTER_OVERFLOWS) >= 1);
 }
@@ -394,7 +380,7 @@ static void asking_for_ticks_proves_life(void **state)
     const uint64_t before = ps_watcher_ticks(watching->watcher);
     flush_events(watching, "in");
     assert_true(ps_watcher_ticks(watching->watcher) > before);
-    block(watching, true);
+    tell(watching, &watching->blocked, true);
     write_file("in/x.mrc");
     /* The watcher hangs in the sink: its ticks come to an end, however often they are asked for. */
     uint64_t last, now = ps_watcher_ticks(watching->watcher);
@@ -405,7 +391,7 @@ static void asking_for_ticks_proves_life(void **state)
         now = ps_watcher_ticks(watching->watcher);
         same = now == last ? same + 1 : 0;
     } while (same < 10000);
-    block(watching, false);
+    tell(watching, &watching->blocked, false);
     await(watching, "in/x.mrc");
 }
 

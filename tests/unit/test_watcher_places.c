@@ -35,7 +35,7 @@ static void new_directories_with_files_in_them(void **state)
     await_count(watching, COUNT);
     rescan(watching);
     await_mode(watching, 0, "inotify", 0);
-    assert_int_equal(watching->count, COUNT);
+    assert_int_equal(count_of(watching, &watching->count), COUNT);
     assert_int_equal(times_found(watching, "in/117/b/c/x.mrc"), 1);
 }
 
@@ -110,7 +110,7 @@ static void a_moved_parent(void **state)
     await(watching, "top/in/a/y.mrc");
     rescan(watching);
     await_mode(watching, 0, "inotify", 0);
-    assert_int_equal(watching->count, 2);
+    assert_int_equal(count_of(watching, &watching->count), 2);
 }
 
 static void directories_below_are_a_setting(void **state)
@@ -126,7 +126,7 @@ static void directories_below_are_a_setting(void **state)
     await(watching, "in/x.mrc");
     rescan(watching);
     await_mode(watching, 0, "inotify", 0);
-    assert_int_equal(watching->count, 1);
+    assert_int_equal(count_of(watching, &watching->count), 1);
 }
 
 /* ---- missing ----------------------------------------------------------------------------------
@@ -231,7 +231,7 @@ static void the_nearest_configured_directory_names_a_file(void **state)
     rescan(watching);
     await_mode(watching, 0, "inotify", 0);
     await_mode(watching, 1, "inotify", 0);
-    assert_int_equal(watching->count, 4);
+    assert_int_equal(count_of(watching, &watching->count), 4);
     assert_string_equal(hit_of(watching, "in/sub/x.mrc").name, "x.mrc");
     assert_string_equal(hit_of(watching, "in/sub/deep/y.mrc").name, "deep/y.mrc");
     assert_string_equal(hit_of(watching, "in/before.mrc").name, "before.mrc");
@@ -252,7 +252,7 @@ static void a_nearer_configured_directory_takes_over(void **state)
     rescan(watching);
     await_mode(watching, 0, "inotify", 0);
     await_mode(watching, 1, "inotify", 0);
-    assert_int_equal(watching->count, 1);
+    assert_int_equal(count_of(watching, &watching->count), 1);
     assert_string_equal(hit_of(watching, "./in/sub/deep/x.mrc").name, "deep/x.mrc");
 }
 
@@ -273,7 +273,7 @@ static void links_are_followed(void **state)
     assert_string_equal(hit_of(watching, "in/linked/data/new.mrc").name, "linked/data/new.mrc");
     rescan(watching);
     await_mode(watching, 0, "inotify", 0);
-    assert_int_equal(watching->count, 3);
+    assert_int_equal(count_of(watching, &watching->count), 3);
 }
 
 static void a_new_link_is_followed(void **state)
@@ -325,7 +325,7 @@ static void polling_finds_everything(void **state)
     await_mode(watching, 0, "poll", 0);
     rescan(watching);
     await_mode(watching, 0, "poll", 0);
-    assert_int_equal(watching->count, 5);
+    assert_int_equal(count_of(watching, &watching->count), 5);
     assert_int_equal(ps_metrics_gauge(watching->metrics, PS_GAUGE_WATCHES), 0);
     assert_false(hit_of(watching, "in/z.mrc").announced);
 }
@@ -376,7 +376,7 @@ static void watches_run_out(void **state)
     await(watching, "in/x.mrc");
     shell("rm -r in/0 in/1 in/2 in/3");
     await_mode(watching, 0, "inotify", 0);
-    assert_int_equal(watching->count, 7);
+    assert_int_equal(count_of(watching, &watching->count), 7);
 }
 
 /* P4, in a user namespace without instances. */

@@ -98,7 +98,7 @@ int watching_setup(void **state)
 int watching_teardown(void **state)
 {
     struct watching *watching = *state;
-    block(watching, false);
+    tell(watching, &watching->blocked, false);
     ps_watcher_stop(watching->watcher);
     for (size_t i = 0; i < watching->count; i++) {
         free(watching->hits[i].path);
@@ -277,10 +277,18 @@ void flush_events(struct watching *watching, const char *directory)
     await(watching, path);
 }
 
-void block(struct watching *watching, bool blocked)
+size_t count_of(struct watching *watching, const size_t *count)
 {
     pthread_mutex_lock(&watching->lock);
-    watching->blocked = blocked;
+    const size_t value = *count;
+    pthread_mutex_unlock(&watching->lock);
+    return value;
+}
+
+void tell(struct watching *watching, bool *flag, bool value)
+{
+    pthread_mutex_lock(&watching->lock);
+    *flag = value;
     pthread_cond_broadcast(&watching->news);
     pthread_mutex_unlock(&watching->lock);
 }

@@ -94,8 +94,11 @@ void await_mode(struct watching *watching, size_t root, const char *mode, int ca
 /* All events so far have been handled: a file that nobody else uses is closed and comes through. */
 void flush_events(struct watching *watching, const char *directory);
 
-/* Releases or stops the sink. */
-void block(struct watching *watching, bool blocked);
+/* Tells the sink how to behave: `flag` is one of watching's. */
+void tell(struct watching *watching, bool *flag, bool value);
+
+/* One of watching's counts. */
+size_t count_of(struct watching *watching, const size_t *count);
 
 /* ---- writers ---- */
 
