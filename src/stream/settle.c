@@ -9,9 +9,7 @@ static int64_t quiet_ns(double settle_seconds)
 
 static int64_t patience_ns(double settle_seconds)
 {
-    const int64_t least = (int64_t)PS_SETTLE_LEAST_PATIENCE_SECONDS * 1000000000;
-    const int64_t patience = PS_SETTLE_PATIENCE * quiet_ns(settle_seconds);
-    return patience > least ? patience : least;
+    return PS_SETTLE_PATIENCE * quiet_ns(settle_seconds);
 }
 
 int64_t ps_settle_due(const struct ps_settle *settle, double settle_seconds)

@@ -4,9 +4,9 @@
  *   - its writer has just closed it, or renamed it into place, and nothing that its header speaks
  *     of is missing (PS_EXTENT_WHOLE): at once; or
  *   - it has been quiet for settle_seconds, and is not short of what its header predicts; or
- *   - it has been quiet for PS_SETTLE_PATIENCE times as long, a minute at least, and is still
- * short, or cannot be read: nobody is writing it any more, and the reader shall say what is wrong
- * with it. If somebody goes on after all, that is another revision of the file.
+ *   - it has been quiet for PS_SETTLE_PATIENCE times as long (a minute by default) and is still
+ *     short, or cannot be read: nobody is writing it any more, and the reader shall say what is
+ *     wrong with it. If somebody goes on after all, that is another revision of the file.
  *
  * Quiet means: between two of our looks, neither size nor time of modification nor inode changed.
  * How long is measured by our monotonic clock, from the look that saw the last change. The time of
@@ -24,7 +24,7 @@
 
 #include "stream/job.h"
 
-enum { PS_SETTLE_PATIENCE = 10, PS_SETTLE_LEAST_PATIENCE_SECONDS = 60 };
+enum { PS_SETTLE_PATIENCE = 12 };
 
 /* What is remembered of a file between looks; zeros before the first. */
 struct ps_settle {
