@@ -277,6 +277,25 @@ def test_a_root_that_vanishes_and_returns(content):
         assert subscriber.status()["last_seq"] == 2
 
 
+def test_a_share_that_vanishes_with_its_micrographs_queued(content):
+    """P47: they are not taken for deleted; back again, each is picked, once."""
+    service = Service("input.poll_seconds=0.2")
+    for index in range(60):
+        in_place(service.data / f"{index:02}.mrc", content)
+    with service, Subscriber(service) as subscriber:
+        subscriber.outcome()
+        elsewhere = service.home / "elsewhere"
+        service.data.rename(elsewhere)
+        subscriber.status(lambda s: s["watch"][0]["mode"] == "missing")
+        subscriber.status(lambda s: s["queue"]["waiting"] == s["queue"]["in_flight"] == 0)
+        elsewhere.rename(service.data)
+        subscriber.status(lambda s: s["last_seq"] >= 60)
+        outcomes, last = subscriber.replay()
+        assert {outcome.status for outcome in outcomes} == {"picked"}
+        assert sorted(o.name for o in outcomes) == [f"{index:02}.mrc" for index in range(60)]
+        assert last == 60
+
+
 # ---- start, stop, reload -----------------------------------------------------------------------------
 
 
