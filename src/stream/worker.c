@@ -220,11 +220,13 @@ static void carry(struct worker *worker, struct ps_job *job)
     }
     set_current(worker, job);
     int status = 0;
-    if (missing)
-        outcome.failure =
-            strdup(missing == ENOENT ? "vanished before it was read" : strerror(missing));
-    else
+    if (!missing)
         status = read_and_pick(worker, job, &outcome, &error);
+    else if (!vanished(job))
+        status = PS_E_SYSTEM;
+    else if (!(outcome.failure =
+                   strdup(missing == ENOENT ? "vanished before it was read" : strerror(missing))))
+        status = PS_E_NOMEM;
     set_current(worker, NULL);
     /* What changed under the reader is no picture of anything: its end will be told or found. */
     bool torn = !missing && !unchanged(job, &now, &missing) && missing == 0;
