@@ -10,13 +10,13 @@ import mrcfile
 import numpy as np
 import pytest
 import tifffile
+from support import PROGRAM
 
-PICKSTREAM = os.path.abspath(os.environ.get("PICKSTREAM_BIN", "build/release/pickstream"))
 SMALL = ["--size", "256x200", "--diameter", "60"]
 
 
 def synth(*arguments, status=0, **options):
-    done = subprocess.run([PICKSTREAM, "synth", *map(str, arguments)], capture_output=True, text=True,
+    done = subprocess.run([PROGRAM, "synth", *map(str, arguments)], capture_output=True, text=True,
                           timeout=120, **options)
     assert done.returncode == status, done.stderr
     return done
@@ -120,7 +120,7 @@ def test_a_rate_that_cannot_be_kept_is_said(tmp_path):
 
 def test_slow_files_grow(tmp_path):
     """Odd ones under their own name, even ones hidden until they are whole."""
-    process = subprocess.Popen([PICKSTREAM, "synth", *SMALL, "--count", "2", "--rate", "2", "--slow",
+    process = subprocess.Popen([PROGRAM, "synth", *SMALL, "--count", "2", "--rate", "2", "--slow",
                                 str(tmp_path)], stdout=subprocess.PIPE)
     whole = 1024 + 4 * 256 * 200
     open_sizes, hidden_sizes, second_sizes = set(), set(), set()
