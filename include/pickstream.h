@@ -67,8 +67,10 @@ struct ps_image {
 struct ps_pick {
     float x;
     float y;
-    float score; /* figure of merit; `aspire`: the classifier's decision value at the centre */
-    float area;  /* px^2, of the region whose centre this is */
+    float score; /* figure of merit; `adaptive`: the probability that this is a particle;
+                  * `aspire`: the classifier's decision value at the centre */
+    float area;  /* px^2; `adaptive`: of the disk that is as wide as the scale that fitted best;
+                  * `aspire`: of the region whose centre this is */
 };
 
 enum ps_outcome {
@@ -102,6 +104,7 @@ struct ps_result {
     struct ps_pick *picks;  /* best score first; owned by the result */
     size_t count;           /* of picks */
     bool truncated;         /* picker.max_picks left some out */
+    bool unreliable;        /* adaptive: nothing tells particles from the rest; picks are candidates */
     double score_median;    /* of the picks; 0 without any */
     double diameter;        /* particle diameter used, px */
     double pixel_size;      /* angstrom; 0 where unknown */

@@ -1,0 +1,62 @@
+/* The decisions of the `adaptive` profile, as pure functions (step numbers are those of
+ * adaptive-profile). What is computed between them is the backend's (backend/adaptive.h).
+ *
+ * A hypothesis is a scale (particles are so wide), a start (dark or bright disks, or places rich in
+ * detail) and what comes of it: the best candidates make the templates, the templates find the
+ * candidates, a few times over. The hypothesis whose candidates fall most clearly into two
+ * populations is taken. Nothing is remembered from other micrographs.
+ */
+#ifndef PS_PICKER_ADAPTIVE_H
+#define PS_PICKER_ADAPTIVE_H
+
+#include "backend/adaptive.h"
+#include "picker/mixture.h"
+
+/* What the profile goes by. One set for all micrographs; a struct so that tests/bench can show what
+ * each rule is worth. */
+struct ps_adaptive_rules {
+    double coarse;     /* px that a particle is wide while hypotheses are compared; 0: as fine */
+    double fine;       /* px that it is wide afterwards */
+    int coarse_rounds; /* of templates and candidates */
+    int fine_rounds;
+    double distance; /* of candidates, in diameters */
+    double unimodal; /* a separation below is one population */
+    double floor;    /* threshold of a single population, in robust standard deviations */
+    bool energy;     /* use that channel */
+    bool support;    /* train a support vector machine */
+};
+extern const struct ps_adaptive_rules ps_adaptive_rules;
+
+/* Scales that are tried, as factors of the diameter. */
+enum { PS_ADAPTIVE_SCALES = 5 };
+extern const double ps_adaptive_scales[PS_ADAPTIVE_SCALES];
+
+/* Step 1: pixels that become one, so that `diameter` px become about `target`. */
+int ps_adaptive_bin(double diameter, double target);
+
+/* Step 6: the template to begin with: a disk, bright (sign 1) or dark (-1). */
+struct ps_radial ps_adaptive_start(double diameter, int sign);
+
+/* Step 8: so many of the `count` candidates, the best first, make the next template; `area` is how
+ * many particles would cover the unmasked field (px / diameter^2). */
+size_t ps_adaptive_examples(const struct ps_peak *peaks, size_t count, double area);
+
+/* Step 10: the channels' weights from the responses at `count` examples, [channel][example], and
+ * their moments everywhere. None is negative, and they are not all 0. */
+void ps_adaptive_weights(const float *const responses[PS_CHANNELS], size_t count,
+                         const struct ps_response_moments *moments,
+                         double ret_weights[PS_CHANNELS]);
+
+/* Step 11. */
+struct ps_verdict {
+    struct ps_mixture mixture;
+    double threshold; /* of the score */
+    size_t above;     /* candidates above it */
+    double separation;
+    double objective; /* the larger the better */
+    bool reliable;
+};
+struct ps_verdict ps_adaptive_judge(const struct ps_adaptive_rules *rules,
+                                    const struct ps_peak *peaks, size_t count);
+
+#endif

@@ -1,0 +1,312 @@
+/* The order of the stages of the `adaptive` profile: hypotheses on a coarse field, the best of them
+ * on a fine one, then the picks. */
+#include "base/error.h"
+#include "picker/adaptive.h"
+#include "picker/picking.h"
+#include "picker/svm.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct hypothesis {
+    double scale; /* of the diameter */
+    struct ps_peak *peaks;
+    size_t count;
+    struct ps_verdict verdict;
+};
+
+struct adaptive_run {
+    struct ps_picking *base;
+    const struct ps_adaptive_ops *ops;
+    const struct ps_adaptive_rules *rules;
+    int bin;
+    double diameter; /* of the particle, px of the field */
+    struct ps_field field;
+    struct hypothesis now; /* the one that the slot is at */
+    struct hypothesis best;
+};
+
+/* ---- one hypothesis ---------------------------------------------------------------------------
+ */
+
+static double scale_diameter(const struct adaptive_run *run)
+{
+    return run->now.scale * run->diameter;
+}
+
+static int find_peaks(struct adaptive_run *run)
+{
+    free(run->now.peaks);
+    run->now.peaks = NULL;
+    run->now.count = 0;
+    return run->ops->peaks(run->base->slot, run->rules->distance * scale_diameter(run),
+                           &run->now.peaks, &run->now.count, run->base->error);
+}
+
+static int start(struct adaptive_run *run, enum ps_channel channel, int sign)
+{
+    struct ps_radial templates[PS_CHANNELS] = {{0}, {0}};
+    double weights[PS_CHANNELS] = {0};
+    templates[channel] = ps_adaptive_start(scale_diameter(run), sign);
+    weights[channel] = 1;
+    int status = run->ops->respond(run->base->slot, templates, run->base->error);
+    if (status == 0)
+        status = run->ops->combine(run->base->slot, weights, run->base->error);
+    if (status == 0)
+        status = find_peaks(run);
+    return status;
+}
+
+/* Steps 8 to 10. */
+static int improve(struct adaptive_run *run)
+{
+    struct ps_slot *slot = run->base->slot;
+    struct ps_error *error = run->base->error;
+    double ds = scale_diameter(run);
+    size_t count =
+        ps_adaptive_examples(run->now.peaks, run->now.count, (double)run->field.unmasked / ds / ds);
+    float *responses = malloc(2 * count * sizeof *responses);
+    if (!responses)
+        return ps_fail_memory(error, 2 * count * sizeof *responses, "examples");
+    const float *const both[PS_CHANNELS] = {responses, responses + count};
+    struct ps_radial templates[PS_CHANNELS];
+    struct ps_response_moments moments;
+    double weights[PS_CHANNELS];
+    int status = run->ops->average(slot, run->now.peaks, count, templates, error);
+    if (status == 0)
+        status = run->ops->respond(slot, templates, error);
+    if (status == 0)
+        status =
+            run->ops->sample(slot, PS_MAP_INTENSITY_MATCH, run->now.peaks, count, responses, error);
+    if (status == 0)
+        status = run->ops->sample(slot, PS_MAP_ENERGY_MATCH, run->now.peaks, count,
+                                  responses + count, error);
+    if (status == 0)
+        status = run->ops->moments(slot, &moments, error);
+    if (status == 0) {
+        ps_adaptive_weights(both, count, &moments, weights);
+        if (!run->rules->energy) {
+            weights[PS_CHANNEL_INTENSITY] = 1;
+            weights[PS_CHANNEL_ENERGY] = 0;
+        }
+        status = run->ops->combine(slot, weights, error);
+    }
+    free(responses);
+    if (status == 0)
+        status = find_peaks(run);
+    return status;
+}
+
+static int improve_times(struct adaptive_run *run, int rounds)
+{
+    int status = 0;
+    for (int round = 0; round < rounds && run->now.count > 0 && status == 0; round++)
+        status = improve(run);
+    if (status == 0)
+        run->now.verdict = ps_adaptive_judge(run->rules, run->now.peaks, run->now.count);
+    return status;
+}
+
+/* ---- the search -------------------------------------------------------------------------------
+ */
+
+static int reduce(struct adaptive_run *run, double target)
+{
+    double diameter = run->base->result->diameter;
+    run->bin = ps_adaptive_bin(diameter, target);
+    run->diameter = diameter / run->bin;
+    struct ps_reduction reduction = {run->bin, run->diameter,
+                                     run->base->config->picker.mask_contaminants};
+    return run->ops->reduce(run->base->slot, &reduction, &run->field, run->base->error);
+}
+
+static void take_if_better(struct adaptive_run *run)
+{
+    if (run->best.peaks && run->now.verdict.objective <= run->best.verdict.objective)
+        return;
+    free(run->best.peaks);
+    run->best = run->now;
+    run->now.peaks = NULL;
+    run->now.count = 0;
+}
+
+/* Step 12: scale by scale, the starts that the contrast allows. */
+static int search(struct adaptive_run *run)
+{
+    enum ps_contrast contrast = run->base->config->picker.contrast;
+    int status = 0;
+    for (int s = 0; s < PS_ADAPTIVE_SCALES && status == 0; s++) {
+        run->now.scale = ps_adaptive_scales[s];
+        status = run->ops->scale(run->base->slot, scale_diameter(run), run->base->error);
+        for (int begin = 0; begin < 3 && status == 0; begin++) {
+            /* dark disks, bright disks, detail */
+            if ((begin == 0 && contrast == PS_CONTRAST_BRIGHT) ||
+                (begin == 1 && contrast == PS_CONTRAST_DARK) || (begin == 2 && !run->rules->energy))
+                continue;
+            status = start(run, begin == 2 ? PS_CHANNEL_ENERGY : PS_CHANNEL_INTENSITY,
+                           begin == 0 ? -1 : 1);
+            if (status == 0)
+                status = improve_times(run, run->rules->coarse_rounds);
+            if (status == 0)
+                take_if_better(run);
+            else if (status == PS_E_INPUT) /* no template: no hypothesis */
+                status = 0;
+        }
+    }
+    return status;
+}
+
+/* The best hypothesis again, at full resolution: its candidates are where it begins. */
+static int refine(struct adaptive_run *run)
+{
+    int coarse = run->bin;
+    free(run->now.peaks);
+    run->now = run->best;
+    run->best.peaks = NULL;
+    int status = reduce(run, run->rules->fine);
+    if (status)
+        return status;
+    for (size_t i = 0; i < run->now.count && run->bin != coarse; i++) {
+        struct ps_peak *peak = &run->now.peaks[i];
+        int x = (int)floor((peak->x + 0.5) * coarse / run->bin);
+        int y = (int)floor((peak->y + 0.5) * coarse / run->bin);
+        peak->x = x < run->field.width ? x : run->field.width - 1;
+        peak->y = y < run->field.height ? y : run->field.height - 1;
+    }
+    status = run->ops->scale(run->base->slot, scale_diameter(run), run->base->error);
+    if (status == 0)
+        status = improve_times(run, run->rules->fine_rounds);
+    return status;
+}
+
+/* ---- picks ------------------------------------------------------------------------------------
+ */
+
+enum { FEATURES = 4, FEWEST_EXAMPLES = 5 };
+
+/* Step 14: decision values of all candidates, positive for picks. */
+static int decide(struct adaptive_run *run, double *ret_decisions)
+{
+    static const enum ps_map maps[FEATURES] = {PS_MAP_INTENSITY_MATCH, PS_MAP_ENERGY_MATCH,
+                                               PS_MAP_MEAN, PS_MAP_DEVIATION};
+    const struct hypothesis *h = &run->now;
+    for (size_t i = 0; i < h->count; i++)
+        ret_decisions[i] = (double)h->peaks[i].value - h->verdict.threshold;
+    size_t above = h->verdict.above;
+    if (!run->rules->support || !h->verdict.reliable || above < FEWEST_EXAMPLES ||
+        h->count - above < FEWEST_EXAMPLES)
+        return 0;
+    size_t bytes = h->count * (FEATURES * sizeof(double) + sizeof(float));
+    double *points = malloc(bytes);
+    if (!points)
+        return ps_fail_memory(run->base->error, bytes, "the training set");
+    float *values = (float *)(points + FEATURES * h->count);
+    int status = 0;
+    for (size_t k = 0; k < FEATURES && status == 0; k++) {
+        status = run->ops->sample(run->base->slot, maps[k], h->peaks, h->count, values,
+                                  run->base->error);
+        double mean = 0;
+        double square = 0;
+        for (size_t i = 0; i < h->count; i++)
+            mean += (double)values[i] / (double)h->count;
+        for (size_t i = 0; i < h->count; i++)
+            square += pow((double)values[i] - mean, 2) / (double)h->count;
+        for (size_t i = 0; i < h->count; i++)
+            points[FEATURES * i + k] = ((double)values[i] - mean) / (sqrt(square) + 1e-9);
+    }
+    struct ps_svm svm = {.features = FEATURES, .gamma = 0.5, .cost = 1};
+    if (status == 0)
+        status = ps_svm_train(&svm, points, h->count, above, run->base->error);
+    for (size_t i = 0; i < h->count && status == 0; i++)
+        ret_decisions[i] = ps_svm_decide(&svm, points + FEATURES * i);
+    ps_svm_done(&svm);
+    free(points);
+    return status;
+}
+
+static int make_picks(struct adaptive_run *run, const double *decisions)
+{
+    const struct hypothesis *h = &run->now;
+    struct ps_result *result = run->base->result;
+    double(*centres)[2] = malloc((h->count + 1) * sizeof *centres);
+    struct ps_pick *picks = calloc(h->count + 1, sizeof *picks);
+    int status = 0;
+    if (!centres || !picks)
+        status = ps_fail_memory(run->base->error, h->count * sizeof *picks, "picks");
+    if (status == 0)
+        status = run->ops->locate(run->base->slot, h->peaks, h->count, centres, run->base->error);
+    if (status) {
+        free(picks);
+        free(centres);
+        return status;
+    }
+    double wide = h->scale * result->diameter;
+    size_t count = 0;
+    for (size_t i = 0; i < h->count; i++) {
+        if (!(decisions[i] > 0))
+            continue;
+        picks[count++] = (struct ps_pick){
+            .x = (float)((centres[i][0] + 0.5) * run->bin - 0.5),
+            .y = (float)((centres[i][1] + 0.5) * run->bin - 0.5),
+            .score = (float)ps_mixture_posterior(&h->verdict.mixture, (double)h->peaks[i].value),
+            .area = (float)(M_PI / 4 * wide * wide),
+        };
+    }
+    free(centres);
+    result->picks = picks;
+    result->count = count;
+    result->unreliable = !h->verdict.reliable;
+    if (result->unreliable)
+        ps_picking_warn(result,
+                        "unreliable: nothing tells particles from the rest (separation %.2f)",
+                        h->verdict.separation);
+    return 0;
+}
+
+static int pick(struct adaptive_run *run)
+{
+    struct ps_picking *base = run->base;
+    int status = ps_picking_upload(base);
+    if (status || base->result->outcome == PS_REJECTED)
+        return status;
+    double coarse = run->rules->coarse > 0 ? run->rules->coarse : run->rules->fine;
+    status = reduce(run, coarse);
+    if (status)
+        return status;
+    ps_picking_stage_done(base, PS_STAGE_PREPROCESS);
+    status = search(run);
+    if (status)
+        return status;
+    ps_picking_stage_done(base, PS_STAGE_REFERENCES);
+    if (run->best.peaks) {
+        status = refine(run);
+        if (status)
+            return status;
+    }
+    ps_picking_stage_done(base, PS_STAGE_SCORE);
+    double *decisions = calloc(run->now.count + 1, sizeof *decisions);
+    if (!decisions)
+        return ps_fail_memory(base->error, run->now.count * sizeof *decisions, "decisions");
+    status = decide(run, decisions);
+    if (status == 0) {
+        ps_picking_stage_done(base, PS_STAGE_TRAIN);
+        status = make_picks(run, decisions);
+    }
+    free(decisions);
+    if (status == 0)
+        ps_picking_stage_done(base, PS_STAGE_CENTRES);
+    return status;
+}
+
+int ps_picking_adaptive(struct ps_picking *base)
+{
+    struct adaptive_run run = {.base = base, .ops = base->ops->adaptive, .rules = base->rules};
+    if (!run.ops)
+        return ps_fail(base->error, PS_E_DEVICE, "this backend has no adaptive profile");
+    int status = pick(&run);
+    free(run.now.peaks);
+    if (run.best.peaks != run.now.peaks)
+        free(run.best.peaks);
+    return status;
+}
