@@ -5,7 +5,7 @@
 #include "backend/adaptive.h"
 #include "backend/cpu.h"
 
-/* Correlation by FFT of the field, extended on all sides by the reach of a template. Rows are
+/* Correlation by FFT of the field, with zeros on all sides as far as a template reaches. Rows are
  * transformed one by one, columns eight at a time, which is a cache line; both are shared out among
  * the threads, and neither needs more than one line of scratch. */
 enum { FFT_COLUMNS = 8 };
@@ -30,6 +30,7 @@ struct cpu_adaptive {
     struct cpu_buffer weight;                /* float, 1 where unmasked */
     struct cpu_buffer channel[PS_CHANNELS];  /* float */
     struct cpu_buffer inverse[PS_CHANNELS];  /* float: 1 / norm of the window */
+    struct cpu_buffer local[PS_CHANNELS];    /* float: mean of the window */
     struct cpu_buffer response[PS_CHANNELS]; /* float */
     struct cpu_buffer spectrum[PS_CHANNELS]; /* complex, of the extended channel */
     struct cpu_buffer score;                 /* float */
@@ -52,13 +53,12 @@ static inline size_t cpu_field_pixels(const struct cpu_adaptive *a)
     return (size_t)a->field.width * (size_t)a->field.height;
 }
 
-/* Index that stands for i in [-n, 2 n) and beyond: the line is continued by its mirror image, whose
- * first pixel is the last one again (half), or is not (whole). */
-int cpu_mirror_half(int i, int n);
-int cpu_mirror_whole(int i, int n);
+/* Index that stands for i outside [0, n): the line is continued by its mirror image, whose first
+ * pixel is the last one again. */
+int cpu_mirror(int i, int n);
 
 /* ---- filters (cpu_adaptive_filter.c): fields in, fields out, may be the same; borders mirrored
- * (half) ---- */
+ * ---- */
 
 /* Mean over a square of odd side. */
 int cpu_box(struct cpu_slot *slot, const float *in, int side, float *ret_out,
@@ -86,7 +86,7 @@ int cpu_spread(struct cpu_slot *slot, const float *values, const uint8_t *mask, 
 
 int cpu_fft_prepare(struct cpu_slot *slot, struct ps_error *error);
 void cpu_fft_done(struct cpu_fft *fft);
-/* Spectrum of a field, extended (whole), squared first if `squared`. */
+/* Spectrum of a field with zeros around it, squared first if `squared`. */
 int cpu_fft_forward(struct cpu_slot *slot, const float *field, bool squared,
                     struct cpu_buffer *ret_spectrum, struct ps_error *error);
 /* Correlation of a spectrum's field with a template of (2 reach + 1)^2 values; each result is
@@ -97,6 +97,23 @@ int cpu_fft_correlate(struct cpu_slot *slot, const struct cpu_buffer *spectrum, 
 /* 1 in the disk of a template's (2 reach + 1)^2 values, 0 outside; counts them in a->disk. To be
  * freed. */
 int cpu_template_disk(struct cpu_adaptive *a, float **ret_disk, struct ps_error *error);
+
+/* Near the border a part of the template lies outside, and counts for nothing: sums over the rest
+ * come from integral images. */
+struct cpu_cut {
+    int top; /* rows and columns of the template that lie inside: [top, bottom) and so on */
+    int bottom;
+    int left;
+    int right;
+};
+/* Whether the border cuts the window of pixel (x, y), and what is left of it. */
+bool cpu_window_cut(const struct cpu_adaptive *a, int x, int y, struct cpu_cut *ret_cut);
+/* The first pixel at or after x of row y whose window is cut; the width if there is none. */
+int cpu_next_cut(const struct cpu_adaptive *a, int x, int y);
+/* Sums of (2 reach + 1)^2 values over any rectangle. */
+double *cpu_integral_new(const struct cpu_adaptive *a, const float *values, bool squared);
+double cpu_integral_over(const struct cpu_adaptive *a, const double *integral,
+                         const struct cpu_cut *cut);
 
 /* ---- stages, as adaptive.h states them ---- */
 int cpu_adaptive_reduce(struct ps_slot *base, const struct ps_reduction *reduction,

@@ -1,9 +1,8 @@
 /* Correlation of a field with small templates, by FFT.
  *
- * The field is extended by the reach of a template on all sides, so that a window around every
- * pixel is whole and nothing wraps around. A template only has a few rows: the others' transforms
- * are zeros. Its columns are transformed, multiplied and transformed back while they are in the
- * cache, so its spectrum is never stored.
+ * The field is extended by zeros, as far as a template reaches, so that nothing wraps around. A
+ * template only has a few rows: the others' transforms are zeros. Its columns are transformed,
+ * multiplied and transformed back while they are in the cache, so its spectrum is never stored.
  */
 #include "backend/cpu_adaptive.h"
 
@@ -149,14 +148,11 @@ static void image_rows(void *context, int thread, size_t piece)
     float *line = thread_memory(t->slot, thread);
     int first = (int)piece * ROWS_PER_PIECE;
     for (int y = first; y < first + ROWS_PER_PIECE && y < height + 2 * reach; y++) {
-        const float *row = t->field + (size_t)cpu_mirror_whole(y - reach, height) * (size_t)width;
         memset(line, 0, row_floats(fft) * sizeof *line);
-        memcpy(line + reach, row, (size_t)width * sizeof *line);
-        for (int i = 0; i < reach; i++) {
-            line[i] = row[cpu_mirror_whole(i - reach, width)];
-            line[reach + width + i] = row[cpu_mirror_whole(width + i, width)];
-        }
-        for (int x = 0; t->squared && x < width + 2 * reach; x++)
+        if (y >= reach && y < height + reach)
+            memcpy(line + reach, t->field + (size_t)(y - reach) * (size_t)width,
+                   (size_t)width * sizeof *line);
+        for (int x = reach; t->squared && x < width + reach; x++)
             line[x] *= line[x];
         fftwf_execute_dft_r2c(fft->rows_forward, line, t->out + (size_t)y * fft->stride);
     }

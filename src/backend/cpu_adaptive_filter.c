@@ -11,22 +11,12 @@
 
 enum { STRIP = 64, ROWS_PER_PIECE = 32, LARGEST_SIGMA_RADIUS = 512 };
 
-int cpu_mirror_half(int i, int n)
+int cpu_mirror(int i, int n)
 {
     int period = 2 * n;
     i %= period;
     i = i < 0 ? i + period : i;
     return i < n ? i : period - 1 - i;
-}
-
-int cpu_mirror_whole(int i, int n)
-{
-    if (n == 1)
-        return 0;
-    int period = 2 * n - 2;
-    i %= period;
-    i = i < 0 ? i + period : i;
-    return i < n ? i : period - i;
 }
 
 struct filter {
@@ -57,8 +47,8 @@ static float *extended_row(const struct filter *f, int thread, const float *row)
     float *line = f->lines + (size_t)thread * f->line_size + f->radius;
     memcpy(line, row, (size_t)f->width * sizeof *line);
     for (int i = 1; i <= f->radius; i++) {
-        line[-i] = row[cpu_mirror_half(-i, f->width)];
-        line[f->width - 1 + i] = row[cpu_mirror_half(f->width - 1 + i, f->width)];
+        line[-i] = row[cpu_mirror(-i, f->width)];
+        line[f->width - 1 + i] = row[cpu_mirror(f->width - 1 + i, f->width)];
     }
     return line;
 }
@@ -106,16 +96,15 @@ static void box_columns(void *context, int thread, size_t piece)
     double sums[STRIP] = {0};
     double scale = 1.0 / (2 * f->radius + 1);
     for (int y = -f->radius; y <= f->radius; y++) {
-        const float *row = f->in + (size_t)cpu_mirror_half(y, f->height) * width + first;
+        const float *row = f->in + (size_t)cpu_mirror(y, f->height) * width + first;
         for (size_t x = 0; x < count; x++)
             sums[x] += (double)row[x];
     }
     for (int y = 0; y < f->height; y++) {
         float *out = f->passing + (size_t)y * width + first;
         const float *next =
-            f->in + (size_t)cpu_mirror_half(y + f->radius + 1, f->height) * width + first;
-        const float *last =
-            f->in + (size_t)cpu_mirror_half(y - f->radius, f->height) * width + first;
+            f->in + (size_t)cpu_mirror(y + f->radius + 1, f->height) * width + first;
+        const float *last = f->in + (size_t)cpu_mirror(y - f->radius, f->height) * width + first;
         for (size_t x = 0; x < count; x++) {
             out[x] = (float)(sums[x] * scale);
             sums[x] += (double)next[x] - (double)last[x];
@@ -169,8 +158,8 @@ static void gauss_columns(void *context, int thread, size_t piece)
         for (size_t x = 0; x < width; x++)
             out[x] = f->weights[0] * row[x];
         for (int k = 1; k <= f->radius; k++) {
-            const float *above = f->in + (size_t)cpu_mirror_half(y - k, f->height) * width;
-            const float *below = f->in + (size_t)cpu_mirror_half(y + k, f->height) * width;
+            const float *above = f->in + (size_t)cpu_mirror(y - k, f->height) * width;
+            const float *below = f->in + (size_t)cpu_mirror(y + k, f->height) * width;
             float weight = f->weights[k];
             for (size_t x = 0; x < width; x++)
                 out[x] += weight * (above[x] + below[x]);

@@ -11,6 +11,9 @@
 /* Smoothing of a response, in diameters. */
 static const double SMOOTHING[PS_CHANNELS] = {1.0 / 10, 1.0 / 8};
 
+/* Least share of a template that the border may leave of it before its response is damped. */
+static const double LEAST_NORM = 0.1;
+
 enum { PIXELS_PER_PIECE = 65536 };
 
 /* ---- templates --------------------------------------------------------------------------------
@@ -78,6 +81,44 @@ static bool draw_template(const struct cpu_adaptive *a, const struct ps_radial *
     return true;
 }
 
+/* Responses near the border: the template has zero mean and unit norm over what is left of it, and
+ * the less that is, the less a response is worth: under noise all have the same spread. */
+static int correct_cut_windows(const struct cpu_adaptive *a, int channel, const float *values,
+                               float *response, struct ps_error *error)
+{
+    float *disk = NULL;
+    struct cpu_adaptive copy = *a;
+    int status = cpu_template_disk(&copy, &disk, error);
+    if (status)
+        return status;
+    double *sum = cpu_integral_new(a, values, false);
+    double *square = cpu_integral_new(a, values, true);
+    double *area = cpu_integral_new(a, disk, false);
+    if (!sum || !square || !area)
+        status = ps_fail_memory(error, 0, "a template");
+    const float *local = a->local[channel].data;
+    const float *inverse = a->inverse[channel].data;
+    struct cpu_cut cut;
+    for (int y = 0; y < a->field.height && status == 0; y++) {
+        for (int x = cpu_next_cut(a, 0, y); x < a->field.width; x = cpu_next_cut(a, x + 1, y)) {
+            if (!cpu_window_cut(a, x, y, &cut))
+                continue;
+            size_t i = (size_t)y * (size_t)a->field.width + (size_t)x;
+            double t = cpu_integral_over(a, sum, &cut);
+            double norm =
+                cpu_integral_over(a, square, &cut) - t * t / cpu_integral_over(a, area, &cut);
+            response[i] =
+                (float)(((double)response[i] - t * (double)local[i] * (double)inverse[i]) /
+                        sqrt(fmax(norm, LEAST_NORM)));
+        }
+    }
+    free(sum);
+    free(square);
+    free(area);
+    free(disk);
+    return status;
+}
+
 int cpu_adaptive_respond(struct ps_slot *base, const struct ps_radial templates[PS_CHANNELS],
                          struct ps_error *error)
 {
@@ -96,6 +137,8 @@ int cpu_adaptive_respond(struct ps_slot *base, const struct ps_radial templates[
         if (status == 0)
             status = cpu_fft_correlate(slot, &a->spectrum[c], values, 1, a->inverse[c].data,
                                        response, error);
+        if (status == 0)
+            status = correct_cut_windows(a, c, values, response, error);
         if (status == 0)
             status = cpu_gauss(slot, response, SMOOTHING[c] * a->diameter, response, error);
     }

@@ -28,9 +28,10 @@ void cpu_adaptive_done(struct cpu_slot *slot)
         return;
     struct cpu_buffer *buffers[] = {
         &a->unmasked,   &a->weight,      &a->channel[0],  &a->channel[1],  &a->inverse[0],
-        &a->inverse[1], &a->response[0], &a->response[1], &a->spectrum[0], &a->spectrum[1],
-        &a->score,      &a->mean,        &a->deviation,   &a->spare[0],    &a->spare[1],
-        &a->passing,    &a->product,     &a->kernel,      &a->lines,       &a->counts,
+        &a->inverse[1], &a->response[0], &a->response[1], &a->spectrum[0], &a->local[0],
+        &a->local[1],   &a->spectrum[1], &a->score,       &a->mean,        &a->deviation,
+        &a->spare[0],   &a->spare[1],    &a->passing,     &a->product,     &a->kernel,
+        &a->lines,      &a->counts,
     };
     for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++)
         free(buffers[i]->data);
@@ -72,7 +73,8 @@ static void append(struct peak_list *list, struct ps_peak peak)
     list->items[list->count++] = peak;
 }
 
-/* No pixel within `radius` rows and columns is larger; the near ones are asked first. */
+/* A maximum on the border is none: the score may go on growing beyond it.
+ * No pixel within `radius` rows and columns is larger; the near ones are asked first. */
 static bool is_maximum(const struct cpu_adaptive *a, const float *score, int x, int y, int radius)
 {
     size_t width = (size_t)a->field.width;
@@ -100,8 +102,8 @@ static void find_maxima(void *context, int thread, size_t piece)
     const float *score = a->score.data;
     const uint8_t *unmasked = a->unmasked.data;
     int first = (int)piece * ROWS_PER_PIECE;
-    for (int y = first; y < first + ROWS_PER_PIECE && y < a->field.height; y++) {
-        for (int x = 0; x < a->field.width; x++) {
+    for (int y = first; y < first + ROWS_PER_PIECE && y < a->field.height - 1; y++) {
+        for (int x = 1; y > 0 && x < a->field.width - 1; x++) {
             size_t i = (size_t)y * (size_t)a->field.width + (size_t)x;
             if (unmasked[i] && is_maximum(a, score, x, y, search->radius))
                 append(&search->lists[piece], (struct ps_peak){x, y, score[i]});
@@ -212,41 +214,89 @@ int cpu_adaptive_peaks(struct ps_slot *base, double distance, struct ps_peak **r
 /* ---- around the peaks -------------------------------------------------------------------------
  */
 
-/* Mean, over the peaks and the angle, of the channels extended (whole) as for the correlation. */
+/* Windows that the border cuts count as far as they go. Each is divided by its norm, so that none
+ * outweighs the others. */
+struct ring_sums {
+    double sum[PS_RADIAL_MAX];
+    double area[PS_RADIAL_MAX];
+};
+
+static void add_window(const struct cpu_adaptive *a, enum ps_channel channel,
+                       const struct ps_peak *peak, const int *ring, int bins, struct ring_sums *s)
+{
+    const float *image = a->channel[channel].data;
+    size_t width = (size_t)a->field.width;
+    double weight = (double)((const float *)a->inverse[channel]
+                                 .data)[(size_t)peak->y * width + (size_t)peak->x];
+    int side = 2 * a->reach + 1;
+    for (int v = 0; v < side; v++) {
+        int y = peak->y + v - a->reach;
+        if (y < 0 || y >= a->field.height)
+            continue;
+        for (int u = 0; u < side; u++) {
+            int x = peak->x + u - a->reach;
+            int bin = ring[v * side + u];
+            if (bin >= bins || x < 0 || x >= a->field.width)
+                continue;
+            s->sum[bin] += weight * (double)image[(size_t)y * width + (size_t)x];
+            s->area[bin] += weight;
+        }
+    }
+}
+
+struct averaging {
+    const struct cpu_adaptive *a;
+    const struct ps_peak *peaks;
+    size_t count;
+    const int *ring;
+    int bins;
+    struct ring_sums *sums; /* a piece: a channel of some windows */
+};
+
+enum { WINDOWS_PER_PIECE = 16 };
+
+static void average_piece(void *context, int thread, size_t piece)
+{
+    (void)thread;
+    const struct averaging *job = context;
+    size_t first = piece / PS_CHANNELS * WINDOWS_PER_PIECE;
+    for (size_t i = first; i < first + WINDOWS_PER_PIECE && i < job->count; i++)
+        add_window(job->a, (enum ps_channel)(piece % PS_CHANNELS), &job->peaks[i], job->ring,
+                   job->bins, &job->sums[piece]);
+}
+
 int cpu_adaptive_average(struct ps_slot *base, const struct ps_peak *peaks, size_t count,
                          struct ps_radial ret_profiles[PS_CHANNELS], struct ps_error *error)
 {
     const struct cpu_slot *slot = (const struct cpu_slot *)base;
     const struct cpu_adaptive *a = slot->adaptive;
-    int reach = a->reach;
     int bins = (int)rint(PS_TEMPLATE_REACH * a->diameter) + 1;
     if (bins > PS_RADIAL_MAX)
         return ps_fail(error, PS_E_BUG, "a template of %d rings", bins);
-    double area[PS_RADIAL_MAX] = {0};
-    struct ps_radial profiles[PS_CHANNELS] = {{.count = bins}, {.count = bins}};
-    for (int v = -reach; v <= reach; v++) {
-        for (int u = -reach; u <= reach; u++) {
-            int bin = (int)rint(hypot(u, v));
-            if (bin >= bins)
-                continue;
-            area[bin] += 1;
-            for (int c = 0; c < PS_CHANNELS; c++) {
-                const float *image = a->channel[c].data;
-                double sum = 0;
-                for (size_t i = 0; i < count; i++) {
-                    int x = cpu_mirror_whole(peaks[i].x + u, a->field.width);
-                    int y = cpu_mirror_whole(peaks[i].y + v, a->field.height);
-                    sum += (double)image[(size_t)y * (size_t)a->field.width + (size_t)x];
-                }
-                profiles[c].values[bin] += sum;
+    int side = 2 * a->reach + 1;
+    size_t pieces = (count + WINDOWS_PER_PIECE - 1) / WINDOWS_PER_PIECE * PS_CHANNELS;
+    size_t bytes = pieces * sizeof(struct ring_sums) + (size_t)(side * side) * sizeof(int);
+    struct ring_sums *sums = calloc(1, bytes);
+    if (!sums)
+        return ps_fail_memory(error, bytes, "averages");
+    int *ring = (int *)(sums + pieces);
+    for (int i = 0; i < side * side; i++)
+        ring[i] = (int)rint(hypot(i % side - a->reach, i / side - a->reach));
+    struct averaging job = {a, peaks, count, ring, bins, sums};
+    ps_parallel(slot->threads, pieces, average_piece, &job);
+    for (int c = 0; c < PS_CHANNELS; c++) {
+        ret_profiles[c].count = bins;
+        for (int bin = 0; bin < bins; bin++) {
+            double sum = 0;
+            double area = 1e-30;
+            for (size_t piece = (size_t)c; piece < pieces; piece += PS_CHANNELS) {
+                sum += sums[piece].sum[bin];
+                area += sums[piece].area[bin];
             }
+            ret_profiles[c].values[bin] = sum / area;
         }
     }
-    for (int c = 0; c < PS_CHANNELS; c++) {
-        for (int bin = 0; bin < bins; bin++)
-            profiles[c].values[bin] /= area[bin] * (double)count;
-        ret_profiles[c] = profiles[c];
-    }
+    free(sums);
     return 0;
 }
 

@@ -233,9 +233,9 @@ static int reserve(struct cpu_adaptive *a, struct ps_error *error)
 {
     size_t bytes = cpu_field_pixels(a) * sizeof(float);
     struct cpu_buffer *buffers[] = {
-        &a->weight,     &a->channel[0],  &a->channel[1],  &a->inverse[0],
-        &a->inverse[1], &a->response[0], &a->response[1], &a->score,
-        &a->mean,       &a->deviation,   &a->spare[0],    &a->spare[1],
+        &a->local[0],   &a->local[1],   &a->weight,      &a->channel[0],  &a->channel[1],
+        &a->inverse[0], &a->inverse[1], &a->response[0], &a->response[1], &a->score,
+        &a->mean,       &a->deviation,  &a->spare[0],    &a->spare[1],
     };
     int status = cpu_buffer_reserve(&a->unmasked, cpu_field_pixels(a), "the mask", error);
     for (size_t i = 0; i < sizeof buffers / sizeof *buffers && status == 0; i++)
@@ -359,6 +359,28 @@ static void inverse_piece(void *context, int thread, size_t piece)
     p->out[i] = 1 / (p->in[i] > p->offset ? p->in[i] : p->offset);
 }
 
+/* Means over the disk to means over what the border leaves of it. */
+static int complete_cut_windows(const struct cpu_adaptive *a, const float *disk, float *squares,
+                                float *means, struct ps_error *error)
+{
+    double *integral = cpu_integral_new(a, disk, false);
+    if (!integral)
+        return ps_fail_memory(error, 0, "a template");
+    struct cpu_cut cut;
+    for (int y = 0; y < a->field.height; y++) {
+        for (int x = cpu_next_cut(a, 0, y); x < a->field.width; x = cpu_next_cut(a, x + 1, y)) {
+            if (!cpu_window_cut(a, x, y, &cut))
+                continue;
+            size_t i = (size_t)y * (size_t)a->field.width + (size_t)x;
+            float factor = (float)(a->disk / cpu_integral_over(a, integral, &cut));
+            squares[i] *= factor;
+            means[i] *= factor;
+        }
+    }
+    free(integral);
+    return 0;
+}
+
 /* 1 / max(sqrt(n variance), half its median), variance over the disk of each window. */
 static int make_norms(struct cpu_slot *slot, enum ps_channel channel, const float *disk,
                       struct ps_error *error)
@@ -367,6 +389,7 @@ static int make_norms(struct cpu_slot *slot, enum ps_channel channel, const floa
     float *inverse = a->inverse[channel].data;
     const float *image = a->channel[channel].data;
     struct cpu_buffer *spectrum = &a->spectrum[channel];
+    float *local = a->local[channel].data;
     double share = 1.0 / a->disk;
     int status = cpu_fft_forward(slot, image, true, spectrum, error);
     if (status == 0)
@@ -374,13 +397,15 @@ static int make_norms(struct cpu_slot *slot, enum ps_channel channel, const floa
     if (status == 0)
         status = cpu_fft_forward(slot, image, false, spectrum, error);
     if (status == 0)
-        status = cpu_fft_correlate(slot, spectrum, disk, share, NULL, a->spare[1].data, error);
+        status = cpu_fft_correlate(slot, spectrum, disk, share, NULL, local, error);
+    if (status == 0)
+        status = complete_cut_windows(a, disk, a->spare[0].data, local, error);
     if (status)
         return status;
     struct pass p = {
         .count = cpu_field_pixels(a),
         .in = a->spare[0].data,
-        .other = a->spare[1].data,
+        .other = local,
         .out = inverse,
         .scale = (float)a->disk,
     };

@@ -6,11 +6,13 @@
 #include "picker/svm.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 struct hypothesis {
     double scale; /* of the diameter */
+    int begin;    /* 0 dark disks, 1 bright disks, 2 detail */
     struct ps_peak *peaks;
     size_t count;
     struct ps_verdict verdict;
@@ -123,6 +125,9 @@ static int reduce(struct adaptive_run *run, double target)
 
 static void take_if_better(struct adaptive_run *run)
 {
+#ifdef PS_TRACE
+    fprintf(stderr, "hyp scale %.2f begin %d: thr %.2f above %zu/%zu J %.2f obj %.2f\n", run->now.scale, run->now.begin, run->now.verdict.threshold, run->now.verdict.above, run->now.count, run->now.verdict.separation, run->now.verdict.objective);
+#endif
     if (run->best.peaks && run->now.verdict.objective <= run->best.verdict.objective)
         return;
     free(run->best.peaks);
@@ -144,6 +149,7 @@ static int search(struct adaptive_run *run)
             if ((begin == 0 && contrast == PS_CONTRAST_BRIGHT) ||
                 (begin == 1 && contrast == PS_CONTRAST_DARK) || (begin == 2 && !run->rules->energy))
                 continue;
+            run->now.begin = begin;
             status = start(run, begin == 2 ? PS_CHANNEL_ENERGY : PS_CHANNEL_INTENSITY,
                            begin == 0 ? -1 : 1);
             if (status == 0)

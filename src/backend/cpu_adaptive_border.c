@@ -1,0 +1,48 @@
+/* Windows that the border cuts. */
+#include "backend/cpu_adaptive.h"
+
+#include <stdlib.h>
+
+bool cpu_window_cut(const struct cpu_adaptive *a, int x, int y, struct cpu_cut *ret_cut)
+{
+    int side = 2 * a->reach + 1;
+    struct cpu_cut cut = {
+        .top = y < a->reach ? a->reach - y : 0,
+        .left = x < a->reach ? a->reach - x : 0,
+        .bottom = y + a->reach >= a->field.height ? a->reach + a->field.height - y : side,
+        .right = x + a->reach >= a->field.width ? a->reach + a->field.width - x : side,
+    };
+    *ret_cut = cut;
+    return cut.top > 0 || cut.left > 0 || cut.bottom < side || cut.right < side;
+}
+
+int cpu_next_cut(const struct cpu_adaptive *a, int x, int y)
+{
+    int right = a->field.width - a->reach;
+    if (y < a->reach || y >= a->field.height - a->reach || x < a->reach || x >= right)
+        return x;
+    return right;
+}
+
+double *cpu_integral_new(const struct cpu_adaptive *a, const float *values, bool squared)
+{
+    size_t side = 2 * (size_t)a->reach + 1;
+    double *sums = calloc((side + 1) * (side + 1), sizeof *sums);
+    for (size_t y = 0; sums && y < side; y++) {
+        double row = 0;
+        for (size_t x = 0; x < side; x++) {
+            double value = (double)values[y * side + x];
+            row += squared ? value * value : value;
+            sums[(y + 1) * (side + 1) + x + 1] = sums[y * (side + 1) + x + 1] + row;
+        }
+    }
+    return sums;
+}
+
+double cpu_integral_over(const struct cpu_adaptive *a, const double *integral,
+                         const struct cpu_cut *cut)
+{
+    int stride = 2 * a->reach + 2;
+    return integral[cut->bottom * stride + cut->right] - integral[cut->top * stride + cut->right] -
+           integral[cut->bottom * stride + cut->left] + integral[cut->top * stride + cut->left];
+}
