@@ -11,6 +11,7 @@ const struct ps_adaptive_rules ps_adaptive_rules = {
     .distance = 0.7,
     .unimodal = 3.3,
     .floor = 4.5,
+    .least = 2,
     .energy = true,
     .support = true,
 };
@@ -102,7 +103,7 @@ struct ps_verdict ps_adaptive_judge(const struct ps_adaptive_rules *rules,
     verdict.mixture = ps_mixture_fit(values, count);
     verdict.threshold = ps_mixture_threshold(&verdict.mixture);
     verdict.separation = ps_separation(values, count, verdict.threshold, &verdict.above);
-    verdict.reliable = verdict.separation >= rules->unimodal;
+    verdict.reliable = verdict.separation >= rules->unimodal && verdict.threshold >= rules->least;
     if (!verdict.reliable) {
         verdict.threshold = fmax(verdict.threshold, rules->floor);
         verdict.separation = ps_separation(values, count, verdict.threshold, &verdict.above);

@@ -22,6 +22,7 @@ struct ps_adaptive_rules {
     double distance; /* of candidates, in diameters */
     double unimodal; /* a separation below is one population */
     double floor;    /* threshold of a single population, in robust standard deviations */
+    double least;    /* a lower threshold parts no populations: noise has such maxima everywhere */
     bool energy;     /* use that channel */
     bool support;    /* train a support vector machine */
 };

@@ -10,9 +10,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Tiles of the halves of a field, in diameters. */
+static const double HALF_TILE = 3;
+
+/* What the first candidates look like. */
+enum begin { BEGIN_DARK, BEGIN_BRIGHT, BEGIN_DETAIL, BEGINS };
+
 struct hypothesis {
     double scale; /* of the diameter */
-    int begin;    /* 0 dark disks, 1 bright disks, 2 detail */
+    enum begin begin;
     struct ps_peak *peaks;
     size_t count;
     struct ps_verdict verdict;
@@ -27,6 +33,7 @@ struct adaptive_run {
     struct ps_field field;
     struct hypothesis now; /* the one that the slot is at */
     struct hypothesis best;
+    struct ps_verdict probation; /* of the best one */
 };
 
 /* ---- one hypothesis ---------------------------------------------------------------------------
@@ -46,8 +53,11 @@ static int find_peaks(struct adaptive_run *run)
                            &run->now.peaks, &run->now.count, run->base->error);
 }
 
-static int start(struct adaptive_run *run, enum ps_channel channel, int sign)
+static int start(struct adaptive_run *run)
 {
+    enum ps_channel channel =
+        run->now.begin == BEGIN_DETAIL ? PS_CHANNEL_ENERGY : PS_CHANNEL_INTENSITY;
+    int sign = run->now.begin == BEGIN_DARK ? -1 : 1;
     struct ps_radial templates[PS_CHANNELS] = {{0}, {0}};
     double weights[PS_CHANNELS] = {0};
     templates[channel] = ps_adaptive_start(scale_diameter(run), sign);
@@ -60,14 +70,16 @@ static int start(struct adaptive_run *run, enum ps_channel channel, int sign)
     return status;
 }
 
-/* Steps 8 to 10. */
-static int improve(struct adaptive_run *run)
+/* Steps 8 to 10; `peaks` are those that may be examples, and `share` is the share of the field that
+ * they come from. */
+static int improve(struct adaptive_run *run, const struct ps_peak *peaks, size_t peak_count,
+                   double share)
 {
     struct ps_slot *slot = run->base->slot;
     struct ps_error *error = run->base->error;
     double ds = scale_diameter(run);
     size_t count =
-        ps_adaptive_examples(run->now.peaks, run->now.count, (double)run->field.unmasked / ds / ds);
+        ps_adaptive_examples(peaks, peak_count, share * (double)run->field.unmasked / ds / ds);
     float *responses = malloc(2 * count * sizeof *responses);
     if (!responses)
         return ps_fail_memory(error, 2 * count * sizeof *responses, "examples");
@@ -75,15 +87,14 @@ static int improve(struct adaptive_run *run)
     struct ps_radial templates[PS_CHANNELS];
     struct ps_response_moments moments;
     double weights[PS_CHANNELS];
-    int status = run->ops->average(slot, run->now.peaks, count, templates, error);
+    int status = run->ops->average(slot, peaks, count, templates, error);
     if (status == 0)
         status = run->ops->respond(slot, templates, error);
     if (status == 0)
-        status =
-            run->ops->sample(slot, PS_MAP_INTENSITY_MATCH, run->now.peaks, count, responses, error);
+        status = run->ops->sample(slot, PS_MAP_INTENSITY_MATCH, peaks, count, responses, error);
     if (status == 0)
-        status = run->ops->sample(slot, PS_MAP_ENERGY_MATCH, run->now.peaks, count,
-                                  responses + count, error);
+        status =
+            run->ops->sample(slot, PS_MAP_ENERGY_MATCH, peaks, count, responses + count, error);
     if (status == 0)
         status = run->ops->moments(slot, &moments, error);
     if (status == 0) {
@@ -104,7 +115,7 @@ static int improve_times(struct adaptive_run *run, int rounds)
 {
     int status = 0;
     for (int round = 0; round < rounds && run->now.count > 0 && status == 0; round++)
-        status = improve(run);
+        status = improve(run, run->now.peaks, run->now.count, 1);
     if (status == 0)
         run->now.verdict = ps_adaptive_judge(run->rules, run->now.peaks, run->now.count);
     return status;
@@ -126,7 +137,9 @@ static int reduce(struct adaptive_run *run, double target)
 static void take_if_better(struct adaptive_run *run)
 {
 #ifdef PS_TRACE
-    fprintf(stderr, "hyp scale %.2f begin %d: thr %.2f above %zu/%zu J %.2f obj %.2f\n", run->now.scale, run->now.begin, run->now.verdict.threshold, run->now.verdict.above, run->now.count, run->now.verdict.separation, run->now.verdict.objective);
+    fprintf(stderr, "hyp scale %.2f begin %d: thr %.2f above %zu/%zu J %.2f obj %.2f\n",
+            run->now.scale, run->now.begin, run->now.verdict.threshold, run->now.verdict.above,
+            run->now.count, run->now.verdict.separation, run->now.verdict.objective);
 #endif
     if (run->best.peaks && run->now.verdict.objective <= run->best.verdict.objective)
         return;
@@ -144,14 +157,13 @@ static int search(struct adaptive_run *run)
     for (int s = 0; s < PS_ADAPTIVE_SCALES && status == 0; s++) {
         run->now.scale = ps_adaptive_scales[s];
         status = run->ops->scale(run->base->slot, scale_diameter(run), run->base->error);
-        for (int begin = 0; begin < 3 && status == 0; begin++) {
-            /* dark disks, bright disks, detail */
-            if ((begin == 0 && contrast == PS_CONTRAST_BRIGHT) ||
-                (begin == 1 && contrast == PS_CONTRAST_DARK) || (begin == 2 && !run->rules->energy))
+        for (int begin = 0; begin < BEGINS && status == 0; begin++) {
+            if ((begin == BEGIN_DARK && contrast == PS_CONTRAST_BRIGHT) ||
+                (begin == BEGIN_BRIGHT && contrast == PS_CONTRAST_DARK) ||
+                (begin == BEGIN_DETAIL && !run->rules->energy))
                 continue;
-            run->now.begin = begin;
-            status = start(run, begin == 2 ? PS_CHANNEL_ENERGY : PS_CHANNEL_INTENSITY,
-                           begin == 0 ? -1 : 1);
+            run->now.begin = (enum begin)begin;
+            status = start(run);
             if (status == 0)
                 status = improve_times(run, run->rules->coarse_rounds);
             if (status == 0)
@@ -161,6 +173,68 @@ static int search(struct adaptive_run *run)
         }
     }
     return status;
+}
+
+/* Whether a place belongs to the one half of a chequered field or to the other. */
+static bool in_half(const struct adaptive_run *run, const struct ps_peak *peak, int half)
+{
+    int tile = (int)(HALF_TILE * scale_diameter(run)) + 1;
+    return (peak->x / tile + peak->y / tile) % 2 == half;
+}
+
+/* Appends the peaks of one half to `list`, which has room; returns how many it then holds. */
+static size_t append_half(const struct adaptive_run *run, int half, struct ps_peak *list,
+                          size_t count)
+{
+    for (size_t i = 0; i < run->now.count; i++)
+        if (in_half(run, &run->now.peaks[i], half))
+            list[count++] = run->now.peaks[i];
+    return count;
+}
+
+static int learn_from_half(struct adaptive_run *run, int half, struct ps_peak **list, size_t *count)
+{
+    int status = start(run);
+    for (int round = 0; round <= run->rules->coarse_rounds && status == 0; round++) {
+        bool last = round == run->rules->coarse_rounds;
+        size_t room = (last ? *count : 0) + run->now.count + 1;
+        struct ps_peak *grown = realloc(last ? *list : NULL, room * sizeof *grown);
+        if (!grown)
+            return ps_fail_memory(run->base->error, room * sizeof *grown, "peaks");
+        if (last) {
+            *list = grown;
+            *count = append_half(run, !half, grown, *count);
+        } else {
+            size_t own = append_half(run, half, grown, 0);
+            if (own > 0)
+                status = improve(run, grown, own, 0.5);
+            free(grown);
+        }
+    }
+    return status;
+}
+
+/* The best hypothesis on probation: templates from one half of the field find the particles of the
+ * other, and the other way round. Templates that only know the noise that they were made of (and
+ * any search finds some) tell nothing apart there. */
+static int probe(struct adaptive_run *run)
+{
+    free(run->now.peaks);
+    run->now = (struct hypothesis){.scale = run->best.scale, .begin = run->best.begin};
+    struct ps_peak *held_out = NULL;
+    size_t count = 0;
+    int status = run->ops->scale(run->base->slot, scale_diameter(run), run->base->error);
+    for (int half = 0; half < 2 && status == 0; half++)
+        status = learn_from_half(run, half, &held_out, &count);
+    if (status == 0)
+        run->probation = ps_adaptive_judge(run->rules, held_out, count);
+#ifdef PS_TRACE
+    fprintf(stderr, "best J %.2f above %zu; probation J %.2f above %zu/%zu thr %.2f\n",
+            run->best.verdict.separation, run->best.verdict.above, run->probation.separation,
+            run->probation.above, count, run->probation.threshold);
+#endif
+    free(held_out);
+    return status == PS_E_INPUT ? 0 : status;
 }
 
 /* The best hypothesis again, at full resolution: its candidates are where it begins. */
@@ -226,6 +300,30 @@ static int decide(struct adaptive_run *run, double *ret_decisions)
         status = ps_svm_train(&svm, points, h->count, above, run->base->error);
     for (size_t i = 0; i < h->count && status == 0; i++)
         ret_decisions[i] = ps_svm_decide(&svm, points + FEATURES * i);
+#ifdef PS_TRACE
+    {
+        double(*c)[2] = malloc(h->count * sizeof *c);
+        run->ops->locate(run->base->slot, h->peaks, h->count, c, run->base->error);
+        for (size_t k = 0; k < FEATURES; k++) {
+            run->ops->sample(run->base->slot, maps[k], h->peaks, h->count, values,
+                             run->base->error);
+            for (size_t i = 0; i < h->count; i++)
+                points[FEATURES * i + k] = (double)values[i];
+        }
+        fprintf(
+            stderr,
+            "mix %g %g %g %g %g thr %g J %g probJ %g probthr %g rel %d scale %g n %zu above %zu\n",
+            h->verdict.mixture.share, h->verdict.mixture.mean[0], h->verdict.mixture.mean[1],
+            h->verdict.mixture.deviation[0], h->verdict.mixture.deviation[1], h->verdict.threshold,
+            h->verdict.separation, run->probation.separation, run->probation.threshold,
+            h->verdict.reliable && run->probation.reliable, h->scale, h->count, h->verdict.above);
+        for (size_t i = 0; i < h->count; i++)
+            fprintf(stderr, "cand %.2f %.2f %g %g %g %g %g %g\n", (c[i][0] + 0.5) * run->bin - 0.5,
+                    (c[i][1] + 0.5) * run->bin - 0.5, (double)h->peaks[i].value, ret_decisions[i],
+                    points[4 * i], points[4 * i + 1], points[4 * i + 2], points[4 * i + 3]);
+        free(c);
+    }
+#endif
     ps_svm_done(&svm);
     free(points);
     return status;
@@ -262,7 +360,7 @@ static int make_picks(struct adaptive_run *run, const double *decisions)
     free(centres);
     result->picks = picks;
     result->count = count;
-    result->unreliable = !h->verdict.reliable;
+    result->unreliable = !h->verdict.reliable || !run->probation.reliable;
     if (result->unreliable)
         ps_picking_warn(result,
                         "unreliable: nothing tells particles from the rest (separation %.2f)",
@@ -286,7 +384,9 @@ static int pick(struct adaptive_run *run)
         return status;
     ps_picking_stage_done(base, PS_STAGE_REFERENCES);
     if (run->best.peaks) {
-        status = refine(run);
+        status = probe(run);
+        if (status == 0)
+            status = refine(run);
         if (status)
             return status;
     }
