@@ -112,3 +112,21 @@ struct ps_verdict ps_adaptive_judge(const struct ps_adaptive_rules *rules,
     free(values);
     return verdict;
 }
+
+static double within(double value, double limit)
+{
+    return fmin(fmax(value, -limit), limit);
+}
+
+double ps_adaptive_probability(const struct ps_verdict *verdict, double value, double decision,
+                               bool reliable)
+{
+    const double offset = -0.79;
+    const double by_score = 5.14;
+    const double by_decision = 2.26;
+    const double doubt = 0.25; /* what an unreliable result leaves of a probability */
+    double distance = verdict->mixture.mean[1] - verdict->mixture.mean[0];
+    double height = distance > 0 ? (value - verdict->threshold) / distance : 0;
+    double odds = offset + by_score * within(height, 1) + by_decision * within(decision, 1.5);
+    return (reliable ? 1 : doubt) / (1 + exp(-odds));
+}

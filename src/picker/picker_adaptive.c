@@ -34,6 +34,7 @@ struct adaptive_run {
     struct hypothesis now; /* the one that the slot is at */
     struct hypothesis best;
     struct ps_verdict probation; /* of the best one */
+    bool supported;              /* a support vector machine decided */
 };
 
 /* ---- one hypothesis ---------------------------------------------------------------------------
@@ -300,6 +301,7 @@ static int decide(struct adaptive_run *run, double *ret_decisions)
         status = ps_svm_train(&svm, points, h->count, above, run->base->error);
     for (size_t i = 0; i < h->count && status == 0; i++)
         ret_decisions[i] = ps_svm_decide(&svm, points + FEATURES * i);
+    run->supported = status == 0;
 #ifdef PS_TRACE
     {
         double(*c)[2] = malloc(h->count * sizeof *c);
@@ -345,6 +347,7 @@ static int make_picks(struct adaptive_run *run, const double *decisions)
         free(centres);
         return status;
     }
+    result->unreliable = !h->verdict.reliable || !run->probation.reliable;
     double wide = h->scale * result->diameter;
     size_t count = 0;
     for (size_t i = 0; i < h->count; i++) {
@@ -353,14 +356,15 @@ static int make_picks(struct adaptive_run *run, const double *decisions)
         picks[count++] = (struct ps_pick){
             .x = (float)((centres[i][0] + 0.5) * run->bin - 0.5),
             .y = (float)((centres[i][1] + 0.5) * run->bin - 0.5),
-            .score = (float)ps_mixture_posterior(&h->verdict.mixture, (double)h->peaks[i].value),
+            .score = (float)ps_adaptive_probability(&h->verdict, (double)h->peaks[i].value,
+                                                    run->supported ? decisions[i] : 0,
+                                                    !result->unreliable),
             .area = (float)(M_PI / 4 * wide * wide),
         };
     }
     free(centres);
     result->picks = picks;
     result->count = count;
-    result->unreliable = !h->verdict.reliable || !run->probation.reliable;
     if (result->unreliable)
         ps_picking_warn(result,
                         "unreliable: nothing tells particles from the rest (separation %.2f)",
@@ -368,10 +372,50 @@ static int make_picks(struct adaptive_run *run, const double *decisions)
     return 0;
 }
 
+static int check_size(const struct ps_picking *base)
+{
+    double diameter = base->result->diameter;
+    if (diameter < PS_ADAPTIVE_LEAST_DIAMETER)
+        return ps_fail(base->error, PS_E_INPUT,
+                       "a particle diameter of %.4g px leaves no template: at least %g px expected",
+                       diameter, PS_ADAPTIVE_LEAST_DIAMETER);
+    double least = ceil(PS_ADAPTIVE_LEAST_SIZE * diameter);
+    if (base->image->width < least || base->image->height < least)
+        return ps_fail(
+            base->error, PS_E_INPUT,
+            "too small: %d x %d px, at least %.0f x %.0f expected at a particle diameter "
+            "of %.4g px",
+            base->image->width, base->image->height, least, least, diameter);
+    return 0;
+}
+
+/* The outermost pixels of the field hold no maxima; between those and the next, half a pixel is as
+ * far as a centre goes. */
+static void fill_margins(const struct adaptive_run *run)
+{
+    int *margin = run->base->result->unpicked_margin;
+    int first = run->bin - 1;
+    margin[0] = margin[2] = first;
+    margin[1] = run->base->image->width - (run->field.width - 1) * run->bin - 1;
+    margin[3] = run->base->image->height - (run->field.height - 1) * run->bin - 1;
+}
+
+static void report_mask(const struct adaptive_run *run)
+{
+    double pixels = (double)run->field.width * run->field.height;
+    double masked = 1 - (double)run->field.unmasked / pixels;
+    run->base->result->masked = masked;
+    if (masked > 0)
+        ps_picking_warn(run->base->result, "contaminants cover %.1f %% of the micrograph: masked",
+                        100 * masked);
+}
+
 static int pick(struct adaptive_run *run)
 {
     struct ps_picking *base = run->base;
-    int status = ps_picking_upload(base);
+    int status = check_size(base);
+    if (status == 0)
+        status = ps_picking_upload(base);
     if (status || base->result->outcome == PS_REJECTED)
         return status;
     double coarse = run->rules->coarse > 0 ? run->rules->coarse : run->rules->fine;
@@ -390,6 +434,8 @@ static int pick(struct adaptive_run *run)
         if (status)
             return status;
     }
+    fill_margins(run);
+    report_mask(run);
     ps_picking_stage_done(base, PS_STAGE_SCORE);
     double *decisions = calloc(run->now.count + 1, sizeof *decisions);
     if (!decisions)
