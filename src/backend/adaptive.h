@@ -37,14 +37,16 @@ enum ps_map {
 
 struct ps_reduction {
     int bin;         /* side of the squares of micrograph pixels that become one */
+    int frame;       /* px of nothing around it, where centres of cut particles may lie */
     double diameter; /* of a particle */
     bool mask;       /* look for contaminants */
 };
 
 struct ps_field {
-    int width;
+    int width; /* with the frame on both sides */
     int height;
-    size_t unmasked; /* px */
+    int frame;
+    size_t unmasked; /* px: neither contaminant nor frame */
 };
 
 /* A template counts within this many diameters of its centre. */
@@ -88,7 +90,8 @@ struct ps_adaptive_ops {
     /* Step 7: the score, from the responses whose weight is not 0. */
     int (*combine)(struct ps_slot *slot, const double weights[PS_CHANNELS], struct ps_error *error);
 
-    /* Unmasked local maxima of the score, the best first, none within `distance` of a better one.
+    /* Local maxima of the score that are not on contaminants, the best first, none within
+     * `distance` of a better one.
      * `*ret_peaks` is the caller's to free. */
     int (*peaks)(struct ps_slot *slot, double distance, struct ps_peak **ret_peaks,
                  size_t *ret_count, struct ps_error *error);

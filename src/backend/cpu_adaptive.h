@@ -27,6 +27,7 @@ struct cpu_adaptive {
     struct cpu_fft fft;
 
     struct cpu_buffer unmasked;              /* uint8 */
+    struct cpu_buffer allowed;               /* uint8, the same or frame */
     struct cpu_buffer weight;                /* float, 1 where unmasked */
     struct cpu_buffer channel[PS_CHANNELS];  /* float */
     struct cpu_buffer inverse[PS_CHANNELS];  /* float: 1 / norm of the window */

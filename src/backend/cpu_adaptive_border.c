@@ -3,23 +3,29 @@
 
 #include <stdlib.h>
 
+/* First and last, exclusive, of a template's pixels that lie in [frame, size - frame). */
+static void cut_axis(const struct cpu_adaptive *a, int at, int size, int *ret_first, int *ret_last)
+{
+    int side = 2 * a->reach + 1;
+    int before = a->reach + a->field.frame - at;
+    int after = a->reach + size - a->field.frame - at;
+    *ret_first = before > 0 ? before : 0;
+    *ret_last = after < side ? after : side;
+}
+
 bool cpu_window_cut(const struct cpu_adaptive *a, int x, int y, struct cpu_cut *ret_cut)
 {
     int side = 2 * a->reach + 1;
-    struct cpu_cut cut = {
-        .top = y < a->reach ? a->reach - y : 0,
-        .left = x < a->reach ? a->reach - x : 0,
-        .bottom = y + a->reach >= a->field.height ? a->reach + a->field.height - y : side,
-        .right = x + a->reach >= a->field.width ? a->reach + a->field.width - x : side,
-    };
-    *ret_cut = cut;
-    return cut.top > 0 || cut.left > 0 || cut.bottom < side || cut.right < side;
+    cut_axis(a, x, a->field.width, &ret_cut->left, &ret_cut->right);
+    cut_axis(a, y, a->field.height, &ret_cut->top, &ret_cut->bottom);
+    return ret_cut->top > 0 || ret_cut->left > 0 || ret_cut->bottom < side || ret_cut->right < side;
 }
 
 int cpu_next_cut(const struct cpu_adaptive *a, int x, int y)
 {
-    int right = a->field.width - a->reach;
-    if (y < a->reach || y >= a->field.height - a->reach || x < a->reach || x >= right)
+    int margin = a->reach + a->field.frame;
+    int right = a->field.width - margin;
+    if (y < margin || y >= a->field.height - margin || x < margin || x >= right)
         return x;
     return right;
 }

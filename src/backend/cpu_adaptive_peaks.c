@@ -29,9 +29,9 @@ void cpu_adaptive_done(struct cpu_slot *slot)
     struct cpu_buffer *buffers[] = {
         &a->unmasked,   &a->weight,      &a->channel[0],  &a->channel[1],  &a->inverse[0],
         &a->inverse[1], &a->response[0], &a->response[1], &a->spectrum[0], &a->local[0],
-        &a->local[1],   &a->spectrum[1], &a->score,       &a->mean,        &a->deviation,
-        &a->spare[0],   &a->spare[1],    &a->passing,     &a->product,     &a->kernel,
-        &a->lines,      &a->counts,
+        &a->allowed,    &a->local[1],    &a->spectrum[1], &a->score,       &a->mean,
+        &a->deviation,  &a->spare[0],    &a->spare[1],    &a->passing,     &a->product,
+        &a->kernel,     &a->lines,       &a->counts,
     };
     for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++)
         free(buffers[i]->data);
@@ -100,12 +100,12 @@ static void find_maxima(void *context, int thread, size_t piece)
     const struct search *search = context;
     const struct cpu_adaptive *a = search->a;
     const float *score = a->score.data;
-    const uint8_t *unmasked = a->unmasked.data;
+    const uint8_t *allowed = a->allowed.data;
     int first = (int)piece * ROWS_PER_PIECE;
     for (int y = first; y < first + ROWS_PER_PIECE && y < a->field.height - 1; y++) {
         for (int x = 1; y > 0 && x < a->field.width - 1; x++) {
             size_t i = (size_t)y * (size_t)a->field.width + (size_t)x;
-            if (unmasked[i] && is_maximum(a, score, x, y, search->radius))
+            if (allowed[i] && is_maximum(a, score, x, y, search->radius))
                 append(&search->lists[piece], (struct ps_peak){x, y, score[i]});
         }
     }
@@ -229,14 +229,15 @@ static void add_window(const struct cpu_adaptive *a, enum ps_channel channel,
     double weight = (double)((const float *)a->inverse[channel]
                                  .data)[(size_t)peak->y * width + (size_t)peak->x];
     int side = 2 * a->reach + 1;
+    int frame = a->field.frame;
     for (int v = 0; v < side; v++) {
         int y = peak->y + v - a->reach;
-        if (y < 0 || y >= a->field.height)
+        if (y < frame || y >= a->field.height - frame)
             continue;
         for (int u = 0; u < side; u++) {
             int x = peak->x + u - a->reach;
             int bin = ring[v * side + u];
-            if (bin >= bins || x < 0 || x >= a->field.width)
+            if (bin >= bins || x < frame || x >= a->field.width - frame)
                 continue;
             s->sum[bin] += weight * (double)image[(size_t)y * width + (size_t)x];
             s->area[bin] += weight;

@@ -34,6 +34,7 @@ struct pass {
     const float *micrograph;
     int width;
     int field_width;
+    int frame;
     int bin;
 };
 
@@ -64,6 +65,20 @@ static void normalise_piece(void *context, int thread, size_t piece)
     }
 }
 
+static inline float share_of(const struct pass *p, size_t i)
+{
+    return p->other[i] > LEAST_WEIGHT ? p->other[i] : LEAST_WEIGHT;
+}
+
+/* out = in / max(other, least) */
+static void divide_by_share_piece(void *context, int thread, size_t piece)
+{
+    (void)thread;
+    const struct pass *p = context;
+    FOR_PIXELS(p, i, piece)
+    p->out[i] = p->in[i] / share_of(p, i);
+}
+
 /* out = (out - in / max(other, least)) * weight */
 static void subtract_background_piece(void *context, int thread, size_t piece)
 {
@@ -71,36 +86,46 @@ static void subtract_background_piece(void *context, int thread, size_t piece)
     const struct pass *p = context;
     FOR_PIXELS(p, i, piece)
     {
-        float share = p->other[i] > LEAST_WEIGHT ? p->other[i] : LEAST_WEIGHT;
-        p->out[i] = (p->out[i] - p->in[i] / share) * p->weight[i];
+        p->out[i] = (p->out[i] - p->in[i] / share_of(p, i)) * p->weight[i];
     }
 }
 
 /* ---- step 1: binning --------------------------------------------------------------------------
  */
 
+/* The frame is filled with the mirror image for now: contaminants are looked for before it is
+ * emptied. */
 static void bin_rows(void *context, int thread, size_t piece)
 {
     (void)thread;
     const struct pass *p = context;
     size_t bin = (size_t)p->bin;
-    size_t width = (size_t)p->field_width;
+    int width = p->field_width;
+    int height = (int)(p->count / (size_t)width);
+    int inner_width = width - 2 * p->frame;
+    int inner_height = height - 2 * p->frame;
     float scale = 1.0F / ((float)bin * (float)bin);
-    size_t rows = p->count / width;
-    for (size_t y = piece * ROWS_PER_PIECE; y < (piece + 1) * ROWS_PER_PIECE && y < rows; y++) {
-        float *out = p->out + y * width;
-        memset(out, 0, width * sizeof *out);
+    int first = (int)piece * ROWS_PER_PIECE;
+    for (int y = first; y < first + ROWS_PER_PIECE && y < height; y++) {
+        float *row = p->out + (size_t)y * (size_t)width;
+        float *out = row + p->frame;
+        memset(row, 0, (size_t)width * sizeof *row);
+        size_t top = (size_t)cpu_mirror(y - p->frame, inner_height) * bin;
         for (size_t dy = 0; dy < bin; dy++) {
-            const float *in = p->micrograph + (y * bin + dy) * (size_t)p->width;
-            for (size_t x = 0; x < width; x++) {
+            const float *in = p->micrograph + (top + dy) * (size_t)p->width;
+            for (int x = 0; x < inner_width; x++) {
                 float sum = 0;
                 for (size_t dx = 0; dx < bin; dx++)
-                    sum += in[x * bin + dx];
+                    sum += in[(size_t)x * bin + dx];
                 out[x] += sum;
             }
         }
-        for (size_t x = 0; x < width; x++)
+        for (int x = 0; x < inner_width; x++)
             out[x] *= scale;
+        for (int i = 1; i <= p->frame; i++) {
+            out[-i] = out[cpu_mirror(-i, inner_width)];
+            out[inner_width - 1 + i] = out[cpu_mirror(inner_width - 1 + i, inner_width)];
+        }
     }
 }
 
@@ -112,6 +137,7 @@ static int bin_micrograph(struct cpu_slot *slot, int bin, float *ret_out, struct
         .micrograph = slot->micrograph.data,
         .width = slot->width,
         .field_width = a->field.width,
+        .frame = a->field.frame,
         .bin = bin,
         .out = ret_out,
         .in = ret_out,
@@ -238,9 +264,33 @@ static int reserve(struct cpu_adaptive *a, struct ps_error *error)
         &a->mean,       &a->deviation,  &a->spare[0],    &a->spare[1],
     };
     int status = cpu_buffer_reserve(&a->unmasked, cpu_field_pixels(a), "the mask", error);
+    if (status == 0)
+        status = cpu_buffer_reserve(&a->allowed, cpu_field_pixels(a), "the mask", error);
     for (size_t i = 0; i < sizeof buffers / sizeof *buffers && status == 0; i++)
         status = cpu_buffer_reserve(buffers[i], bytes, "the field", error);
     return status;
+}
+
+/* From the contaminants that a->unmasked holds to what counts; the rest of the image becomes 0. */
+static void apply_mask(struct cpu_adaptive *a, float *image)
+{
+    uint8_t *unmasked = a->unmasked.data;
+    uint8_t *allowed = a->allowed.data;
+    float *weight = a->weight.data;
+    int frame = a->field.frame;
+    a->field.unmasked = 0;
+    for (int y = 0; y < a->field.height; y++) {
+        bool row_inside = y >= frame && y < a->field.height - frame;
+        for (int x = 0; x < a->field.width; x++) {
+            size_t i = (size_t)y * (size_t)a->field.width + (size_t)x;
+            bool inside = row_inside && x >= frame && x < a->field.width - frame;
+            allowed[i] = !unmasked[i];
+            unmasked[i] = inside && allowed[i];
+            weight[i] = unmasked[i];
+            image[i] *= weight[i];
+            a->field.unmasked += unmasked[i];
+        }
+    }
 }
 
 int cpu_adaptive_reduce(struct ps_slot *base, const struct ps_reduction *reduction,
@@ -250,27 +300,21 @@ int cpu_adaptive_reduce(struct ps_slot *base, const struct ps_reduction *reducti
     struct cpu_adaptive *a = cpu_adaptive_of(slot, error);
     if (!a)
         return PS_E_NOMEM;
-    a->field.width = slot->width / reduction->bin;
-    a->field.height = slot->height / reduction->bin;
+    a->field.frame = reduction->frame;
+    a->field.width = slot->width / reduction->bin + 2 * reduction->frame;
+    a->field.height = slot->height / reduction->bin + 2 * reduction->frame;
     int status = reserve(a, error);
     float *image = a->channel[PS_CHANNEL_INTENSITY].data;
     if (status == 0)
         status = bin_micrograph(slot, reduction->bin, image, error);
     size_t count = cpu_field_pixels(a);
     uint8_t *mask = a->unmasked.data;
-    float *weight = a->weight.data;
     memset(mask, 0, count);
     if (status == 0 && reduction->mask)
         status = find_contaminants(slot, image, reduction->diameter, mask, error);
     if (status)
         return status;
-    a->field.unmasked = 0;
-    for (size_t i = 0; i < count; i++) {
-        mask[i] = !mask[i];
-        weight[i] = mask[i];
-        image[i] *= weight[i];
-        a->field.unmasked += mask[i];
-    }
+    apply_mask(a, image);
     if (a->field.unmasked == 0)
         return ps_fail(error, PS_E_INPUT, "contaminants cover the whole micrograph");
     status = subtract_background(slot, image, cpu_box_side(3 * reduction->diameter), 2, error);
@@ -288,7 +332,7 @@ static void square_difference_piece(void *context, int thread, size_t piece)
     FOR_PIXELS(p, i, piece)
     {
         float difference = p->in[i] - p->other[i];
-        p->out[i] = difference * difference;
+        p->out[i] = difference * difference * p->weight[i];
     }
 }
 
@@ -316,9 +360,15 @@ static int make_energy(struct cpu_slot *slot, double diameter, struct ps_error *
         status = cpu_gauss(slot, image, 1.2 * diameter / 16, a->spare[1].data, error);
     if (status)
         return status;
+    p.weight = a->weight.data;
     run(slot, square_difference_piece, &p);
     double median = 0;
     status = cpu_gauss(slot, energy, 0.1 * diameter, energy, error);
+    if (status == 0)
+        status = cpu_gauss(slot, a->weight.data, 0.1 * diameter, a->spare[0].data, error);
+    p.in = energy;
+    p.other = a->spare[0].data;
+    run(slot, divide_by_share_piece, &p);
     if (status == 0)
         status = cpu_median(slot, energy, a->unmasked.data, NULL, &median, error);
     if (status)
@@ -411,7 +461,7 @@ static int make_norms(struct cpu_slot *slot, enum ps_channel channel, const floa
     };
     run(slot, window_norm_piece, &p);
     double median = 0;
-    status = cpu_median(slot, inverse, NULL, NULL, &median, error);
+    status = cpu_median(slot, inverse, a->unmasked.data, NULL, &median, error);
     p.in = inverse;
     p.offset = (float)(median / 2 + 1e-20);
     run(slot, inverse_piece, &p);
@@ -441,8 +491,15 @@ static int make_moments(struct cpu_slot *slot, double diameter, struct ps_error 
     int status = cpu_box(slot, image, side, a->mean.data, error);
     if (status == 0)
         status = cpu_box(slot, a->spare[0].data, side, a->spare[0].data, error);
+    if (status == 0)
+        status = cpu_box(slot, a->weight.data, side, a->spare[1].data, error);
     if (status)
         return status;
+    p.other = a->spare[1].data;
+    p.in = p.out = a->mean.data;
+    run(slot, divide_by_share_piece, &p);
+    p.in = p.out = a->spare[0].data;
+    run(slot, divide_by_share_piece, &p);
     p.in = a->spare[0].data;
     p.other = a->mean.data;
     p.out = a->deviation.data;

@@ -8,6 +8,7 @@ const struct ps_adaptive_rules ps_adaptive_rules = {
     .fine = 32,
     .coarse_rounds = 3,
     .fine_rounds = 5,
+    .frame = 0.25,
     .distance = 0.7,
     .unimodal = 3.3,
     .floor = 4.5,

@@ -19,6 +19,7 @@ struct ps_adaptive_rules {
     double fine;       /* px that it is wide afterwards */
     int coarse_rounds; /* of templates and candidates */
     int fine_rounds;
+    double frame;    /* of the field, in diameters */
     double distance; /* of candidates, in diameters */
     double unimodal; /* a separation below is one population */
     double floor;    /* threshold of a single population, in robust standard deviations */

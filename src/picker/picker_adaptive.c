@@ -130,8 +130,12 @@ static int reduce(struct adaptive_run *run, double target)
     double diameter = run->base->result->diameter;
     run->bin = ps_adaptive_bin(diameter, target);
     run->diameter = diameter / run->bin;
-    struct ps_reduction reduction = {run->bin, run->diameter,
-                                     run->base->config->picker.mask_contaminants};
+    struct ps_reduction reduction = {
+        .bin = run->bin,
+        .frame = (int)rint(run->rules->frame * run->diameter),
+        .diameter = run->diameter,
+        .mask = run->base->config->picker.mask_contaminants,
+    };
     return run->ops->reduce(run->base->slot, &reduction, &run->field, run->base->error);
 }
 
@@ -241,19 +245,21 @@ static int probe(struct adaptive_run *run)
 /* The best hypothesis again, at full resolution: its candidates are where it begins. */
 static int refine(struct adaptive_run *run)
 {
-    int coarse = run->bin;
+    int bin = run->bin;
+    int frame = run->field.frame;
     free(run->now.peaks);
     run->now = run->best;
     run->best.peaks = NULL;
     int status = reduce(run, run->rules->fine);
     if (status)
         return status;
-    for (size_t i = 0; i < run->now.count && run->bin != coarse; i++) {
+    for (size_t i = 0; i < run->now.count && run->bin != bin; i++) {
         struct ps_peak *peak = &run->now.peaks[i];
-        int x = (int)floor((peak->x + 0.5) * coarse / run->bin);
-        int y = (int)floor((peak->y + 0.5) * coarse / run->bin);
-        peak->x = x < run->field.width ? x : run->field.width - 1;
-        peak->y = y < run->field.height ? y : run->field.height - 1;
+        double ratio = (double)bin / run->bin;
+        int x = (int)floor((peak->x - frame + 0.5) * ratio) + run->field.frame;
+        int y = (int)floor((peak->y - frame + 0.5) * ratio) + run->field.frame;
+        peak->x = x < 0 ? 0 : x < run->field.width ? x : run->field.width - 1;
+        peak->y = y < 0 ? 0 : y < run->field.height ? y : run->field.height - 1;
     }
     status = run->ops->scale(run->base->slot, scale_diameter(run), run->base->error);
     if (status == 0)
@@ -351,11 +357,14 @@ static int make_picks(struct adaptive_run *run, const double *decisions)
     double wide = h->scale * result->diameter;
     size_t count = 0;
     for (size_t i = 0; i < h->count; i++) {
-        if (!(decisions[i] > 0))
+        double x = (centres[i][0] - run->field.frame + 0.5) * run->bin - 0.5;
+        double y = (centres[i][1] - run->field.frame + 0.5) * run->bin - 0.5;
+        if (!(decisions[i] > 0) || x < 0 || x > run->base->image->width - 1 || y < 0 ||
+            y > run->base->image->height - 1)
             continue;
         picks[count++] = (struct ps_pick){
-            .x = (float)((centres[i][0] + 0.5) * run->bin - 0.5),
-            .y = (float)((centres[i][1] + 0.5) * run->bin - 0.5),
+            .x = (float)x,
+            .y = (float)y,
             .score = (float)ps_adaptive_probability(&h->verdict, (double)h->peaks[i].value,
                                                     run->supported ? decisions[i] : 0,
                                                     !result->unreliable),
@@ -389,20 +398,10 @@ static int check_size(const struct ps_picking *base)
     return 0;
 }
 
-/* The outermost pixels of the field hold no maxima; between those and the next, half a pixel is as
- * far as a centre goes. */
-static void fill_margins(const struct adaptive_run *run)
-{
-    int *margin = run->base->result->unpicked_margin;
-    int first = run->bin - 1;
-    margin[0] = margin[2] = first;
-    margin[1] = run->base->image->width - (run->field.width - 1) * run->bin - 1;
-    margin[3] = run->base->image->height - (run->field.height - 1) * run->bin - 1;
-}
-
 static void report_mask(const struct adaptive_run *run)
 {
-    double pixels = (double)run->field.width * run->field.height;
+    int frame = 2 * run->field.frame;
+    double pixels = (double)(run->field.width - frame) * (run->field.height - frame);
     double masked = 1 - (double)run->field.unmasked / pixels;
     run->base->result->masked = masked;
     if (masked > 0)
@@ -434,7 +433,6 @@ static int pick(struct adaptive_run *run)
         if (status)
             return status;
     }
-    fill_margins(run);
     report_mask(run);
     ps_picking_stage_done(base, PS_STAGE_SCORE);
     double *decisions = calloc(run->now.count + 1, sizeof *decisions);
