@@ -13,6 +13,7 @@ const struct ps_adaptive_rules ps_adaptive_rules = {
     .unimodal = 3.3,
     .floor = 4.5,
     .least = 2,
+    .outlier = 12,
     .energy = true,
     .support = true,
 };
@@ -112,6 +113,41 @@ struct ps_verdict ps_adaptive_judge(const struct ps_adaptive_rules *rules,
     verdict.objective = fmax(0, verdict.separation - CUT_GAUSSIAN) * sqrt((double)verdict.above);
     free(values);
     return verdict;
+}
+
+static int ascending(const void *left, const void *right)
+{
+    double a = *(const double *)left;
+    double b = *(const double *)right;
+    return (a > b) - (a < b);
+}
+
+/* Sorts the values. */
+static double median_of(double *values, size_t count)
+{
+    qsort(values, count, sizeof *values, ascending);
+    return (values[(count - 1) / 2] + values[count / 2]) / 2;
+}
+
+void ps_adaptive_drop_outliers(const struct ps_adaptive_rules *rules, const float *means,
+                               size_t count, double *decisions)
+{
+    enum { FEWEST = 20 };
+    double *values = malloc((count + 1) * sizeof *values);
+    size_t picks = 0;
+    for (size_t i = 0; values && i < count; i++)
+        if (decisions[i] > 0)
+            values[picks++] = (double)means[i];
+    if (picks >= FEWEST && rules->outlier > 0) {
+        double median = median_of(values, picks);
+        for (size_t i = 0; i < picks; i++)
+            values[i] = fabs(values[i] - median);
+        double limit = rules->outlier * 1.4826 * median_of(values, picks);
+        for (size_t i = 0; i < count; i++)
+            if (decisions[i] > 0 && fabs((double)means[i] - median) > limit)
+                decisions[i] = -1;
+    }
+    free(values);
 }
 
 static double within(double value, double limit)

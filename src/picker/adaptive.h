@@ -24,6 +24,7 @@ struct ps_adaptive_rules {
     double unimodal; /* a separation below is one population */
     double floor;    /* threshold of a single population, in robust standard deviations */
     double least;    /* a lower threshold parts no populations: noise has such maxima everywhere */
+    double outlier;  /* robust standard deviations from the median of the picks; 0: any */
     bool energy;     /* use that channel */
     bool support;    /* train a support vector machine */
 };
@@ -60,6 +61,11 @@ struct ps_verdict {
 };
 struct ps_verdict ps_adaptive_judge(const struct ps_adaptive_rules *rules,
                                     const struct ps_peak *peaks, size_t count);
+
+/* Makes the decision on picks (positive decisions) -1 whose mean is an outlier among the picks'.
+ * Nothing is an outlier among fewer than twenty. */
+void ps_adaptive_drop_outliers(const struct ps_adaptive_rules *rules, const float *means,
+                               size_t count, double *decisions);
 
 /* Figure of merit: probability that a candidate is a particle, from how far its score is above the
  * threshold and from the support vector machine's decision (0 where there is none). A logistic

@@ -337,6 +337,22 @@ static int decide(struct adaptive_run *run, double *ret_decisions)
     return status;
 }
 
+/* Contaminants too small for the mask look like the best of particles, but are far darker (or
+ * brighter) than these: picks whose mean is an outlier among the picks' means are picks no more. */
+static int drop_outliers(struct adaptive_run *run, double *decisions)
+{
+    const struct hypothesis *h = &run->now;
+    float *means = malloc((h->count + 1) * sizeof *means);
+    if (!means)
+        return ps_fail_memory(run->base->error, h->count * sizeof *means, "means");
+    int status =
+        run->ops->sample(run->base->slot, PS_MAP_MEAN, h->peaks, h->count, means, run->base->error);
+    if (status == 0)
+        ps_adaptive_drop_outliers(run->rules, means, h->count, decisions);
+    free(means);
+    return status;
+}
+
 static int make_picks(struct adaptive_run *run, const double *decisions)
 {
     const struct hypothesis *h = &run->now;
@@ -439,6 +455,8 @@ static int pick(struct adaptive_run *run)
     if (!decisions)
         return ps_fail_memory(base->error, run->now.count * sizeof *decisions, "decisions");
     status = decide(run, decisions);
+    if (status == 0)
+        status = drop_outliers(run, decisions);
     if (status == 0) {
         ps_picking_stage_done(base, PS_STAGE_TRAIN);
         status = make_picks(run, decisions);

@@ -197,6 +197,34 @@ def empty_micrographs(directory):
         yield name, path
 
 
+def elongated(directory):
+    """Rods half as wide as long, in all directions of the plane, dark in white noise."""
+    random = np.random.default_rng(7)
+    shape, length = (1400, 1500), 80
+    for index, contrast in enumerate((1.0, 0.5)):
+        image, centres = np.zeros(shape), []
+        while len(centres) < 150:
+            centre = random.uniform((0, 0), shape[::-1])
+            if all(np.hypot(*(centre - other)) > length for other in centres):
+                centres.append(centre)
+                angle = random.uniform(0, np.pi)
+                left, top = np.maximum(centre.astype(int) - length, 0)
+                y, x = np.mgrid[top:min(top + 2 * length, shape[0]),
+                                left:min(left + 2 * length, shape[1])]
+                along = (x - centre[0]) * np.cos(angle) + (y - centre[1]) * np.sin(angle)
+                across = (y - centre[1]) * np.cos(angle) - (x - centre[0]) * np.sin(angle)
+                rod = (np.abs(along) < length / 2) * np.sqrt(
+                    np.maximum(0, 1 - (across / (length / 4)) ** 2))
+                image[y, x] -= contrast * rod
+        path = pathlib.Path(directory) / f"elongated{index + 1}.mrc"
+        with mrcfile.new(path, overwrite=True, data=(image + random.normal(size=shape)).astype("f4")) as mrc:
+            mrc.voxel_size = 1
+        np.savetxt(path.with_name(path.stem + "_truth.txt"), centres)
+        micrograph = Micrograph(path)
+        micrograph.diameter, micrograph.tolerance = length, length / 3
+        yield micrograph
+
+
 def synth(program, directory, *options):
     subprocess.run([program, "synth", *options, directory], check=True, capture_output=True)
 
@@ -235,6 +263,10 @@ def main():
     bench.sweep("synthetic, 0.65 box", synthetic, lambda m: [m.diameter], 0.985, 0.97)
     bench.sweep("synthetic, 0.5 to 0.8 box", synthetic,
                 lambda m: [factor * m.box for factor in SYNTHETIC_SWEEP], 0.98, 0.95)
+    with tempfile.TemporaryDirectory() as directory:
+        bench.sweep("elongated, length", list(elongated(directory)), lambda m: [m.diameter])
+        bench.sweep("elongated, 0.75 to 1.25 length", list(elongated(directory)),
+                    lambda m: [factor * m.diameter for factor in FACTORS])
     contaminated(bench)
     empty(bench)
     for line in bench.missed:
