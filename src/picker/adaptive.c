@@ -13,6 +13,7 @@ const struct ps_adaptive_rules ps_adaptive_rules = {
     .unimodal = 3.3,
     .floor = 4.5,
     .least = 2,
+    .least_separation = 5,
     .outlier = 12,
     .energy = true,
     .support = true,
@@ -105,7 +106,8 @@ struct ps_verdict ps_adaptive_judge(const struct ps_adaptive_rules *rules,
     verdict.mixture = ps_mixture_fit(values, count);
     verdict.threshold = ps_mixture_threshold(&verdict.mixture);
     verdict.separation = ps_separation(values, count, verdict.threshold, &verdict.above);
-    verdict.reliable = verdict.separation >= rules->unimodal && verdict.threshold >= rules->least;
+    bool low = verdict.threshold < rules->least;
+    verdict.reliable = verdict.separation >= (low ? rules->least_separation : rules->unimodal);
     if (!verdict.reliable) {
         verdict.threshold = fmax(verdict.threshold, rules->floor);
         verdict.separation = ps_separation(values, count, verdict.threshold, &verdict.above);

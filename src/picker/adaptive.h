@@ -23,10 +23,13 @@ struct ps_adaptive_rules {
     double distance; /* of candidates, in diameters */
     double unimodal; /* a separation below is one population */
     double floor;    /* threshold of a single population, in robust standard deviations */
-    double least;    /* a lower threshold parts no populations: noise has such maxima everywhere */
-    double outlier;  /* robust standard deviations from the median of the picks; 0: any */
-    bool energy;     /* use that channel */
-    bool support;    /* train a support vector machine */
+    /* Noise has maxima everywhere, most of them below this, and with few of them they may seem to
+     * be two populations: a threshold down there needs a larger separation. */
+    double least;
+    double least_separation;
+    double outlier; /* robust standard deviations from the median of the picks; 0: any */
+    bool energy;    /* use that channel */
+    bool support;   /* train a support vector machine */
 };
 extern const struct ps_adaptive_rules ps_adaptive_rules;
 

@@ -6,7 +6,6 @@
 #include "picker/svm.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -141,11 +140,6 @@ static int reduce(struct adaptive_run *run, double target)
 
 static void take_if_better(struct adaptive_run *run)
 {
-#ifdef PS_TRACE
-    fprintf(stderr, "hyp scale %.2f begin %d: thr %.2f above %zu/%zu J %.2f obj %.2f\n",
-            run->now.scale, run->now.begin, run->now.verdict.threshold, run->now.verdict.above,
-            run->now.count, run->now.verdict.separation, run->now.verdict.objective);
-#endif
     if (run->best.peaks && run->now.verdict.objective <= run->best.verdict.objective)
         return;
     free(run->best.peaks);
@@ -233,11 +227,6 @@ static int probe(struct adaptive_run *run)
         status = learn_from_half(run, half, &held_out, &count);
     if (status == 0)
         run->probation = ps_adaptive_judge(run->rules, held_out, count);
-#ifdef PS_TRACE
-    fprintf(stderr, "best J %.2f above %zu; probation J %.2f above %zu/%zu thr %.2f\n",
-            run->best.verdict.separation, run->best.verdict.above, run->probation.separation,
-            run->probation.above, count, run->probation.threshold);
-#endif
     free(held_out);
     return status == PS_E_INPUT ? 0 : status;
 }
@@ -308,30 +297,6 @@ static int decide(struct adaptive_run *run, double *ret_decisions)
     for (size_t i = 0; i < h->count && status == 0; i++)
         ret_decisions[i] = ps_svm_decide(&svm, points + FEATURES * i);
     run->supported = status == 0;
-#ifdef PS_TRACE
-    {
-        double(*c)[2] = malloc(h->count * sizeof *c);
-        run->ops->locate(run->base->slot, h->peaks, h->count, c, run->base->error);
-        for (size_t k = 0; k < FEATURES; k++) {
-            run->ops->sample(run->base->slot, maps[k], h->peaks, h->count, values,
-                             run->base->error);
-            for (size_t i = 0; i < h->count; i++)
-                points[FEATURES * i + k] = (double)values[i];
-        }
-        fprintf(
-            stderr,
-            "mix %g %g %g %g %g thr %g J %g probJ %g probthr %g rel %d scale %g n %zu above %zu\n",
-            h->verdict.mixture.share, h->verdict.mixture.mean[0], h->verdict.mixture.mean[1],
-            h->verdict.mixture.deviation[0], h->verdict.mixture.deviation[1], h->verdict.threshold,
-            h->verdict.separation, run->probation.separation, run->probation.threshold,
-            h->verdict.reliable && run->probation.reliable, h->scale, h->count, h->verdict.above);
-        for (size_t i = 0; i < h->count; i++)
-            fprintf(stderr, "cand %.2f %.2f %g %g %g %g %g %g\n", (c[i][0] + 0.5) * run->bin - 0.5,
-                    (c[i][1] + 0.5) * run->bin - 0.5, (double)h->peaks[i].value, ret_decisions[i],
-                    points[4 * i], points[4 * i + 1], points[4 * i + 2], points[4 * i + 3]);
-        free(c);
-    }
-#endif
     ps_svm_done(&svm);
     free(points);
     return status;
