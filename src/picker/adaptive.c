@@ -16,6 +16,7 @@ const struct ps_adaptive_rules ps_adaptive_rules = {
     .least_separation = 5,
     .outlier = 12,
     .energy = true,
+    .probation = true,
     .support = true,
 };
 

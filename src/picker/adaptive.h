@@ -29,6 +29,7 @@ struct ps_adaptive_rules {
     double least_separation;
     double outlier; /* robust standard deviations from the median of the picks; 0: any */
     bool energy;    /* use that channel */
+    bool probation; /* try the best hypothesis on held-out halves of the field */
     bool support;   /* train a support vector machine */
 };
 extern const struct ps_adaptive_rules ps_adaptive_rules;

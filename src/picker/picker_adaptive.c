@@ -218,6 +218,10 @@ static int learn_from_half(struct adaptive_run *run, int half, struct ps_peak **
  * any search finds some) tell nothing apart there. */
 static int probe(struct adaptive_run *run)
 {
+    if (!run->rules->probation) {
+        run->probation.reliable = true;
+        return 0;
+    }
     free(run->now.peaks);
     run->now = (struct hypothesis){.scale = run->best.scale, .begin = run->best.begin};
     struct ps_peak *held_out = NULL;

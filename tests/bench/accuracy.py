@@ -1,6 +1,10 @@
 """How right the picks are where the truth is known: precision, recall and F1 by optimal assignment.
 
-    PICKSTREAM_DATA=../shared /usr/bin/python3 tests/bench/accuracy.py [--program FILE] [-v]
+    PICKSTREAM_DATA=../shared /usr/bin/python3 tests/bench/accuracy.py [--program FILE] [--ablation]
+        [--diagram FILE]
+
+    --ablation       also without each of the profile's rules (build/release/tests/bench/ablation)
+    --diagram FILE   reliability diagram of the scores, a PNG
 
 Sets, all picked with the settings by default, nothing but the diameter given:
 
@@ -91,9 +95,8 @@ def rates(micrograph, picks):
 
 
 class Bench:
-    def __init__(self, program, verbose):
+    def __init__(self, program):
         self.program = program
-        self.verbose = verbose
         self.cache = {}
         self.missed = []
 
@@ -246,14 +249,106 @@ def empty(bench):
             print(f"empty, {name:10} 30, 64, 120 px: {', '.join(counts)}")
 
 
+# ---- scores --------------------------------------------------------------------------------------
+
+def calibration(bench, micrographs, diagram):
+    """What the scores promise against what is right, in ten bins."""
+    scores, verdicts = [], []
+    for micrograph in micrographs:
+        for factor in FACTORS:
+            picks = bench.pick(micrograph, factor * micrograph.diameter)["picks"]
+            verdicts.append(judge(micrograph, picks))
+            scores.append(picks[:, 2])
+    scores, verdicts = np.concatenate(scores), np.concatenate(verdicts)
+    counted = np.isfinite(verdicts)
+    scores, verdicts = scores[counted], verdicts[counted]
+    bins = np.minimum((10 * scores).astype(int), 9)
+    print("\nscores: picks, mean score, share that is right")
+    error, rows = 0, []
+    for k in range(10):
+        inside = bins == k
+        if inside.any():
+            promised, right = scores[inside].mean(), verdicts[inside].mean()
+            rows.append((inside.sum(), promised, right))
+            error += inside.mean() * abs(promised - right)
+            print(f"  {k / 10:.1f} to {k / 10 + 0.1:.1f} {inside.sum():6} {promised:7.3f} {right:7.3f}")
+    print(f"expected calibration error {error:.3f}")
+    if error > 0.05:
+        bench.missed.append(f"expected calibration error {error:.3f}, 0.05 expected")
+    if diagram:
+        draw_reliability(rows, error, diagram)
+
+
+def draw_reliability(rows, error, path):
+    from PIL import Image, ImageDraw
+
+    side, margin = 400, 50
+    image = Image.new("RGB", (side + 2 * margin, side + 2 * margin), "white")
+    draw = ImageDraw.Draw(image)
+
+    def at(x, y):
+        return margin + side * x, margin + side * (1 - y)
+
+    draw.rectangle([*at(0, 1), *at(1, 0)], outline="black")
+    draw.line([*at(0, 0), *at(1, 1)], fill="gray")
+    for k in range(11):
+        x, y = at(k / 10, 0)
+        draw.text((x - 8, y + 6), f"{k / 10:.1f}", fill="black")
+        x, y = at(0, k / 10)
+        draw.text((x - 26, y - 6), f"{k / 10:.1f}", fill="black")
+    for count, promised, right in rows:
+        x, y = at(promised, right)
+        radius = 2 + 2 * np.log10(count)
+        draw.ellipse([x - radius, y - radius, x + radius, y + radius], fill="steelblue")
+        draw.text((x - 12, y + radius + 1), str(count), fill="black")
+    draw.text((margin, 12), f"share of picks that are right (up) by score; error {error:.3f}",
+              fill="black")
+    image.save(path)
+
+
+# ---- what each rule is worth ---------------------------------------------------------------------
+
+RULES = ("none", "frame", "coarse search", "outliers", "probation", "low threshold",
+         "support vectors", "energy channel", "contaminants", "learning")
+
+
+def pick_without(tool, rule, path, diameter):
+    done = subprocess.run([tool, rule, f"{diameter:.6g}px", path], check=True, capture_output=True,
+                          encoding="utf-8")
+    lines = [line.split() for line in done.stdout.splitlines()]
+    return np.array(lines[1:], "f8").reshape(-1, 3), lines[0][1] == "unreliable"
+
+
+def ablation(program, apoferritin, synthetic):
+    tool = pathlib.Path(program).parent / "tests/bench/ablation"
+    with tempfile.TemporaryDirectory() as directory:
+        rods = list(elongated(directory))
+        empties = [path for _, path in empty_micrographs(directory)]
+        print("\nF1, mean and worst, at diameter x " + ", ".join(map(str, FACTORS))
+              + ";\npicks of empty micrographs that are not said to be unreliable\n"
+              f"{'left out':18}{'apoferritin':>16}{'synthetic':>16}{'elongated':>16}{'empty':>8}")
+        for rule in RULES:
+            line = f"{rule:18}"
+            for micrographs in apoferritin, synthetic, rods:
+                scores = [rates(m, pick_without(tool, rule, m.path, factor * m.diameter)[0])[2]
+                          for m in micrographs for factor in FACTORS]
+                line += f"{np.mean(scores):9.3f}{min(scores):7.3f}"
+            wrong = 0
+            for path in empties:
+                for diameter in 30, 64, 120:
+                    picks, flagged = pick_without(tool, rule, path, diameter)
+                    wrong += 0 if flagged else len(picks)
+            print(f"{line}{wrong:8}", flush=True)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--program", default=PROGRAM)
-    parser.add_argument("-v", "--verbose", action="store_true")
-    parser.add_argument("--only", default="all")
+    parser.add_argument("--ablation", action="store_true")
+    parser.add_argument("--diagram", type=pathlib.Path)
     arguments = parser.parse_args()
-    bench = Bench(arguments.program, arguments.verbose)
+    bench = Bench(arguments.program)
     apoferritin, synthetic = ([Micrograph(path) for path in sorted((DATA / "data" / name).glob("*.mrc"))]
                               for name in ("apoferritin", "synthetic"))
     bench.table(apoferritin + synthetic)
@@ -269,6 +364,9 @@ def main():
                     lambda m: [factor * m.diameter for factor in FACTORS])
     contaminated(bench)
     empty(bench)
+    calibration(bench, apoferritin + synthetic, arguments.diagram)
+    if arguments.ablation:
+        ablation(arguments.program, apoferritin, synthetic)
     for line in bench.missed:
         print("missed:", line)
     return 1 if bench.missed else 0
