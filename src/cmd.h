@@ -15,9 +15,14 @@ struct ps_command {
     const char *help;                  /* one line */
 };
 
+int ps_cmd_watch(int argc, char **argv);
 int ps_cmd_pick(int argc, char **argv);
+int ps_cmd_listen(int argc, char **argv);
+int ps_cmd_status(int argc, char **argv);
+int ps_cmd_retry(int argc, char **argv);
 int ps_cmd_synth(int argc, char **argv);
 int ps_cmd_bench(int argc, char **argv);
 int ps_cmd_check(int argc, char **argv);
+int ps_cmd_keygen(int argc, char **argv);
 
 #endif

@@ -40,25 +40,9 @@ struct arguments {
 static int set_directories(struct ps_config *config, char *const *directories, int count,
                            struct ps_error *error)
 {
-    size_t length = 1;
-    for (int i = 0; i < count; i++)
-        length += 2 * strlen(directories[i]) + 3;
-    char *text = calloc(1, length);
-    if (!text)
-        return ps_fail_memory(error, length, "directories");
-    char *at = text;
-    for (int i = 0; i < count; i++) {
-        *at++ = '"';
-        for (const char *from = directories[i]; *from; from++) {
-            if (*from == '"' || *from == '\\')
-                *at++ = '\\';
-            *at++ = *from;
-        }
-        *at++ = '"';
-        *at++ = ' ';
-    }
-    int status = ps_config_set(config, "input.directories", text, error);
-    free(text);
+    int status = ps_config_set(config, "input.directories", "", error);
+    for (int i = 0; i < count && status == 0; i++)
+        status = ps_config_add(config, "input.directories", directories[i], error);
     return status;
 }
 

@@ -12,10 +12,15 @@
 #include <string.h>
 
 static const struct ps_command commands[] = {
+    {"watch", ps_cmd_watch, "the service: pick micrographs as they appear, publish the picks"},
     {"pick", ps_cmd_pick, "pick particles in micrographs and write files of picks"},
+    {"listen", ps_cmd_listen, "subscribe to a service: print outcomes or write them as files"},
+    {"status", ps_cmd_status, "say what a running service is doing"},
+    {"retry", ps_cmd_retry, "put failed micrographs back in the queue of the service"},
     {"synth", ps_cmd_synth, "write synthetic micrographs with known particles"},
     {"bench", ps_cmd_bench, "measure this machine: stage times, memory"},
     {"check", ps_cmd_check, "check a configuration, print the values in effect"},
+    {"keygen", ps_cmd_keygen, "make a pair of keys for encrypted connections"},
     {NULL, NULL, NULL},
 };
 

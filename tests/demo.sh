@@ -1,20 +1,66 @@
 #!/bin/sh
-# Synthesises micrographs with known particles, picks them, and says how well.
+# The whole chain in a minute: a synthetic microscope writes micrographs, the service picks them as
+# they appear, a subscriber prints the outcomes, and in the end the picks are held against the truth.
 set -eu
 pickstream=$1
 directory=$2
+count=8
+diameter=110 # A, which is what synth makes
+
 rm -rf "$directory"
-mkdir -p "$directory"
-echo "Synthetic micrographs (2048 x 2048 px, 1.4 A/px, particles of 110 A):"
-"$pickstream" synth --count 2 --seed 7 "$directory/micrographs"
-ls "$directory/micrographs"
+mkdir -p "$directory/micrographs" "$directory/picks"
+# Paths of sockets are short: not below a clone that may lie anywhere.
+state=$(mktemp -d /tmp/pickstream-demo.XXXXXX)
+cat >"$directory/pickstream.ini" <<END
+[input]
+directories = "$(realpath "$directory")/micrographs"
+[picker]
+particle_diameter = $diameter
+[publish]
+endpoint = ipc://$state/publish.sock
+replay_endpoint = ipc://$state/replay.sock
+session = demo
+[output]
+directory = $directory/picks
+[service]
+state_directory = $state
+END
+service=
+finish() {
+    [ -z "$service" ] || kill "$service" 2>/dev/null || true
+    rm -rf "$state"
+}
+trap finish EXIT
+
+echo "The service watches $directory/micrographs (its log: $directory/service.log)"
+"$pickstream" watch -c "$directory/pickstream.ini" 2>"$directory/service.log" &
+service=$!
+
+echo "The microscope writes $count micrographs, one every 2 seconds, half of them by rename"
+"$pickstream" synth --count $count --seed 7 --rate 0.5 --slow "$directory/micrographs" >"$directory/synth.log" &
+microscope=$!
+
+echo "The subscriber prints every outcome as it is published: seq, micrograph, outcome, picks,"
+echo "median score, seconds from the close of the file to the message"
 echo
-echo "Picking them with nothing but the particle diameter:"
-"$pickstream" pick --diameter 110 --overlay --truth "$directory/micrographs" \
-    -o "$directory/picks" "$directory/micrographs" 2>&1
+timeout 110 "$pickstream" listen -c "$directory/pickstream.ini" --since 0 --count $count || {
+    echo "The subscriber did not get $count outcomes; the service's log:"
+    cat "$directory/service.log"
+    exit 1
+}
+wait $microscope
+
 echo
-echo "The first picks of $directory/picks/synth_000001_autopick.star:"
-head -n 12 "$directory/picks/synth_000001_autopick.star"
+echo "What the service says of itself:"
+"$pickstream" status -c "$directory/pickstream.ini"
+kill "$service"
+wait "$service" && service=
 echo
-echo "Look at them: $directory/picks/synth_000001_overlay.png (picks as circles)"
-echo "For RELION:   $directory/picks/synth_000001_autopick.star"
+echo "Its picks against the known particles, and a picture of the first micrograph:"
+"$pickstream" pick --diameter $diameter --overlay --truth "$directory/micrographs" \
+    -o "$directory/check" "$directory/micrographs" 2>&1
+cmp "$directory/check/synth_000001_autopick.star" "$directory/picks/synth_000001_autopick.star"
+echo
+echo "STAR files: $directory/picks/synth_000001_autopick.star and so on (RELION's columns):"
+grep -v '^$' "$directory/picks/synth_000001_autopick.star" | head -n 9
+echo "Look at it: $directory/check/synth_000001_overlay.png (picks as circles)"

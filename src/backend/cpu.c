@@ -8,6 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Responses of a 4096 x 4096 micrograph with particles of 78 px are 22 MB. */
+static const size_t MOST_KEPT = (size_t)256 << 20;
+
 int cpu_buffer_reserve(struct cpu_buffer *buffer, size_t bytes, const char *what,
                        struct ps_error *error)
 {
@@ -73,6 +76,7 @@ static int cpu_slot_new(struct ps_backend *backend, struct ps_slot **ret_slot,
     slot->base.backend = backend;
     slot->threads = cpu->threads;
     slot->simd = cpu->simd;
+    slot->most_kept = MOST_KEPT;
     *ret_slot = &slot->base;
     return 0;
 }

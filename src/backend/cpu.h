@@ -25,6 +25,7 @@ struct cpu_slot {
     struct ps_slot base;
     int threads;
     const struct ps_simd *simd;
+    size_t most_kept; /* bytes of responses; where they are more they are computed twice */
 
     int width; /* of the micrograph, px */
     int height;

@@ -2,7 +2,8 @@
  *
  * DC of every spectrum is zero, so the mean of a correlation is too and a response is its largest
  * value. References are transformed once; a piece of work is one block of queries, as many as the
- * vectors have lanes, against all references. All responses are kept until their range is known.
+ * vectors have lanes, against all references. All responses are kept until their range is known;
+ * where they are too many (tiny particles on a large micrograph) they are computed twice instead.
  */
 #include "backend/cpu.h"
 
@@ -13,8 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The direct path was the faster one at every size measured (`make bench`: 7 to 12 times at 8 to 130,
- * 2.8 times at 300), by less and less: its products grow with the cube of the size. */
+/* The direct path was the faster one at every size measured (`make bench`: 7 to 12 times at 8 to
+ * 130, 2.8 times at 300), by less and less: its products grow with the cube of the size. */
 enum { LARGEST_DIRECT_QUERY = 400 };
 
 /* Correlations that FFTW inverts in one call. */
@@ -102,8 +103,8 @@ struct score_job {
     int lanes;
     size_t queries; /* in all */
     float *table;
-    float *window_memory; /* per thread */
     size_t scratch_floats;
+    bool kept;     /* all responses, or only those of the block at hand */
     float *minima; /* a block */
     float *maxima;
     float threshold;
@@ -170,9 +171,16 @@ static void respond_by_fft(const struct score_job *job, const fftwf_complex *que
     }
 }
 
-static void respond_block(void *context, int thread, size_t block)
+/* Where the responses of a block are: lanes x references. */
+static float *block_responses(const struct score_job *job, int thread, size_t block)
 {
-    const struct score_job *job = context;
+    size_t place = job->kept ? block : (size_t)thread;
+    return (float *)job->slot->responses.data +
+           place * (size_t)job->slot->base.references * (size_t)job->lanes;
+}
+
+static void correlate_block(const struct score_job *job, int thread, size_t block)
+{
     struct cpu_slot *slot = job->slot;
     size_t q = (size_t)slot->base.query;
     size_t lanes = (size_t)job->lanes;
@@ -181,7 +189,7 @@ static void respond_block(void *context, int thread, size_t block)
     fftwf_complex *spectra = (fftwf_complex *)(window + q * q);
     float *rest = (float *)(spectra + lanes * spectrum_size((int)q));
     rest += (64 - (uintptr_t)rest % 64) / sizeof *rest % 16;
-    float *responses = (float *)slot->responses.data + block * references * lanes;
+    float *responses = block_responses(job, thread, block);
     for (size_t lane = 0; lane < lanes; lane++) {
         /* The last block repeats its last query in the lanes that are left over. */
         size_t index = block * lanes + lane;
@@ -195,9 +203,17 @@ static void respond_block(void *context, int thread, size_t block)
                          references, rest, responses);
     else
         respond_by_fft(job, (const fftwf_complex *)spectra, rest, responses);
+}
+
+static void respond_block(void *context, int thread, size_t block)
+{
+    const struct score_job *job = context;
+    correlate_block(job, thread, block);
+    const float *responses = block_responses(job, thread, block);
+    size_t count = (size_t)job->slot->base.references * (size_t)job->lanes;
     float minimum = responses[0];
     float maximum = responses[0];
-    for (size_t i = 1; i < references * lanes; i++) {
+    for (size_t i = 1; i < count; i++) {
         minimum = responses[i] < minimum ? responses[i] : minimum;
         maximum = responses[i] > maximum ? responses[i] : maximum;
     }
@@ -207,11 +223,12 @@ static void respond_block(void *context, int thread, size_t block)
 
 static void count_block(void *context, int thread, size_t block)
 {
-    (void)thread;
     const struct score_job *job = context;
+    if (!job->kept)
+        correlate_block(job, thread, block);
     size_t lanes = (size_t)job->lanes;
     size_t references = (size_t)job->slot->base.references;
-    const float *responses = (const float *)job->slot->responses.data + block * references * lanes;
+    const float *responses = block_responses(job, thread, block);
     int32_t *score = (int32_t *)job->slot->score.data + block * lanes;
     for (size_t lane = 0; lane < lanes && block * lanes + lane < job->queries; lane++) {
         int32_t count = 0;
@@ -221,7 +238,7 @@ static void count_block(void *context, int thread, size_t block)
     }
 }
 
-static int reserve(struct score_job *job, size_t blocks, struct ps_error *error)
+static int reserve(struct score_job *job, size_t blocks, bool counting, struct ps_error *error)
 {
     struct cpu_slot *slot = job->slot;
     int q = slot->base.query;
@@ -232,9 +249,12 @@ static int reserve(struct score_job *job, size_t blocks, struct ps_error *error)
     size_t inner =
         job->simd ? job->simd->score_scratch(q) * sizeof(float) : INVERSE_BATCH * (n + window);
     job->scratch_floats = (window + lanes * n + inner + 127) / 64 * 16;
+    size_t responses = references * lanes * sizeof(float); /* a block */
+    job->kept = !counting || blocks * responses <= slot->most_kept;
     int status = cpu_buffer_reserve(&slot->spectra, references * n, "reference spectra", error);
     if (status == 0)
-        status = cpu_buffer_reserve(&slot->responses, blocks * references * lanes * sizeof(float),
+        status = cpu_buffer_reserve(&slot->responses,
+                                    (job->kept ? blocks : (size_t)slot->threads) * responses,
                                     "responses", error);
     if (status == 0)
         status = cpu_buffer_reserve(&slot->score, job->queries * sizeof(int32_t), "scores", error);
@@ -254,7 +274,7 @@ static int score_by(struct cpu_slot *slot, const struct ps_simd *simd, bool coun
     size_t blocks = (job.queries + (size_t)job.lanes - 1) / (size_t)job.lanes;
     int status = plan(slot, error);
     if (status == 0)
-        status = reserve(&job, blocks, error);
+        status = reserve(&job, blocks, counting, error);
     if (status)
         return status;
     size_t table = ps_score_table_size(q);

@@ -22,9 +22,9 @@ const struct config_key ps_config_keys[] = {
         .unit = unit_, .doc = doc_)
 #define CHOICE(section_, key_, tag_, fallback_, words_, doc_)                                      \
     ROW(section_, key_, .type = CONFIG_choice, .fallback = fallback_, .words = words_, .doc = doc_)
-#define LIST(section_, key_, fallback_, min_, words_, doc_)                                        \
+#define LIST(section_, key_, fallback_, min_, words_, unit_, doc_)                                 \
     ROW(section_, key_, .type = CONFIG_list, .fallback = fallback_, .min = min_, .words = words_,  \
-        .doc = doc_)
+        .unit = unit_, .doc = doc_)
 #include "base/config.def"
 #undef SECTION
 #undef KEY
@@ -148,6 +148,13 @@ int ps_config_set(struct ps_config *config, const char *key, const char *value,
 {
     const struct config_key *row = find_path(key, error);
     return row ? ps_config_parse(row, value, config, error) : PS_E_CONFIG;
+}
+
+int ps_config_add(struct ps_config *config, const char *key, const char *item,
+                  struct ps_error *error)
+{
+    const struct config_key *row = find_path(key, error);
+    return row ? ps_config_extend_item(row, item, config, error) : PS_E_CONFIG;
 }
 
 char *ps_config_get(const struct ps_config *config, const char *key)

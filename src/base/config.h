@@ -53,7 +53,7 @@ struct ps_config {
 #define SECTION(section, doc)                                  struct {
 #define KEY(section, key, type, fallback, min, max, unit, doc) PS_TYPE_##type key;
 #define CHOICE(section, key, tag, fallback, words, doc)        enum tag key;
-#define LIST(section, key, fallback, min, words, doc)          struct ps_list key;
+#define LIST(section, key, fallback, min, words, unit, doc)    struct ps_list key;
 #define END(section)                                                                               \
     }                                                                                              \
     section;
@@ -69,6 +69,10 @@ struct ps_config {
 
 /* A configuration with the same values. NULL without memory. */
 struct ps_config *ps_config_copy(const struct ps_config *config);
+
+/* Puts one more item, taken literally, at the end of the list "section.key". */
+int ps_config_add(struct ps_config *config, const char *key, const char *item,
+                  struct ps_error *error);
 
 /* The value of "section.key" as text that ps_config_set() takes, "" for a value that is not set; to
  * be freed. NULL for an unknown key, or without memory. */

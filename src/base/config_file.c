@@ -7,6 +7,9 @@
  * finds wrong itself, a line without '=' or ']', it tells only by the number that it returns at the
  * end. The first mistake in the file is the one reported; parsing stops there.
  *
+ * What inih takes for a continuation, an indented line, is more items of a list, for which 199 bytes
+ * are few; nothing else may go on in a second line.
+ *
  * Everything goes into a copy, which takes the place of the configuration if all of it was good.
  */
 #include "base/config_table.h"
@@ -21,7 +24,7 @@
 #include <string.h>
 
 enum {
-    MAX_LINE = 199,
+    MAX_LINE = PS_CONFIG_LINE,
     MAX_KEYS = 256,
     COUNT_LIMIT = 1 << 20, /* bytes of a line that are counted before giving up on its end */
 };
@@ -115,6 +118,17 @@ static bool check_section(struct reading *reading, const char *line)
     return true;
 }
 
+/* inih takes the comment from the end of a line, but not where the line is a continuation. */
+static void cut_comment(char *line)
+{
+    for (char *at = strchr(line, ';'); at; at = strchr(at + 1, ';')) {
+        if (at > line && strchr(" \t", at[-1])) {
+            *at = '\0';
+            return;
+        }
+    }
+}
+
 /* inih's reader, called for every line; NULL ends the parsing. */
 static char *next_line(char *line, int size, void *user)
 {
@@ -132,12 +146,23 @@ static char *next_line(char *line, int size, void *user)
     if (reading->line == 1 && strncmp(text, "\xef\xbb\xbf", 3) == 0)
         text += 3;
     reading->indented = *text == ' ' || *text == '\t';
+    if (reading->indented)
+        cut_comment(line);
     if (*text == '[' && !check_section(reading, text))
         return NULL;
     return line;
 }
 
-/* inih's handler, called for every key = value. Returns 0 after a mistake. */
+/* Whether a line that inih takes for a continuation looks like a key = value that somebody
+ * indented. */
+static bool is_setting(const char *line)
+{
+    line += strcspn(line, " \t=\"");
+    return line[strspn(line, " \t")] == '=';
+}
+
+/* inih's handler, called for every key = value, and again for each indented line after it: these
+ * are more items of a list. Returns 0 after a mistake. */
 static int take_value(void *user, const char *section, const char *name, const char *value)
 {
     struct reading *reading = user;
@@ -154,13 +179,15 @@ static int take_value(void *user, const char *section, const char *name, const c
         return 0;
     }
     int *set_in = &reading->set_in[key - ps_config_keys];
-    if (*set_in) {
+    bool goes_on = *set_in && reading->indented && key->type == CONFIG_list && !is_setting(value);
+    if (*set_in && !goes_on) {
         mistake(reading, "duplicate key %s.%s: set in line %d already%s", section, name, *set_in,
                 reading->indented ? " (an indented line continues the one before)" : "");
         return 0;
     }
     *set_in = reading->line;
-    int code = ps_config_parse(key, value, reading->config, &error);
+    int code = goes_on ? ps_config_extend(key, value, reading->config, &error)
+                       : ps_config_parse(key, value, reading->config, &error);
     if (code != 0) {
         mistake(reading, "%s", error.message);
         reading->code = code;

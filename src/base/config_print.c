@@ -14,6 +14,10 @@ void ps_config_print(const struct ps_config *config, FILE *stream)
             (void)fprintf(stream, "%s[%s]\n", *section ? "\n" : "", key->section);
         section = key->section;
         char *value = ps_config_format(key, config);
+        if (value && strlen(key->name) + strlen(" = ") + strlen(value) > PS_CONFIG_LINE) {
+            free(value);
+            value = ps_config_format_lines(key, config);
+        }
         if (value && !*value && !*key->fallback)
             (void)fprintf(stream, "; %s is not set\n", key->name);
         else
@@ -46,9 +50,11 @@ void ps_config_template(FILE *stream)
                   "Configuration of pickstream. Every key is here with its default, as a comment: "
                   "take the ; away to set it. `pickstream check -c FILE --print` prints what is in "
                   "effect; --set section.key=value on the command line wins over this file.");
-    print_comment(stream,
-                  "One key a line, at most 199 bytes, UTF-8. A line that begins with ; or # is a "
-                  "comment, and so is what follows \" ;\" in a value.");
+    print_comment(
+        stream, "One key a line, at most 199 bytes, UTF-8. A line that begins with ; or # is a "
+                "comment, and so is what follows \" ;\" in a value. Items of a list stand between "
+                "blanks or commas; one that holds some goes between double quotes, with \\\" and "
+                "\\\\ for \" and \\. Indented lines below a list are more of its items.");
     const struct config_key *key = ps_config_keys;
     for (const struct config_section *section = ps_config_sections; section->name; section++) {
         (void)fputc('\n', stream);
@@ -100,8 +106,20 @@ void ps_config_man(FILE *stream)
         "One key a line, at most 199 bytes, UTF\\-8. A line that begins with ; or # is a comment,\n"
         "and so is what follows a blank and ; in a value. An unknown key, a key set twice, a value\n"
         "out of its range and anything after a value are refused, with file and line.\n"
+        ".PP\n"
+        "Items of a list stand between blanks or commas; one that holds some goes between double\n"
+        "quotes, with \\e\" and \\e\\e for \" and \\e. A long list goes on in indented lines below its\n"
+        "first one.\n"
+        ".PP\n"
+        ".B pickstream watch\n"
+        "reads the file again on SIGHUP; if there is a mistake in it, it says so and goes on with\n"
+        "what it had.\n"
         ".SH EXAMPLE\n"
         ".nf\n"
+        "[input]\n"
+        "directories = /data/microscope1\n"
+        "    \"/data/My Session/Images\"\n"
+        "\n"
         "[picker]\n"
         "particle_diameter = 180 A\n"
         "\n"

@@ -38,7 +38,10 @@ struct config_section {
 extern const struct config_key ps_config_keys[];
 extern const struct config_section ps_config_sections[];
 
-enum { PS_CONFIG_ACCEPTED = 160 };
+enum {
+    PS_CONFIG_ACCEPTED = 160,
+    PS_CONFIG_LINE = 199, /* bytes of a line in a file: what Debian's inih reads */
+};
 
 /* What the key takes, for a person: "a whole number, 0 to 1024 threads". Returns `ret_text`. */
 const char *ps_config_accepted(const struct config_key *key, char ret_text[PS_CONFIG_ACCEPTED]);
@@ -47,8 +50,26 @@ const char *ps_config_accepted(const struct config_key *key, char ret_text[PS_CO
 int ps_config_parse(const struct config_key *key, const char *text, struct ps_config *config,
                     struct ps_error *error);
 
-/* The field's value as text, to be freed; NULL without memory. */
+/* The same for more items of a list, behind those it has (for any other key: parse). The second
+ * takes one item, literally, and quotes it itself. */
+int ps_config_extend(const struct config_key *key, const char *text, struct ps_config *config,
+                     struct ps_error *error);
+int ps_config_extend_item(const struct config_key *key, const char *item, struct ps_config *config,
+                          struct ps_error *error);
+
+/* The field's value as text, to be freed; NULL without memory. The second writes each item of a
+ * list in a line of its own, for lists that are too long for one line of a file. */
 char *ps_config_format(const struct config_key *key, const struct ps_config *config);
+char *ps_config_format_lines(const struct config_key *key, const struct ps_config *config);
+
+/* Number of the word among "a|b|c", or -1. */
+int ps_config_find_word(const char *words, const char *word, size_t length);
+
+/* Lists (config_list.c), as the functions above use them: parsing returns 0, PS_E_CONFIG or
+ * PS_E_NOMEM without a message, and keeps the field unless it returns 0. */
+int ps_config_parse_list(const struct config_key *key, const char *text, struct ps_list *field);
+char *ps_config_format_list(const struct ps_list *list, const char *separator);
+void ps_config_clear_list(struct ps_list *list);
 
 /* Frees what the field owns. */
 void ps_config_clear(const struct config_key *key, struct ps_config *config);

@@ -11,8 +11,7 @@
 
 /* ---- words, "a|b|c" ------------------------------------------------------------------------- */
 
-/* Number of the word, or -1. */
-static int find_word(const char *words, const char *word, size_t length)
+int ps_config_find_word(const char *words, const char *word, size_t length)
 {
     int number = 0;
     for (const char *at = words;; number++) {
@@ -88,7 +87,7 @@ const char *ps_config_accepted(const struct config_key *key, char ret_text[PS_CO
             (void)fputs(" of ", stream);
             print_words(stream, key->words);
         } else {
-            (void)fputs(" globs", stream);
+            (void)fprintf(stream, " %s", key->unit);
         }
         break;
     }
@@ -178,51 +177,12 @@ static int parse_backend(const char *text, char **field)
 
 static int parse_choice(const struct config_key *key, const char *text, void *field)
 {
-    int number = find_word(key->words, text, strlen(text));
+    int number = ps_config_find_word(key->words, text, strlen(text));
     if (number < 0)
         return PS_E_CONFIG;
     /* The enum's type is the key's own; gcc stores any without negative values as unsigned. */
     unsigned value = (unsigned)number;
     memcpy(field, &value, sizeof value);
-    return 0;
-}
-
-static void clear_list(struct ps_list *list)
-{
-    for (size_t i = 0; i < list->count; i++)
-        free(list->items[i]);
-    free(list->items);
-    *list = (struct ps_list){0};
-}
-
-static int parse_list(const struct config_key *key, const char *text, struct ps_list *field)
-{
-    static const char separators[] = ", \t";
-    struct ps_list list = {0};
-    list.items = calloc(strlen(text) / 2 + 1, sizeof *list.items);
-    int code = list.items ? 0 : PS_E_NOMEM;
-    for (const char *at = text + strspn(text, separators); code == 0 && *at;) {
-        size_t length = strcspn(at, separators);
-        bool known = !key->words || find_word(key->words, at, length) >= 0;
-        /* Written back between blanks, a word with ';' in front would be a comment. */
-        if (!known || *at == ';') {
-            code = PS_E_CONFIG;
-        } else if (!(list.items[list.count] = strndup(at, length))) {
-            code = PS_E_NOMEM;
-        } else {
-            list.count++;
-        }
-        at += length;
-        at += strspn(at, separators);
-    }
-    if (code == 0 && (double)list.count < key->min)
-        code = PS_E_CONFIG;
-    if (code != 0) {
-        clear_list(&list);
-        return code;
-    }
-    clear_list(field);
-    *field = list;
     return 0;
 }
 
@@ -289,7 +249,7 @@ int ps_config_parse(const struct config_key *key, const char *text, struct ps_co
         code = parse_choice(key, text, field);
         break;
     case CONFIG_list:
-        code = parse_list(key, text, field);
+        code = ps_config_parse_list(key, text, field);
         break;
     }
     if (code == PS_E_NOMEM)
@@ -300,24 +260,6 @@ int ps_config_parse(const struct config_key *key, const char *text, struct ps_co
                        text, ps_config_accepted(key, accepted));
     }
     return 0;
-}
-
-static char *format_list(const struct ps_list *list)
-{
-    size_t length = 1;
-    for (size_t i = 0; i < list->count; i++)
-        length += strlen(list->items[i]) + 1;
-    char *text = malloc(length);
-    if (!text)
-        return NULL;
-    char *at = text;
-    *at = '\0';
-    for (size_t i = 0; i < list->count; i++) {
-        if (i)
-            *at++ = ' ';
-        at = stpcpy(at, list->items[i]);
-    }
-    return text;
 }
 
 static char *format_length(const struct ps_length *length)
@@ -360,7 +302,7 @@ char *ps_config_format(const struct config_key *key, const struct ps_config *con
         return copy_word(key->words, number);
     }
     case CONFIG_list:
-        return format_list(field);
+        return ps_config_format_list(field, " ");
     }
     return NULL;
 }
@@ -372,6 +314,6 @@ void ps_config_clear(const struct config_key *key, struct ps_config *config)
         free(*(char **)field);
         *(char **)field = NULL;
     } else if (key->type == CONFIG_list) {
-        clear_list(field);
+        ps_config_clear_list(field);
     }
 }

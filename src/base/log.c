@@ -181,7 +181,7 @@ void ps_log_event(struct ps_log *log, enum ps_log_level level, const char *event
     length += vsnprintf(text + length, sizeof text - (size_t)length, format, arguments);
     va_end(arguments);
     if ((size_t)length >= sizeof text)
-        (void)strcpy(text + cut(text, sizeof text - 4), "...");
+        (void)stpcpy(text + cut(text, sizeof text - 4), "...");
     clean(text);
 
     pthread_mutex_lock(&log->mutex);

@@ -22,7 +22,7 @@
     X(REPLAYED, replayed, "messages sent again on request")                                        \
     X(REFUSED_CLIENTS, refused_clients, "connections refused by the allow-list")                   \
     X(BAD_REQUESTS, bad_requests, "requests not understood")                                       \
-    X(JOURNAL_FAILURES, journal_failures, "commits that did not succeed")
+    X(JOURNAL_FAILURES, journal_failures, "writes to the journal that did not succeed")
 #define PS_GAUGE_MAP(X)                                                                            \
     X(SUBSCRIBERS, subscribers, "subscriptions to topics")                                         \
     X(WATCHES, watches, "directories watched with inotify")                                        \

@@ -18,7 +18,7 @@
 
 enum { MESSAGE = 1024 };
 
-static bool send_message(const char *message)
+bool ps_notify(const char *message)
 {
     const char *name = getenv("NOTIFY_SOCKET");
     if (!name || !*name)
@@ -49,7 +49,7 @@ static bool send_message(const char *message)
 
 bool ps_notify_ready(void)
 {
-    return send_message("READY=1");
+    return ps_notify("READY=1");
 }
 
 bool ps_notify_reloading(void)
@@ -60,7 +60,7 @@ bool ps_notify_reloading(void)
     char message[MESSAGE];
     (void)snprintf(message, sizeof message, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64,
                    (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000);
-    return send_message(message);
+    return ps_notify(message);
 }
 
 bool ps_notify_stopping(unsigned seconds)
@@ -68,7 +68,7 @@ bool ps_notify_stopping(unsigned seconds)
     char message[MESSAGE];
     (void)snprintf(message, sizeof message, "STOPPING=1\nEXTEND_TIMEOUT_USEC=%" PRIu64,
                    (uint64_t)seconds * 1000000);
-    return send_message(message);
+    return ps_notify(message);
 }
 
 bool ps_notify_status(const char *format, ...)
@@ -84,12 +84,12 @@ bool ps_notify_status(const char *format, ...)
         if ((unsigned char)*at < ' ')
             *at = ' ';
     }
-    return send_message(message);
+    return ps_notify(message);
 }
 
 bool ps_notify_watchdog(void)
 {
-    return send_message("WATCHDOG=1");
+    return ps_notify("WATCHDOG=1");
 }
 
 uint64_t ps_notify_watchdog_usec(void)

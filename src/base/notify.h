@@ -14,6 +14,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* Sends lines of VARIABLE=value as they are. What follows knows the variables. */
+bool ps_notify(const char *message);
+
 /* The service does its work; start, or reload, is over. */
 bool ps_notify_ready(void);
 

@@ -52,6 +52,18 @@ int ps_micrograph_parse(const void *bytes, size_t length, const struct ps_read_o
 
 void ps_micrograph_free(struct ps_micrograph *micrograph);
 
+/* How much of a micrograph is in its file, as far as can be told without its pixels. */
+enum ps_extent {
+    PS_EXTENT_SHORT, /* less than its header speaks of, or no header yet: unfinished, or cut off */
+    PS_EXTENT_BLANK, /* long enough, but zeros at its end: reserved and unwritten, or really zero */
+    PS_EXTENT_WHOLE, /* nothing is missing; also if it is damaged, for waiting does not mend it */
+};
+
+/* Looks at the headers of a file and at its last bytes. MRC: the length that the header predicts;
+ * TIFF: the chain of directories, and what they speak of. The message of a failure begins with the
+ * path. PS_E_INPUT: no such file, not a regular file; PS_E_SYSTEM: no permission, cannot read. */
+int ps_micrograph_extent(const char *path, enum ps_extent *ret_extent, struct ps_error *error);
+
 /* Size of one pixel in bytes. */
 size_t ps_pixel_bytes(enum ps_pixel type);
 

@@ -381,4 +381,23 @@ static int read_mrc(const struct ps_source *source, const struct ps_read_options
     return 0;
 }
 
-const struct ps_reader ps_reader_mrc = {.format = "mrc", .probe = probe, .read = read_mrc};
+/* A wrong nsymbt makes a whole file look short; nobody can tell while it may still grow. */
+static int whole(const struct ps_source *source, bool *ret_whole, struct ps_error *error)
+{
+    unsigned char head[PS_HEAD_BYTES];
+    struct layout layout;
+    struct ps_error nonsense;
+    if (source->size < sizeof head) {
+        *ret_whole = false;
+        return 0;
+    }
+    int code = source->read_at(source, 0, head, sizeof head, error);
+    if (code)
+        return code;
+    *ret_whole = read_layout(head, &layout, &nonsense) ||
+                 layout.data_offset + layout.frame_bytes * (uint64_t)layout.frames <= source->size;
+    return 0;
+}
+
+const struct ps_reader ps_reader_mrc = {
+    .format = "mrc", .probe = probe, .read = read_mrc, .whole = whole};

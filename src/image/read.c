@@ -19,6 +19,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+enum { TAIL_BYTES = 4096 }; /* a page: what a writer has not reached is zero to its end */
+
 static const struct ps_reader *const readers[] = {&ps_reader_tiff, &ps_reader_mrc};
 
 static const struct {
@@ -36,18 +38,24 @@ static const struct {
     {"a DM4 file", 4, {0, 0, 0, 4}},
 };
 
+static bool all_zero(const unsigned char *bytes, size_t length)
+{
+    for (size_t i = 0; i < length; i++)
+        if (bytes[i])
+            return false;
+    return true;
+}
+
 static int fail_foreign(const unsigned char *head, size_t length, struct ps_error *error)
 {
     for (size_t i = 0; i < sizeof foreign / sizeof *foreign; i++)
         if (length >= foreign[i].length && !memcmp(head, foreign[i].magic, foreign[i].length))
             return ps_fail(error, PS_E_INPUT, "neither MRC nor TIFF: it is %s", foreign[i].name);
 
-    size_t zeros = 0, printable = 0;
-    for (size_t i = 0; i < length; i++) {
-        zeros += head[i] == 0;
+    size_t printable = 0;
+    for (size_t i = 0; i < length; i++)
         printable += (head[i] >= ' ' && head[i] < 0x7f) || (head[i] >= '\t' && head[i] <= '\r');
-    }
-    if (zeros == length)
+    if (all_zero(head, length))
         return ps_fail(error, PS_E_INPUT,
                        "neither MRC nor TIFF: its first %zu bytes are all zero, as if it were not "
                        "written yet",
@@ -59,29 +67,68 @@ static int fail_foreign(const unsigned char *head, size_t length, struct ps_erro
                    length > 1 ? head[1] : 0, length > 2 ? head[2] : 0, length > 3 ? head[3] : 0);
 }
 
+/* The first bytes of a source, and whose they are. */
+struct head {
+    unsigned char bytes[PS_HEAD_BYTES];
+    size_t length;
+    const struct ps_reader *reader; /* NULL: nobody's */
+};
+
+static int read_head(const struct ps_source *source, struct head *ret_head, struct ps_error *error)
+{
+    const size_t most = sizeof ret_head->bytes;
+    ret_head->length = source->size < most ? (size_t)source->size : most;
+    ret_head->reader = NULL;
+    int code = source->read_at(source, 0, ret_head->bytes, ret_head->length, error);
+    for (size_t i = 0; i < sizeof readers / sizeof *readers && !code && !ret_head->reader; i++)
+        if (readers[i]->probe(ret_head->bytes, ret_head->length))
+            ret_head->reader = readers[i];
+    return code;
+}
+
 static int read_source(const struct ps_source *source, const struct ps_read_options *options,
                        struct ps_micrograph **ret_micrograph, struct ps_error *error)
 {
     if (source->size == 0)
         return ps_fail(error, PS_E_INPUT, "an empty file, a micrograph expected");
 
-    unsigned char head[PS_HEAD_BYTES];
-    size_t length = source->size < sizeof head ? (size_t)source->size : sizeof head;
-    int code = source->read_at(source, 0, head, length, error);
+    struct head head;
+    int code = read_head(source, &head, error);
     if (code)
         return code;
-    for (size_t i = 0; i < sizeof readers / sizeof *readers; i++) {
-        if (!readers[i]->probe(head, length))
-            continue;
-        struct ps_micrograph *micrograph;
-        code = readers[i]->read(source, options, &micrograph, error);
-        if (code)
-            return code;
-        micrograph->bytes = source->size;
-        *ret_micrograph = micrograph;
+    if (!head.reader)
+        return fail_foreign(head.bytes, head.length, error);
+    struct ps_micrograph *micrograph;
+    code = head.reader->read(source, options, &micrograph, error);
+    if (code)
+        return code;
+    micrograph->bytes = source->size;
+    *ret_micrograph = micrograph;
+    return 0;
+}
+
+static int find_extent(const struct ps_source *source, enum ps_extent *ret_extent,
+                       struct ps_error *error)
+{
+    struct head head;
+    int code = read_head(source, &head, error);
+    if (code)
+        return code;
+    bool whole = head.length == sizeof head.bytes && !all_zero(head.bytes, head.length);
+    if (head.reader)
+        code = head.reader->whole(source, &whole, error);
+    if (code)
+        return code;
+    if (!whole) {
+        *ret_extent = PS_EXTENT_SHORT;
         return 0;
     }
-    return fail_foreign(head, length, error);
+    unsigned char tail[TAIL_BYTES];
+    const size_t length = source->size < sizeof tail ? (size_t)source->size : sizeof tail;
+    code = source->read_at(source, source->size - length, tail, length, error);
+    if (!code)
+        *ret_extent = all_zero(tail, length) ? PS_EXTENT_BLANK : PS_EXTENT_WHOLE;
+    return code;
 }
 
 int ps_micrograph_parse(const void *bytes, size_t length, const struct ps_read_options *options,
@@ -133,6 +180,19 @@ static void name_file(const char *path, struct ps_error *error)
             *c = '?';
 }
 
+/* Opens a file as a source, whose descriptor the caller closes. */
+static int open_source(const char *path, struct ps_source *ret_source, struct ps_error *error)
+{
+    /* O_NONBLOCK: a pipe without a writer must not hold the program; a file does not care. */
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    if (fd < 0)
+        return fail_open(path, errno, error);
+    int code = ps_source_file(fd, ret_source, error);
+    if (code)
+        close(fd);
+    return code;
+}
+
 int ps_micrograph_read(const char *path, const struct ps_read_options *options,
                        struct ps_micrograph **ret_micrograph, struct ps_error *error)
 {
@@ -140,17 +200,28 @@ int ps_micrograph_read(const char *path, const struct ps_read_options *options,
     if (!error)
         error = &ignored;
 
-    int code;
-    /* O_NONBLOCK: a pipe without a writer must not hold the program; a file does not care. */
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-    if (fd < 0) {
-        code = fail_open(path, errno, error);
-    } else {
-        struct ps_source source;
-        code = ps_source_file(fd, &source, error);
-        if (!code)
-            code = read_source(&source, options, ret_micrograph, error);
-        close(fd);
+    struct ps_source source;
+    int code = open_source(path, &source, error);
+    if (!code) {
+        code = read_source(&source, options, ret_micrograph, error);
+        close(source.fd);
+    }
+    if (code)
+        name_file(path, error);
+    return code;
+}
+
+int ps_micrograph_extent(const char *path, enum ps_extent *ret_extent, struct ps_error *error)
+{
+    struct ps_error ignored;
+    if (!error)
+        error = &ignored;
+
+    struct ps_source source;
+    int code = open_source(path, &source, error);
+    if (!code) {
+        code = find_extent(&source, ret_extent, error);
+        close(source.fd);
     }
     if (code)
         name_file(path, error);

@@ -1,7 +1,8 @@
 /* What the readers share among themselves; the rest of the program needs micrograph.h only.
  *
  * A reader is a row of the probe list in read.c: probe() sees the first bytes of a file, read()
- * makes a micrograph of it. The rules that every reader keeps, because headers lie:
+ * makes a micrograph of it, whole() tells whether its writer seems to be done. The rules that every
+ * reader keeps, because headers lie:
  *
  *  1. Sizes are computed in 64 bits and compared with the length of the file and with
  *     options->max_pixels before anything is allocated for them.
@@ -24,6 +25,10 @@ struct ps_reader {
 
     int (*read)(const struct ps_source *source, const struct ps_read_options *options,
                 struct ps_micrograph **ret_micrograph, struct ps_error *error);
+
+    /* Whether all is there that the headers speak of; also true of nonsense, which read() names.
+     * Fails only if the source does. */
+    int (*whole)(const struct ps_source *source, bool *ret_whole, struct ps_error *error);
 };
 
 extern const struct ps_reader ps_reader_mrc;

@@ -26,6 +26,7 @@ struct client {
     const struct ps_source *source;
     uint64_t position;
     struct ps_error io;       /* the source's own failure */
+    bool past_end;            /* something was wanted that lies behind the end of the file */
     char message[TEXT_BYTES]; /* libtiff's first complaint about a page; more follow from it */
     char warning[TEXT_BYTES]; /* the same of its warnings: some failures have nothing else */
 };
@@ -39,6 +40,7 @@ static tmsize_t client_read(thandle_t handle, void *buffer, tmsize_t length)
     const uint64_t left = client->position < size ? size - client->position : 0;
     const size_t n = (uint64_t)length < left ? (size_t)length : (size_t)left;
     struct ps_error error;
+    client->past_end |= n < (size_t)length;
     if (n == 0)
         return 0;
     if (client->source->read_at(client->source, client->position, buffer, n, &error)) {
@@ -352,6 +354,9 @@ static int check_header(const struct ps_source *source, struct ps_error *error)
     code = read_number(source, length, length, little_endian, &directory, error);
     if (code)
         return code;
+    if (directory == 0)
+        return ps_fail(error, PS_E_INPUT,
+                       "truncated: no directory, as if its writer had not finished it");
     if (directory >= source->size)
         return ps_fail(error, PS_E_INPUT,
                        "truncated: its directory begins at byte %" PRIu64
@@ -375,4 +380,37 @@ static int read_tiff(const struct ps_source *source, const struct ps_read_option
     return code;
 }
 
-const struct ps_reader ps_reader_tiff = {.format = "tiff", .probe = probe, .read = read_tiff};
+/* Whether every page and what it speaks of lies inside the file. */
+static bool pages_whole(TIFF *tif, struct client *client)
+{
+    for (uint32_t number = 1; number <= MAX_PAGES; number++) {
+        struct ps_error ignored;
+        if (client->past_end || ps_tiff_page_end(tif) > client->source->size)
+            return false;
+        if (TIFFLastDirectory(tif))
+            return check_last_link(tif, client, &ignored) == 0;
+        if (!TIFFReadDirectory(tif))
+            return !client->past_end;
+    }
+    return true;
+}
+
+static int whole(const struct ps_source *source, bool *ret_whole, struct ps_error *error)
+{
+    struct client client = {.source = source};
+    struct ps_error ignored;
+    bool result = false;
+    if (check_header(source, &ignored) == 0) {
+        TIFF *tif = open_client(&client);
+        result = tif ? pages_whole(tif, &client) : !client.past_end;
+        if (tif)
+            TIFFClose(tif);
+    }
+    if (client.io.code)
+        return ps_fail(error, client.io.code, "%s", client.io.message);
+    *ret_whole = result;
+    return 0;
+}
+
+const struct ps_reader ps_reader_tiff = {
+    .format = "tiff", .probe = probe, .read = read_tiff, .whole = whole};

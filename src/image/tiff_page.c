@@ -227,6 +227,23 @@ int ps_tiff_page_check_cells(TIFF *tif, const struct ps_tiff_page *page, uint64_
     return 0;
 }
 
+uint64_t ps_tiff_page_end(TIFF *tif)
+{
+    const uint32_t cells = TIFFIsTiled(tif) ? TIFFNumberOfTiles(tif) : TIFFNumberOfStrips(tif);
+    uint64_t end = 0;
+    for (uint32_t i = 0; i < cells; i++) {
+        const uint64_t offset = TIFFGetStrileOffset(tif, i);
+        const uint64_t count = TIFFGetStrileByteCount(tif, i);
+        if (offset == 0 || count == 0)
+            break; /* damaged: there may be fewer in the table than should be in the image */
+        if (count > UINT64_MAX - offset)
+            return UINT64_MAX;
+        if (offset + count > end)
+            end = offset + count;
+    }
+    return end;
+}
+
 void ps_tiff_convert(const struct ps_tiff_page *page, const void *samples, size_t count,
                      void *pixels)
 {

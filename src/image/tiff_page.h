@@ -37,6 +37,10 @@ int ps_tiff_page_inspect(TIFF *tif, const struct ps_read_options *options,
 int ps_tiff_page_check_cells(TIFF *tif, const struct ps_tiff_page *page, uint64_t size,
                              struct ps_error *error);
 
+/* Where the last byte of the strips or tiles of the current page lies, plus one; nonsense that
+ * reaches beyond 64 bits counts as the end of all files. */
+uint64_t ps_tiff_page_end(TIFF *tif);
+
 /* "strip" or "tile". */
 const char *ps_tiff_cell_name(const struct ps_tiff_page *page);
 

@@ -41,7 +41,15 @@ json_t *ps_json_text(const char *value)
 
 json_t *ps_header_columns(void)
 {
-    return json_pack("[s, s, s, s]", "x", "y", "score", "area");
+    static const char *const names[PS_WIRE_COLUMNS] = PS_WIRE_COLUMN_NAMES;
+    json_t *list = json_array();
+    for (int i = 0; i < PS_WIRE_COLUMNS; i++) {
+        if (json_array_append_new(list, json_string(names[i])) != 0) {
+            json_decref(list);
+            return NULL;
+        }
+    }
+    return list;
 }
 
 json_t *ps_header_micrograph(const struct ps_outcome_facts *facts)

@@ -12,13 +12,12 @@
 #define PS_OUTPUT_HEADER_H
 
 #include "output/message.h"
+#include "pickstream_wire.h"
 
 #include <jansson.h>
 
 /* Of everything that we write; floats keep their value with 9 digits. */
 enum { PS_JSON_FORMAT = JSON_COMPACT | JSON_REAL_PRECISION(9) };
-
-#define PS_SCHEMA "pickstream/1"
 
 json_t *ps_json_text(const char *value); /* NULL: null */
 json_t *ps_json_number(double value);

@@ -9,8 +9,6 @@
 #include <string.h>
 #include <time.h>
 
-enum { COLUMNS = 4 };
-
 void ps_frames_done(struct ps_frames *frames)
 {
     for (size_t i = 0; i < frames->count; i++)
@@ -62,14 +60,14 @@ int ps_message_header(const char *topic, json_t *header, struct ps_frames *ret_f
 static void *array_of(const struct ps_result *result, size_t *ret_size)
 {
     size_t count = result ? result->count : 0;
-    unsigned char *bytes = malloc(count ? count * COLUMNS * sizeof(float) : 1);
+    unsigned char *bytes = malloc(count ? count * PS_WIRE_COLUMNS * sizeof(float) : 1);
     if (!bytes)
         return NULL;
     unsigned char *at = bytes;
     for (size_t i = 0; i < count; i++) {
         const struct ps_pick *pick = &result->picks[i];
-        const float row[COLUMNS] = {pick->x, pick->y, pick->score, pick->area};
-        for (int column = 0; column < COLUMNS; column++, at += sizeof(uint32_t)) {
+        const float row[PS_WIRE_COLUMNS] = {pick->x, pick->y, pick->score, pick->area};
+        for (int column = 0; column < PS_WIRE_COLUMNS; column++, at += sizeof(uint32_t)) {
             uint32_t bits;
             memcpy(&bits, &row[column], sizeof bits);
             bits = htole32(bits);
@@ -84,24 +82,25 @@ static json_t *picks_header(const struct ps_outcome_facts *facts)
 {
     char closed[PS_TIME_TEXT], detected[PS_TIME_TEXT], published[PS_TIME_TEXT];
     json_int_t count = facts->result ? (json_int_t)facts->result->count : 0;
-    return json_pack("{s:s, s:s, s:o, s:I, s:o, s:{s:s, s:s, s:s}, s:o, s:o, s:o, s:o, s:o, "
-                     "s:[{s:s, s:s, s:[I, i], s:o}]}",
-                     "schema", PS_SCHEMA, "type", "picks", "stream", ps_json_text(facts->stream),
-                     "seq", (json_int_t)facts->seq, "session", ps_json_text(facts->session), "time",
-                     "closed", ps_time_text(facts->closed_ns, closed), "detected",
-                     ps_time_text(facts->detected_ns, detected), "published",
-                     ps_time_text(facts->published_ns, published), "micrograph",
-                     ps_header_micrograph(facts), "coordinates", ps_header_coordinates(facts),
-                     "picker", ps_header_picker(facts), "result", ps_header_result(facts),
-                     "milliseconds", ps_header_milliseconds(facts), "arrays", "name", "picks",
-                     "dtype", "<f4", "shape", count, COLUMNS, "columns", ps_header_columns());
+    return json_pack(
+        "{s:s, s:s, s:o, s:I, s:o, s:{s:s, s:s, s:s}, s:o, s:o, s:o, s:o, s:o, "
+        "s:[{s:s, s:s, s:[I, i], s:o}]}",
+        "schema", PS_WIRE_SCHEMA, "type", PS_WIRE_TOPIC_PICKS, "stream",
+        ps_json_text(facts->stream), "seq", (json_int_t)facts->seq, "session",
+        ps_json_text(facts->session), "time", "closed", ps_time_text(facts->closed_ns, closed),
+        "detected", ps_time_text(facts->detected_ns, detected), "published",
+        ps_time_text(facts->published_ns, published), "micrograph", ps_header_micrograph(facts),
+        "coordinates", ps_header_coordinates(facts), "picker", ps_header_picker(facts), "result",
+        ps_header_result(facts), "milliseconds", ps_header_milliseconds(facts), "arrays", "name",
+        PS_WIRE_ARRAY_PICKS, "dtype", PS_WIRE_DTYPE, "shape", count, PS_WIRE_COLUMNS, "columns",
+        ps_header_columns());
 }
 
 int ps_message_picks(const struct ps_outcome_facts *facts, struct ps_frames *ret_frames,
                      struct ps_error *error)
 {
     struct ps_frames frames = {0};
-    int status = ps_message_header("picks", picks_header(facts), &frames, error);
+    int status = ps_message_header(PS_WIRE_TOPIC_PICKS, picks_header(facts), &frames, error);
     if (status)
         return status;
     size_t size = 0;

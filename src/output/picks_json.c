@@ -48,8 +48,8 @@ int ps_picks_write_json(const struct ps_pick_file *file, FILE *stream, struct ps
 {
     struct ps_outcome_facts facts = facts_of(file);
     json_t *object =
-        json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "schema", PS_SCHEMA, "type",
-                  "picks", "micrograph", ps_header_micrograph(&facts), "coordinates",
+        json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "schema", PS_WIRE_SCHEMA, "type",
+                  PS_WIRE_TOPIC_PICKS, "micrograph", ps_header_micrograph(&facts), "coordinates",
                   ps_header_coordinates(&facts), "picker", ps_header_picker(&facts), "result",
                   ps_header_result(&facts), "milliseconds", ps_header_milliseconds(&facts),
                   "columns", ps_header_columns(), "picks", rows(file->result));

@@ -35,7 +35,9 @@ struct ps_submission {
 };
 
 struct ps_publisher_hooks {
-    /* An outcome is committed and published: the job is the callee's again. */
+    /* An outcome is committed and published: the job is the callee's again. Without an outcome, to
+     * be picked again some time, it comes back when the publisher stops with a journal that cannot
+     * be written, or when the journal refuses the outcome (which is logged). */
     void (*finished)(void *context, struct ps_job *job);
     /* Adds to a status header what only the service knows: "watch", "queue", "devices", "rates". */
     void (*status)(void *context, json_t *header);

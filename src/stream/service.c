@@ -37,6 +37,7 @@ struct service {
     pthread_mutex_t lock; /* of what follows */
     int64_t completions[RATE_COMPLETIONS];
     uint64_t completed;
+    char intake[512]; /* why nothing new can be recorded; empty: it can */
 
     uint64_t seen_ticks[2]; /* of publisher and watcher, at the last look */
 };
@@ -51,17 +52,28 @@ static void log_error(struct service *service, const char *event, const struct p
                  ps_log_quote(error->message, quoted));
 }
 
-/* The watcher found a complete micrograph. */
+static void set_intake(struct service *service, const char *failure)
+{
+    pthread_mutex_lock(&service->lock);
+    (void)snprintf(service->intake, sizeof service->intake, "%s", failure);
+    pthread_mutex_unlock(&service->lock);
+}
+
+/* The watcher found a complete micrograph. While the journal cannot take it (disk full) the intake
+ * stands still; the watcher asks again with each scan. */
 static bool found(void *context, struct ps_job *job)
 {
     struct service *service = context;
     enum ps_journal_state state = PS_JOURNAL_DONE;
     struct ps_error error;
     if (ps_journal_see(service->journal, job, &state, &error)) {
+        ps_metrics_add(service->metrics, PS_COUNTER_JOURNAL_FAILURES, 1);
         log_error(service, "journal_failed", &error);
+        set_intake(service, error.message);
         ps_job_free(job);
         return false;
     }
+    set_intake(service, "");
     if (state == PS_JOURNAL_NEW)
         ps_metrics_add(service->metrics, PS_COUNTER_SEEN, 1);
     if (state == PS_JOURNAL_DONE)
@@ -141,6 +153,8 @@ static void fill_status(void *context, json_t *header)
     (void)json_object_set_new(
         header, "rates", json_pack("{s:f}", "micrographs_per_hour", micrographs_per_hour(service)));
     pthread_mutex_lock(&service->lock);
+    if (service->intake[0])
+        (void)json_object_set_new(header, "journal", json_sprintf("failed: %s", service->intake));
     struct ps_crew *crew = service->crew;
     struct ps_watcher *watcher = service->watcher;
     (void)json_object_set_new(header, "devices", crew ? ps_crew_status(crew) : json_array());
@@ -262,7 +276,7 @@ static void feed_watchdog(struct service *service, double period_seconds)
                          ps_watcher_ticks(service->watcher)};
     bool moved = ticks[0] != service->seen_ticks[0] && ticks[1] != service->seen_ticks[1];
     if (moved && ps_crew_busy_seconds(service->crew) < period_seconds)
-        ps_notify("WATCHDOG=1");
+        (void)ps_notify_watchdog();
     if (moved)
         memcpy(service->seen_ticks, ticks, sizeof ticks);
 }
@@ -271,14 +285,18 @@ static void feed_watchdog(struct service *service, double period_seconds)
 static int attend(struct service *service, int signal_fd, bool (*reload)(void *context),
                   void *context, enum ps_service_end *ret_end, struct ps_error *error)
 {
-    uint64_t watchdog_us = ps_notify_watchdog_usec();
-    int wait_ms = watchdog_us ? (int)(watchdog_us / 2000) : -1;
+    /* A quarter of the period: one look that finds no progress is not yet the end. */
+    int64_t period_ns = (int64_t)ps_notify_watchdog_usec() * 1000;
+    int64_t next_look = ps_clock_mono_ns();
     for (;;) {
+        int64_t now = ps_clock_mono_ns();
+        if (period_ns && now >= next_look) {
+            feed_watchdog(service, (double)period_ns * 1e-9);
+            next_look = now + period_ns / 4;
+        }
         struct pollfd waits[2] = {{.fd = signal_fd, .events = POLLIN},
                                   {.fd = service->event_fd, .events = POLLIN}};
-        int ready = poll(waits, 2, wait_ms);
-        if (ready == 0)
-            feed_watchdog(service, (double)watchdog_us * 1e-6);
+        (void)poll(waits, 2, period_ns ? (int)((next_look - now) / 1000000) + 1 : -1);
         eventfd_t count;
         (void)eventfd_read(service->event_fd, &count);
         if (ps_crew_device_failed(service->crew, error))
@@ -321,12 +339,12 @@ int ps_service_run(const struct ps_config *config, struct ps_log *log, int signa
         ps_log_event(log, PS_LOG_INFO, "started", "version=\"%s\" stream=%s last_seq=%llu",
                      ps_version(), ps_journal_stream(service.journal),
                      (unsigned long long)ps_journal_last_seq(service.journal));
-        ps_notify("READY=1\nSTATUS=watching");
+        (void)ps_notify_ready();
         status = attend(&service, signal_fd, reload, context, ret_end, error);
         if (status == 0 && *ret_end == PS_SERVICE_RELOAD)
-            ps_notify_reloading();
+            (void)ps_notify_reloading();
         else
-            ps_notify("STOPPING=1");
+            (void)ps_notify_stopping((unsigned)config->service.drain_seconds + 10);
     }
     stop(&service, signal_fd);
     pthread_mutex_destroy(&service.lock);

@@ -7,9 +7,12 @@
  *
  * inotify tells nothing about changes that other machines make: on network and FUSE file systems
  * (by statfs), or where poll = always, or where watches run out (ENOSPC, EMFILE), scanning is the
- * main source for that directory and is said so in the status. When the kernel's queue overflows
- * everything is scanned. A directory that is not there, vanishes or is unmounted is reported once
- * and taken up again when it is back.
+ * main source for that directory and is said so in the status; what events there are still count.
+ * When the kernel's queue overflows everything is scanned. A directory that is not there, vanishes
+ * or is unmounted is reported once and taken up again when it is back.
+ *
+ * Links are followed, paths begin with the directory as it was configured, and a directory that can
+ * be reached in several ways is watched in one of them (watch_tree.h): each file is found once.
  */
 #ifndef PS_STREAM_WATCHER_H
 #define PS_STREAM_WATCHER_H
@@ -25,13 +28,15 @@ struct ps_watcher;
 
 struct ps_watcher_sink {
     /* A complete micrograph: takes the job, whose path, name, identity and times are filled. Called
-     * from the watcher's thread, again and again for the same file (each scan): the journal tells
-     * what is new. Returns false to be asked again at the next scan (the journal has no room). */
+     * from the watcher's thread, now and then again for a file that is not known yet (every few
+     * scans): the journal tells what is new. Returns false to be asked again at the next scan (the
+     * journal has no room). */
     bool (*found)(void *context, struct ps_job *job);
-    /* Asked between events: is a full rescan wanted (ps_pending_wants_rescan)? */
+    /* Asked whenever the thread comes round and no scan is under way: is a full rescan wanted
+     * (ps_pending_wants_rescan)? It hands everything on again that is not known. */
     bool (*wants_rescan)(void *context);
-    /* Whether this identity under this path is settled already (has an outcome or is queued): the
-     * watcher then need not open the file. */
+    /* Whether this identity under this path has its outcome: the watcher then leaves the file
+     * alone, and does not ask again until a rescan is wanted or the file changes. */
     bool (*known)(void *context, const char *path, const struct ps_identity *identity);
     void *context;
 };
@@ -45,10 +50,11 @@ int ps_watcher_start(const struct ps_config *config, struct ps_log *log, struct 
 /* Ends the thread, waits for it and frees everything. */
 void ps_watcher_stop(struct ps_watcher *watcher);
 
-/* A full rescan as soon as possible. Any thread. */
+/* A full rescan as soon as possible, which asks the sink anew about all files. Any thread. */
 void ps_watcher_rescan(struct ps_watcher *watcher);
 
-/* Grows while the thread lives and is not stuck: for the watchdog. */
+/* Grows while the thread lives and is not stuck: for the watchdog. An idle thread sleeps; being
+ * asked wakes it, so that the next answer is larger than this one. */
 uint64_t ps_watcher_ticks(const struct ps_watcher *watcher);
 
 /* An array of {"path", "mode": "inotify"|"poll"|"missing", "reason", "directories", "candidates"},

@@ -99,7 +99,38 @@ static void write_files(const struct worker *worker, const struct ps_job *job,
                        "file of picks not written: %.120s", error.message);
 }
 
-/* Reads and picks. 0: `outcome` has a result or a failure. PS_E_DEVICE: neither. */
+/* Whether a file that cannot be found or read is to blame itself: the nearest directory above it
+ * that exists, not above the watched one, is on the file's device. Otherwise the share has gone:
+ * its micrographs will be there again when it is back, and must have no outcome by then (P47). */
+static bool share_is_there(const struct ps_job *job)
+{
+    size_t watched = strlen(job->path) - strlen(job->name);
+    char *path = strdup(job->path);
+    bool there = false;
+    for (char *slash; path && (slash = strrchr(path, '/')) != NULL;) {
+        *slash = '\0';
+        struct stat info;
+        if (stat(*path ? path : "/", &info) == 0) {
+            there = (uint64_t)info.st_dev == job->identity.device;
+            break;
+        }
+        if ((errno != ENOENT && errno != ENOTDIR) || (size_t)(slash - path) < watched)
+            break;
+    }
+    free(path);
+    return there;
+}
+
+/* Whether a file that could not be found is gone for good. Looked at once more, because its share
+ * may have come back in between. */
+static bool vanished(const struct ps_job *job)
+{
+    struct stat info;
+    return share_is_there(job) && stat(job->path, &info) != 0;
+}
+
+/* Reads and picks. 0: `outcome` has a result or a failure. PS_E_DEVICE, PS_E_NOMEM, PS_E_SYSTEM
+ * (the share has gone): neither. */
 static int read_and_pick(struct worker *worker, const struct ps_job *job,
                          struct ps_submission *outcome, struct ps_error *error)
 {
@@ -111,11 +142,11 @@ static int read_and_pick(struct worker *worker, const struct ps_job *job,
     if (status == 0)
         status =
             ps_picker_pick(worker->picker, &outcome->micrograph->image, &outcome->result, error);
-    if (status == PS_E_DEVICE)
+    if (status == PS_E_DEVICE || (status == PS_E_SYSTEM && !share_is_there(job)))
         return status;
-    if (status)
-        outcome->failure = reason_of(error, job->path);
-    else
+    if (status && !(outcome->failure = reason_of(error, job->path)))
+        return PS_E_NOMEM;
+    if (status == 0)
         write_files(worker, job, outcome->micrograph, outcome->read_milliseconds, &outcome->result);
     if (outcome->micrograph) {
         free(outcome->micrograph->pixels);
@@ -189,11 +220,13 @@ static void carry(struct worker *worker, struct ps_job *job)
     }
     set_current(worker, job);
     int status = 0;
-    if (missing)
-        outcome.failure =
-            strdup(missing == ENOENT ? "vanished before it was read" : strerror(missing));
-    else
+    if (!missing)
         status = read_and_pick(worker, job, &outcome, &error);
+    else if (!vanished(job))
+        status = PS_E_SYSTEM;
+    else if (!(outcome.failure =
+                   strdup(missing == ENOENT ? "vanished before it was read" : strerror(missing))))
+        status = PS_E_NOMEM;
     set_current(worker, NULL);
     /* What changed under the reader is no picture of anything: its end will be told or found. */
     bool torn = !missing && !unchanged(job, &now, &missing) && missing == 0;
@@ -203,8 +236,11 @@ static void carry(struct worker *worker, struct ps_job *job)
     }
     outcome_done(&outcome);
     ps_pending_finish(pending, job);
-    if (status)
+    if (status == PS_E_DEVICE)
         device_failed(worker, &error);
+    else if (status == PS_E_SYSTEM)
+        ps_log_event(worker->crew->tools.log, PS_LOG_WARNING, "share_gone",
+                     "reason=\"micrographs wait for the return of their directory\"");
 }
 
 static void *work(void *argument)

@@ -2,8 +2,9 @@
  *
  * A worker has a picker with its own slot. What it does is a straight line: take, make sure that
  * the file is still what was found, read, pick, write the files of picks, hand the outcome to the
- * publisher. Nothing hands the micrograph back, but for two cases in which there is no outcome yet:
- * the file changed meanwhile (the watcher finds it again), or the device failed.
+ * publisher. Nothing hands the micrograph back, but for cases in which there is no outcome yet: the
+ * file changed meanwhile, its share has gone, or there is no memory (the watcher finds it again),
+ * or the device failed.
  *
  * A failed micrograph costs nothing but itself: its reason becomes its outcome. Files of picks that
  * cannot be written are a warning in the outcome; the picks are published all the same.

@@ -117,8 +117,11 @@ def test_no_command():
 def test_help_and_version():
     result = run("--help")
     assert result.stderr == ""
-    commands = [line.split()[0] for line in result.stdout.split("Commands:\n")[1].splitlines()[:4]]
-    assert commands == ["pick", "synth", "bench", "check"]
+    lines = result.stdout.split("Commands:\n")[1].split("\n\n")[0].splitlines()
+    commands = [line.split()[0] for line in lines]
+    assert sorted(commands) == sorted(
+        ["watch", "pick", "listen", "status", "retry", "synth", "bench", "check", "keygen"]
+    )
     for command in commands:
         help_text = run(command, "--help")
         assert help_text.stderr == ""

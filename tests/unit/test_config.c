@@ -318,6 +318,124 @@ static void refused_files(void **state)
     assert_refused_bytes(nul, sizeof nul - 1, "2: NUL byte: not a text file");
 }
 
+static void assert_items(const struct ps_list *list, const char *const *expected)
+{
+    size_t count = 0;
+    for (; expected[count]; count++) {
+        assert_true(count < list->count);
+        assert_string_equal(list->items[count], expected[count]);
+    }
+    assert_int_equal(list->count, count);
+}
+
+static void quoted_items(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        const char *items[4];
+        const char *canonical;
+    } cases[] = {
+        {"\"/data/My Session\"", {"/data/My Session"}, "\"/data/My Session\""},
+        {"\"/a\",\"/b\" \t/c", {"/a", "/b", "/c"}, "/a /b /c"},
+        {"\"\\\"x\\\" \\\\\"", {"\"x\" \\"}, "\"\\\"x\\\" \\\\\""},
+        {"C:\\x\\", {"C:\\x\\"}, "C:\\x\\"},
+        {"\"a,b\" \";c\" \"#d\" e=f", {"a,b", ";c", "#d", "e=f"}, "\"a,b\" \";c\" \"#d\" \"e=f\""},
+        {"", {NULL}, ""},
+    };
+    struct ps_config *config = ps_config_new();
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const char *expected[5] = {NULL};
+        memcpy(expected, cases[i].items, sizeof cases[i].items);
+        set(config, "input.directories", cases[i].text);
+        assert_items(&config->input.directories, expected);
+        char *text = ps_config_get(config, "input.directories");
+        assert_string_equal(text, cases[i].canonical);
+        set(config, "input.directories", text);
+        assert_items(&config->input.directories, expected);
+        free(text);
+    }
+    set(config, "output.formats", "\"csv\" json");
+    assert_items(&config->output.formats, (const char *[]){"csv", "json", NULL});
+    static const char *const refused[] = {
+        "\"/a", "/a\"",    "\"/a\"b",  "\"/a\"\"/b\"", "/data/\"My Session\"",
+        "\"\"", "\"\\x\"", "\"/a\\\"", "\"/a\\",
+    };
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+        char expected[200];
+        (void)snprintf(expected, sizeof expected,
+                       "input.directories = %s: expected none or more paths", refused[i]);
+        struct ps_error error = {0};
+        assert_int_equal(ps_config_set(config, "input.directories", refused[i], &error),
+                         PS_E_CONFIG);
+        assert_string_equal(error.message, expected);
+    }
+    ps_config_free(config);
+}
+
+static void items_added_literally(void **state)
+{
+    (void)state;
+    struct ps_config *config = ps_config_new();
+    struct ps_error error = {0};
+    assert_int_equal(ps_config_add(config, "input.directories", "a \"b\", c\\", &error), 0);
+    assert_int_equal(ps_config_add(config, "input.directories", "d", &error), 0);
+    assert_items(&config->input.directories, (const char *[]){"a \"b\", c\\", "d", NULL});
+    assert_int_equal(ps_config_add(config, "input.directories", "a\nb", &error), PS_E_CONFIG);
+    assert_int_equal(ps_config_add(config, "input.directories", "", &error), PS_E_CONFIG);
+    assert_int_equal(ps_config_add(config, "output.formats", "xml", &error), PS_E_CONFIG);
+    assert_int_equal(ps_config_add(config, "output.nothing", "x", &error), PS_E_CONFIG);
+    assert_items(&config->input.directories, (const char *[]){"a \"b\", c\\", "d", NULL});
+    ps_config_free(config);
+}
+
+/* A list may be longer than a line. */
+static void lists_in_several_lines(void **state)
+{
+    (void)state;
+    static const char text[] = "[input]\n"
+                               "directories = /a \"/b c\"\n"
+                               "    /d ; a comment\n"
+                               "\n"
+                               "\t; another\n"
+                               "\t\"/x = y\", /z\n"
+                               "recursive = no\n";
+    write_bytes(text, strlen(text));
+    struct ps_config *config = ps_config_new();
+    struct ps_error error = {0};
+    if (ps_config_read(config, file, &error) != 0)
+        fail_msg("%s", error.message);
+    assert_items(&config->input.directories,
+                 (const char *[]){"/a", "/b c", "/d", "/x = y", "/z", NULL});
+    assert_false(config->input.recursive);
+
+    /* Whatever is in it, a long one is printed in lines that can be read. */
+    static const char *const items[] = {"#a", ";b", "c=d", "[e]", "f g", ":h", "\"i\"", "j\\"};
+    set(config, "input.directories", "");
+    for (int i = 0; i < 80; i++)
+        assert_int_equal(ps_config_add(config, "input.directories", items[i % 8], &error), 0);
+    char *printed_text = printed(config, ps_config_print);
+    write_bytes(printed_text, strlen(printed_text));
+    struct ps_config *again = ps_config_new();
+    if (ps_config_read(again, file, &error) != 0)
+        fail_msg("%s", error.message);
+    assert_int_equal(again->input.directories.count, 80);
+    for (int i = 0; i < 80; i++)
+        assert_string_equal(again->input.directories.items[i], items[i % 8]);
+    free(printed_text);
+    ps_config_free(again);
+    ps_config_free(config);
+
+    /* What somebody indented is not taken for an item, nor an item for what is no list. */
+    assert_refused("[input]\ndirectories = /a\n  recursive = no\n",
+                   "3: duplicate key input.directories: set in line 2 already (an indented line "
+                   "continues the one before)");
+    assert_refused("[input]\ndirectories = /a\n  \"/b\n",
+                   "3: input.directories = /a \"/b: expected none or more paths");
+    assert_refused("[input]\ndirectories = /a\n  /b\ndirectories = /c\n",
+                   "4: duplicate key input.directories: set in line 3 already");
+}
+
 /* inih itself would cut these and say nothing. */
 static void long_lines(void **state)
 {
@@ -363,10 +481,15 @@ static void printed_reads_back(void **state)
 {
     (void)state;
     static const char *const values[][2] = {
+        {"input.directories", "/data/1 \"/data/My Session\" \"/a\\\\b, \\\"c\\\"\""},
         {"input.recursive", "no"},
         {"input.include", "*.mrc"},
         {"input.exclude", ""},
         {"input.movies", "sum"},
+        {"input.settle_seconds", "0.5"},
+        {"input.poll", "always"},
+        {"input.poll_seconds", "1.5"},
+        {"input.order", "newest"},
         {"picker.particle_diameter", "180.1 px"},
         {"picker.pixel_size", "0.30000000000000004"},
         {"picker.classifier", "naive_bayes"},
@@ -381,13 +504,26 @@ static void printed_reads_back(void **state)
         {"picker.tau2", "7"},
         {"compute.backend", "cuda:0"},
         {"compute.threads", "3"},
+        {"compute.slots_per_device", "2"},
+        {"compute.queue_length", "17"},
         {"compute.max_pixels", "12345678901"},
         {"picker.profile", "aspire"},
         {"picker.contrast", "auto"},
         {"picker.mask_contaminants", "no"},
         {"compute.require_gpu", "yes"},
+        {"publish.endpoint", "ipc:///run/pickstream/picks"},
+        {"publish.replay_endpoint", "ipc:///run/pickstream/replay"},
+        {"publish.session", "s1"},
+        {"publish.high_water_mark", "18"},
+        {"publish.heartbeat_seconds", "0.25"},
+        {"publish.curve_secret_key", "/etc/pickstream/secret"},
+        {"publish.curve_clients", "/etc/pickstream/clients"},
+        {"publish.insecure_bind", "yes"},
         {"output.directory", "/a b/\u00e9;[x]=#"},
         {"output.formats", "json csv star"},
+        {"service.state_directory", "/state"},
+        {"service.log_level", "debug"},
+        {"service.drain_seconds", "3.5"},
     };
     enum { COUNT = sizeof values / sizeof *values };
     struct ps_config *config = ps_config_new();
@@ -601,14 +737,25 @@ static void utf8(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(defaults),           cmocka_unit_test(defaults_are_canonical),
-        cmocka_unit_test(values_from_a_file), cmocka_unit_test(lengths),
-        cmocka_unit_test(refused_values),     cmocka_unit_test(refused_files),
-        cmocka_unit_test(long_lines),         cmocka_unit_test(unreadable_files),
-        cmocka_unit_test(printed_reads_back), cmocka_unit_test(defaults_print_and_read_back),
-        cmocka_unit_test(shipped_file),       cmocka_unit_test(man_page_names_every_key),
-        cmocka_unit_test(contradictions),     cmocka_unit_test(names_of_micrographs),
-        cmocka_unit_test(numbers_as_text),    cmocka_unit_test(utf8),
+        cmocka_unit_test(defaults),
+        cmocka_unit_test(defaults_are_canonical),
+        cmocka_unit_test(values_from_a_file),
+        cmocka_unit_test(lengths),
+        cmocka_unit_test(refused_values),
+        cmocka_unit_test(refused_files),
+        cmocka_unit_test(quoted_items),
+        cmocka_unit_test(items_added_literally),
+        cmocka_unit_test(lists_in_several_lines),
+        cmocka_unit_test(long_lines),
+        cmocka_unit_test(unreadable_files),
+        cmocka_unit_test(printed_reads_back),
+        cmocka_unit_test(defaults_print_and_read_back),
+        cmocka_unit_test(shipped_file),
+        cmocka_unit_test(man_page_names_every_key),
+        cmocka_unit_test(contradictions),
+        cmocka_unit_test(names_of_micrographs),
+        cmocka_unit_test(numbers_as_text),
+        cmocka_unit_test(utf8),
     };
     return cmocka_run_group_tests_name("config", tests, make_file, remove_file);
 }

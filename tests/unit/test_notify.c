@@ -80,6 +80,8 @@ static void tells_at(const char *name)
     int fd = listen_at(name);
     assert_true(ps_notify_ready());
     assert_string_equal(received(fd, text), "READY=1");
+    assert_true(ps_notify("READY=1\nSTATUS=watching"));
+    assert_string_equal(received(fd, text), "READY=1\nSTATUS=watching");
     assert_true(ps_notify_watchdog());
     assert_string_equal(received(fd, text), "WATCHDOG=1");
     assert_true(ps_notify_status("%d picked, 2 waiting", 12));

@@ -275,6 +275,31 @@ static void counts_responses_above_a_twentieth(void **state)
     }
 }
 
+/* Too many responses to keep: computed again for the counting, with the same scores. */
+static void scores_do_not_depend_on_what_is_kept(void **state)
+{
+    (void)state;
+    struct stage stage = stage_open(16, 2);
+    struct cpu_slot *slot = (struct cpu_slot *)stage.slot;
+    struct ps_error error;
+    int32_t kept[QUERIES];
+    int32_t again[QUERIES];
+    assert_int_equal(ps_backend_cpu.score(stage.slot, &error), 0);
+    assert_int_equal(ps_backend_cpu.fetch(stage.slot, PS_BUFFER_SCORE, kept, sizeof kept, &error),
+                     0);
+    size_t bytes = slot->responses.bytes;
+    free(slot->responses.data);
+    slot->responses = (struct cpu_buffer){0};
+    memset(slot->score.data, 0, sizeof kept);
+    slot->most_kept = 0;
+    assert_int_equal(ps_backend_cpu.score(stage.slot, &error), 0);
+    assert_true(slot->responses.bytes < bytes);
+    assert_int_equal(ps_backend_cpu.fetch(stage.slot, PS_BUFFER_SCORE, again, sizeof again, &error),
+                     0);
+    assert_memory_equal(kept, again, sizeof kept);
+    stage_close(&stage);
+}
+
 /* Beyond what pays, the loops give way to FFTW. */
 static void large_windows_go_by_fftw(void **state)
 {
@@ -293,6 +318,7 @@ int main(void)
         cmocka_unit_test(threads_change_no_bit),
         cmocka_unit_test(a_slot_remembers_nothing),
         cmocka_unit_test(counts_responses_above_a_twentieth),
+        cmocka_unit_test(scores_do_not_depend_on_what_is_kept),
         cmocka_unit_test(large_windows_go_by_fftw),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

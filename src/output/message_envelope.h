@@ -1,0 +1,26 @@
+/* Frames and header of a message from the network: what its readers share (message_read.h). */
+#ifndef PS_OUTPUT_MESSAGE_ENVELOPE_H
+#define PS_OUTPUT_MESSAGE_ENVELOPE_H
+
+#include "output/message_field.h"
+#include "output/message_read.h"
+
+/* Which frame is what. */
+struct ps_layout {
+    const struct ps_frame *topic; /* NULL: a header alone */
+    const struct ps_frame *header;
+    const struct ps_frame *arrays;
+    size_t array_count;
+};
+
+/* False where there is no header. */
+bool ps_layout_find(const struct ps_frames *frames, struct ps_layout *ret_layout);
+
+/* Parses the header; NULL with PS_E_INPUT in `error` where it is no JSON object. */
+json_t *ps_header_parse(const struct ps_frame *frame, struct ps_error *error);
+
+/* Reads the envelope through a reader of the header, which tells of failures. */
+void ps_envelope_fill(const struct ps_layout *layout, const struct ps_reader *root,
+                      struct ps_envelope *ret_envelope);
+
+#endif

@@ -1,0 +1,28 @@
+/* Requests of clients, and their answers (pickstream-messages(7), REQUESTS).
+ *
+ * A request is a JSON object in a frame, behind an empty one or not; its answer comes the same way.
+ * Whatever else arrives is answered with {"type":"error"}, counted, and does no harm. An answer to
+ * a client that does not read is dropped.
+ */
+#ifndef PS_STREAM_REQUEST_H
+#define PS_STREAM_REQUEST_H
+
+#include "stream/replay.h"
+
+/* What answers are made of. */
+struct ps_request_tools {
+    struct ps_journal *journal;
+    struct ps_log *log;
+    struct ps_metrics *metrics;
+    struct ps_replays *replays;
+    json_t *(*hello)(void *context);              /* a new reference, or NULL without memory */
+    json_t *(*status)(void *context);             /* the same */
+    void (*retried)(void *context, size_t count); /* failed micrographs were put back */
+    void *context;
+};
+
+/* Answers the requests that wait at a ROUTER socket, a hundred at most; `control` allows those that
+ * change something. */
+void ps_requests_serve(const struct ps_request_tools *tools, void *router, bool control);
+
+#endif

@@ -1,0 +1,48 @@
+/* The sockets of the service: made, bound, and closed here; used by the publisher's thread alone.
+ *
+ *     publish  XPUB    publish.endpoint: picks and status; drops for a subscriber that does not
+ *                      keep up (publish.high_water_mark), so none ever delays another
+ *     replay   ROUTER  publish.replay_endpoint: requests of subscribers
+ *     control  ROUTER  STATE_DIRECTORY/control.sock: requests of this machine's operators
+ *     zap      REP     only with CURVE: who may connect (admission.h)
+ *
+ * Whoever holds the state directory's lock owns control.sock, so a file of an earlier run is
+ * replaced there. Peers that have gone without a word are found by ZeroMQ's own heartbeats.
+ */
+#ifndef PS_STREAM_SOCKETS_H
+#define PS_STREAM_SOCKETS_H
+
+#include "base/config.h"
+#include "base/log.h"
+#include "output/message.h"
+#include "stream/curve.h"
+#include "stream/endpoint.h"
+
+enum { PS_MONITORS = 2 };
+
+struct ps_sockets {
+    void *context;
+    void *publish;
+    void *replay;
+    void *control;
+    void *zap;                    /* NULL without CURVE */
+    void *monitors[PS_MONITORS];  /* of publish and replay; NULL without CURVE */
+    struct ps_curve_keys allowed; /* clients, with CURVE */
+    int locks[PS_MONITORS];       /* of ipc endpoints, or -1 */
+    char publish_endpoint[PS_ENDPOINT_TEXT];
+    char replay_endpoint[PS_ENDPOINT_TEXT];
+};
+
+/* Makes and binds all of them; what is doubtful about the configuration is logged as a warning.
+ * PS_E_CONFIG: an endpoint that is none, or may not be bound without CURVE; keys unreadable or
+ * malformed. PS_E_SYSTEM: cannot be bound. */
+int ps_sockets_open(const struct ps_config *config, struct ps_log *log,
+                    struct ps_sockets *ret_sockets, struct ps_error *error);
+
+/* Closes them; what is still to be sent has a second for it. All zeros are fine too. */
+void ps_sockets_close(struct ps_sockets *sockets);
+
+/* Sends frames as (the rest of) one message; `flags` of zmq_send(). 0, or -1 and zmq_errno(). */
+int ps_frames_send(void *socket, const struct ps_frames *frames, int flags);
+
+#endif

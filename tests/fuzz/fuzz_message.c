@@ -1,0 +1,71 @@
+/* Fuzzes the reader of messages: bytes from the network must crash nothing, and what it accepts
+ * must be within what message_read.h promises. An input is the header up to its first newline
+ * (there is none in compact JSON), and behind it the frame of the array; the topic is "picks".
+ *
+ * The code under test belongs to the program, not to the library that fuzzers are linked with. */
+#include "../../src/output/message_envelope.c"
+#include "../../src/output/message_field.c"
+#include "../../src/output/message_read.c"
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
+
+/* A copy of exactly this size, so that a sanitizer sees overruns. */
+static struct ps_frame frame_of(const void *bytes, size_t size)
+{
+    void *data = malloc(size ? size : 1);
+    if (!data)
+        abort();
+    if (size)
+        memcpy(data, bytes, size);
+    return (struct ps_frame){data, size};
+}
+
+static void check(const struct ps_heard *heard)
+{
+    if (strlen(heard->stream) != PS_STREAM_TEXT - 1 || heard->seq == 0 || !*heard->name ||
+        !*heard->path || heard->result.warning_count > PS_MAX_WARNINGS ||
+        heard->status > PS_HEARD_FAILED)
+        abort();
+    if (heard->status == PS_HEARD_PICKED ? !heard->has_micrograph : heard->result.count > 0)
+        abort();
+    for (size_t i = 0; i < heard->result.count; i++)
+        if (!isfinite(heard->result.picks[i].x) || !isfinite(heard->result.picks[i].y))
+            abort();
+    (void)ps_name_is_safe(heard->name);
+}
+
+static void read_both(const struct ps_frames *frames)
+{
+    struct ps_error error = {0};
+    struct ps_envelope envelope;
+    struct ps_heard *heard = NULL;
+    int status = ps_envelope_read(frames, &envelope, &error);
+    if (status == 0 && memchr(envelope.reason, '\0', sizeof envelope.reason) == NULL)
+        abort();
+    if (ps_heard_read(frames, &heard, &error) == 0) {
+        if (status != 0 || envelope.type != PS_MESSAGE_PICKS || envelope.seq != heard->seq)
+            abort(); /* whoever is read has an envelope that says the same */
+        check(heard);
+    } else if (heard || error.message[0] == '\0' || strchr(error.message, '\n')) {
+        abort(); /* every fault is said in one line */
+    }
+    ps_heard_free(heard);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
+{
+    const uint8_t *newline = length ? memchr(bytes, '\n', length) : NULL;
+    size_t header = newline ? (size_t)(newline - bytes) : length;
+    size_t rest = newline ? length - header - 1 : 0;
+    struct ps_frames frames = {.count = newline ? 3 : 2};
+    frames.frame[0] = frame_of("picks", 5);
+    frames.frame[1] = frame_of(bytes, header);
+    if (newline)
+        frames.frame[2] = frame_of(newline + 1, rest);
+    read_both(&frames);
+    struct ps_frames alone = {.count = 1, .frame = {frames.frame[1]}};
+    read_both(&alone); /* as the replay socket answers */
+    for (size_t i = 0; i < frames.count; i++)
+        free(frames.frame[i].data);
+    return 0;
+}

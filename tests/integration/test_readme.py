@@ -1,0 +1,41 @@
+"""What the README says is so."""
+
+import pathlib
+import re
+import subprocess
+
+from support import PROGRAM, ROOT, run
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_subscriber_is_the_tested_one():
+    """The Python subscriber that is printed is the one that other tests run."""
+    blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    assert blocks == [(ROOT / "tests/integration/subscriber.py").read_text(encoding="utf-8")]
+
+
+def test_files_that_are_named_exist():
+    for path in re.findall(r"`((?:tests|conf|include|src|systemd)/[^` ]+)`", README):
+        assert (ROOT / path).exists(), path
+
+
+def test_commands_that_are_named_exist():
+    commands = set(re.findall(r"(?:`|^ +)(?:build/release/)?pickstream ([a-z]+)\b", README, re.M))
+    assert {"pick", "watch", "listen", "status", "retry", "keygen"} <= commands
+    for command in commands:
+        assert run(command, "--help").stdout.startswith("Usage: pickstream " + command)
+
+
+def test_demo(tmp_path):
+    """`make demo` without the building: it ends by itself, and every micrograph was picked."""
+    done = subprocess.run(
+        ["tests/demo.sh", PROGRAM, str(tmp_path / "demo")],
+        cwd=ROOT, capture_output=True, text=True, timeout=170, check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "8 outcomes, 0 lost" in done.stdout + done.stderr
+    recall = float(re.search(r"8 picked .*recall ([0-9.]+)", done.stdout).group(1))
+    assert recall > 0.5
+    assert (tmp_path / "demo/check/synth_000001_overlay.png").stat().st_size > 100_000
+    assert len(list(pathlib.Path(tmp_path / "demo/picks").glob("*_autopick.star"))) == 8

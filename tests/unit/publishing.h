@@ -1,0 +1,119 @@
+/* For tests of what the service publishes: a publisher with a real journal and real sockets,
+ * workers' submissions, and clients. Everything that is waited for has a limit, after which a test
+ * fails. */
+#ifndef PUBLISHING_H
+#define PUBLISHING_H
+
+#include "stream/journal.h"
+#include "stream/publisher.h"
+
+#include <jansson.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <zmq.h>
+
+enum { LIMIT_SECONDS = 60, ENDPOINT = 200 };
+
+struct service {
+    char directory[64]; /* of the state */
+    struct ps_config *config;
+    struct ps_journal *journal;
+    struct ps_log *log;
+    struct ps_metrics *metrics;
+    struct ps_publisher *publisher;
+    char endpoint[ENDPOINT]; /* as bound */
+    char replay[ENDPOINT];
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    size_t submitted;
+    size_t finished;
+    size_t retried;
+};
+
+/* For cmocka: a struct service with a directory of its own, and the end of it. */
+int service_setup(void **state);
+int service_teardown(void **state);
+
+/* Sets keys ("a.b", "value", ..., NULL) over what all tests have: free ports of the loopback, ten
+ * heartbeats a second. */
+void service_configure(struct service *service, ...);
+
+/* Starts it with what is configured; `service_try` returns the failure. */
+void service_start(struct service *service);
+int service_try(struct service *service, struct ps_error *error);
+void service_stop(struct service *service);
+
+/* What a worker does. A micrograph "/data/NAME" with `picks` picks; one that failed with a reason;
+ * one that was rejected. */
+void submit(struct service *service, const char *name, size_t picks);
+void submit_failure(struct service *service, const char *name, const char *reason);
+void submit_rejection(struct service *service, const char *name, const char *reason);
+void submit_many(struct service *service, size_t count, size_t picks);
+
+/* A micrograph that was picked, before it is submitted: the journal has seen it. */
+struct ps_submission picked(struct service *service, const char *name, size_t picks);
+
+/* How many outcomes were handed back since the setup, and waiting for that. */
+size_t finished_count(struct service *service);
+void wait_finished(struct service *service, size_t count);
+
+/* ---- clients ---- */
+
+struct client {
+    void *context;
+    void *socket;
+};
+
+/* A client that is not connected yet, so that options may be set. */
+struct client client_new(int type);
+void client_set(struct client *client, int option, int value);
+void client_connect(struct client *client, const char *endpoint);
+void client_close(struct client *client);
+
+/* A SUB socket for picks and status, once its subscriptions are known to be in effect. */
+struct client subscribe(const struct service *service);
+/* A DEALER at the replay endpoint. */
+struct client dealer(const struct service *service);
+
+struct message {
+    bool delimiter; /* an empty frame came first */
+    size_t frames;  /* without it */
+    char topic[32]; /* "" for a frame alone, an answer */
+    char *text;     /* of the header */
+    json_t *header;
+    char *array;
+    size_t array_size; /* bytes */
+};
+
+/* The next message, which must come. To be emptied with message_done(). */
+struct message receive(struct client *client);
+/* Without waiting; false: there is none. */
+bool receive_now(struct client *client, struct message *ret_message);
+void message_done(struct message *message);
+
+/* The next one that is no status. */
+struct message receive_picks(struct client *client);
+
+/* Sends a request as it is. */
+void ask(struct client *client, const char *request);
+/* Sends a request and receives one answer of that type; a new reference. */
+json_t *answer_to(struct client *client, const char *request, const char *type);
+
+/* Values of a header: at(header, "a.b.c"). */
+const json_t *at(const json_t *object, const char *path);
+const char *text_at(const json_t *object, const char *path);
+long long number_at(const json_t *object, const char *path);
+
+/* Receives status messages until the number at `path` is at least that. */
+void wait_status(struct client *subscriber, const char *path, long long least);
+
+/* Takes the disk away from this process, and gives it back. */
+void disk_full(bool full);
+
+#endif
