@@ -194,7 +194,7 @@ static void image_columns(void *context, int thread, size_t block)
     const struct transform *t = context;
     const struct cpu_fft *fft = &t->a->fft;
     fftwf_complex *columns = thread_memory(t->slot, thread);
-    load_columns(fft, t->out, (size_t)(t->a->field.height + 2 * t->a->reach), block, columns);
+    load_columns(fft, t->out, (size_t)t->a->field.height + 2 * (size_t)t->a->reach, block, columns);
     fftwf_execute_dft(fft->columns_forward, columns, columns);
     store_columns(fft, columns, (size_t)fft->height, block, t->out);
 }
@@ -211,7 +211,7 @@ int cpu_fft_forward(struct cpu_slot *slot, const float *field, bool squared,
         return status;
     struct transform t = {
         .slot = slot, .a = a, .field = field, .squared = squared, .out = ret_spectrum->data};
-    size_t rows = (size_t)(a->field.height + 2 * a->reach);
+    size_t rows = (size_t)a->field.height + 2 * (size_t)a->reach;
     ps_parallel(slot->threads, (rows + ROWS_PER_PIECE - 1) / ROWS_PER_PIECE, image_rows, &t);
     ps_parallel(slot->threads, a->fft.stride / FFT_COLUMNS, image_columns, &t);
     return 0;

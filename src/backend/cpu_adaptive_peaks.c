@@ -281,8 +281,9 @@ int cpu_adaptive_average(struct ps_slot *base, const struct ps_peak *peaks, size
     if (!sums)
         return ps_fail_memory(error, bytes, "averages");
     int *ring = (int *)(sums + pieces);
-    for (int i = 0; i < side * side; i++)
-        ring[i] = (int)rint(hypot(i % side - a->reach, i / side - a->reach));
+    for (int v = 0; v < side; v++)
+        for (int u = 0; u < side; u++)
+            ring[v * side + u] = (int)rint(hypot(u - a->reach, v - a->reach));
     struct averaging job = {a, peaks, count, ring, bins, sums};
     ps_parallel(slot->threads, pieces, average_piece, &job);
     for (int c = 0; c < PS_CHANNELS; c++) {

@@ -24,7 +24,7 @@ static int decide(struct ps_adaptive_run *run, double *ret_decisions)
         h->count - above < FEWEST_EXAMPLES)
         return 0;
     size_t bytes = h->count * (FEATURES * sizeof(double) + sizeof(float));
-    double *points = malloc(bytes);
+    double *points = malloc(bytes + 1);
     if (!points)
         return ps_fail_memory(run->base->error, bytes, "the training set");
     float *values = (float *)(points + FEATURES * h->count);
@@ -106,9 +106,10 @@ static int make_picks(struct ps_adaptive_run *run, const double *decisions)
     result->picks = picks;
     result->count = count;
     if (result->unreliable)
-        ps_picking_warn(result,
-                        "unreliable: nothing tells particles from the rest (separation %.2f)",
-                        h->verdict.separation);
+        ps_picking_warn(result, "unreliable: %s",
+                        h->verdict.reliable
+                            ? "what one half of the micrograph looks for is not in the other"
+                            : "the candidates are one population, not particles and others");
     return 0;
 }
 
