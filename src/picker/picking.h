@@ -22,8 +22,8 @@ struct ps_picking {
 };
 
 /* The profiles. Both leave a result that is whole but for the order and the selection of picks. */
-int ps_picking_aspire(struct ps_picking *run);
-int ps_picking_adaptive(struct ps_picking *run);
+int ps_picking_aspire(struct ps_picking *base);
+int ps_picking_adaptive(struct ps_picking *base);
 
 /* Uploads the micrograph; says what was wrong with its pixels, and may reject it. */
 int ps_picking_upload(struct ps_picking *run);
