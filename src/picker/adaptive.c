@@ -14,6 +14,7 @@ const struct ps_adaptive_rules ps_adaptive_rules = {
     .floor = 4.5,
     .least = 2,
     .least_separation = 5,
+    .certain = 6,
     .outlier = 12,
     .energy = true,
     .probation = true,
@@ -116,6 +117,12 @@ struct ps_verdict ps_adaptive_judge(const struct ps_adaptive_rules *rules,
     verdict.objective = fmax(0, verdict.separation - CUT_GAUSSIAN) * sqrt((double)verdict.above);
     free(values);
     return verdict;
+}
+
+bool ps_adaptive_is_reliable(const struct ps_adaptive_rules *rules,
+                             const struct ps_verdict *verdict, const struct ps_verdict *probation)
+{
+    return verdict->reliable && (probation->reliable || verdict->separation >= rules->certain);
 }
 
 static int ascending(const void *left, const void *right)

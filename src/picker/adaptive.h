@@ -27,6 +27,7 @@ struct ps_adaptive_rules {
      * be two populations: a threshold down there needs a larger separation. */
     double least;
     double least_separation;
+    double certain; /* a separation that noise does not come near: needs no probation */
     double outlier; /* robust standard deviations from the median of the picks; 0: any */
     bool energy;    /* use that channel */
     bool probation; /* try the best hypothesis on held-out halves of the field */
@@ -65,6 +66,11 @@ struct ps_verdict {
 };
 struct ps_verdict ps_adaptive_judge(const struct ps_adaptive_rules *rules,
                                     const struct ps_peak *peaks, size_t count);
+
+/* Whether candidates are particles and others: by the verdict on all of them and by the one on
+ * those held out, who are too few to ask where there are few particles. */
+bool ps_adaptive_is_reliable(const struct ps_adaptive_rules *rules,
+                             const struct ps_verdict *verdict, const struct ps_verdict *probation);
 
 /* Makes the decision on picks (positive decisions) -1 whose mean is an outlier among the picks'.
  * Nothing is an outlier among fewer than twenty. */

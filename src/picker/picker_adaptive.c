@@ -84,7 +84,7 @@ static int make_picks(struct ps_adaptive_run *run, const double *decisions)
         free(centres);
         return status;
     }
-    result->unreliable = !h->verdict.reliable || !run->probation.reliable;
+    result->unreliable = !ps_adaptive_is_reliable(run->rules, &h->verdict, &run->probation);
     double wide = h->scale * result->diameter;
     size_t count = 0;
     for (size_t i = 0; i < h->count; i++) {

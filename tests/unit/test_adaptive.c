@@ -445,6 +445,18 @@ static void one_population_is_not_two(void **state)
     free(peaks);
 }
 
+static void held_out_halves_have_a_say(void **state)
+{
+    (void)state;
+    struct ps_verdict clear = {.separation = 9, .reliable = true};
+    struct ps_verdict fair = {.separation = 4, .reliable = true};
+    struct ps_verdict none = {.separation = 4};
+    assert_true(ps_adaptive_is_reliable(&ps_adaptive_rules, &fair, &fair));
+    assert_false(ps_adaptive_is_reliable(&ps_adaptive_rules, &fair, &none));
+    assert_true(ps_adaptive_is_reliable(&ps_adaptive_rules, &clear, &none));
+    assert_false(ps_adaptive_is_reliable(&ps_adaptive_rules, &none, &fair));
+}
+
 static void examples_are_bounded(void **state)
 {
     (void)state;
@@ -526,6 +538,7 @@ int main(void)
         cmocka_unit_test(peaks_are_the_particles),
         cmocka_unit_test(two_populations_are_told_apart),
         cmocka_unit_test(one_population_is_not_two),
+        cmocka_unit_test(held_out_halves_have_a_say),
         cmocka_unit_test(examples_are_bounded),
         cmocka_unit_test(the_channel_that_tells_weighs),
         cmocka_unit_test(outliers_are_dropped),
