@@ -80,8 +80,9 @@ void ps_adaptive_drop_outliers(const struct ps_adaptive_rules *rules, const floa
 /* Figure of merit: probability that a candidate is a particle, from how far its score is above the
  * threshold and from the support vector machine's decision (0 where there is none). A logistic
  * regression on candidates of known truth: of the ten micrographs of apoferritin and 70S ribosomes
- * that the accuracy bench scores, each at three diameters, and of twenty synthetic ones. Of an
- * unreliable result no candidate is likely. */
+ * that the accuracy bench scores, each at three diameters, and of nineteen of `pickstream synth`.
+ * The bench's calibration error is therefore that of the data the regression was made with. Results
+ * that were unreliable had no part in it: that theirs are a quarter is set, not measured. */
 double ps_adaptive_probability(const struct ps_verdict *verdict, double value, double decision,
                                bool reliable);
 
