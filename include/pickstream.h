@@ -1,10 +1,11 @@
 /* pickstream: particle picks in cryo-EM micrographs, from C.
  *
- * A picker finds particles in one micrograph held in memory, with the APPLE picker algorithm
+ * A picker finds particles in one micrograph held in memory, after the idea of the APPLE picker
  * (Heimowitz, Anden, Singer, J. Struct. Biol. 204 (2018) 215-227): windows of the micrograph are
- * correlated with reference windows of the same micrograph, the best and the worst of them train a
- * classifier on window mean and standard deviation, and the centres of what it calls particle are
- * the picks. Nothing is learned from other micrographs: the same pixels give the same picks.
+ * correlated with references from the same micrograph, and the best and the worst of them train a
+ * classifier. The profile `adaptive` (the default) goes by the diameter of the particle alone;
+ * `aspire` reproduces the reference implementation of that paper. Nothing is learned from other
+ * micrographs: the same pixels give the same picks.
  *
  *     struct ps_error error;
  *     struct ps_config *config = ps_config_new();
@@ -67,8 +68,10 @@ struct ps_image {
 struct ps_pick {
     float x;
     float y;
-    float score; /* figure of merit; `aspire`: the classifier's decision value at the centre */
-    float area;  /* px^2, of the region whose centre this is */
+    float score; /* figure of merit; `adaptive`: the probability that this is a particle;
+                  * `aspire`: the classifier's decision value at the centre */
+    float area;  /* px^2; `adaptive`: of the disk that is as wide as the scale that fitted best;
+                  * `aspire`: of the region whose centre this is */
 };
 
 enum ps_outcome {
@@ -98,13 +101,15 @@ enum { PS_MAX_WARNINGS = 8 };
 
 struct ps_result {
     enum ps_outcome outcome;
-    char reason[256];       /* empty unless rejected */
-    struct ps_pick *picks;  /* best score first; owned by the result */
-    size_t count;           /* of picks */
-    bool truncated;         /* picker.max_picks left some out */
-    double score_median;    /* of the picks; 0 without any */
-    double diameter;        /* particle diameter used, px */
-    double pixel_size;      /* angstrom; 0 where unknown */
+    char reason[256];      /* empty unless rejected */
+    struct ps_pick *picks; /* best score first; owned by the result */
+    size_t count;          /* of picks */
+    bool truncated;        /* picker.max_picks left some out */
+    bool unreliable;     /* adaptive: nothing tells particles from the rest; picks are candidates */
+    double masked;       /* adaptive: share of the micrograph that contaminants cover */
+    double score_median; /* of the picks; 0 without any */
+    double diameter;     /* particle diameter used, px */
+    double pixel_size;   /* angstrom; 0 where unknown */
     int unpicked_margin[4]; /* left, right, top (small y), bottom: px in which no centre can lie */
     char device[96];        /* what computed it */
     size_t warning_count;
@@ -134,7 +139,7 @@ PS_API int ps_picker_new(const struct ps_config *config, struct ps_picker **ret_
                          struct ps_error *error);
 PS_API void ps_picker_free(struct ps_picker *picker);
 
-/* Picks one micrograph (apple-reference: sections 1 to 9). The image is only read.
+/* Picks one micrograph. The image is only read.
  * `*ret_result` is filled on success, to be emptied with ps_result_done().
  * PS_E_INPUT: too small or too large for the diameter; PS_E_NOMEM; PS_E_DEVICE. */
 PS_API int ps_picker_pick(struct ps_picker *picker, const struct ps_image *image,

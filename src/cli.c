@@ -22,7 +22,7 @@ static const struct ps_cli_option common_options[] = {
     PS_CLI_KEY(0, "diameter", "LENGTH", "picker.particle_diameter",
                "particle diameter: 180 (in A) or 64px"),
     PS_CLI_KEY(0, "pixel-size", "A", "picker.pixel_size", "pixel size, over the file's header"),
-    PS_CLI_KEY(0, "profile", "NAME", "picker.profile", "algorithm: aspire"),
+    PS_CLI_KEY(0, "profile", "NAME", "picker.profile", "algorithm: adaptive or aspire"),
     PS_CLI_KEY(0, "backend", "NAME", "compute.backend", "auto, cpu, cuda or cuda:N"),
     PS_CLI_KEY(0, "threads", "N", "compute.threads", "CPU threads; 0: one a core"),
     PS_CLI_END,

@@ -49,7 +49,7 @@ enum { COLUMN_TOTAL = PS_STAGE_COUNT, COLUMNS };
 struct measurement {
     int width;
     int height;
-    struct ps_aspire parameters;
+    struct ps_aspire parameters; /* all 0: another profile, which has none of these */
     int references;
     uint64_t repeat;
     double (*milliseconds)[COLUMNS]; /* a run */
@@ -97,7 +97,8 @@ static int synthesise(const struct ps_config *config, uint64_t size, struct ps_i
 static void remember_parameters(void *context, const struct ps_stage_view *view)
 {
     struct measurement *m = context;
-    m->parameters = *view->parameters;
+    if (view->parameters)
+        m->parameters = *view->parameters;
     m->references = view->slot->references;
 }
 
@@ -187,7 +188,8 @@ static int measure(struct ps_picker *picker, const struct ps_image *image, struc
     m->memory_megabytes = (double)usage.ru_maxrss / 1024;
     m->threads =
         picker->config->compute.threads > 0 ? picker->config->compute.threads : ps_core_count();
-    rate_score(m);
+    if (m->parameters.query)
+        rate_score(m);
     return 0;
 }
 
@@ -198,9 +200,11 @@ static void print_text(const struct measurement *m)
 {
     const struct ps_aspire *p = &m->parameters;
     (void)printf("pickstream %s\n%s\n", ps_version(), m->device);
-    (void)printf("micrograph %d x %d px, windows of %d working px, %d x %d queries, %d references: "
-                 "%zu picks\n\n",
-                 m->width, m->height, p->query, p->queries, p->queries, m->references, m->picks);
+    (void)printf("micrograph %d x %d px: %zu picks\n", m->width, m->height, m->picks);
+    if (p->query)
+        (void)printf("windows of %d working px, %d x %d queries, %d references\n", p->query,
+                     p->queries, p->queries, m->references);
+    (void)putchar('\n');
     (void)printf("%-12s %10s %7s\n", "stage", "median ms", "share");
     for (int stage = 0; stage < COLUMNS; stage++)
         (void)printf("%-12s %10.1f %6.1f%%\n",
@@ -210,8 +214,9 @@ static void print_text(const struct measurement *m)
     (void)printf("%-12s %10.1f ms median, %.1f ms slowest of %llu\n", "latency",
                  m->median[COLUMN_TOTAL], m->slowest, (unsigned long long)m->repeat);
     (void)printf("%-12s %10.0f MB at most\n", "memory", m->memory_megabytes);
-    (void)printf("%-12s %10.0f ns a pair and core, %.0f %% of the multiply-adds of %d cores\n",
-                 "score", m->score_nanoseconds, m->score_limit_share * 100, m->threads);
+    if (p->query)
+        (void)printf("%-12s %10.0f ns a pair and core, %.0f %% of the multiply-adds of %d cores\n",
+                     "score", m->score_nanoseconds, m->score_limit_share * 100, m->threads);
 }
 
 static void print_json(const struct measurement *m)

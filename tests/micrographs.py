@@ -20,7 +20,8 @@ PER_CENTIMETRE = (500_000_000, 7)  # pixels, exactly
 @dataclasses.dataclass(frozen=True)
 class Scene:
     """A micrograph of `pickstream synth` whose pixels are integers below 2048, which every pixel
-    type but a byte holds exactly; higher than wide, and unlike its mirror images."""
+    type but a byte holds exactly; higher than wide, and unlike its mirror images.
+    Picked as the reference implementation does it, which what tests expect was measured with."""
 
     path: pathlib.Path
     image: np.ndarray
@@ -29,7 +30,7 @@ class Scene:
 
     @property
     def options(self):
-        return ["--diameter", f"{self.diameter}px"]
+        return ["--profile", "aspire", "--diameter", f"{self.diameter}px"]
 
 
 def write_mrc(path, image, dtype=None, swapped=False, volume=False):

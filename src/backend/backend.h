@@ -10,12 +10,15 @@
  * something. fetch() copies any intermediate out, so that each stage can be held against another
  * backend or a golden file. Stages return PS_E_NOMEM or PS_E_DEVICE beside what they state.
  *
+ * These are the stages of the `aspire` profile; those of `adaptive` are in adaptive.h.
+ *
  * Sections are those of apple-reference. Sizes are in working pixels: those of the preprocessed
  * image, which has `side` rows of `side` pixels, half the micrograph's resolution.
  */
 #ifndef PS_BACKEND_BACKEND_H
 #define PS_BACKEND_BACKEND_H
 
+#include "backend/adaptive.h"
 #include "image/binary.h"
 #include "picker/model.h"
 #include "pickstream.h"
@@ -117,6 +120,9 @@ struct ps_backend_ops {
     /* Copies a buffer of exactly `bytes` out. PS_E_BUG: another size. */
     int (*fetch)(struct ps_slot *slot, enum ps_buffer buffer, void *ret_data, size_t bytes,
                  struct ps_error *error);
+
+    /* The stages of the adaptive profile; NULL where the backend has none. */
+    const struct ps_adaptive_ops *adaptive;
 };
 
 extern const struct ps_backend_ops ps_backend_cpu;

@@ -1,5 +1,5 @@
 /* The CPU backend: device, slots, and what is copied in and out of them. */
-#include "backend/cpu.h"
+#include "backend/cpu_adaptive.h"
 
 #include "base/error.h"
 #include "base/parallel.h"
@@ -95,6 +95,7 @@ static void cpu_slot_free(struct ps_slot *base)
     for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++)
         free(buffers[i]->data);
     cpu_score_done(slot);
+    cpu_adaptive_done(slot);
     free(slot);
 }
 
@@ -173,4 +174,5 @@ const struct ps_backend_ops ps_backend_cpu = {
     .clean = cpu_clean,
     .regions = cpu_regions,
     .fetch = cpu_fetch,
+    .adaptive = &ps_adaptive_cpu,
 };

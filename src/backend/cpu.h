@@ -19,6 +19,8 @@ struct cpu_buffer {
     size_t bytes;
 };
 
+struct cpu_adaptive;
+
 struct cpu_slot {
     struct ps_slot base;
     int threads;
@@ -46,6 +48,8 @@ struct cpu_slot {
     struct cpu_buffer levels;            /* uint8, windows x windows */
     struct cpu_buffer reference_origins; /* int, references x 2 */
     struct cpu_buffer scratch;           /* per thread */
+
+    struct cpu_adaptive *adaptive; /* of that profile (cpu_adaptive.h); NULL before */
 };
 
 /* Makes `buffer` hold at least `bytes`, 64-byte aligned; contents are lost when it grows. */
@@ -75,5 +79,9 @@ int cpu_score_responses(struct cpu_slot *slot, const struct ps_simd *simd, struc
 
 /* Frees the FFTW plans of a slot. */
 void cpu_score_done(struct cpu_slot *slot);
+
+/* FFTW's planner is the one thing in it that threads may not share. */
+void cpu_planner_lock(void);
+void cpu_planner_unlock(void);
 
 #endif

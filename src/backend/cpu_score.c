@@ -21,8 +21,17 @@ enum { LARGEST_DIRECT_QUERY = 400 };
 /* Correlations that FFTW inverts in one call. */
 enum { INVERSE_BATCH = 16 };
 
-/* FFTW's planner is the one thing in it that threads may not share. */
 static pthread_mutex_t planner = PTHREAD_MUTEX_INITIALIZER;
+
+void cpu_planner_lock(void)
+{
+    pthread_mutex_lock(&planner);
+}
+
+void cpu_planner_unlock(void)
+{
+    pthread_mutex_unlock(&planner);
+}
 
 const struct ps_simd *cpu_score_choose(const struct ps_simd *simd, int query)
 {
@@ -36,12 +45,12 @@ static size_t spectrum_size(int q)
 
 void cpu_score_done(struct cpu_slot *slot)
 {
-    pthread_mutex_lock(&planner);
+    cpu_planner_lock();
     if (slot->forward)
         fftwf_destroy_plan(slot->forward);
     if (slot->inverse)
         fftwf_destroy_plan(slot->inverse);
-    pthread_mutex_unlock(&planner);
+    cpu_planner_unlock();
     slot->forward = slot->inverse = NULL;
     slot->planned_query = 0;
 }
@@ -58,12 +67,12 @@ static int plan(struct cpu_slot *slot, struct ps_error *error)
     fftwf_complex *complex = fftwf_alloc_complex(n * INVERSE_BATCH);
     if (real && complex) {
         const int shape[2] = {q, q};
-        pthread_mutex_lock(&planner);
+        cpu_planner_lock();
         slot->forward = fftwf_plan_dft_r2c_2d(q, q, real, complex, FFTW_ESTIMATE | FFTW_UNALIGNED);
         slot->inverse =
             fftwf_plan_many_dft_c2r(2, shape, INVERSE_BATCH, complex, NULL, 1, (int)n, real, NULL,
                                     1, q * q, FFTW_ESTIMATE | FFTW_UNALIGNED);
-        pthread_mutex_unlock(&planner);
+        cpu_planner_unlock();
     }
     fftwf_free(real);
     fftwf_free(complex);

@@ -19,7 +19,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
-enum ps_profile { PS_PROFILE_ASPIRE };
+enum ps_profile { PS_PROFILE_ADAPTIVE, PS_PROFILE_ASPIRE };
+enum ps_contrast { PS_CONTRAST_DARK, PS_CONTRAST_BRIGHT, PS_CONTRAST_AUTO };
 enum ps_classifier { PS_CLASSIFIER_SVM, PS_CLASSIFIER_NAIVE_BAYES, PS_CLASSIFIER_MIXTURE };
 
 enum ps_poll { PS_POLL_AUTO, PS_POLL_ALWAYS, PS_POLL_NEVER };

@@ -1,18 +1,14 @@
 #include "picker/model.h"
 
 #include "base/error.h"
+#include "picker/svm.h"
 
-#include <libsvm/svm.h>
 #include <math.h>
-#include <pthread.h>
 #include <stdlib.h>
 
-/* apple-reference section 7; tolerance and regularisation as the reference's libraries have them.
- */
+/* apple-reference section 7; regularisation as the reference's libraries have it. */
 static const double GAMMA = 0.5;
 static const double COST = 1.0;
-static const double TOLERANCE = 1e-3;
-static const double CACHE_MEGABYTES = 200;
 static const double BAYES_SMOOTHING = 1e-9;
 static const double MIXTURE_REGULARISATION = 1e-6;
 static const double MIXTURE_TOLERANCE = 1e-3;
@@ -51,79 +47,20 @@ static void fit_scaler(struct ps_model *model, const struct ps_feature *features
 /* ---- support vector machine -------------------------------------------------------------------
  */
 
-static void print_nothing(const char *text)
-{
-    (void)text;
-}
-
-static void silence_libsvm(void)
-{
-    svm_set_print_string_function(print_nothing);
-}
-
-/* What LIBSVM returns, in our form. Its first label is background: signs turn. */
-static int take_support(const struct svm_model *svm, struct ps_model *model, struct ps_error *error)
-{
-    size_t count = (size_t)svm->l;
-    double *support = calloc(3 * count + 1, sizeof *support);
-    if (!support)
-        return ps_fail_memory(error, 3 * count * sizeof *support, "support vectors");
-    for (size_t i = 0; i < count; i++) {
-        support[3 * i] = svm->SV[i][0].value;
-        support[3 * i + 1] = svm->SV[i][1].value;
-        support[3 * i + 2] = -svm->sv_coef[0][i];
-    }
-    model->form = PS_MODEL_RBF;
-    model->gamma = GAMMA;
-    model->offset = -svm->rho[0];
-    model->support = support;
-    model->support_count = count;
-    return 0;
-}
-
-/* Background goes in first, as the reference's library orders the classes: the solver then takes
- * the same path. */
 static int train_svm(const struct point *points, size_t count, size_t positives,
                      struct ps_model *model, struct ps_error *error)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, silence_libsvm);
-    size_t bytes =
-        count * (sizeof(double) + sizeof(struct svm_node *) + 3 * sizeof(struct svm_node));
-    struct svm_node *nodes = malloc(bytes);
-    if (!nodes)
-        return ps_fail_memory(error, bytes, "the training set");
-    struct svm_node **rows = (struct svm_node **)(nodes + 3 * count);
-    double *labels = (double *)(rows + count);
-    for (size_t i = 0; i < count; i++) {
-        const struct point *point = &points[(i + positives) % count];
-        rows[i] = nodes + 3 * i;
-        rows[i][0] = (struct svm_node){1, point->u};
-        rows[i][1] = (struct svm_node){2, point->v};
-        rows[i][2] = (struct svm_node){-1, 0};
-        labels[i] = i < count - positives ? 0 : 1;
-    }
-    int weight_labels[2] = {0, 1};
-    double weights[2] = {(double)count / (2 * (double)(count - positives)),
-                         (double)count / (2 * (double)positives)};
-    struct svm_problem problem = {(int)count, labels, rows};
-    struct svm_parameter parameter = {
-        .svm_type = C_SVC,
-        .kernel_type = RBF,
-        .gamma = GAMMA,
-        .C = COST,
-        .eps = TOLERANCE,
-        .cache_size = CACHE_MEGABYTES,
-        .shrinking = 1,
-        .nr_weight = 2,
-        .weight_label = weight_labels,
-        .weight = weights,
-    };
-    struct svm_model *svm = svm_train(&problem, &parameter);
-    int status = take_support(svm, model, error);
-    svm_free_and_destroy_model(&svm);
-    free(nodes);
-    return status;
+    _Static_assert(sizeof *points == 2 * sizeof(double), "two features a row");
+    struct ps_svm svm = {.features = 2, .gamma = GAMMA, .cost = COST};
+    int status = ps_svm_train(&svm, &points->u, count, positives, error);
+    if (status)
+        return status;
+    model->form = PS_MODEL_RBF;
+    model->gamma = svm.gamma;
+    model->offset = svm.offset;
+    model->support = svm.support;
+    model->support_count = svm.count;
+    return 0;
 }
 
 /* ---- Gaussians --------------------------------------------------------------------------------

@@ -4,6 +4,7 @@
 
 #include "backend/backend.h"
 #include "base/config.h"
+#include "picker/adaptive.h"
 #include "picker/aspire.h"
 #include "pickstream.h"
 
@@ -11,6 +12,7 @@ struct ps_picker {
     struct ps_config *config;
     struct ps_backend *backend;
     struct ps_slot *slot;
+    const struct ps_adaptive_rules *rules; /* ps_adaptive_rules, but for benchmarks */
 };
 
 /* Called after each stage of a pick, while the slot still holds what the stage left: for comparing

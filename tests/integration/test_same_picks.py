@@ -83,7 +83,7 @@ def test_pixel_size_of_either_format(tmp_path, scene, expected):
                  write_tiff(tmp_path / "cm.tif", scene.image),
                  write_tiff(tmp_path / "inch.tif", scene.image,
                             resolution=((1_270_000_000, 7),) * 2, resolutionunit="INCH")):
-        run("pick", "--diameter", 1.4 * scene.diameter, "-o", tmp_path, path)
+        run("pick", "--profile", "aspire", "--diameter", 1.4 * scene.diameter, "-o", tmp_path, path)
         assert star_of(tmp_path, path.stem) == expected
 
 
@@ -171,9 +171,10 @@ def test_picks_of_the_reference(tmp_path, case, explicit_tau):
 
 @needs_data
 @pytest.mark.skipif(bool(SANITIZER), reason="a sanitizer takes memory of its own")
-def test_memory_for_a_large_micrograph(tmp_path):
+@pytest.mark.parametrize("profile", ["adaptive", "aspire"])
+def test_memory_for_a_large_micrograph(tmp_path, profile):
     process = subprocess.Popen(
-        [PROGRAM, "pick", "--diameter", "78px", "-o", tmp_path, GOLDEN / "sim4k.mrc"], cwd=ROOT)
+        [PROGRAM, "pick", "--profile", profile, "--diameter", "78px", "-o", tmp_path, GOLDEN / "sim4k.mrc"], cwd=ROOT)
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     assert process.returncode == 0

@@ -14,6 +14,8 @@ struct ps_config *picking_config(const char *const settings[MOST_SETTINGS])
     struct ps_config *config = ps_config_new();
     int status = ps_config_set(config, "picker.particle_diameter", "40px", &error);
     if (status == 0)
+        status = ps_config_set(config, "picker.profile", "aspire", &error);
+    if (status == 0)
         status = ps_config_set(config, "picker.container_size", "200", &error);
     for (size_t i = 0; settings[i] && status == 0; i += 2)
         status = ps_config_set(config, settings[i], settings[i + 1], &error);

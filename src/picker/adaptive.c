@@ -1,0 +1,179 @@
+#include "picker/adaptive.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+const struct ps_adaptive_rules ps_adaptive_rules = {
+    .coarse = 16,
+    .fine = 32,
+    .coarse_rounds = 3,
+    .fine_rounds = 3,
+    .frame = 0.25,
+    .distance = 0.7,
+    .unimodal = 3.3,
+    .floor = 4.5,
+    .least = 2,
+    .least_separation = 5,
+    .certain = 6,
+    .outlier = 12,
+    .energy = true,
+    .probation = true,
+    .support = true,
+};
+
+const double ps_adaptive_scales[PS_ADAPTIVE_SCALES] = {0.75, 0.87, 1, 1.15, 1.33};
+
+/* Separation of a Gaussian that is cut in two. */
+static const double CUT_GAUSSIAN = 2.65;
+
+int ps_adaptive_bin(double diameter, double target)
+{
+    double bin = rint(diameter / target);
+    return bin > 1 ? (int)bin : 1;
+}
+
+struct ps_radial ps_adaptive_start(double diameter, int sign)
+{
+    struct ps_radial radial = {.count = (int)rint(PS_TEMPLATE_REACH * diameter) + 1};
+    if (radial.count > PS_RADIAL_MAX)
+        radial.count = PS_RADIAL_MAX;
+    for (int r = 0; r < radial.count; r++)
+        radial.values[r] = r <= diameter / 2 ? sign : 0;
+    return radial;
+}
+
+/* A quantile of peaks that come best first, between the two nearest. */
+static double quantile(const struct ps_peak *peaks, size_t count, double share)
+{
+    double at = (1 - share) * (double)(count - 1);
+    size_t below = (size_t)at;
+    size_t next = below + 1 < count ? below + 1 : below;
+    double rest = at - (double)below;
+    return (1 - rest) * (double)peaks[below].value + rest * (double)peaks[next].value;
+}
+
+size_t ps_adaptive_examples(const struct ps_peak *peaks, size_t count, double area)
+{
+    double median = quantile(peaks, count, 0.5);
+    double limit = median + 3 * (median - quantile(peaks, count, 0.16));
+    size_t outstanding = 0;
+    while (outstanding < count && (double)peaks[outstanding].value > limit)
+        outstanding++;
+    double examples = fmax((double)outstanding, fmax(10, 0.03 * area));
+    examples = fmin(examples, fmax(20, 0.10 * area));
+    return examples < (double)count ? (size_t)examples : count;
+}
+
+void ps_adaptive_weights(const float *const responses[PS_CHANNELS], size_t count,
+                         const struct ps_response_moments *moments, double ret_weights[PS_CHANNELS])
+{
+    double mean[2] = {0};
+    for (int c = 0; c < 2; c++)
+        for (size_t i = 0; i < count; i++)
+            mean[c] += (double)responses[c][i] / (double)count;
+    double sum[2][2]; /* of both classes' covariances */
+    for (int a = 0; a < 2; a++) {
+        for (int b = 0; b < 2; b++) {
+            double covariance = 0;
+            for (size_t i = 0; i < count; i++)
+                covariance +=
+                    ((double)responses[a][i] - mean[a]) * ((double)responses[b][i] - mean[b]);
+            sum[a][b] =
+                covariance / (count > 1 ? (double)count - 1 : 1) + moments->covariance[a][b];
+        }
+    }
+    double ridge = 1e-3 * (sum[0][0] + sum[1][1]) / 2 + 1e-12;
+    sum[0][0] += ridge;
+    sum[1][1] += ridge;
+    double difference[2] = {mean[0] - moments->mean[0], mean[1] - moments->mean[1]};
+    double determinant = sum[0][0] * sum[1][1] - sum[0][1] * sum[1][0];
+    double w[2] = {(sum[1][1] * difference[0] - sum[0][1] * difference[1]) / determinant,
+                   (sum[0][0] * difference[1] - sum[1][0] * difference[0]) / determinant};
+    for (int c = 0; c < 2; c++)
+        w[c] = w[c] > 0 ? w[c] : 0;
+    bool none = !(w[0] > 0 || w[1] > 0);
+    for (int c = 0; c < 2; c++)
+        ret_weights[c] = none ? 1 : w[c];
+}
+
+struct ps_verdict ps_adaptive_judge(const struct ps_adaptive_rules *rules,
+                                    const struct ps_peak *peaks, size_t count)
+{
+    struct ps_verdict verdict = {.threshold = rules->floor};
+    double *values = count >= 2 ? malloc(count * sizeof *values) : NULL;
+    if (!values)
+        return verdict;
+    for (size_t i = 0; i < count; i++)
+        values[i] = (double)peaks[i].value;
+    verdict.mixture = ps_mixture_fit(values, count);
+    verdict.threshold = ps_mixture_threshold(&verdict.mixture);
+    verdict.separation = ps_separation(values, count, verdict.threshold, &verdict.above);
+    bool low = verdict.threshold < rules->least;
+    verdict.reliable = verdict.separation >= (low ? rules->least_separation : rules->unimodal);
+    if (!verdict.reliable) {
+        verdict.threshold = fmax(verdict.threshold, rules->floor);
+        verdict.separation = ps_separation(values, count, verdict.threshold, &verdict.above);
+    }
+    verdict.objective = fmax(0, verdict.separation - CUT_GAUSSIAN) * sqrt((double)verdict.above);
+    free(values);
+    return verdict;
+}
+
+bool ps_adaptive_is_reliable(const struct ps_adaptive_rules *rules,
+                             const struct ps_verdict *verdict, const struct ps_verdict *probation)
+{
+    return verdict->reliable && (probation->reliable || verdict->separation >= rules->certain);
+}
+
+static int ascending(const void *left, const void *right)
+{
+    double a = *(const double *)left;
+    double b = *(const double *)right;
+    return (a > b) - (a < b);
+}
+
+/* Sorts the values. */
+static double median_of(double *values, size_t count)
+{
+    qsort(values, count, sizeof *values, ascending);
+    return (values[(count - 1) / 2] + values[count / 2]) / 2;
+}
+
+void ps_adaptive_drop_outliers(const struct ps_adaptive_rules *rules, const float *means,
+                               size_t count, double *decisions)
+{
+    enum { FEWEST = 20 };
+    double *values = malloc((count + 1) * sizeof *values);
+    size_t picks = 0;
+    for (size_t i = 0; values && i < count; i++)
+        if (decisions[i] > 0)
+            values[picks++] = (double)means[i];
+    if (picks >= FEWEST && rules->outlier > 0) {
+        double median = median_of(values, picks);
+        for (size_t i = 0; i < picks; i++)
+            values[i] = fabs(values[i] - median);
+        double limit = rules->outlier * 1.4826 * median_of(values, picks);
+        for (size_t i = 0; i < count; i++)
+            if (decisions[i] > 0 && fabs((double)means[i] - median) > limit)
+                decisions[i] = -1;
+    }
+    free(values);
+}
+
+static double within(double value, double limit)
+{
+    return fmin(fmax(value, -limit), limit);
+}
+
+double ps_adaptive_probability(const struct ps_verdict *verdict, double value, double decision,
+                               bool reliable)
+{
+    const double offset = -0.79;
+    const double by_score = 5.14;
+    const double by_decision = 2.26;
+    const double doubt = 0.25; /* what an unreliable result leaves of a probability */
+    double distance = verdict->mixture.mean[1] - verdict->mixture.mean[0];
+    double height = distance > 0 ? (value - verdict->threshold) / distance : 0;
+    double odds = offset + by_score * within(height, 1) + by_decision * within(decision, 1.5);
+    return (reliable ? 1 : doubt) / (1 + exp(-odds));
+}

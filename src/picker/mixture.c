@@ -1,0 +1,179 @@
+#include "picker/mixture.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+enum { ROUNDS = 100, GRID = 400, FEWEST = 5 };
+static const double LEAST_SHARE = 0.01;
+static const double LEAST_DEVIATION = 0.2; /* of that of all values */
+static const double LARGEST_LOG_ODDS = 50;
+
+static int descending(const void *left, const void *right)
+{
+    double a = *(const double *)left;
+    double b = *(const double *)right;
+    return (a < b) - (a > b);
+}
+
+/* Values come sorted, the largest first, mostly; a copy is made where they do not. */
+static bool is_descending(const double *values, size_t count)
+{
+    for (size_t i = 1; i < count; i++)
+        if (values[i] > values[i - 1])
+            return false;
+    return true;
+}
+
+static double otsu_sorted(const double *values, size_t count)
+{
+    double total = 0;
+    for (size_t i = 0; i < count; i++)
+        total += values[i];
+    double above = 0;
+    double best = -1;
+    double threshold = values[0];
+    for (size_t k = 1; k < count; k++) {
+        above += values[k - 1];
+        double n = (double)k;
+        double rest = (double)(count - k);
+        double distance = above / n - (total - above) / rest;
+        double between = n * rest * distance * distance;
+        if (between > best) {
+            best = between;
+            threshold = (values[k - 1] + values[k]) / 2;
+        }
+    }
+    return threshold;
+}
+
+double ps_otsu(const double *values, size_t count)
+{
+    if (is_descending(values, count))
+        return otsu_sorted(values, count);
+    double *sorted = malloc(count * sizeof *sorted);
+    if (!sorted)
+        return values[0];
+    for (size_t i = 0; i < count; i++)
+        sorted[i] = values[i];
+    qsort(sorted, count, sizeof *sorted, descending);
+    double threshold = otsu_sorted(sorted, count);
+    free(sorted);
+    return threshold;
+}
+
+/* Weight, mean and deviation of the values on one side (upper or not) of a threshold. */
+static double side_moments(const double *values, size_t count, double threshold, bool upper,
+                           double *ret_mean, double *ret_variance)
+{
+    double n = 0;
+    double sum = 0;
+    for (size_t i = 0; i < count; i++) {
+        if ((values[i] > threshold) == upper) {
+            n += 1;
+            sum += values[i];
+        }
+    }
+    double mean = n > 0 ? sum / n : 0;
+    double square = 0;
+    for (size_t i = 0; i < count; i++)
+        if ((values[i] > threshold) == upper)
+            square += (values[i] - mean) * (values[i] - mean);
+    *ret_mean = mean;
+    *ret_variance = n > 0 ? square / n : 0;
+    return n;
+}
+
+static double log_density(const struct ps_mixture *m, int which, double value)
+{
+    double share = which ? m->share : 1 - m->share;
+    double z = (value - m->mean[which]) / m->deviation[which];
+    return log(share) - log(m->deviation[which]) - 0.5 * z * z;
+}
+
+static double upper_share(const struct ps_mixture *m, double value)
+{
+    double odds = log_density(m, 0, value) - log_density(m, 1, value);
+    odds = fmin(fmax(odds, -LARGEST_LOG_ODDS), LARGEST_LOG_ODDS);
+    return 1 / (1 + exp(odds));
+}
+
+static void improve(struct ps_mixture *m, const double *values, size_t count, double floor)
+{
+    double n[2] = {0};
+    double sum[2] = {0};
+    for (size_t i = 0; i < count; i++) {
+        double r = upper_share(m, values[i]);
+        n[0] += 1 - r;
+        n[1] += r;
+        sum[0] += (1 - r) * values[i];
+        sum[1] += r * values[i];
+    }
+    struct ps_mixture next = {.mean = {sum[0] / n[0], sum[1] / n[1]}};
+    double square[2] = {0};
+    for (size_t i = 0; i < count; i++) {
+        double r = upper_share(m, values[i]);
+        square[0] += (1 - r) * (values[i] - next.mean[0]) * (values[i] - next.mean[0]);
+        square[1] += r * (values[i] - next.mean[1]) * (values[i] - next.mean[1]);
+    }
+    next.share = fmin(fmax(n[1] / (double)count, LEAST_SHARE), 1 - LEAST_SHARE);
+    for (int k = 0; k < 2; k++)
+        next.deviation[k] = fmax(floor, sqrt(square[k] / n[k]));
+    *m = next;
+}
+
+struct ps_mixture ps_mixture_fit(const double *values, size_t count)
+{
+    double threshold = ps_otsu(values, count);
+    struct ps_mixture m = {0};
+    double variance[2];
+    double mean;
+    double all;
+    double upper = side_moments(values, count, threshold, true, &m.mean[1], &variance[1]);
+    (void)side_moments(values, count, threshold, false, &m.mean[0], &variance[0]);
+    (void)side_moments(values, count, -INFINITY, true, &mean, &all);
+    m.share = fmin(fmax(upper / (double)count, LEAST_SHARE), 1 - LEAST_SHARE);
+    for (int k = 0; k < 2; k++)
+        m.deviation[k] = sqrt(variance[k]) + 1e-6;
+    double floor = LEAST_DEVIATION * sqrt(all) + 1e-9;
+    for (int round = 0; round < ROUNDS; round++)
+        improve(&m, values, count, floor);
+    return m;
+}
+
+double ps_mixture_threshold(const struct ps_mixture *mixture)
+{
+    double step = (mixture->mean[1] - mixture->mean[0]) / (GRID - 1);
+    for (int i = 0; i < GRID; i++) {
+        double value = mixture->mean[0] + i * step;
+        if (log_density(mixture, 1, value) > log_density(mixture, 0, value))
+            return value;
+    }
+    return mixture->mean[1];
+}
+
+double ps_mixture_posterior(const struct ps_mixture *mixture, double value)
+{
+    /* Log odds are a parabola; beyond its top or its bottom it stays there. */
+    double a = 0.5 / (mixture->deviation[0] * mixture->deviation[0]) -
+               0.5 / (mixture->deviation[1] * mixture->deviation[1]);
+    double b = mixture->mean[1] / (mixture->deviation[1] * mixture->deviation[1]) -
+               mixture->mean[0] / (mixture->deviation[0] * mixture->deviation[0]);
+    double turn = a != 0 ? -b / (2 * a) : 0;
+    if (a > 0)
+        value = fmax(value, turn);
+    else if (a < 0)
+        value = fmin(value, turn);
+    return upper_share(mixture, value);
+}
+
+double ps_separation(const double *values, size_t count, double threshold, size_t *ret_above)
+{
+    double mean[2];
+    double variance[2];
+    double above = side_moments(values, count, threshold, true, &mean[1], &variance[1]);
+    double below = side_moments(values, count, threshold, false, &mean[0], &variance[0]);
+    *ret_above = (size_t)above;
+    if (above < FEWEST || below < FEWEST)
+        return 0;
+    return (mean[1] - mean[0]) / sqrt(0.5 * (variance[0] + variance[1]) + 1e-9);
+}

@@ -1,0 +1,34 @@
+/* Whether a list of scores is one population or two, and where the two part. Pure functions. */
+#ifndef PS_PICKER_MIXTURE_H
+#define PS_PICKER_MIXTURE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Two Gaussians, the lower one first. */
+struct ps_mixture {
+    double share; /* of the upper one */
+    double mean[2];
+    double deviation[2];
+};
+
+/* Fits by expectation maximisation to at least two values, starting at Otsu's threshold. No
+ * deviation falls below a fifth of that of all values. */
+struct ps_mixture ps_mixture_fit(const double *values, size_t count);
+
+/* Probability that a value is from the upper Gaussian: grows with the value, also where the tails
+ * of the two would have it otherwise. */
+double ps_mixture_posterior(const struct ps_mixture *mixture, double value);
+
+/* Where between the means that probability is one half; the upper mean if it is less up to there.
+ */
+double ps_mixture_threshold(const struct ps_mixture *mixture);
+
+/* Distance of the means of the values above and not above a threshold, over the root of the mean of
+ * their variances; 0 with fewer than five on either side. A Gaussian cut in two gives 2.65. */
+double ps_separation(const double *values, size_t count, double threshold, size_t *ret_above);
+
+/* Threshold that parts values best in two classes (Otsu 1979). */
+double ps_otsu(const double *values, size_t count);
+
+#endif

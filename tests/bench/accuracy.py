@@ -1,0 +1,376 @@
+"""How right the picks are where the truth is known: precision, recall and F1 by optimal assignment.
+
+    PICKSTREAM_DATA=../shared /usr/bin/python3 tests/bench/accuracy.py [--program FILE] [--ablation]
+        [--diagram FILE]
+
+    --ablation       also without each of the profile's rules (build/release/tests/bench/ablation)
+    --diagram FILE   reliability diagram of the scores, a PNG
+
+Sets, all picked with the settings by default, nothing but the diameter given:
+
+    apoferritin    six real micrographs, particles 60 to 66 px wide, tolerance 30 px
+    synthetic      four, particles 0.65 boxes wide, tolerance 0.35 boxes
+    contaminated   a real one with an ice crystal and its published mask: no pick belongs there
+    empty          made here: noise, and ice with a gradient: no pick belongs there
+
+A pick within half a diameter of a place on the ignore list is neither right nor wrong, unless it
+matches a particle. The exit status is 1 if a number to reach is missed.
+"""
+
+import argparse
+import json
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+import mrcfile
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+from scipy.spatial.distance import cdist
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+from support import DATA, PROGRAM
+
+FACTORS = (0.75, 0.85, 1, 1.15, 1.25)
+APOFERRITIN = 64  # px
+APOFERRITIN_SWEEP = (52, 56, 60, 64, 68, 72, 80)
+SYNTHETIC = 0.65  # boxes
+SYNTHETIC_SWEEP = (0.5, 0.575, 0.65, 0.725, 0.8)
+
+
+class Micrograph:
+    def __init__(self, path):
+        self.path = path
+        self.truth = points(path.with_name(path.stem + "_truth.txt"))
+        self.ignored = points(path.with_name(path.stem + "_ignore.txt"))
+        self.box = int(path.stem.partition("box")[2] or 0)
+        self.diameter = SYNTHETIC * self.box if self.box else APOFERRITIN
+        self.tolerance = 0.35 * self.box if self.box else 30
+
+
+def points(path):
+    if not path.is_file():
+        return np.zeros((0, 2))
+    return np.loadtxt(path, ndmin=2).reshape(-1, 2)
+
+
+def pick(program, path, diameter, *options):
+    """The message that the program writes for one micrograph."""
+    with tempfile.TemporaryDirectory() as directory:
+        subprocess.run([program, "pick", "--diameter", f"{diameter:.6g}px", "--format", "json",
+                        "-o", directory, *options, path], check=True, capture_output=True)
+        message = json.loads(next(pathlib.Path(directory).glob("*.json")).read_text("utf-8"))
+    message["picks"] = np.array(message["picks"], "f8").reshape(-1, 4)
+    return message
+
+
+def match(picks, truth, tolerance):
+    """Which picks are right, and the truth of each: as many pairs as can be, the nearest of
+    these."""
+    distances = cdist(picks[:, :2], truth)
+    rows, columns = linear_sum_assignment(np.where(distances <= tolerance, distances - 1e6, 0))
+    near = distances[rows, columns] <= tolerance
+    return rows[near], columns[near]
+
+
+def judge(micrograph, picks):
+    """For each pick 1, 0 or nan: right, wrong, neither."""
+    right, _ = match(picks, micrograph.truth, micrograph.tolerance)
+    verdict = np.zeros(len(picks))
+    if len(micrograph.ignored) and len(picks):
+        near = cdist(picks[:, :2], micrograph.ignored).min(axis=1) <= micrograph.diameter / 2
+        verdict[near] = np.nan
+    verdict[right] = 1
+    return verdict
+
+
+def rates(micrograph, picks):
+    verdict = judge(micrograph, picks)
+    right = np.nansum(verdict)
+    counted = np.isfinite(verdict).sum()
+    precision = right / counted if counted else 0
+    recall = right / len(micrograph.truth)
+    return precision, recall, 2 * right / (counted + len(micrograph.truth))
+
+
+class Bench:
+    def __init__(self, program):
+        self.program = program
+        self.cache = {}
+        self.missed = []
+
+    def pick(self, micrograph, diameter, *options):
+        key = micrograph.path, round(diameter, 4), options
+        if key not in self.cache:
+            self.cache[key] = pick(self.program, micrograph.path, diameter, *options)
+        return self.cache[key]
+
+    def limit(self, what, value, least):
+        if value < least:
+            self.missed.append(f"{what}: {value:.3f}, {least} expected")
+
+    def sweep(self, name, micrographs, diameters, mean_limit=None, worst_limit=None):
+        """One line: F1 over all micrographs and diameters (a function of the micrograph)."""
+        scores = []
+        for micrograph in micrographs:
+            for diameter in diameters(micrograph):
+                message = self.pick(micrograph, diameter)
+                scores.append(rates(micrograph, message["picks"])[2])
+        worst = min(range(len(scores)), key=scores.__getitem__)
+        count = len(scores) // len(micrographs)
+        where = micrographs[worst // count]
+        print(f"{name:36} mean {np.mean(scores):.3f}  worst {min(scores):.3f}"
+              f"  ({where.path.stem}, {diameters(where)[worst % count]:.4g} px)")
+        if mean_limit:
+            self.limit(f"{name}, mean", np.mean(scores), mean_limit)
+            self.limit(f"{name}, worst", min(scores), worst_limit)
+        return np.mean(scores), min(scores)
+
+    def table(self, micrographs):
+        """F1 of each file at each factor."""
+        print(f"{'F1 at diameter x':26}" + "".join(f"{factor:8}" for factor in FACTORS)
+              + "   precision recall unreliable")
+        rows = []
+        for micrograph in micrographs:
+            row = []
+            for factor in FACTORS:
+                message = self.pick(micrograph, factor * micrograph.diameter)
+                row.append(rates(micrograph, message["picks"])[2])
+            message = self.pick(micrograph, micrograph.diameter)
+            precision, recall, _ = rates(micrograph, message["picks"])
+            flagged = any(w.startswith("unreliable") for w in message["result"]["warnings"])
+            print(f"{micrograph.path.stem:26}" + "".join(f"{score:8.3f}" for score in row)
+                  + f"{precision:12.3f}{recall:7.3f}{'      yes' if flagged else ''}")
+            rows.append(row)
+        for what, function in ("mean", np.mean), ("worst", np.min):
+            print(f"{what:26}" + "".join(f"{score:8.3f}" for score in function(rows, axis=0)))
+
+
+# ---- where nothing is to be found ----------------------------------------------------------------
+
+def contaminated(bench):
+    path = DATA / "data/contaminated/ice.mrc"
+    mask = np.squeeze(mrcfile.read(path.with_name("ice_mask.mrc")))
+    crystal = largest_region(mask >= 50)
+    for diameter in 30, 40, 60:
+        picks = pick(bench.program, path, diameter)["picks"]
+        x, y = (np.clip(np.rint(picks[:, k]).astype(int), 0, mask.shape[1 - k] - 1)
+                for k in (0, 1))
+        on_crystal = int(crystal[y, x].sum())
+        on_mask = int((mask[y, x] >= 50).sum()) - on_crystal
+        print(f"contaminated, {diameter} px: {len(picks)} picks, {on_crystal} on the crystal, "
+              f"{on_mask} elsewhere in the mask")
+        if on_crystal > 0 or on_mask > 1:
+            bench.missed.append(f"contaminated, {diameter} px: {on_crystal} + {on_mask}")
+
+
+def largest_region(mask):
+    from scipy import ndimage
+
+    labels, _ = ndimage.label(mask)
+    return labels == 1 + np.argmax(np.bincount(labels.ravel())[1:])
+
+
+def empty_micrographs(directory):
+    """Noise of several kinds, and ice."""
+    from scipy import ndimage
+
+    random = np.random.default_rng(5)
+    shape = (1100, 1200)
+    white = random.normal(size=shape)
+    y, x = np.mgrid[: shape[0], : shape[1]]
+    spectrum = np.fft.rfft2(random.normal(size=shape))
+    frequency = np.hypot(np.fft.fftfreq(shape[0])[:, None], np.fft.rfftfreq(shape[1]))
+    pink = np.fft.irfft2(spectrum / np.maximum(frequency, 0.005) ** 0.5, shape)
+    ctf = np.fft.irfft2(np.fft.rfft2(random.normal(size=shape))
+                        * np.sin(2000 * frequency**2 + 0.1) * np.exp(-60 * frequency**2), shape)
+    made = {
+        "white": white,
+        "gradient": white + 3 * np.sin(x / 700) + 2 * y / 1000,
+        "pink": pink / pink.std(),
+        "blurred": ndimage.gaussian_filter(white, 2) * 7,
+        "poisson": random.poisson(4, shape).astype("f8"),
+        "ctf": 0.7 * white + 0.7 * ctf / ctf.std(),
+    }
+    for name, image in made.items():
+        path = pathlib.Path(directory) / f"{name}.mrc"
+        with mrcfile.new(path, data=image.astype("f4")) as mrc:
+            mrc.voxel_size = 1
+        yield name, path
+
+
+def elongated(directory):
+    """Rods half as wide as long, in all directions of the plane, dark in white noise."""
+    random = np.random.default_rng(7)
+    shape, length = (1400, 1500), 80
+    for index, contrast in enumerate((1.0, 0.5)):
+        image, centres = np.zeros(shape), []
+        while len(centres) < 150:
+            centre = random.uniform((0, 0), shape[::-1])
+            if all(np.hypot(*(centre - other)) > length for other in centres):
+                centres.append(centre)
+                angle = random.uniform(0, np.pi)
+                left, top = np.maximum(centre.astype(int) - length, 0)
+                y, x = np.mgrid[top:min(top + 2 * length, shape[0]),
+                                left:min(left + 2 * length, shape[1])]
+                along = (x - centre[0]) * np.cos(angle) + (y - centre[1]) * np.sin(angle)
+                across = (y - centre[1]) * np.cos(angle) - (x - centre[0]) * np.sin(angle)
+                rod = (np.abs(along) < length / 2) * np.sqrt(
+                    np.maximum(0, 1 - (across / (length / 4)) ** 2))
+                image[y, x] -= contrast * rod
+        path = pathlib.Path(directory) / f"elongated{index + 1}.mrc"
+        with mrcfile.new(path, overwrite=True, data=(image + random.normal(size=shape)).astype("f4")) as mrc:
+            mrc.voxel_size = 1
+        np.savetxt(path.with_name(path.stem + "_truth.txt"), centres)
+        micrograph = Micrograph(path)
+        micrograph.diameter, micrograph.tolerance = length, length / 3
+        yield micrograph
+
+
+def synth(program, directory, *options):
+    subprocess.run([program, "synth", *options, directory], check=True, capture_output=True)
+
+
+def empty(bench):
+    with tempfile.TemporaryDirectory() as directory:
+        paths = list(empty_micrographs(directory))
+        synth(bench.program, directory, "--count", "2", "--particles", "0", "--contaminants", "0",
+              "--size", "1200x1100", "--seed", "9")
+        paths += [("ice", path) for path in sorted(pathlib.Path(directory).glob("synth*.mrc"))]
+        for name, path in paths:
+            counts = []
+            for diameter in 30, 64, 120:
+                message = pick(bench.program, path, diameter)
+                flagged = any(w.startswith("unreliable") for w in message["result"]["warnings"])
+                counts.append(f"{len(message['picks'])}{' unreliable' if flagged else ''}")
+                if len(message["picks"]) > 1 and not flagged:
+                    bench.missed.append(f"empty, {name}, {diameter} px: {len(message['picks'])}")
+            print(f"empty, {name:10} 30, 64, 120 px: {', '.join(counts)}")
+
+
+# ---- scores --------------------------------------------------------------------------------------
+
+def calibration(bench, micrographs, diagram):
+    """What the scores promise against what is right, in ten bins."""
+    scores, verdicts = [], []
+    for micrograph in micrographs:
+        for factor in FACTORS:
+            picks = bench.pick(micrograph, factor * micrograph.diameter)["picks"]
+            verdicts.append(judge(micrograph, picks))
+            scores.append(picks[:, 2])
+    scores, verdicts = np.concatenate(scores), np.concatenate(verdicts)
+    counted = np.isfinite(verdicts)
+    scores, verdicts = scores[counted], verdicts[counted]
+    bins = np.minimum((10 * scores).astype(int), 9)
+    print("\nscores: picks, mean score, share that is right")
+    error, rows = 0, []
+    for k in range(10):
+        inside = bins == k
+        if inside.any():
+            promised, right = scores[inside].mean(), verdicts[inside].mean()
+            rows.append((inside.sum(), promised, right))
+            error += inside.mean() * abs(promised - right)
+            print(f"  {k / 10:.1f} to {k / 10 + 0.1:.1f} {inside.sum():6} {promised:7.3f} {right:7.3f}")
+    print(f"expected calibration error {error:.3f}")
+    if error > 0.05:
+        bench.missed.append(f"expected calibration error {error:.3f}, 0.05 expected")
+    if diagram:
+        draw_reliability(rows, error, diagram)
+
+
+def draw_reliability(rows, error, path):
+    from PIL import Image, ImageDraw
+
+    side, margin = 400, 50
+    image = Image.new("RGB", (side + 2 * margin, side + 2 * margin), "white")
+    draw = ImageDraw.Draw(image)
+
+    def at(x, y):
+        return margin + side * x, margin + side * (1 - y)
+
+    draw.rectangle([*at(0, 1), *at(1, 0)], outline="black")
+    draw.line([*at(0, 0), *at(1, 1)], fill="gray")
+    for k in range(11):
+        x, y = at(k / 10, 0)
+        draw.text((x - 8, y + 6), f"{k / 10:.1f}", fill="black")
+        x, y = at(0, k / 10)
+        draw.text((x - 26, y - 6), f"{k / 10:.1f}", fill="black")
+    for count, promised, right in rows:
+        x, y = at(promised, right)
+        radius = 2 + 2 * np.log10(count)
+        draw.ellipse([x - radius, y - radius, x + radius, y + radius], fill="steelblue")
+        draw.text((x - 12, y + radius + 1), str(count), fill="black")
+    draw.text((margin, 12), f"share of picks that are right (up) by score; error {error:.3f}",
+              fill="black")
+    image.save(path)
+
+
+# ---- what each rule is worth ---------------------------------------------------------------------
+
+RULES = ("none", "frame", "coarse search", "outliers", "probation", "low threshold",
+         "support vectors", "energy channel", "contaminants", "learning")
+
+
+def pick_without(tool, rule, path, diameter):
+    done = subprocess.run([tool, rule, f"{diameter:.6g}px", path], check=True, capture_output=True,
+                          encoding="utf-8")
+    lines = [line.split() for line in done.stdout.splitlines()]
+    return np.array(lines[1:], "f8").reshape(-1, 3), lines[0][1] == "unreliable"
+
+
+def ablation(program, apoferritin, synthetic):
+    tool = pathlib.Path(program).parent / "tests/bench/ablation"
+    with tempfile.TemporaryDirectory() as directory:
+        rods = list(elongated(directory))
+        empties = [path for _, path in empty_micrographs(directory)]
+        print("\nF1, mean and worst, at diameter x " + ", ".join(map(str, FACTORS))
+              + ";\npicks of empty micrographs that are not said to be unreliable\n"
+              f"{'left out':18}{'apoferritin':>16}{'synthetic':>16}{'elongated':>16}{'empty':>8}")
+        for rule in RULES:
+            line = f"{rule:18}"
+            for micrographs in apoferritin, synthetic, rods:
+                scores = [rates(m, pick_without(tool, rule, m.path, factor * m.diameter)[0])[2]
+                          for m in micrographs for factor in FACTORS]
+                line += f"{np.mean(scores):9.3f}{min(scores):7.3f}"
+            wrong = 0
+            for path in empties:
+                for diameter in 30, 64, 120:
+                    picks, flagged = pick_without(tool, rule, path, diameter)
+                    wrong += 0 if flagged else len(picks)
+            print(f"{line}{wrong:8}", flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--program", default=PROGRAM)
+    parser.add_argument("--ablation", action="store_true")
+    parser.add_argument("--diagram", type=pathlib.Path)
+    arguments = parser.parse_args()
+    bench = Bench(arguments.program)
+    apoferritin, synthetic = ([Micrograph(path) for path in sorted((DATA / "data" / name).glob("*.mrc"))]
+                              for name in ("apoferritin", "synthetic"))
+    bench.table(apoferritin + synthetic)
+    print()
+    bench.sweep("apoferritin, 64 px", apoferritin, lambda m: [APOFERRITIN], 0.95, 0.92)
+    bench.sweep("apoferritin, 52 to 80 px", apoferritin, lambda m: APOFERRITIN_SWEEP, 0.94, 0.88)
+    bench.sweep("synthetic, 0.65 box", synthetic, lambda m: [m.diameter], 0.985, 0.97)
+    bench.sweep("synthetic, 0.5 to 0.8 box", synthetic,
+                lambda m: [factor * m.box for factor in SYNTHETIC_SWEEP], 0.98, 0.95)
+    with tempfile.TemporaryDirectory() as directory:
+        bench.sweep("elongated, length", list(elongated(directory)), lambda m: [m.diameter])
+        bench.sweep("elongated, 0.75 to 1.25 length", list(elongated(directory)),
+                    lambda m: [factor * m.diameter for factor in FACTORS])
+    contaminated(bench)
+    empty(bench)
+    calibration(bench, apoferritin + synthetic, arguments.diagram)
+    if arguments.ablation:
+        ablation(arguments.program, apoferritin, synthetic)
+    for line in bench.missed:
+        print("missed:", line)
+    return 1 if bench.missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,183 @@
+"""The adaptive profile as its users meet it: right picks whose scores are probabilities, the same
+particles however the micrograph was turned, cut or scaled, and nothing where nothing is."""
+
+import json
+
+import mrcfile
+import numpy as np
+import pytest
+from micrographs import read_star, write_mrc
+from scipy.optimize import linear_sum_assignment
+from scipy.spatial.distance import cdist
+from support import DATA, needs_data, run
+
+DIAMETER = 60  # px
+
+
+def pick(path, out, *options, diameter=DIAMETER):
+    run("pick", "--diameter", f"{diameter}px", "--format", "json", "-o", out, *options, path)
+    message = json.loads((out / f"{path.stem}_autopick.json").read_text("utf-8"))
+    return np.array(message["picks"], "f8").reshape(-1, 4), message["result"]
+
+
+def agreement(a, b, distance):
+    """F1 between two sets of points."""
+    distances = cdist(a[:, :2], b[:, :2])
+    near = linear_sum_assignment(np.where(distances <= distance, distances - 1e6, 0))
+    return 2 * (distances[near] <= distance).sum() / (len(a) + len(b))
+
+
+def unreliable(result):
+    return any(warning.startswith("unreliable: ") for warning in result["warnings"])
+
+
+@pytest.fixture(scope="module")
+def plate(tmp_path_factory):
+    """Image, true centres, picks."""
+    directory = tmp_path_factory.mktemp("plate")
+    run("synth", "--size", "1300x1202", "--pixel-size", 1, "--diameter", DIAMETER, "--seed", 4,
+        "--contaminants", 0, directory)
+    path = directory / "synth_000001.mrc"
+    truth = np.column_stack(list(read_star(directory / "synth_000001_truth.star").values()))
+    picks, result = pick(path, directory)
+    assert result["warnings"] == []
+    return path, mrcfile.read(path), truth[:, :2], picks
+
+
+def test_picks_are_right_and_centred(plate):
+    _, _, truth, picks = plate
+    assert len(truth) > 80
+    assert agreement(picks, truth, DIAMETER / 4) > 0.98
+    nearest = truth[cdist(picks[:, :2], truth).argmin(axis=1)]
+    errors = picks[:, :2] - nearest
+    assert np.median(np.hypot(*errors.T)) < 0.05 * DIAMETER
+    assert (np.abs(errors.mean(axis=0)) < 0.5).all()
+    assert (picks[:, :2] % 1 != 0).any()
+
+
+def test_scores_are_probabilities(plate):
+    _, _, truth, picks = plate
+    assert (0 <= picks[:, 2]).all() and (picks[:, 2] <= 1).all()
+    assert (np.diff(picks[:, 2]) <= 0).all()
+    right = cdist(picks[:, :2], truth).min(axis=1) < DIAMETER / 4
+    assert picks[:, 2].mean() == pytest.approx(right.mean(), abs=0.05)
+
+
+def test_nothing_but_the_micrograph_matters(plate, tmp_path):
+    path, image, _, picks = plate
+    other = write_mrc(tmp_path / "a.mrc", image[:700, :900])
+    copy = write_mrc(tmp_path / "b.mrc", image)
+    for threads in "1", "3":
+        run("pick", "--diameter", f"{DIAMETER}px", "--format", "json", "--threads", threads, "-o",
+            tmp_path / threads, other, copy)
+        again = json.loads((tmp_path / threads / "b_autopick.json").read_text("utf-8"))["picks"]
+        assert np.array_equal(np.array(again), picks)
+
+
+TURNED = {
+    "mirror": (lambda image: image[:, ::-1], lambda x, y, w, h: (w - 1 - x, y)),
+    "upside_down": (lambda image: image[::-1], lambda x, y, w, h: (x, h - 1 - y)),
+    "left": (lambda image: np.rot90(image), lambda x, y, w, h: (y, w - 1 - x)),
+    "right": (lambda image: np.rot90(image, -1), lambda x, y, w, h: (h - 1 - y, x)),
+    "brighter": (lambda image: image * 3.7 + 1000, lambda x, y, w, h: (x, y)),
+}
+
+
+@pytest.mark.parametrize("name", TURNED)
+def test_the_same_particles(plate, tmp_path, name):
+    _, image, _, picks = plate
+    height, width = image.shape
+    change, moved = TURNED[name]
+    path = write_mrc(tmp_path / "x.mrc", np.ascontiguousarray(change(image), "f4"))
+    again, _ = pick(path, tmp_path)
+    expected = np.column_stack(moved(picks[:, 0], picks[:, 1], width, height))
+    assert agreement(again, expected, DIAMETER / 4) >= 0.98
+
+
+def test_a_part_has_its_particles(plate, tmp_path):
+    _, image, _, picks = plate
+    left, top, right, bottom = 201, 99, 1150, 1100
+    path = write_mrc(tmp_path / "x.mrc", np.ascontiguousarray(image[top:bottom, left:right]))
+    again, _ = pick(path, tmp_path)
+    size = (right - left, bottom - top)
+
+    def inner(points):
+        return points[((points > DIAMETER) & (points < np.array(size) - DIAMETER)).all(axis=1)]
+
+    assert agreement(inner(again[:, :2]), inner(picks[:, :2] - (left, top)), DIAMETER / 4) >= 0.98
+
+
+def test_contrast(plate, tmp_path):
+    _, image, truth, _ = plate
+    path = write_mrc(tmp_path / "x.mrc", (100 - image).astype("f4"))
+    for contrast in "bright", "auto":
+        picks, _ = pick(path, tmp_path, "--set", f"picker.contrast={contrast}")
+        assert agreement(picks, truth, DIAMETER / 4) > 0.98
+
+
+def test_limits_on_picks(plate, tmp_path):
+    path, _, _, picks = plate
+    few, result = pick(path, tmp_path, "--set", "picker.max_picks=7")
+    assert np.array_equal(few, picks[:7]) and result["truncated"]
+    limit = float(np.median(picks[:, 2]))
+    good, _ = pick(path, tmp_path, "--set", f"picker.min_score={limit:.9g}")
+    assert (np.float32(good[:, 2]) >= np.float32(limit)).all() and 0 < len(good) < len(picks)
+
+
+def test_contaminants_are_masked(plate, tmp_path):
+    _, image, truth, _ = plate
+    image = image.copy()
+    image[300:600, 400:750] -= 60
+    path = write_mrc(tmp_path / "x.mrc", image)
+    picks, result = pick(path, tmp_path)
+    assert len(result["warnings"]) == 1 and result["warnings"][0].startswith("contaminants cover ")
+    inside = (np.abs(picks[:, :2] - (575, 450)) < (175, 150)).all(axis=1)
+    assert not inside.any()
+    far = (np.abs(truth - (575, 450)) > (250, 225)).any(axis=1)
+    assert cdist(truth[far], picks[:, :2]).min(axis=1).max() < DIAMETER / 4
+    _, result = pick(path, tmp_path, "--set", "picker.mask_contaminants=no")
+    assert not any(w.startswith("contaminants") for w in result["warnings"])
+
+
+@pytest.mark.parametrize("diameter", [30, 64, 120])
+@pytest.mark.parametrize("kind", ["white", "smooth", "gradient"])
+def test_nothing_is_found_in_noise(tmp_path, kind, diameter):
+    random = np.random.default_rng(17)
+    image = random.normal(size=(900, 1000))
+    if kind == "smooth":
+        image = sum(np.roll(image, (dy, dx), (0, 1)) for dy in range(4) for dx in range(4))
+    if kind == "gradient":
+        image = image + np.arange(1000) / 300
+    picks, result = pick(write_mrc(tmp_path / "x.mrc", image.astype("f4")), tmp_path,
+                         diameter=diameter)
+    assert len(picks) <= 1 or unreliable(result)
+    assert (picks[:, 2] < 0.5).all()
+
+
+@pytest.mark.parametrize("size, diameter, message", [
+    ((100, 300), 60, "too small: 300 x 100 px, at least 120 x 120 expected at a particle diameter "
+                     "of 60 px"),
+    ((100, 300), 5, "a particle diameter of 5 px leaves no template: at least 8 px expected"),
+])
+def test_sizes_that_cannot_be_picked(tmp_path, size, diameter, message):
+    image = np.random.default_rng(1).normal(size=size)
+    path = write_mrc(tmp_path / "x.mrc", image.astype("f4"))
+    done = run("pick", "--diameter", f"{diameter}px", "-o", tmp_path, path, status=1)
+    assert message in done.stderr
+
+
+@pytest.mark.parametrize("diameter", [8, 150, 400])
+def test_smallest_and_largest_diameters_end(tmp_path, diameter):
+    image = np.random.default_rng(2).normal(size=(801, 1003))
+    pick(write_mrc(tmp_path / "x.mrc", image.astype("f4")), tmp_path, diameter=diameter)
+
+
+@needs_data
+@pytest.mark.parametrize("factor", [0.8, 1, 1.25])
+def test_real_particles(tmp_path, factor):
+    directory = DATA / "data/apoferritin"
+    path = directory / "May08_03.13.02.mrc"
+    truth = np.loadtxt(path.with_name(path.stem + "_truth.txt"))
+    picks, result = pick(path, tmp_path, diameter=64 * factor)
+    assert not unreliable(result)
+    assert agreement(picks, truth, 30) > 0.95

@@ -1,0 +1,549 @@
+/* The adaptive profile from inside: its stages on the CPU against plain loops over small fields,
+ * and its decisions. tests/integration/test_adaptive.py has what users see. */
+#include "backend/cpu_adaptive.h"
+#include "picker/adaptive.h"
+#include "synth/random.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { WIDTH = 75, HEIGHT = 61, PIXELS = WIDTH * HEIGHT };
+
+/* ---- a slot with a field ----------------------------------------------------------------------
+ */
+
+struct bed {
+    struct ps_backend *backend;
+    struct cpu_slot *slot;
+};
+
+static struct bed bed_new(int threads)
+{
+    struct ps_error error;
+    struct bed bed = {0};
+    struct ps_slot *slot = NULL;
+    struct ps_backend_options options = {.threads = threads};
+    if (ps_backend_cpu.open(&options, &bed.backend, &error) ||
+        ps_backend_cpu.slot_new(bed.backend, &slot, &error))
+        fail_msg("%s", error.message);
+    bed.slot = (struct cpu_slot *)slot;
+    struct cpu_adaptive *a = cpu_adaptive_of(bed.slot, &error);
+    assert_non_null(a);
+    a->field = (struct ps_field){.width = WIDTH, .height = HEIGHT, .unmasked = PIXELS};
+    return bed;
+}
+
+static void bed_done(struct bed *bed)
+{
+    ps_backend_cpu.slot_free(&bed->slot->base);
+    ps_backend_cpu.close(bed->backend);
+}
+
+static float *noise(uint64_t seed)
+{
+    struct ps_random random = ps_random_new(seed, 0, 0);
+    float *values = malloc(PIXELS * sizeof *values);
+    for (int i = 0; i < PIXELS; i++)
+        values[i] = (float)ps_random_normal(&random);
+    return values;
+}
+
+static void check(int status, const struct ps_error *error)
+{
+    if (status)
+        fail_msg("%s", error->message);
+}
+
+static double largest_difference(const float *a, const double *b, size_t count)
+{
+    double largest = 0;
+    for (size_t i = 0; i < count; i++)
+        largest = fmax(largest, fabs((double)a[i] - b[i]));
+    return largest;
+}
+
+/* ---- filters ----------------------------------------------------------------------------------
+ */
+
+static float mirrored(const float *values, int x, int y)
+{
+    return values[cpu_mirror(y, HEIGHT) * WIDTH + cpu_mirror(x, WIDTH)];
+}
+
+static void lines_go_on_as_their_mirror_image(void **state)
+{
+    (void)state;
+    const int expected[] = {2, 1, 0, 0, 1, 2, 2, 1, 0, 0};
+    for (int i = -3; i < 7; i++)
+        assert_int_equal(cpu_mirror(i, 3), expected[i + 3]);
+    assert_int_equal(cpu_mirror(-5, 1), 0);
+}
+
+/* Widths up to more than the field has. */
+static void boxes_are_means(void **state)
+{
+    (void)state;
+    struct bed bed = bed_new(3);
+    struct ps_error error;
+    float *in = noise(1);
+    float *out = malloc(PIXELS * sizeof *out);
+    double *expected = malloc(PIXELS * sizeof *expected);
+    assert_int_equal(cpu_box_side(4.9), 5);
+    assert_int_equal(cpu_box_side(5.9), 5);
+    assert_int_equal(cpu_box_side(6), 7);
+    const int sides[] = {1, 3, 13, 61, 151};
+    for (size_t k = 0; k < sizeof sides / sizeof *sides; k++) {
+        int r = sides[k] / 2;
+        for (int y = 0; y < HEIGHT; y++) {
+            for (int x = 0; x < WIDTH; x++) {
+                double sum = 0;
+                for (int v = -r; v <= r; v++)
+                    for (int u = -r; u <= r; u++)
+                        sum += (double)mirrored(in, x + u, y + v);
+                expected[y * WIDTH + x] = sum / sides[k] / sides[k];
+            }
+        }
+        check(cpu_box(bed.slot, in, sides[k], out, &error), &error);
+        assert_true(largest_difference(out, expected, PIXELS) < 1e-6);
+    }
+    memcpy(out, in, PIXELS * sizeof *out);
+    check(cpu_box(bed.slot, out, 151, out, &error), &error); /* in place */
+    assert_true(largest_difference(out, expected, PIXELS) < 1e-6);
+    free(expected);
+    free(out);
+    free(in);
+    bed_done(&bed);
+}
+
+static void gaussians_are_weighted_means(void **state)
+{
+    (void)state;
+    struct bed bed = bed_new(2);
+    struct ps_error error;
+    float *in = noise(2);
+    float *out = malloc(PIXELS * sizeof *out);
+    double *expected = malloc(PIXELS * sizeof *expected);
+    const double sigmas[] = {0.3, 1.7, 6.2};
+    for (size_t k = 0; k < sizeof sigmas / sizeof *sigmas; k++) {
+        int r = (int)(4 * sigmas[k] + 0.5);
+        for (int y = 0; y < HEIGHT; y++) {
+            for (int x = 0; x < WIDTH; x++) {
+                double sum = 0;
+                double weights = 0;
+                for (int v = -r; v <= r; v++) {
+                    for (int u = -r; u <= r; u++) {
+                        double w = exp(-0.5 * (u * u + v * v) / sigmas[k] / sigmas[k]);
+                        sum += w * (double)mirrored(in, x + u, y + v);
+                        weights += w;
+                    }
+                }
+                expected[y * WIDTH + x] = sum / weights;
+            }
+        }
+        check(cpu_gauss(bed.slot, in, sigmas[k], out, &error), &error);
+        assert_true(largest_difference(out, expected, PIXELS) < 2e-6);
+    }
+    free(expected);
+    free(out);
+    free(in);
+    bed_done(&bed);
+}
+
+static void squares_erode_and_dilate(void **state)
+{
+    (void)state;
+    struct bed bed = bed_new(2);
+    struct ps_error error;
+    struct ps_random random = ps_random_new(3, 0, 0);
+    uint8_t in[PIXELS];
+    uint8_t out[PIXELS];
+    for (int erode = 0; erode < 2; erode++) {
+        for (int i = 0; i < PIXELS; i++)
+            in[i] = ps_random_bits(&random) % 40 == 0 ? !erode : erode;
+        check(cpu_square(bed.slot, in, 7, erode, out, &error), &error);
+        int set = 0;
+        for (int y = 0; y < HEIGHT; y++) {
+            for (int x = 0; x < WIDTH; x++) {
+                bool any = false;
+                bool all = true;
+                for (int v = y - 3 > 0 ? y - 3 : 0; v <= y + 3 && v < HEIGHT; v++) {
+                    for (int u = x - 3 > 0 ? x - 3 : 0; u <= x + 3 && u < WIDTH; u++) {
+                        any |= in[v * WIDTH + u];
+                        all &= in[v * WIDTH + u];
+                    }
+                }
+                assert_int_equal(out[y * WIDTH + x], erode ? all : any);
+                set += out[y * WIDTH + x];
+            }
+        }
+        assert_in_range(set, PIXELS / 10, PIXELS * 9 / 10);
+    }
+    bed_done(&bed);
+}
+
+/* ---- medians ----------------------------------------------------------------------------------
+ */
+
+static int ascending(const void *left, const void *right)
+{
+    float a = *(const float *)left;
+    float b = *(const float *)right;
+    return (a > b) - (a < b);
+}
+
+static void medians_are_exact(void **state)
+{
+    (void)state;
+    struct bed bed = bed_new(3);
+    struct ps_error error;
+    float *values = noise(4);
+    uint8_t mask[PIXELS];
+    float *sorted = malloc(PIXELS * sizeof *sorted);
+    for (int trial = 0; trial < 4; trial++) {
+        size_t count = 0;
+        for (int i = 0; i < PIXELS; i++) {
+            mask[i] = trial < 2 || i % (trial + 1) == 0;
+            if (trial == 1)
+                values[i] = (float)(i % 3) - 1; /* many equal ones, both zeros */
+            if (mask[i])
+                sorted[count++] = values[i];
+        }
+        qsort(sorted, count, sizeof *sorted, ascending);
+        double median = 0;
+        double deviation = 0;
+        check(cpu_spread(bed.slot, values, mask, &median, &deviation, &error), &error);
+        assert_true((float)median == sorted[(count - 1) / 2]);
+        for (size_t i = 0; i < count; i++)
+            sorted[i] = fabsf(sorted[i] - (float)median);
+        qsort(sorted, count, sizeof *sorted, ascending);
+        assert_true(fabs(deviation - 1.4826 * (double)sorted[(count - 1) / 2]) < 1e-9);
+    }
+    memset(mask, 0, sizeof mask);
+    double nothing = 7;
+    check(cpu_median(bed.slot, values, mask, NULL, &nothing, &error), &error);
+    assert_true(nothing == 0);
+    free(sorted);
+    free(values);
+    bed_done(&bed);
+}
+
+/* ---- from the micrograph to the picks ---------------------------------------------------------
+ */
+
+enum { SIDE = 300, BIN = 2 };
+
+/* Dark disks 40 px wide in noise: after binning, 20. */
+static void draw_micrograph(float *pixels, double (*centres)[2], int count)
+{
+    struct ps_random random = ps_random_new(9, 0, 0);
+    for (int y = 0; y < SIDE; y++) {
+        for (int x = 0; x < SIDE; x++) {
+            float value = (float)(0.5 * ps_random_normal(&random));
+            for (int i = 0; i < count; i++)
+                value -= hypot(x - centres[i][0], y - centres[i][1]) < 20 ? 1 : 0;
+            pixels[y * SIDE + x] = 100 + value;
+        }
+    }
+}
+
+static struct ps_field reduce(struct bed *bed, int frame)
+{
+    static double centres[][2] = {{60, 60},   {150.5, 80}, {230, 70},  {70, 200},
+                                  {180, 210}, {250, 181},  {120, 140}, {4, 130}};
+    float *pixels = malloc(SIDE * SIDE * sizeof *pixels);
+    draw_micrograph(pixels, centres, 8);
+    struct ps_image image = {pixels, PS_PIXEL_F32, SIDE, SIDE, 0};
+    struct ps_pixel_report report;
+    struct ps_error error;
+    struct ps_field field;
+    struct ps_reduction reduction = {.bin = BIN, .frame = frame, .diameter = 20, .mask = true};
+    check(ps_backend_cpu.upload(&bed->slot->base, &image, &report, &error), &error);
+    check(ps_adaptive_cpu.reduce(&bed->slot->base, &reduction, &field, &error), &error);
+    free(pixels);
+    return field;
+}
+
+/* Correlation coefficient over the part of the disk that lies in the image, times the root of that
+ * part's share. What is left of the template's norm counts as a tenth at least. */
+static double plain_response(const struct cpu_adaptive *a, const float *image,
+                             const struct ps_radial *radial, int x, int y)
+{
+    double n = 0;
+    double all = 0;
+    double whole1 = 0; /* of the whole template */
+    double whole2 = 0;
+    double t1 = 0;
+    double t2 = 0;
+    double x1 = 0;
+    double x2 = 0;
+    double both = 0;
+    for (int v = -a->reach; v <= a->reach; v++) {
+        for (int u = -a->reach; u <= a->reach; u++) {
+            if (hypot(u, v) > PS_TEMPLATE_REACH * a->diameter)
+                continue;
+            int ring = (int)rint(hypot(u, v));
+            double t = radial->values[ring < radial->count ? ring : radial->count - 1];
+            all += 1;
+            whole1 += t;
+            whole2 += t * t;
+            int frame = a->field.frame;
+            if (x + u < frame || x + u >= a->field.width - frame || y + v < frame ||
+                y + v >= a->field.height - frame)
+                continue;
+            double value = (double)image[(y + v) * a->field.width + x + u];
+            n += 1;
+            t1 += t;
+            t2 += t * t;
+            x1 += value;
+            x2 += value * value;
+            both += t * value;
+        }
+    }
+    double least = 0.1 * (whole2 - whole1 * whole1 / all);
+    return (both - t1 * x1 / n) / sqrt(fmax(t2 - t1 * t1 / n, least) * (x2 - x1 * x1 / n)) *
+           sqrt(n / all);
+}
+
+static void responses_are_correlation_coefficients(void **state)
+{
+    (void)state;
+    struct bed bed = bed_new(2);
+    struct ps_error error;
+    struct ps_field field = reduce(&bed, 5);
+    assert_int_equal(field.width, SIDE / BIN + 10);
+    assert_int_equal(field.unmasked, (SIDE / BIN) * (SIDE / BIN));
+    struct cpu_adaptive *a = bed.slot->adaptive;
+    check(ps_adaptive_cpu.scale(&bed.slot->base, 20, &error), &error);
+    struct ps_radial templates[PS_CHANNELS] = {ps_adaptive_start(20, -1), {.count = 0}};
+    for (int r = 0; r < templates[0].count; r++)
+        templates[0].values[r] += 0.01 * r * r;
+    size_t count = (size_t)field.width * (size_t)field.height;
+    double *expected = malloc(count * sizeof *expected);
+    float *plain = malloc(count * sizeof *plain);
+    const float *image = a->channel[PS_CHANNEL_INTENSITY].data;
+    for (int y = 0; y < field.height; y++)
+        for (int x = 0; x < field.width; x++)
+            plain[y * field.width + x] = (float)plain_response(a, image, &templates[0], x, y);
+    check(cpu_gauss(bed.slot, plain, 2, plain, &error), &error); /* a tenth of the diameter */
+    for (size_t i = 0; i < count; i++)
+        expected[i] = (double)plain[i];
+    check(ps_adaptive_cpu.respond(&bed.slot->base, templates, &error), &error);
+    double difference = largest_difference(a->response[0].data, expected, count);
+    print_message("  largest difference %.2g\n", difference);
+    assert_true(difference < 2e-5);
+    for (int r = 0; r < templates[0].count; r++)
+        templates[0].values[r] = 3;
+    assert_int_equal(ps_adaptive_cpu.respond(&bed.slot->base, templates, &error), PS_E_INPUT);
+    free(expected);
+    free(plain);
+    bed_done(&bed);
+}
+
+static void peaks_are_the_particles(void **state)
+{
+    (void)state;
+    for (int threads = 1; threads < 4; threads++) {
+        struct bed bed = bed_new(threads);
+        struct ps_slot *slot = &bed.slot->base;
+        struct ps_error error;
+        struct ps_field field = reduce(&bed, 5);
+        check(ps_adaptive_cpu.scale(slot, 20, &error), &error);
+        struct ps_radial templates[PS_CHANNELS] = {ps_adaptive_start(20, -1), {.count = 0}};
+        const double weights[PS_CHANNELS] = {2, 0};
+        check(ps_adaptive_cpu.respond(slot, templates, &error), &error);
+        check(ps_adaptive_cpu.combine(slot, weights, &error), &error);
+        struct ps_peak *peaks = NULL;
+        size_t count = 0;
+        check(ps_adaptive_cpu.peaks(slot, 14, &peaks, &count, &error), &error);
+        assert_true(count > 10);
+        static struct ps_peak first[8];
+        if (threads == 1)
+            memcpy(first, peaks, sizeof first);
+        assert_memory_equal(first, peaks, sizeof first); /* whatever the threads */
+        bool border = false;
+        double(*centres)[2] = malloc(count * sizeof *centres);
+        check(ps_adaptive_cpu.locate(slot, peaks, count, centres, &error), &error);
+        for (size_t i = 0; i < count; i++) {
+            assert_true(i == 0 || peaks[i].value <= peaks[i - 1].value);
+            for (size_t k = 0; k < i; k++)
+                assert_true(hypot(peaks[i].x - peaks[k].x, peaks[i].y - peaks[k].y) > 14);
+            double x = (centres[i][0] - field.frame + 0.5) * BIN - 0.5;
+            double y = (centres[i][1] - field.frame + 0.5) * BIN - 0.5;
+            assert_true(fabs(centres[i][0] - peaks[i].x) <= 0.5);
+            border |= i < 8 && hypot(x - 4, y - 130) < 4;
+        }
+        assert_true(border);
+        assert_true(peaks[7].value > peaks[8].value + 2);
+        struct ps_radial profiles[PS_CHANNELS];
+        check(ps_adaptive_cpu.average(slot, peaks, 8, profiles, &error), &error);
+        assert_int_equal(profiles[0].count, 16);
+        assert_true(profiles[0].values[0] < -0.5 && profiles[0].values[5] < -0.5);
+        assert_true(profiles[0].values[13] > profiles[0].values[5] + 0.5);
+        free(centres);
+        free(peaks);
+        bed_done(&bed);
+    }
+}
+
+/* ---- decisions --------------------------------------------------------------------------------
+ */
+
+static struct ps_peak *two_populations(size_t lower, size_t upper, double distance)
+{
+    struct ps_random random = ps_random_new(21, 0, 0);
+    double *values = malloc((lower + upper) * sizeof *values);
+    for (size_t i = 0; i < lower + upper; i++)
+        values[i] = ps_random_normal(&random) * 0.7 + 1.5 + (i < lower ? 0 : distance);
+    struct ps_peak *peaks = calloc(lower + upper, sizeof *peaks);
+    for (size_t i = 0; i < lower + upper; i++) { /* best first */
+        size_t rank = 0;
+        for (size_t k = 0; k < lower + upper; k++)
+            rank += values[k] > values[i];
+        peaks[rank].value = (float)values[i];
+    }
+    free(values);
+    return peaks;
+}
+
+static void two_populations_are_told_apart(void **state)
+{
+    (void)state;
+    struct ps_peak *peaks = two_populations(300, 100, 5);
+    struct ps_verdict verdict = ps_adaptive_judge(&ps_adaptive_rules, peaks, 400);
+    assert_true(verdict.reliable);
+    assert_int_equal(verdict.above, 100);
+    assert_true(fabs(verdict.threshold - 4) < 0.5);
+    assert_true(fabs(verdict.mixture.mean[0] - 1.5) < 0.2 &&
+                fabs(verdict.mixture.mean[1] - 6.5) < 0.2);
+    assert_true(fabs(verdict.mixture.share - 0.25) < 0.01);
+    double last = -1;
+    for (double value = -10; value < 20; value += 0.1) {
+        double posterior = ps_mixture_posterior(&verdict.mixture, value);
+        assert_true(posterior >= last);
+        last = posterior;
+    }
+    assert_true(ps_mixture_posterior(&verdict.mixture, verdict.threshold - 0.1) < 0.5);
+    assert_true(ps_mixture_posterior(&verdict.mixture, verdict.threshold + 0.1) > 0.5);
+    free(peaks);
+}
+
+static void one_population_is_not_two(void **state)
+{
+    (void)state;
+    struct ps_peak *peaks = two_populations(400, 0, 0);
+    struct ps_verdict verdict = ps_adaptive_judge(&ps_adaptive_rules, peaks, 400);
+    assert_false(verdict.reliable);
+    assert_true(verdict.threshold >= 4.5);
+    assert_true(verdict.objective == 0);
+    for (size_t few = 0; few < 4; few++)
+        assert_false(ps_adaptive_judge(&ps_adaptive_rules, peaks, few).reliable);
+    free(peaks);
+}
+
+static void held_out_halves_have_a_say(void **state)
+{
+    (void)state;
+    struct ps_verdict clear = {.separation = 9, .reliable = true};
+    struct ps_verdict fair = {.separation = 4, .reliable = true};
+    struct ps_verdict none = {.separation = 4};
+    assert_true(ps_adaptive_is_reliable(&ps_adaptive_rules, &fair, &fair));
+    assert_false(ps_adaptive_is_reliable(&ps_adaptive_rules, &fair, &none));
+    assert_true(ps_adaptive_is_reliable(&ps_adaptive_rules, &clear, &none));
+    assert_false(ps_adaptive_is_reliable(&ps_adaptive_rules, &none, &fair));
+}
+
+static void examples_are_bounded(void **state)
+{
+    (void)state;
+    struct ps_peak *peaks = two_populations(300, 100, 5);
+    assert_int_equal(ps_adaptive_examples(peaks, 400, 500), 50);   /* a tenth */
+    assert_int_equal(ps_adaptive_examples(peaks, 400, 3000), 100); /* those that stand out */
+    assert_int_equal(ps_adaptive_examples(peaks, 400, 10), 20);
+    assert_int_equal(ps_adaptive_examples(peaks, 5, 500), 5);
+    free(peaks);
+}
+
+static void the_channel_that_tells_weighs(void **state)
+{
+    (void)state;
+    float intensity[] = {0.5F, 0.6F, 0.7F, 0.6F};
+    float energy[] = {0.1F, -0.1F, 0.05F, -0.05F};
+    const float *const responses[] = {intensity, energy};
+    struct ps_response_moments moments = {{0, 0}, {{0.01, 0}, {0, 0.01}}};
+    double weights[2];
+    ps_adaptive_weights(responses, 4, &moments, weights);
+    assert_true(weights[0] > 10 * fabs(weights[1]) && weights[1] >= 0);
+    moments.mean[0] = moments.mean[1] = 5; /* both speak against it */
+    ps_adaptive_weights(responses, 4, &moments, weights);
+    assert_true(weights[0] == 1 && weights[1] == 1);
+}
+
+static void outliers_are_dropped(void **state)
+{
+    (void)state;
+    float means[40];
+    double decisions[40];
+    for (int i = 0; i < 40; i++) {
+        means[i] = -0.2F + 0.01F * (float)(i % 7);
+        decisions[i] = i < 30 ? 1 : -0.5;
+    }
+    means[3] = -1;
+    means[35] = -1;
+    ps_adaptive_drop_outliers(&ps_adaptive_rules, means, 40, decisions);
+    for (int i = 0; i < 40; i++)
+        assert_true(decisions[i] == (i == 3 ? -1 : i < 30 ? 1 : -0.5));
+    decisions[3] = 1;
+    ps_adaptive_drop_outliers(&ps_adaptive_rules, means, 15, decisions);
+    assert_true(decisions[3] == 1);
+}
+
+static void probabilities_grow_and_doubt_keeps_them_low(void **state)
+{
+    (void)state;
+    struct ps_verdict verdict = {.mixture = {0.3, {1, 6}, {1, 1}}, .threshold = 4};
+    double last = 0;
+    for (double value = -2; value < 12; value += 0.5) {
+        double p = ps_adaptive_probability(&verdict, value, 0.3, true);
+        assert_true(p >= last && p > 0 && p < 1);
+        assert_true(ps_adaptive_probability(&verdict, value, 0.8, true) > p);
+        assert_true(ps_adaptive_probability(&verdict, value, 0.8, false) <= 0.25);
+        last = p;
+    }
+    assert_true(last > 0.95);
+}
+
+static void bins_follow_the_diameter(void **state)
+{
+    (void)state;
+    assert_int_equal(ps_adaptive_bin(64, 32), 2);
+    assert_int_equal(ps_adaptive_bin(78, 32), 2);
+    assert_int_equal(ps_adaptive_bin(200, 32), 6);
+    assert_int_equal(ps_adaptive_bin(8, 32), 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(lines_go_on_as_their_mirror_image),
+        cmocka_unit_test(boxes_are_means),
+        cmocka_unit_test(gaussians_are_weighted_means),
+        cmocka_unit_test(squares_erode_and_dilate),
+        cmocka_unit_test(medians_are_exact),
+        cmocka_unit_test(responses_are_correlation_coefficients),
+        cmocka_unit_test(peaks_are_the_particles),
+        cmocka_unit_test(two_populations_are_told_apart),
+        cmocka_unit_test(one_population_is_not_two),
+        cmocka_unit_test(held_out_halves_have_a_say),
+        cmocka_unit_test(examples_are_bounded),
+        cmocka_unit_test(the_channel_that_tells_weighs),
+        cmocka_unit_test(outliers_are_dropped),
+        cmocka_unit_test(probabilities_grow_and_doubt_keeps_them_low),
+        cmocka_unit_test(bins_follow_the_diameter),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
