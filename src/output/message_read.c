@@ -102,6 +102,14 @@ static void read_milliseconds(const struct ps_reader *root, struct ps_heard *hea
         heard->result.milliseconds[i] = ps_reader_number_or(&reader, names[i], 0, 0);
 }
 
+static bool read_truth(const struct ps_reader *reader, const char *key)
+{
+    const json_t *value = ps_reader_value(reader, key);
+    if (value && !json_is_boolean(value))
+        ps_reader_wrong(reader, key, "true or false");
+    return json_is_true(value);
+}
+
 static void read_warnings(const struct ps_reader *reader, struct ps_result *result)
 {
     const json_t *warnings = ps_reader_value(reader, "warnings");
@@ -138,10 +146,9 @@ static uint64_t read_result(const struct ps_reader *root, struct ps_heard *heard
     struct ps_result *result = &heard->result;
     result->outcome = picked ? PS_PICKED : PS_REJECTED;
     ps_text_cut(heard->reason, result->reason, sizeof result->reason);
-    const json_t *truncated = ps_reader_value(&reader, "truncated");
-    if (truncated && !json_is_boolean(truncated))
-        ps_reader_wrong(&reader, "truncated", "true or false");
-    result->truncated = json_is_true(truncated);
+    result->truncated = read_truth(&reader, "truncated");
+    result->unreliable = read_truth(&reader, "unreliable");
+    result->masked = ps_reader_number_or(&reader, "masked", 0, 0);
     result->score_median = ps_reader_number_or(&reader, "score_median", -INFINITY, 0);
     read_warnings(&reader, result);
     return (uint64_t)ps_reader_integer(&reader, "count", 0, picked ? INT64_MAX : 0);

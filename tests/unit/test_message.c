@@ -94,6 +94,8 @@ static struct ps_result picked(void)
         .picks = some_picks,
         .count = SOME,
         .truncated = true,
+        .unreliable = true,
+        .masked = 0.25,
         .score_median = 1e-7,
         .diameter = 216.5,
         .pixel_size = 0.83,

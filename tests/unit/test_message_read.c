@@ -23,6 +23,8 @@ static struct ps_result picked(void)
         .picks = picks,
         .count = 2,
         .truncated = true,
+        .unreliable = true,
+        .masked = 0.25,
         .score_median = 0.125,
         .diameter = 216.5,
         .pixel_size = 0.83,
@@ -121,6 +123,8 @@ static void picks_read_back_as_they_were(void **state)
     assert_int_equal(heard->result.count, 2);
     assert_memory_equal(heard->result.picks, picks, sizeof picks);
     assert_true(heard->result.truncated);
+    assert_true(heard->result.unreliable);
+    assert_true(heard->result.masked == 0.25);
     assert_true(heard->result.score_median == 0.125);
     assert_true(heard->result.diameter == 216.5);
     assert_true(heard->result.pixel_size == 0.83);
@@ -277,6 +281,7 @@ static void what_is_wrong_is_refused_and_named(void **state)
         {"result.count", "3", "shape"},
         {"result.count", "4611686018427387904", "shape"},
         {"result.truncated", "1", "result.truncated"},
+        {"result.unreliable", "1", "result.unreliable"},
         {"result.warnings", "{}", "result.warnings"},
         {"result.warnings", "[1]", "result.warnings"},
         {"milliseconds.score", "\"1\"", "milliseconds.score"},
