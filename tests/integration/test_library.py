@@ -92,7 +92,7 @@ def raw(tmp_path_factory, scene):
 def test_example_finds_what_pick_finds(example, raw, scene, tmp_path):
     done = example.run(raw, 900, 1024, f"{scene.diameter}px")
     picks = np.array([line.split() for line in done.stdout.splitlines()], dtype="f4")
-    run("pick", *scene.options, "-o", tmp_path, scene.path)
+    run("pick", "--diameter", f"{scene.diameter}px", "-o", tmp_path, scene.path)
     expected = read_picks(tmp_path / "synth_000001_autopick.star").astype("f4")
     assert len(picks) > 20
     assert np.array_equal(picks, expected)
@@ -102,7 +102,7 @@ def test_example_finds_what_pick_finds(example, raw, scene, tmp_path):
 @pytest.mark.parametrize("arguments, message", [
     ((900, 1024, "far"), "picker.particle_diameter = far: "),
     ((900, 1024, "56"), "no pixel size in the header, and the diameter is in A"),
-    ((90, 1024, "40px"), "too small: 90 x 1024 px"),
+    ((70, 1024, "40px"), "too small: 70 x 1024 px"),
     ((900, 0, "40px"), "empty image: 900 x 0 px"),
 ])
 def test_example_says_what_is_wrong(example, raw, arguments, message):
