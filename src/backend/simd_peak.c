@@ -15,12 +15,7 @@ double PS_SIMD_NAME(ps_peak)(size_t rounds, float *ret_sum)
     lanes factor = broadcast(0.999F);
     lanes term = broadcast(0.001F);
     for (size_t round = 0; round < rounds; round++) {
-        _Pragma("GCC unroll 12") for (int i = 0; i < CHAINS; i++)
-        {
-            sum[i] = sum[i] * factor + term;
-            /* Keeps the compiler from finding a shorter way. */
-            __asm__ volatile("" : "+x"(sum[i]));
-        }
+        _Pragma("GCC unroll 12") for (int i = 0; i < CHAINS; i++) sum[i] = sum[i] * factor + term;
     }
     for (int i = 1; i < CHAINS; i++)
         sum[0] += sum[i];
