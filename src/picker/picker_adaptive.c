@@ -130,13 +130,17 @@ static int check_size(const struct ps_picking *base)
     return 0;
 }
 
+/* From this share on, what contaminants cover is worth a warning: the grid square or the aim of the
+ * microscope may be wrong. */
+static const double MUCH_MASKED = 0.2;
+
 static void report_mask(const struct ps_adaptive_run *run)
 {
     int frame = 2 * run->field.frame;
     double pixels = (double)(run->field.width - frame) * (run->field.height - frame);
     double masked = 1 - (double)run->field.unmasked / pixels;
     run->base->result->masked = masked;
-    if (masked > 0)
+    if (masked > MUCH_MASKED)
         ps_picking_warn(run->base->result, "contaminants cover %.1f %% of the micrograph: masked",
                         100 * masked);
 }

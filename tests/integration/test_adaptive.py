@@ -130,13 +130,22 @@ def test_contaminants_are_masked(plate, tmp_path):
     image[300:600, 400:750] -= 60
     path = write_mrc(tmp_path / "x.mrc", image)
     picks, result = pick(path, tmp_path)
-    assert len(result["warnings"]) == 1 and result["warnings"][0].startswith("contaminants cover ")
+    assert 0.05 < result["masked"] < 0.2 and result["warnings"] == []
     inside = (np.abs(picks[:, :2] - (575, 450)) < (175, 150)).all(axis=1)
     assert not inside.any()
     far = (np.abs(truth - (575, 450)) > (250, 225)).any(axis=1)
     assert cdist(truth[far], picks[:, :2]).min(axis=1).max() < DIAMETER / 4
     _, result = pick(path, tmp_path, "--set", "picker.mask_contaminants=no")
-    assert not any(w.startswith("contaminants") for w in result["warnings"])
+    assert result["masked"] == 0
+
+
+def test_much_contamination_is_a_warning(plate, tmp_path):
+    _, image, _, _ = plate
+    image = image.copy()
+    image[200:720, 300:900] -= 60
+    _, result = pick(write_mrc(tmp_path / "x.mrc", image), tmp_path)
+    assert result["masked"] > 0.2
+    assert [w.split(" cover ")[0] for w in result["warnings"]] == ["contaminants"]
 
 
 @pytest.mark.parametrize("diameter", [30, 64, 120])
