@@ -90,7 +90,8 @@ static int by_score(const void *left, const void *right)
  * are, so that a score copied from a file of picks is a limit that its pick meets. */
 static void select_picks(const struct ps_config *config, struct ps_result *result)
 {
-    qsort(result->picks, result->count, sizeof *result->picks, by_score);
+    if (result->count)
+        qsort(result->picks, result->count, sizeof *result->picks, by_score);
     while (result->count &&
            result->picks[result->count - 1].score < (float)config->picker.min_score)
         result->count--;
