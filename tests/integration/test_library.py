@@ -174,7 +174,9 @@ def manual(installed):
     return dict(zip(parts[1::2], parts[2::2]))
 
 
-@pytest.mark.parametrize("command", ["pick", "synth", "bench", "check"])
+@pytest.mark.parametrize(
+    "command", ["watch", "pick", "listen", "status", "synth", "bench", "check"]
+)
 def test_manual_page_has_every_option(manual, command):
     printed = run(command, "--help").stdout
     options = re.findall(r"^  (?:-(\w), |    )(--[a-z-]+(?: \S+)?)", printed, re.M)
