@@ -8,8 +8,7 @@ idle     processor time and memory over a minute without work
 burst    5,000 micrographs that are there at the start, while an overflow of the kernel's queue is
          provoked by 40,000 other files: every one exactly one outcome
 soak     10,000 micrographs: memory from outcome 1,000 to 10,000 (make soak), once with micrographs
-         that are moved away after their outcome, once with all of them staying where they are: the
-         service remembers some 30 bytes for each file in the directories that it watches
+         that are moved away after their outcome, once with all of them staying
 """
 
 import os
