@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-bool ps_layout_find(const struct ps_frames *frames, struct ps_layout *ret_layout)
+static bool find_layout(const struct ps_frames *frames, struct ps_layout *ret_layout)
 {
     size_t first = frames->count > 1 && frames->frame[0].size == 0 ? 1 : 0;
     size_t count = frames->count - first;
@@ -23,7 +23,7 @@ static bool frame_is(const struct ps_frame *frame, const char *text)
     return frame->size == strlen(text) && memcmp(frame->data, text, frame->size) == 0;
 }
 
-json_t *ps_header_parse(const struct ps_frame *frame, struct ps_error *error)
+static json_t *parse_header(const struct ps_frame *frame, struct ps_error *error)
 {
     if (frame->size == 0 || frame->size > PS_MAX_HEADER) {
         ps_error_set(error, PS_E_INPUT, "a header of %zu bytes", frame->size);
@@ -35,6 +35,20 @@ json_t *ps_header_parse(const struct ps_frame *frame, struct ps_error *error)
         ps_error_set(error, PS_E_INPUT, "the header is no JSON object");
         return NULL;
     }
+    return header;
+}
+
+json_t *ps_header_open(const struct ps_frames *frames, struct ps_layout *ret_layout,
+                       struct ps_error *error)
+{
+    struct ps_layout layout;
+    if (!find_layout(frames, &layout)) {
+        ps_error_set(error, PS_E_INPUT, "an empty message");
+        return NULL;
+    }
+    json_t *header = parse_header(layout.header, error);
+    if (header)
+        *ret_layout = layout;
     return header;
 }
 
@@ -99,9 +113,7 @@ int ps_envelope_read(const struct ps_frames *frames, struct ps_envelope *ret_env
                      struct ps_error *error)
 {
     struct ps_layout layout;
-    if (!ps_layout_find(frames, &layout))
-        return ps_fail(error, PS_E_INPUT, "an empty message");
-    json_t *header = ps_header_parse(layout.header, error);
+    json_t *header = ps_header_open(frames, &layout, error);
     if (!header)
         return PS_E_INPUT;
     int status = 0;

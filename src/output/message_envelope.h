@@ -13,11 +13,10 @@ struct ps_layout {
     size_t array_count;
 };
 
-/* False where there is no header. */
-bool ps_layout_find(const struct ps_frames *frames, struct ps_layout *ret_layout);
-
-/* Parses the header; NULL with PS_E_INPUT in `error` where it is no JSON object. */
-json_t *ps_header_parse(const struct ps_frame *frame, struct ps_error *error);
+/* Tells the frames apart and parses the header, whose reference is the caller's; NULL with
+ * PS_E_INPUT in `error` where there is none, or it is no JSON object. */
+json_t *ps_header_open(const struct ps_frames *frames, struct ps_layout *ret_layout,
+                       struct ps_error *error);
 
 /* Reads the envelope through a reader of the header, which tells of failures. */
 void ps_envelope_fill(const struct ps_layout *layout, const struct ps_reader *root,

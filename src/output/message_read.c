@@ -273,9 +273,7 @@ int ps_heard_read(const struct ps_frames *frames, struct ps_heard **ret_heard,
                   struct ps_error *error)
 {
     struct ps_layout layout;
-    if (!ps_layout_find(frames, &layout))
-        return ps_fail(error, PS_E_INPUT, "an empty message");
-    json_t *header = ps_header_parse(layout.header, error);
+    json_t *header = ps_header_open(frames, &layout, error);
     if (!header)
         return PS_E_INPUT;
     int status = 0;
