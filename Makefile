@@ -6,6 +6,8 @@
 CC ?= gcc
 AR ?= ar
 CUDA ?= auto
+CUDA_ARCHITECTURES ?= 75 80 86 89 90 100 120
+EMULATED ?= 0
 SANITIZER ?=
 V ?= 0
 PREFIX ?= /usr/local
@@ -19,7 +21,7 @@ REVISION := $(shell git describe --always --dirty --exclude='*' 2>/dev/null)
 comma := ,
 empty :=
 space := $(empty) $(empty)
-FLAVOUR := $(if $(SANITIZER),sanitize-$(subst $(comma),-,$(SANITIZER)),release)
+FLAVOUR := $(if $(filter 1,$(EMULATED)),emulated-)$(if $(SANITIZER),sanitize-$(subst $(comma),-,$(SANITIZER)),release)
 B := build/$(FLAVOUR)
 Q := $(if $(filter 1,$(V)),,@)
 say = $(if $(filter 1,$(V)),,@printf '  %-5s %s\n' '$(1)' '$(2)')
@@ -47,13 +49,28 @@ ISA_FLAGS_sse2 := -msse2
 ISA_FLAGS_avx2 := -mavx2 -mfma -mf16c -mprefer-vector-width=256
 ISA_FLAGS_avx512 := -mavx512f -mavx512vl -mavx512dq -mavx512bw -mfma -mf16c -mprefer-vector-width=512
 
-# nvcc is found by itself; CUDA=0 leaves the GPU out. What there is under kernels/ is linked.
-NVCC := $(if $(filter 0,$(CUDA)),,$(firstword $(shell command -v nvcc; ls /usr/local/cuda/bin/nvcc 2>/dev/null)))
-KERNELS := $(if $(NVCC),$(wildcard kernels/*.cu))
+# nvcc is found by itself; CUDA=0 leaves the GPU out. With EMULATED=1 kernels and host code of the
+# GPU are built for an emulation of both (tests/emu), which needs neither nvcc nor a GPU.
+NVCC := $(if $(filter 0,$(CUDA))$(filter 1,$(EMULATED)),,$(firstword $(shell command -v nvcc; ls /usr/local/cuda/bin/nvcc 2>/dev/null)))
+CUDA_HOME := $(patsubst %/bin/nvcc,%,$(NVCC))
+GPU := $(if $(NVCC)$(filter 1,$(EMULATED)),1)
+KERNELS := $(if $(GPU),$(wildcard kernels/*.cu))
+EMULATION := $(if $(filter 1,$(EMULATED)),$(B)/tests/emu/libcufft.so.12)
+newest := $(lastword $(CUDA_ARCHITECTURES))
+NVCCFLAGS := -std=c++17 -O3 -fmad=false -lineinfo -Xcompiler -fPIC,-Wall,-Wextra --threads 2 \
+             $(foreach a,$(CUDA_ARCHITECTURES),-gencode arch=compute_$(a),code=sm_$(a)) \
+             -gencode arch=compute_$(newest),code=compute_$(newest)
+ifneq ($(NVCC),)
+override CPPFLAGS += -DPS_CUDA=1 -isystem $(CUDA_HOME)/include
+LDLIBS += -L$(CUDA_HOME)/lib64 -lcudart_static -ldl -lrt
+else ifneq ($(EMULATION),)
+override CPPFLAGS += -DPS_CUDA=1 -isystem tests/emu/include
+LDLIBS += -L$(B)/tests/emu -l:libcufft.so.12 -Wl,-rpath,$(CURDIR)/$(B)/tests/emu -lstdc++
+endif
 
 # ---- what is built -------------------------------------------------------------------------------
 SIMD_SOURCES := $(wildcard src/*/simd_*.c)
-LIB_SOURCES := $(filter-out $(SIMD_SOURCES),$(wildcard src/base/*.c src/image/*.c src/picker/*.c src/backend/*.c))
+LIB_SOURCES := $(filter-out $(SIMD_SOURCES) $(if $(GPU),,src/backend/cuda%),$(wildcard src/base/*.c src/image/*.c src/picker/*.c src/backend/*.c))
 APP_SOURCES := $(wildcard src/*.c src/output/*.c src/synth/*.c src/stream/*.c)
 LIB_OBJECTS := $(LIB_SOURCES:%.c=$(B)/%.o) $(foreach i,$(ISAS),$(SIMD_SOURCES:%.c=$(B)/%.$(i).o)) \
                $(KERNELS:%.cu=$(B)/%.o)
@@ -68,8 +85,8 @@ all: $(B)/pickstream $(B)/libpickstream.a $(B)/libpickstream.so.0 $(B)/pickstrea
 # Rebuild when the flags change.
 $(B)/flags: force
 	@mkdir -p $(@D)
-	@echo '$(CC) $(CFLAGS) $(CPPFLAGS) $(LDFLAGS) $(LDLIBS) $(ISAS) $(NVCC)' | cmp -s - $@ || \
-	 echo '$(CC) $(CFLAGS) $(CPPFLAGS) $(LDFLAGS) $(LDLIBS) $(ISAS) $(NVCC)' > $@
+	@echo '$(CC) $(CFLAGS) $(CPPFLAGS) $(LDFLAGS) $(LDLIBS) $(ISAS) $(NVCC) $(CUDA_ARCHITECTURES)' | cmp -s - $@ || \
+	 echo '$(CC) $(CFLAGS) $(CPPFLAGS) $(LDFLAGS) $(LDLIBS) $(ISAS) $(NVCC) $(CUDA_ARCHITECTURES)' > $@
 $(B)/version.h: force
 	@mkdir -p $(@D)
 	@echo '#define PS_VERSION "$(VERSION)$(if $(REVISION), ($(REVISION)))"' | cmp -s - $@ || \
@@ -90,17 +107,39 @@ $(B)/%.$(1).o: %.c $(B)/flags
 endef
 $(foreach i,$(ISAS),$(eval $(call simd_rule,$(i))))
 
+ifneq ($(NVCC),)
+$(B)/%.o: %.cu $(B)/flags
+	@mkdir -p $(@D)
+	$(call say,NVCC,$<)
+	$(Q)$(NVCC) -Ikernels -Isrc -Iinclude $(NVCCFLAGS) -MMD -MP -c -o $@ $<
+else
+EMULATED_CXXFLAGS := -std=gnu++17 -O2 -g -fno-omit-frame-pointer -fPIC -ffp-contract=off -fno-math-errno -pthread \
+                     -Wall -Wextra $(if $(SANITIZER),-fsanitize=$(SANITIZER) -fno-sanitize-recover=all)
+$(B)/%.o: %.cu $(B)/flags
+	@mkdir -p $(@D)
+	$(call say,CXX,$< (emulated))
+	$(Q)$(CXX) -x c++ -DPS_EMULATED=1 -Itests/emu/include -Ikernels -Isrc -Iinclude $(EMULATED_CXXFLAGS) -MMD -MP -c -o $@ $<
+$(B)/tests/emu/%.o: tests/emu/%.cpp $(B)/flags
+	@mkdir -p $(@D)
+	$(call say,CXX,$<)
+	$(Q)$(CXX) -DPS_EMULATED=1 -Itests/emu/include $(EMULATED_CXXFLAGS) -MMD -MP -c -o $@ $<
+endif
+EMULATION_OBJECTS := $(if $(EMULATION),$(patsubst %.cpp,$(B)/%.o,$(wildcard tests/emu/*.cpp)) $(patsubst %.c,$(B)/%.o,$(wildcard tests/emu/*.c)))
+$(B)/tests/emu/libcufft.so.12: $(EMULATION_OBJECTS)
+	$(call say,LD,$@)
+	$(Q)$(CXX) -shared -Wl,-soname,libcufft.so.12 $(LDFLAGS) -o $@ $^ -lfftw3f
+
 $(B)/libpickstream.a: $(LIB_OBJECTS)
 	$(call say,AR,$@)
 	@rm -f $@
 	$(Q)$(AR) rcs $@ $^
 
-$(B)/libpickstream.so.0: $(LIB_OBJECTS)
+$(B)/libpickstream.so.0: $(LIB_OBJECTS) | $(EMULATION)
 	$(call say,LD,$@)
 	$(Q)$(CC) -shared -Wl,-soname,libpickstream.so.0 $(LDFLAGS) -o $@ $^ $(LDLIBS)
 	@ln -sf libpickstream.so.0 $(B)/libpickstream.so
 
-$(B)/pickstream: $(APP_OBJECTS) $(B)/libpickstream.a
+$(B)/pickstream: $(APP_OBJECTS) $(B)/libpickstream.a | $(EMULATION)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
@@ -220,4 +259,4 @@ help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' Makefile | awk -F'|' '{printf "%-14s %s\n", $$1, $$2}'
 	@echo 'nvcc: $(or $(NVCC),none), kernels: $(or $(KERNELS),none)'
 
--include $(LIB_OBJECTS:.o=.d) $(APP_OBJECTS:.o=.d) $(UNIT_TESTS:=.d) $(TEST_HELPERS:.o=.d) $(FUZZERS:=.d) $(BENCHES:=.d)
+-include $(LIB_OBJECTS:.o=.d) $(EMULATION_OBJECTS:.o=.d) $(APP_OBJECTS:.o=.d) $(UNIT_TESTS:=.d) $(TEST_HELPERS:.o=.d) $(FUZZERS:=.d) $(BENCHES:=.d)

@@ -1,8 +1,8 @@
 /* What a compute device does for the picker: the stages of one micrograph.
  *
- * A backend (CPU now) opens a device and hands out slots. A slot is the unit of ownership: it holds
- * one micrograph in flight with everything the device needs for it, is used by one thread at a
- * time, and keeps its memory for the next micrograph. No pointer into a device leaves it; results
+ * A backend (CPU, CUDA) opens a device and hands out slots. A slot is the unit of ownership: it
+ * holds one micrograph in flight with everything the device needs for it, is used by one thread at
+ * a time, and keeps its memory for the next micrograph. No pointer into a device leaves it; results
  * are copied into the caller's memory.
  *
  * picker.c calls the stages in their order and decides between them; a backend decides nothing. A
@@ -58,7 +58,8 @@ enum ps_buffer {
 
 struct ps_backend {
     const struct ps_backend_ops *ops;
-    char device[96]; /* "cpu AMD EPYC 9654, 2 threads, avx512" */
+    char device[96]; /* "cpu AMD EPYC 9654, 2 threads, avx512", "cuda:0 NVIDIA H200" */
+    char note[256];  /* why "auto" did not take a GPU; else empty */
 };
 
 struct ps_slot {
@@ -126,6 +127,7 @@ struct ps_backend_ops {
 };
 
 extern const struct ps_backend_ops ps_backend_cpu;
+extern const struct ps_backend_ops ps_backend_cuda; /* where PS_CUDA is 1 */
 
 /* Opens the backend that `choice` names: "auto", "cpu", "cuda" or "cuda:N". "auto" takes a GPU if
  * this build and this machine have one. PS_E_DEVICE: not in this build, or no such device. */
