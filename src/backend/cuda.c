@@ -25,17 +25,24 @@ int cuda_check(cudaError_t result, const char *expression, struct ps_error *erro
 /* The oldest cards that kernels are built for (Turing). */
 enum { LEAST_MAJOR = 7, LEAST_MINOR = 5 };
 
+int ps_cuda_count(void)
+{
+    int count = 0;
+    return cudaGetDeviceCount(&count) == cudaSuccess ? count : 0;
+}
+
 static int open_device(struct cuda_backend *cuda, struct ps_error *error)
 {
     int count = 0;
-    int status = CU(cudaGetDeviceCount(&count));
-    if (status)
-        return status;
+    cudaError_t result = cudaGetDeviceCount(&count);
+    if (result != cudaSuccess)
+        return ps_fail(error, PS_E_DEVICE, "no GPU that can be used: %s (%s)",
+                       cudaGetErrorString(result), cudaGetErrorName(result));
     if (cuda->device >= count)
         return ps_fail(error, PS_E_DEVICE, "no cuda:%d: this machine has %d GPU%s", cuda->device,
                        count, count == 1 ? "" : "s");
     struct cudaDeviceProp properties;
-    status = CU(cudaGetDeviceProperties(&properties, cuda->device));
+    int status = CU(cudaGetDeviceProperties(&properties, cuda->device));
     if (status)
         return status;
     if (properties.major < LEAST_MAJOR ||
