@@ -76,6 +76,13 @@ struct ps_backend_options {
     int device;  /* number of the GPU */
 };
 
+/* When a device worked on one call of a stage, ms by the monotonic clock. */
+struct ps_span {
+    const char *stage;
+    double begin_ms;
+    double end_ms;
+};
+
 struct ps_backend_ops {
     const char *name;
 
@@ -121,6 +128,11 @@ struct ps_backend_ops {
 
     /* Copies a buffer of exactly `bytes` out. PS_E_BUG: another size. */
     int (*fetch)(struct ps_slot *slot, enum ps_buffer buffer, void *ret_data, size_t bytes,
+                 struct ps_error *error);
+
+    /* (optional) Notes from now on when the device works on which stage, and returns what was noted
+     * since the last call, `room` spans at most, after waiting for it. */
+    int (*trace)(struct ps_slot *slot, struct ps_span *ret_spans, size_t room, size_t *ret_count,
                  struct ps_error *error);
 
     /* The stages of the adaptive profile; NULL where the backend has none. */

@@ -240,13 +240,13 @@ static void refused_values(void **state)
         {"compute.require_gpu", "maybe", "compute.require_gpu = maybe: expected yes or no"},
         {"compute.backend", "cuda:",
          "compute.backend = cuda:: expected auto, cpu, cuda or cuda:N "
-         "with N from 0 to 255"},
+         "with N from 0 to 63"},
         {"compute.backend", "cuda:256",
          "compute.backend = cuda:256: expected auto, cpu, cuda or "
-         "cuda:N with N from 0 to 255"},
+         "cuda:N with N from 0 to 63"},
         {"compute.backend", "gpu",
          "compute.backend = gpu: expected auto, cpu, cuda or cuda:N "
-         "with N from 0 to 255"},
+         "with N from 0 to 63"},
         {"picker.classifier", "SVM",
          "picker.classifier = SVM: expected svm, naive_bayes or mixture"},
         {"picker.profile", "best", "picker.profile = best: expected adaptive or aspire"},
