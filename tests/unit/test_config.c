@@ -241,8 +241,8 @@ static void refused_values(void **state)
         {"compute.backend", "cuda:",
          "compute.backend = cuda:: expected auto, cpu, cuda or cuda:N "
          "with N from 0 to 63"},
-        {"compute.backend", "cuda:256",
-         "compute.backend = cuda:256: expected auto, cpu, cuda or "
+        {"compute.backend", "cuda:64",
+         "compute.backend = cuda:64: expected auto, cpu, cuda or "
          "cuda:N with N from 0 to 63"},
         {"compute.backend", "gpu",
          "compute.backend = gpu: expected auto, cpu, cuda or cuda:N "
