@@ -235,7 +235,7 @@ soak: all ## 10,000 micrographs through the service: does its memory stay flat?
 lint: ## clang-tidy and cppcheck
 	@tests/packages.sh $(LINT_PACKAGES)
 	@$(MAKE) --no-print-directory $(B)/version.h
-	clang-tidy --quiet --warnings-as-errors='*' $(filter-out src/backend/simd_%,$(wildcard src/*.c src/*/*.c)) -- \
+	clang-tidy --quiet --warnings-as-errors='*' $(filter-out src/backend/simd_% $(if $(GPU),,src/backend/cuda%),$(wildcard src/*.c src/*/*.c)) -- \
 	 -std=gnu11 $(CPPFLAGS) -I$(B)
 	cppcheck --quiet --error-exitcode=1 --inline-suppr --std=c11 --enable=warning,performance,portability \
 	 --suppress=missingIncludeSystem --suppress=invalidPointerCast --suppress=normalCheckLevelMaxBranches -DPS_ISA=generic \
@@ -243,7 +243,7 @@ lint: ## clang-tidy and cppcheck
 
 .PHONY: format
 format: ## clang-format every C file in place
-	clang-format -i $(wildcard include/*.h src/*.[ch] src/*/*.[ch] tests/*/*.[ch])
+	clang-format -i $(wildcard include/*.h src/*.[ch] src/*/*.[ch] tests/*/*.[ch] kernels/*)
 
 .PHONY: config
 config: $(B)/pickstream ## write conf/pickstream.ini anew from the table of keys
