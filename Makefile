@@ -124,10 +124,10 @@ $(B)/tests/emu/%.o: tests/emu/%.cpp $(B)/flags
 	$(call say,CXX,$<)
 	$(Q)$(CXX) -DPS_EMULATED=1 -Itests/emu/include $(EMULATED_CXXFLAGS) -MMD -MP -c -o $@ $<
 endif
-EMULATION_OBJECTS := $(if $(EMULATION),$(patsubst %.cpp,$(B)/%.o,$(wildcard tests/emu/*.cpp)) $(patsubst %.c,$(B)/%.o,$(wildcard tests/emu/*.c)))
+EMULATION_OBJECTS := $(if $(EMULATION),$(patsubst %.cpp,$(B)/%.o,$(filter-out tests/emu/test_%,$(wildcard tests/emu/*.cpp))))
 $(B)/tests/emu/libcufft.so.12: $(EMULATION_OBJECTS)
 	$(call say,LD,$@)
-	$(Q)$(CXX) -shared -Wl,-soname,libcufft.so.12 $(LDFLAGS) -o $@ $^ -lfftw3f
+	$(Q)$(CXX) -shared -Wl,-soname,libcufft.so.12 $(LDFLAGS) -o $@ $^ -lfftw3f_threads -lfftw3f
 
 $(B)/libpickstream.a: $(LIB_OBJECTS)
 	$(call say,AR,$@)
