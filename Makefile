@@ -77,6 +77,7 @@ LIB_OBJECTS := $(LIB_SOURCES:%.c=$(B)/%.o) $(foreach i,$(ISAS),$(SIMD_SOURCES:%.
 APP_OBJECTS := $(APP_SOURCES:%.c=$(B)/%.o)
 UNIT_TESTS := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c tests/golden/test_*.c))
 TEST_HELPERS := $(patsubst %.c,$(B)/%.o,$(filter-out tests/unit/test_%.c tests/golden/test_%.c,$(wildcard tests/unit/*.c tests/golden/*.c)))
+PARITY_TESTS := $(patsubst %.c,$(B)/%,$(wildcard tests/parity/test_*.c))
 FUZZERS := $(patsubst %.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c))
 
 .PHONY: all
@@ -124,10 +125,10 @@ $(B)/tests/emu/%.o: tests/emu/%.cpp $(B)/flags
 	$(call say,CXX,$<)
 	$(Q)$(CXX) -DPS_EMULATED=1 -Itests/emu/include $(EMULATED_CXXFLAGS) -MMD -MP -c -o $@ $<
 endif
-EMULATION_OBJECTS := $(if $(EMULATION),$(patsubst %.cpp,$(B)/%.o,$(wildcard tests/emu/*.cpp)) $(patsubst %.c,$(B)/%.o,$(wildcard tests/emu/*.c)))
+EMULATION_OBJECTS := $(if $(EMULATION),$(patsubst %.cpp,$(B)/%.o,$(filter-out tests/emu/test_%,$(wildcard tests/emu/*.cpp))))
 $(B)/tests/emu/libcufft.so.12: $(EMULATION_OBJECTS)
 	$(call say,LD,$@)
-	$(Q)$(CXX) -shared -Wl,-soname,libcufft.so.12 $(LDFLAGS) -o $@ $^ -lfftw3f
+	$(Q)$(CXX) -shared -Wl,-soname,libcufft.so.12 $(LDFLAGS) -o $@ $^ -lfftw3f_threads -lfftw3f
 
 $(B)/libpickstream.a: $(LIB_OBJECTS)
 	$(call say,AR,$@)
@@ -145,7 +146,7 @@ $(B)/pickstream: $(APP_OBJECTS) $(B)/libpickstream.a | $(EMULATION)
 
 # Unit tests see the inside of the library and of the writers.
 TESTED := $(filter-out $(B)/src/main.o $(B)/src/cmd_%.o,$(APP_OBJECTS)) $(B)/libpickstream.a
-$(UNIT_TESTS): %: %.o $(TEST_HELPERS) $(TESTED)
+$(UNIT_TESTS) $(PARITY_TESTS): %: %.o $(TEST_HELPERS) $(TESTED)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
 
@@ -194,6 +195,38 @@ bench: all $(BENCHES) ## measure this machine: stages of a micrograph, ways to c
 	$(B)/pickstream bench
 	$(foreach b,$(BENCHES),$(b))
 
+.PHONY: check-gpu
+check-gpu: all $(PARITY_TESTS) ## prove the CUDA backend on this machine's GPU; skipped without one
+	@mkdir -p $(B)/check-gpu && cp $(B)/pickstream $(PARITY_TESTS) $(B)/check-gpu/
+	@tests/parity/check_gpu.sh $(B)/check-gpu || [ $$? -eq 77 ]
+
+# What an offline machine needs: the program, its libraries but for glibc, CUDA's and the driver's,
+# and the checks of the GPU. CUFFT=1 adds NVIDIA's cuFFT, for a machine that only has the driver.
+BUNDLE := build/bundle/pickstream-$(VERSION)-$(shell uname -m)
+CUFFT ?= 0
+.PHONY: bundle
+bundle: all $(PARITY_TESTS) ## pack what runs on an offline machine into build/bundle/ (CUFFT=1: with cuFFT)
+	@rm -rf $(BUNDLE) && mkdir -p $(BUNDLE)/bin $(BUNDLE)/lib $(BUNDLE)/check
+	$(call say,LD,$(BUNDLE)/bin/pickstream)
+	$(Q)$(CC) $(LDFLAGS) -Wl,-rpath,'$$ORIGIN/../lib' -Wl,--disable-new-dtags -o $(BUNDLE)/bin/pickstream \
+	 $(APP_OBJECTS) $(B)/libpickstream.a $(LDLIBS)
+	$(Q)for t in $(PARITY_TESTS); do \
+	 $(CC) $(LDFLAGS) -Wl,-rpath,'$$ORIGIN/../lib' -Wl,--disable-new-dtags -o $(BUNDLE)/check/$$(basename $$t) $$t.o \
+	 $(TEST_HELPERS) $(TESTED) $(LDLIBS) -lcmocka || exit 1; done
+	$(Q)ln -s ../bin/pickstream $(BUNDLE)/check/pickstream
+	$(Q)cp tests/parity/check_gpu.sh tests/bench/gpu.sh $(BUNDLE)/check/
+	$(Q)ldd $(BUNDLE)/bin/pickstream $(addprefix $(BUNDLE)/check/,$(notdir $(PARITY_TESTS))) | awk '$$2 == "=>" && $$3 ~ /^\// {print $$3}' | sort -u | \
+	 grep -vE '/(ld-linux[^/]*|lib(c|m|dl|rt|pthread|cuda|cudart|cufft)\.so[^/]*)$$' | xargs -I{} cp -L {} $(BUNDLE)/lib/
+	$(if $(filter 1,$(CUFFT)),$(Q)cp -L $(CUDA_HOME)/lib64/libcufft.so.[0-9]* $(BUNDLE)/lib/)
+	$(Q)$(MAKE) --no-print-directory -s install PREFIX=/opt/pickstream DESTDIR=$(CURDIR)/$(BUNDLE)/installed
+	$(Q)mv $(BUNDLE)/installed/opt/pickstream/share $(BUNDLE)/ && mkdir $(BUNDLE)/systemd && \
+	 mv $(BUNDLE)/installed/opt/pickstream/lib/systemd/system/* $(BUNDLE)/systemd/ && \
+	 cp systemd/pickstream.sysusers systemd/pickstream.tmpfiles $(BUNDLE)/systemd/ && rm -r $(BUNDLE)/installed
+	$(Q)cp README.md LICENSE $(BUNDLE)/
+	$(Q)cd $(BUNDLE) && find . -type f ! -name SHA256SUMS | sort | xargs sha256sum > SHA256SUMS
+	$(Q)tar -C build/bundle -czf $(BUNDLE).tar.gz $(notdir $(BUNDLE))
+	@ls -lh $(BUNDLE).tar.gz
+
 .PHONY: soak
 soak: all ## 10,000 micrographs through the service: does its memory stay flat?
 	PICKSTREAM_BUILD=$(B) $(PYTHON) tests/bench/stream.py soak
@@ -202,7 +235,7 @@ soak: all ## 10,000 micrographs through the service: does its memory stay flat?
 lint: ## clang-tidy and cppcheck
 	@tests/packages.sh $(LINT_PACKAGES)
 	@$(MAKE) --no-print-directory $(B)/version.h
-	clang-tidy --quiet --warnings-as-errors='*' $(filter-out src/backend/simd_%,$(wildcard src/*.c src/*/*.c)) -- \
+	clang-tidy --quiet --warnings-as-errors='*' $(filter-out src/backend/simd_% $(if $(GPU),,src/backend/cuda%),$(wildcard src/*.c src/*/*.c)) -- \
 	 -std=gnu11 $(CPPFLAGS) -I$(B)
 	cppcheck --quiet --error-exitcode=1 --inline-suppr --std=c11 --enable=warning,performance,portability \
 	 --suppress=missingIncludeSystem --suppress=invalidPointerCast --suppress=normalCheckLevelMaxBranches -DPS_ISA=generic \
@@ -210,7 +243,7 @@ lint: ## clang-tidy and cppcheck
 
 .PHONY: format
 format: ## clang-format every C file in place
-	clang-format -i $(wildcard include/*.h src/*.[ch] src/*/*.[ch] tests/*/*.[ch])
+	clang-format -i $(wildcard include/*.h src/*.[ch] src/*/*.[ch] tests/*/*.[ch] kernels/*)
 
 .PHONY: config
 config: $(B)/pickstream ## write conf/pickstream.ini anew from the table of keys
@@ -259,4 +292,4 @@ help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' Makefile | awk -F'|' '{printf "%-14s %s\n", $$1, $$2}'
 	@echo 'nvcc: $(or $(NVCC),none), kernels: $(or $(KERNELS),none)'
 
--include $(LIB_OBJECTS:.o=.d) $(EMULATION_OBJECTS:.o=.d) $(APP_OBJECTS:.o=.d) $(UNIT_TESTS:=.d) $(TEST_HELPERS:.o=.d) $(FUZZERS:=.d) $(BENCHES:=.d)
+-include $(LIB_OBJECTS:.o=.d) $(EMULATION_OBJECTS:.o=.d) $(APP_OBJECTS:.o=.d) $(UNIT_TESTS:=.d) $(PARITY_TESTS:=.d) $(TEST_HELPERS:.o=.d) $(FUZZERS:=.d) $(BENCHES:=.d)

@@ -21,7 +21,7 @@ struct cpu_fft {
 
 struct cpu_adaptive {
     struct ps_field field;
-    double diameter; /* of the scale */
+    double diameter; /* of the scale; 0 before */
     int reach;       /* of a template: it is 2 reach + 1 wide */
     int disk;        /* px of the template that count */
     struct cpu_fft fft;
@@ -119,17 +119,24 @@ double cpu_integral_over(const struct cpu_adaptive *a, const double *integral,
 /* ---- stages, as adaptive.h states them ---- */
 int cpu_adaptive_reduce(struct ps_slot *base, const struct ps_reduction *reduction,
                         struct ps_field *ret_field, struct ps_error *error);
-int cpu_adaptive_scale(struct ps_slot *base, double diameter, struct ps_error *error);
-int cpu_adaptive_respond(struct ps_slot *base, const struct ps_radial templates[PS_CHANNELS],
+int cpu_adaptive_scale(struct ps_slot *base, const double *diameters, int lanes,
+                       struct ps_error *error);
+/* PS_E_INPUT: a template is the same at every radius. */
+int cpu_adaptive_respond(struct cpu_slot *slot, const struct ps_radial templates[PS_CHANNELS],
                          struct ps_error *error);
-int cpu_adaptive_combine(struct ps_slot *base, const double weights[PS_CHANNELS],
+/* The score. */
+int cpu_adaptive_combine(struct cpu_slot *slot, const double weights[PS_CHANNELS],
                          struct ps_error *error);
-int cpu_adaptive_peaks(struct ps_slot *base, double distance, struct ps_peak **ret_peaks,
+/* Maxima of the score; to be freed. */
+int cpu_adaptive_peaks(struct cpu_slot *slot, double distance, struct ps_peak **ret_peaks,
                        size_t *ret_count, struct ps_error *error);
-int cpu_adaptive_average(struct ps_slot *base, const struct ps_peak *peaks, size_t count,
+/* Mean of both channels around the peaks, by radius. */
+int cpu_adaptive_average(const struct cpu_slot *slot, const struct ps_peak *peaks, size_t count,
                          struct ps_radial ret_profiles[PS_CHANNELS], struct ps_error *error);
-int cpu_adaptive_moments(struct ps_slot *base, struct ps_response_moments *ret_moments,
+int cpu_adaptive_moments(struct cpu_slot *slot, struct ps_response_moments *ret_moments,
                          struct ps_error *error);
+/* Where a map is. */
+const float *cpu_adaptive_map(const struct cpu_adaptive *a, enum ps_map map);
 int cpu_adaptive_sample(struct ps_slot *base, enum ps_map map, const struct ps_peak *peaks,
                         size_t count, float *ret_values, struct ps_error *error);
 int cpu_adaptive_locate(struct ps_slot *base, const struct ps_peak *peaks, size_t count,

@@ -119,10 +119,9 @@ static int correct_cut_windows(const struct cpu_adaptive *a, int channel, const 
     return status;
 }
 
-int cpu_adaptive_respond(struct ps_slot *base, const struct ps_radial templates[PS_CHANNELS],
+int cpu_adaptive_respond(struct cpu_slot *slot, const struct ps_radial templates[PS_CHANNELS],
                          struct ps_error *error)
 {
-    struct cpu_slot *slot = (struct cpu_slot *)base;
     struct cpu_adaptive *a = slot->adaptive;
     float *values = malloc(template_size(a) * sizeof *values);
     if (!values)
@@ -188,10 +187,9 @@ static size_t pieces_of(size_t count)
     return (count + PIXELS_PER_PIECE - 1) / PIXELS_PER_PIECE;
 }
 
-int cpu_adaptive_combine(struct ps_slot *base, const double weights[PS_CHANNELS],
+int cpu_adaptive_combine(struct cpu_slot *slot, const double weights[PS_CHANNELS],
                          struct ps_error *error)
 {
-    struct cpu_slot *slot = (struct cpu_slot *)base;
     struct cpu_adaptive *a = slot->adaptive;
     struct combination c = {
         .a = a,
@@ -238,10 +236,9 @@ static void moments_piece(void *context, int thread, size_t piece)
     memcpy(c->sums[piece], sums, sizeof sums);
 }
 
-int cpu_adaptive_moments(struct ps_slot *base, struct ps_response_moments *ret_moments,
+int cpu_adaptive_moments(struct cpu_slot *slot, struct ps_response_moments *ret_moments,
                          struct ps_error *error)
 {
-    struct cpu_slot *slot = (struct cpu_slot *)base;
     struct cpu_adaptive *a = slot->adaptive;
     struct combination c = {.a = a, .count = cpu_field_pixels(a)};
     size_t pieces = pieces_of(c.count);

@@ -1,5 +1,4 @@
-/* Candidates of the adaptive profile: maxima of the score, what is around them, and the table of
- * the stages. */
+/* Candidates of the adaptive profile: maxima of the score, and what is around them. */
 #include "backend/cpu_adaptive.h"
 
 #include "base/error.h"
@@ -8,37 +7,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* ---- the state of a slot ----------------------------------------------------------------------
- */
-
-struct cpu_adaptive *cpu_adaptive_of(struct cpu_slot *slot, struct ps_error *error)
-{
-    if (!slot->adaptive)
-        slot->adaptive = calloc(1, sizeof *slot->adaptive);
-    if (!slot->adaptive)
-        (void)ps_fail_memory(error, sizeof *slot->adaptive, "the adaptive profile");
-    return slot->adaptive;
-}
-
-void cpu_adaptive_done(struct cpu_slot *slot)
-{
-    struct cpu_adaptive *a = slot->adaptive;
-    if (!a)
-        return;
-    struct cpu_buffer *buffers[] = {
-        &a->unmasked,   &a->weight,      &a->channel[0],  &a->channel[1],  &a->inverse[0],
-        &a->inverse[1], &a->response[0], &a->response[1], &a->spectrum[0], &a->local[0],
-        &a->allowed,    &a->local[1],    &a->spectrum[1], &a->score,       &a->mean,
-        &a->deviation,  &a->spare[0],    &a->spare[1],    &a->passing,     &a->product,
-        &a->kernel,     &a->lines,       &a->counts,
-    };
-    for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++)
-        free(buffers[i]->data);
-    cpu_fft_done(&a->fft);
-    free(a);
-    slot->adaptive = NULL;
-}
 
 /* ---- local maxima -----------------------------------------------------------------------------
  */
@@ -183,10 +151,9 @@ static int suppress(struct ps_peak *peaks, size_t *count, int width, int height,
     return 0;
 }
 
-int cpu_adaptive_peaks(struct ps_slot *base, double distance, struct ps_peak **ret_peaks,
+int cpu_adaptive_peaks(struct cpu_slot *slot, double distance, struct ps_peak **ret_peaks,
                        size_t *ret_count, struct ps_error *error)
 {
-    struct cpu_slot *slot = (struct cpu_slot *)base;
     struct cpu_adaptive *a = slot->adaptive;
     size_t pieces = ((size_t)a->field.height + ROWS_PER_PIECE - 1) / ROWS_PER_PIECE;
     int side = cpu_box_side(distance / 2);
@@ -266,10 +233,9 @@ static void average_piece(void *context, int thread, size_t piece)
                    job->bins, &job->sums[piece]);
 }
 
-int cpu_adaptive_average(struct ps_slot *base, const struct ps_peak *peaks, size_t count,
+int cpu_adaptive_average(const struct cpu_slot *slot, const struct ps_peak *peaks, size_t count,
                          struct ps_radial ret_profiles[PS_CHANNELS], struct ps_error *error)
 {
-    const struct cpu_slot *slot = (const struct cpu_slot *)base;
     const struct cpu_adaptive *a = slot->adaptive;
     int bins = (int)rint(PS_TEMPLATE_REACH * a->diameter) + 1;
     if (bins > PS_RADIAL_MAX)
@@ -302,7 +268,7 @@ int cpu_adaptive_average(struct ps_slot *base, const struct ps_peak *peaks, size
     return 0;
 }
 
-static const float *map_of(const struct cpu_adaptive *a, enum ps_map map)
+const float *cpu_adaptive_map(const struct cpu_adaptive *a, enum ps_map map)
 {
     const struct cpu_buffer *const maps[] = {
         [PS_MAP_INTENSITY] = &a->channel[PS_CHANNEL_INTENSITY],
@@ -321,7 +287,7 @@ int cpu_adaptive_sample(struct ps_slot *base, enum ps_map map, const struct ps_p
 {
     (void)error;
     const struct cpu_adaptive *a = ((const struct cpu_slot *)base)->adaptive;
-    const float *values = map_of(a, map);
+    const float *values = cpu_adaptive_map(a, map);
     for (size_t i = 0; i < count; i++)
         ret_values[i] = values[(size_t)peaks[i].y * (size_t)a->field.width + (size_t)peaks[i].x];
     return 0;
@@ -356,33 +322,3 @@ int cpu_adaptive_locate(struct ps_slot *base, const struct ps_peak *peaks, size_
     }
     return 0;
 }
-
-static int fetch(struct ps_slot *base, enum ps_map map, float *ret_values, struct ps_error *error)
-{
-    (void)error;
-    const struct cpu_adaptive *a = ((const struct cpu_slot *)base)->adaptive;
-    memcpy(ret_values, map_of(a, map), cpu_field_pixels(a) * sizeof *ret_values);
-    return 0;
-}
-
-static int fetch_mask(struct ps_slot *base, unsigned char *ret_mask, struct ps_error *error)
-{
-    (void)error;
-    const struct cpu_adaptive *a = ((const struct cpu_slot *)base)->adaptive;
-    memcpy(ret_mask, a->unmasked.data, cpu_field_pixels(a));
-    return 0;
-}
-
-const struct ps_adaptive_ops ps_adaptive_cpu = {
-    .reduce = cpu_adaptive_reduce,
-    .scale = cpu_adaptive_scale,
-    .respond = cpu_adaptive_respond,
-    .combine = cpu_adaptive_combine,
-    .peaks = cpu_adaptive_peaks,
-    .average = cpu_adaptive_average,
-    .moments = cpu_adaptive_moments,
-    .sample = cpu_adaptive_sample,
-    .locate = cpu_adaptive_locate,
-    .fetch = fetch,
-    .fetch_mask = fetch_mask,
-};

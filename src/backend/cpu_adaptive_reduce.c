@@ -247,6 +247,7 @@ int cpu_adaptive_reduce(struct ps_slot *base, const struct ps_reduction *reducti
     struct cpu_adaptive *a = cpu_adaptive_of(slot, error);
     if (!a)
         return PS_E_NOMEM;
+    a->diameter = 0;
     a->field.frame = reduction->frame;
     a->field.width = slot->width / reduction->bin + 2 * reduction->frame;
     a->field.height = slot->height / reduction->bin + 2 * reduction->frame;

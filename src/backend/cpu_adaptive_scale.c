@@ -199,10 +199,16 @@ static int make_moments(struct cpu_slot *slot, double diameter, struct ps_error 
     return 0;
 }
 
-int cpu_adaptive_scale(struct ps_slot *base, double diameter, struct ps_error *error)
+int cpu_adaptive_scale(struct ps_slot *base, const double *diameters, int lanes,
+                       struct ps_error *error)
 {
     struct cpu_slot *slot = (struct cpu_slot *)base;
     struct cpu_adaptive *a = slot->adaptive;
+    double diameter = diameters[0];
+    if (lanes != 1)
+        return ps_fail(error, PS_E_BUG, "%d lanes: the CPU has one", lanes);
+    if (a->diameter == diameter)
+        return 0;
     a->diameter = diameter;
     a->reach = (int)ceil(PS_TEMPLATE_REACH * diameter);
     int status = cpu_fft_prepare(slot, error);
@@ -216,5 +222,7 @@ int cpu_adaptive_scale(struct ps_slot *base, double diameter, struct ps_error *e
     for (int channel = 0; channel < PS_CHANNELS && status == 0; channel++)
         status = make_norms(slot, (enum ps_channel)channel, disk, error);
     free(disk);
+    if (status)
+        a->diameter = 0;
     return status;
 }

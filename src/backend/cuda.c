@@ -25,17 +25,24 @@ int cuda_check(cudaError_t result, const char *expression, struct ps_error *erro
 /* The oldest cards that kernels are built for (Turing). */
 enum { LEAST_MAJOR = 7, LEAST_MINOR = 5 };
 
+int ps_cuda_count(void)
+{
+    int count = 0;
+    return cudaGetDeviceCount(&count) == cudaSuccess ? count : 0;
+}
+
 static int open_device(struct cuda_backend *cuda, struct ps_error *error)
 {
     int count = 0;
-    int status = CU(cudaGetDeviceCount(&count));
-    if (status)
-        return status;
+    cudaError_t result = cudaGetDeviceCount(&count);
+    if (result != cudaSuccess)
+        return ps_fail(error, PS_E_DEVICE, "no GPU that can be used: %s (%s)",
+                       cudaGetErrorString(result), cudaGetErrorName(result));
     if (cuda->device >= count)
         return ps_fail(error, PS_E_DEVICE, "no cuda:%d: this machine has %d GPU%s", cuda->device,
                        count, count == 1 ? "" : "s");
     struct cudaDeviceProp properties;
-    status = CU(cudaGetDeviceProperties(&properties, cuda->device));
+    int status = CU(cudaGetDeviceProperties(&properties, cuda->device));
     if (status)
         return status;
     if (properties.major < LEAST_MAJOR ||
@@ -149,6 +156,7 @@ static void cuda_slot_free(struct ps_slot *base)
     (void)cudaSetDevice(slot->cuda->device);
     if (slot->stream)
         (void)cudaStreamSynchronize(slot->stream);
+    cuda_trace_done(slot);
     cuda_aspire_done(slot);
     cuda_adaptive_done(slot);
     cuda_release(&slot->micrograph);
@@ -199,21 +207,51 @@ static int cuda_slot_new(struct ps_backend *backend, struct ps_slot **ret_slot,
     return 0;
 }
 
+CUDA_STAGE(upload,
+           (struct ps_slot * base, const struct ps_image *image, struct ps_pixel_report *ret_report,
+            struct ps_error *error),
+           base, image, ret_report, error)
+CUDA_STAGE(preprocess, (struct ps_slot * base, const struct ps_crop *crop, struct ps_error *error),
+           base, crop, error)
+CUDA_STAGE(moments, (struct ps_slot * base, int query, struct ps_error *error), base, query, error)
+CUDA_STAGE(references_choose, (struct ps_slot * base, int container, struct ps_error *error), base,
+           container, error)
+CUDA_STAGE(score, (struct ps_slot * base, struct ps_error *error), base, error)
+CUDA_STAGE(features,
+           (struct ps_slot * base, const int (*windows)[2], size_t count,
+            struct ps_feature *ret_features, struct ps_error *error),
+           base, windows, count, ret_features, error)
+CUDA_STAGE(classify,
+           (struct ps_slot * base, const struct ps_model *model, size_t *ret_particle,
+            struct ps_error *error),
+           base, model, ret_particle, error)
+CUDA_STAGE(clean, (struct ps_slot * base, int smallest, int largest, struct ps_error *error), base,
+           smallest, largest, error)
+CUDA_STAGE(regions,
+           (struct ps_slot * base, int margin_before, int margin_after,
+            struct ps_region **ret_regions, size_t *ret_count, struct ps_error *error),
+           base, margin_before, margin_after, ret_regions, ret_count, error)
+CUDA_STAGE(fetch,
+           (struct ps_slot * base, enum ps_buffer which, void *ret_data, size_t bytes,
+            struct ps_error *error),
+           base, which, ret_data, bytes, error)
+
 const struct ps_backend_ops ps_backend_cuda = {
     .name = "cuda",
     .open = cuda_open,
     .close = cuda_close,
     .slot_new = cuda_slot_new,
     .slot_free = cuda_slot_free,
-    .upload = cuda_upload,
-    .preprocess = cuda_preprocess,
-    .moments = cuda_moments,
-    .references_choose = cuda_references_choose,
-    .score = cuda_score,
-    .features = cuda_features,
-    .classify = cuda_classify,
-    .clean = cuda_clean,
-    .regions = cuda_regions,
-    .fetch = cuda_fetch,
+    .upload = stage_upload,
+    .preprocess = stage_preprocess,
+    .moments = stage_moments,
+    .references_choose = stage_references_choose,
+    .score = stage_score,
+    .features = stage_features,
+    .classify = stage_classify,
+    .clean = stage_clean,
+    .regions = stage_regions,
+    .fetch = stage_fetch,
+    .trace = cuda_trace,
     .adaptive = &ps_adaptive_cuda,
 };

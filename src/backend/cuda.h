@@ -10,8 +10,8 @@
  *     every build. A stage stops at the first failure. Errors of the device stay: the runtime
  *     answers all later calls with the same one, so nothing can be published after it.
  *  4. Sums have a fixed order (no floating-point atomics): the same file gives the same bytes.
- *  5. A slot may be used by another thread than the one that made it, one at a time: cuda_enter()
- *     comes first in every stage. */
+ *  5. A slot may be used by another thread than the one that made it, one at a time: the table of
+ *     stages holds what CUDA_STAGE() makes of them, which begins by taking the device. */
 #ifndef PS_BACKEND_CUDA_H
 #define PS_BACKEND_CUDA_H
 
@@ -52,6 +52,7 @@ struct cuda_buffer {
 /* Of each of the two pinned pieces on their way to the card. */
 enum { CUDA_STAGING_BYTES = 4 << 20 };
 
+struct cuda_trace;
 struct cuda_aspire;
 struct cuda_adaptive;
 
@@ -66,6 +67,7 @@ struct cuda_slot {
     struct cuda_buffer findings;   /* of the upload: statistics, dead lines */
     void *staging[2];              /* pinned: pieces of the file's pixels on their way */
     cudaEvent_t staged[2];         /* when the card has a piece */
+    struct cuda_trace *trace;      /* NULL: nobody asks */
 
     struct cuda_aspire *aspire;     /* of that profile (cuda_aspire.c); NULL before */
     struct cuda_adaptive *adaptive; /* of that profile (cuda_adaptive.c); NULL before */
@@ -128,7 +130,26 @@ int cuda_plan_reserve(struct cuda_slot *slot, struct cuda_plan *plan,
                       struct ps_error *error);
 void cuda_plan_done(struct cuda_slot *slot, struct cuda_plan *plan);
 
-/* ---- stages, as backend.h states them ---- */
+/* ---- around every stage (cuda_trace.c) ---- */
+
+/* Makes the slot's device the calling thread's, and notes when the stage began. */
+int cuda_stage_begin(struct cuda_slot *slot, const char *name, struct ps_error *error);
+/* Notes when it ended, unless it failed; returns `status`, or the failure to note. */
+int cuda_stage_end(struct cuda_slot *slot, int status, struct ps_error *error);
+int cuda_trace(struct ps_slot *base, struct ps_span *ret_spans, size_t room, size_t *ret_count,
+               struct ps_error *error);
+void cuda_trace_done(struct cuda_slot *slot);
+
+/* Defines stage_<name>(), what the table of stages has: cuda_<name>() between begin and end. */
+#define CUDA_STAGE(name, arguments, ...)                                                           \
+    static int stage_##name arguments                                                              \
+    {                                                                                              \
+        struct cuda_slot *slot_ = (struct cuda_slot *)base;                                        \
+        int status_ = cuda_stage_begin(slot_, #name, error);                                       \
+        return cuda_stage_end(slot_, status_ ? status_ : cuda_##name(__VA_ARGS__), error);         \
+    }
+
+/* ---- stages, as backend.h states them; the calling thread has the slot's device ---- */
 int cuda_upload(struct ps_slot *base, const struct ps_image *image,
                 struct ps_pixel_report *ret_report, struct ps_error *error);
 int cuda_preprocess(struct ps_slot *base, const struct ps_crop *crop, struct ps_error *error);

@@ -9,8 +9,13 @@
 
 int cuda_fft_load(struct cuda_fft *ret_fft, struct ps_error *error)
 {
-    const char *name = LIBRARY(CUFFT_VER_MAJOR);
+    /* The loader may not know where the toolkit puts it. */
+    static const char *const names[] = {LIBRARY(CUFFT_VER_MAJOR),
+                                        "/usr/local/cuda/lib64/" LIBRARY(CUFFT_VER_MAJOR)};
+    const char *name = names[0];
     struct cuda_fft fft = {.library = dlopen(name, RTLD_NOW | RTLD_LOCAL)};
+    if (!fft.library)
+        fft.library = dlopen(names[1], RTLD_NOW | RTLD_LOCAL);
     if (!fft.library)
         return ps_fail(error, PS_E_DEVICE, "the GPU needs cuFFT: %s", dlerror());
     const struct {

@@ -261,7 +261,8 @@ static struct ps_field reduce(struct bed *bed, int frame)
     struct ps_pixel_report report;
     struct ps_error error;
     struct ps_field field;
-    struct ps_reduction reduction = {.bin = BIN, .frame = frame, .diameter = 20, .mask = true};
+    struct ps_reduction reduction = {
+        .bin = BIN, .frame = frame, .diameter = 20, .largest = 20, .mask = true};
     check(ps_backend_cpu.upload(&bed->slot->base, &image, &report, &error), &error);
     check(ps_adaptive_cpu.reduce(&bed->slot->base, &reduction, &field, &error), &error);
     free(pixels);
@@ -318,7 +319,8 @@ static void responses_are_correlation_coefficients(void **state)
     assert_int_equal(field.width, SIDE / BIN + 10);
     assert_int_equal(field.unmasked, (SIDE / BIN) * (SIDE / BIN));
     struct cpu_adaptive *a = bed.slot->adaptive;
-    check(ps_adaptive_cpu.scale(&bed.slot->base, 20, &error), &error);
+    const double diameter = 20;
+    check(ps_adaptive_cpu.scale(&bed.slot->base, &diameter, 1, &error), &error);
     struct ps_radial templates[PS_CHANNELS] = {ps_adaptive_start(20, -1), {.count = 0}};
     for (int r = 0; r < templates[0].count; r++)
         templates[0].values[r] += 0.01 * r * r;
@@ -332,13 +334,13 @@ static void responses_are_correlation_coefficients(void **state)
     check(cpu_gauss(bed.slot, plain, 2, plain, &error), &error); /* a tenth of the diameter */
     for (size_t i = 0; i < count; i++)
         expected[i] = (double)plain[i];
-    check(ps_adaptive_cpu.respond(&bed.slot->base, templates, &error), &error);
+    check(cpu_adaptive_respond(bed.slot, templates, &error), &error);
     double difference = largest_difference(a->response[0].data, expected, count);
     print_message("  largest difference %.2g\n", difference);
     assert_true(difference < 2e-5);
     for (int r = 0; r < templates[0].count; r++)
         templates[0].values[r] = 3;
-    assert_int_equal(ps_adaptive_cpu.respond(&bed.slot->base, templates, &error), PS_E_INPUT);
+    assert_int_equal(cpu_adaptive_respond(bed.slot, templates, &error), PS_E_INPUT);
     free(expected);
     free(plain);
     bed_done(&bed);
@@ -352,14 +354,14 @@ static void peaks_are_the_particles(void **state)
         struct ps_slot *slot = &bed.slot->base;
         struct ps_error error;
         struct ps_field field = reduce(&bed, 5);
-        check(ps_adaptive_cpu.scale(slot, 20, &error), &error);
-        struct ps_radial templates[PS_CHANNELS] = {ps_adaptive_start(20, -1), {.count = 0}};
-        const double weights[PS_CHANNELS] = {2, 0};
-        check(ps_adaptive_cpu.respond(slot, templates, &error), &error);
-        check(ps_adaptive_cpu.combine(slot, weights, &error), &error);
-        struct ps_peak *peaks = NULL;
-        size_t count = 0;
-        check(ps_adaptive_cpu.peaks(slot, 14, &peaks, &count, &error), &error);
+        const double diameter = 20;
+        check(ps_adaptive_cpu.scale(slot, &diameter, 1, &error), &error);
+        struct ps_lane lane = {
+            .templates = {ps_adaptive_start(20, -1)}, .weights = {2, 0}, .distance = 14};
+        check(ps_adaptive_cpu.respond(slot, &lane, 1, &error), &error);
+        check(ps_adaptive_cpu.peaks(slot, &lane, 1, &error), &error);
+        struct ps_peak *peaks = lane.peaks;
+        size_t count = lane.peak_count;
         assert_true(count > 10);
         static struct ps_peak first[8];
         if (threads == 1)
@@ -380,7 +382,7 @@ static void peaks_are_the_particles(void **state)
         assert_true(border);
         assert_true(peaks[7].value > peaks[8].value + 2);
         struct ps_radial profiles[PS_CHANNELS];
-        check(ps_adaptive_cpu.average(slot, peaks, 8, profiles, &error), &error);
+        check(cpu_adaptive_average(bed.slot, peaks, 8, profiles, &error), &error);
         assert_int_equal(profiles[0].count, 16);
         assert_true(profiles[0].values[0] < -0.5 && profiles[0].values[5] < -0.5);
         assert_true(profiles[0].values[13] > profiles[0].values[5] + 0.5);
