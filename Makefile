@@ -36,7 +36,7 @@ override CFLAGS := -std=gnu11 -O3 -g -fno-omit-frame-pointer -fPIC -fvisibility=
           -ffp-contract=off -fno-math-errno -fno-trapping-math -pthread $(WARNINGS) \
           $(if $(SANITIZER),-fsanitize=$(SANITIZER) -fno-sanitize-recover=all -Wno-format-truncation) \
           $(CFLAGS)
-override CPPFLAGS := -Iinclude -Isrc -Itests/golden -D_GNU_SOURCE \
+override CPPFLAGS := -Iinclude -Isrc -Ikernels -Itests/golden -D_GNU_SOURCE \
           $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null) $(CPPFLAGS)
 override LDFLAGS := -pthread $(if $(SANITIZER),-fsanitize=$(SANITIZER)) $(LDFLAGS)
 LDLIBS := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) -linih -lsvm -lm
@@ -62,7 +62,7 @@ NVCCFLAGS := -std=c++17 -O3 -fmad=false -lineinfo -Xcompiler -fPIC,-Wall,-Wextra
              -gencode arch=compute_$(newest),code=compute_$(newest)
 ifneq ($(NVCC),)
 override CPPFLAGS += -DPS_CUDA=1 -isystem $(CUDA_HOME)/include
-LDLIBS += -L$(CUDA_HOME)/lib64 -lcudart_static -ldl -lrt
+LDLIBS += -L$(CUDA_HOME)/lib64 -lcudart_static -ldl -lrt -lstdc++
 else ifneq ($(EMULATION),)
 override CPPFLAGS += -DPS_CUDA=1 -isystem tests/emu/include
 LDLIBS += -L$(B)/tests/emu -l:libcufft.so.12 -Wl,-rpath,$(CURDIR)/$(B)/tests/emu -lstdc++
