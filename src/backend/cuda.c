@@ -161,6 +161,7 @@ static void cuda_slot_free(struct ps_slot *base)
     cuda_adaptive_done(slot);
     cuda_release(&slot->micrograph);
     cuda_release(&slot->raw);
+    cuda_release(&slot->findings);
     for (int i = 0; i < 2; i++) {
         (void)cudaFreeHost(slot->staging[i]);
         if (slot->staged[i])

@@ -63,7 +63,8 @@ struct cuda_slot {
     int width; /* of the micrograph, px */
     int height;
     struct cuda_buffer micrograph; /* float, height x width: converted and repaired */
-    struct cuda_buffer raw;        /* the file's pixels, before that */
+    struct cuda_buffer raw;        /* the file's pixels, before that; unused where they are float */
+    struct cuda_buffer findings;   /* of the upload: statistics, dead lines */
     void *staging[2];              /* pinned: pieces of the file's pixels on their way */
     cudaEvent_t staged[2];         /* when the card has a piece */
     struct cuda_trace *trace;      /* NULL: nobody asks */

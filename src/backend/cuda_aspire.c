@@ -2,14 +2,6 @@
 #include "backend/cuda.h"
 
 #define TODO return ps_fail(error, PS_E_DEVICE, "not on the GPU yet")
-int cuda_upload(struct ps_slot *base, const struct ps_image *image,
-                struct ps_pixel_report *ret_report, struct ps_error *error)
-{
-    (void)base;
-    (void)image;
-    (void)ret_report;
-    TODO;
-}
 int cuda_preprocess(struct ps_slot *base, const struct ps_crop *crop, struct ps_error *error)
 {
     (void)base;

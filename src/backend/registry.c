@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#if PS_CUDA
+#ifdef PS_CUDA
 static int open_gpu(const struct ps_backend_options *options, struct ps_backend **ret_backend,
                     struct ps_error *error)
 {
