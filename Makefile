@@ -114,7 +114,7 @@ $(B)/%.o: %.cu $(B)/flags
 	$(call say,NVCC,$<)
 	$(Q)$(NVCC) -Ikernels -Isrc -Iinclude $(NVCCFLAGS) -MMD -MP -c -o $@ $<
 else
-EMULATED_CXXFLAGS := -std=gnu++17 -O2 -g -fno-omit-frame-pointer -fPIC -ffp-contract=off -fno-math-errno -pthread \
+EMULATED_CXXFLAGS := -std=gnu++17 -O2 -g -fno-omit-frame-pointer -fPIC -ftls-model=initial-exec -fno-strict-aliasing -ffp-contract=off -fno-math-errno -pthread \
                      -Wall -Wextra $(if $(SANITIZER),-fsanitize=$(SANITIZER) -fno-sanitize-recover=all)
 $(B)/%.o: %.cu $(B)/flags
 	@mkdir -p $(@D)
@@ -129,6 +129,12 @@ EMULATION_OBJECTS := $(if $(EMULATION),$(patsubst %.cpp,$(B)/%.o,$(filter-out te
 $(B)/tests/emu/libcufft.so.12: $(EMULATION_OBJECTS)
 	$(call say,LD,$@)
 	$(Q)$(CXX) -shared -Wl,-soname,libcufft.so.12 $(LDFLAGS) -o $@ $^ -lfftw3f_threads -lfftw3f
+
+# What needs the emulation or, but for its own tests, a GPU.
+GPU_TESTS := $(if $(EMULATION),$(patsubst %.cu,$(B)/%,$(wildcard tests/emu/test_*.cu)))
+$(GPU_TESTS): %: %.o | $(EMULATION)
+	$(call say,LD,$@)
+	$(Q)$(CXX) $(LDFLAGS) -o $@ $^ -L$(B)/tests/emu -l:libcufft.so.12 -Wl,-rpath,$(CURDIR)/$(B)/tests/emu -lcmocka
 
 $(B)/libpickstream.a: $(LIB_OBJECTS)
 	$(call say,AR,$@)
@@ -184,6 +190,9 @@ check: ## install what they need, then run all tests (SANITIZER=address,undefine
 
 .PHONY: check-programs
 check-programs: $(UNIT_TESTS) $(FUZZERS)
+
+.PHONY: check-gpu-programs
+check-gpu-programs: $(GPU_TESTS)
 
 BENCHES := $(patsubst %.c,$(B)/%,$(wildcard tests/bench/*.c))
 $(BENCHES): %: %.o $(TESTED)
@@ -292,4 +301,4 @@ help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' Makefile | awk -F'|' '{printf "%-14s %s\n", $$1, $$2}'
 	@echo 'nvcc: $(or $(NVCC),none), kernels: $(or $(KERNELS),none)'
 
--include $(LIB_OBJECTS:.o=.d) $(EMULATION_OBJECTS:.o=.d) $(APP_OBJECTS:.o=.d) $(UNIT_TESTS:=.d) $(PARITY_TESTS:=.d) $(TEST_HELPERS:.o=.d) $(FUZZERS:=.d) $(BENCHES:=.d)
+-include $(LIB_OBJECTS:.o=.d) $(EMULATION_OBJECTS:.o=.d) $(APP_OBJECTS:.o=.d) $(UNIT_TESTS:=.d) $(GPU_TESTS:=.d) $(PARITY_TESTS:=.d) $(TEST_HELPERS:.o=.d) $(FUZZERS:=.d) $(BENCHES:=.d)

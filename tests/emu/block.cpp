@@ -436,32 +436,28 @@ void Machine::give_up(const Thread &thread, const char *format, ...)
     abort();
 }
 
-/* Nobody can go on: names one that waits and another that waits elsewhere or has ended. */
+/* Nobody can go on: names one that waits, and one that it waits for. */
 void Machine::give_up_waiting()
 {
-    size_t count = (size_t)launch->block.x * launch->block.y * launch->block.z;
-    const Thread *waiting = nullptr;
-    for (size_t i = 0; i < count && !waiting; i++)
-        if (threads[i].state == State::at_barrier || threads[i].state == State::in_warp)
-            waiting = &threads[i];
-    const Thread *other = nullptr;
-    for (size_t i = 0; i < count && !other; i++) {
-        bool waits = threads[i].state != State::ended;
-        if (waiting && (!waits || !same_line(threads[i].line, waiting->line)))
-            other = &threads[i];
-    }
-    if (!waiting)
+    const Thread *first = threads;
+    const Thread *last = first + (size_t)launch->block.x * launch->block.y * launch->block.z;
+    const Thread *waiting =
+        std::find_if(first, last, [](const Thread &t) { return t.state != State::ended; });
+    const Thread *other = std::find_if(first, last, [&](const Thread &t) {
+        if (waiting->state == State::at_barrier)
+            return t.state == State::in_warp;
+        return t.state != State::ended && t.number / WARP == waiting->number / WARP &&
+               waiting->mask >> t.number % WARP & 1 &&
+               (t.state != State::in_warp || !same_line(t.line, waiting->line) ||
+                t.mask != waiting->mask);
+    });
+    if (waiting == last || other == last)
         abort();
-    if (!other)
-        give_up(*waiting, "waits in %s of %s:%d for lanes that use another mask",
-                waiting->line.what, waiting->line.file, waiting->line.line);
-    if (other->state == State::ended)
-        give_up(*waiting, "waits in %s of %s:%d for thread (%u, %u, %u), which has ended",
-                waiting->line.what, waiting->line.file, waiting->line.line, other->index.x,
-                other->index.y, other->index.z);
-    give_up(*waiting, "waits in %s of %s:%d for thread (%u, %u, %u), which waits in %s of line %d",
+    give_up(*waiting,
+            "waits in %s of %s:%d for thread (%u, %u, %u), which waits in %s of line %d%s",
             waiting->line.what, waiting->line.file, waiting->line.line, other->index.x,
-            other->index.y, other->index.z, other->line.what, other->line.line);
+            other->index.y, other->index.z, other->line.what, other->line.line,
+            same_line(waiting->line, other->line) ? " with another mask" : "");
 }
 
 } // namespace emu

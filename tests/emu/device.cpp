@@ -132,8 +132,13 @@ static std::atomic<unsigned long> calls[EMU_SITES + 1];
 static std::atomic<int> failing_site{EMU_SITES};
 static std::atomic<unsigned long> failing_call;
 
+static void complain_of_leaks();
+
 bool injected(emu_site site)
 {
+    /* Not at the start: what is registered later runs before what it looks at is gone. */
+    static const int registered = settings().leaks ? atexit(complain_of_leaks) : 0;
+    (void)registered;
     unsigned long of_any = ++calls[EMU_SITES];
     unsigned long of_site = ++calls[site];
     unsigned long k = failing_call;
@@ -195,8 +200,6 @@ __attribute__((constructor)) static void start()
 {
     emu_reset();
     fail_from(getenv("EMU_FAIL"));
-    if (settings().leaks)
-        (void)atexit(complain_of_leaks);
 }
 
 } // namespace emu

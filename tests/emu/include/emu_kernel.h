@@ -127,13 +127,15 @@ struct emu_votes {
 };
 struct emu_votes emu_barrier(emu_line line, bool vote);
 
-#define __syncthreads()          ((void)emu_barrier(EMU_LINE("__syncthreads"), false))
-#define __syncthreads_count(yes) (emu_barrier(EMU_LINE("__syncthreads_count"), (yes) != 0).yes)
-#define __syncthreads_or(yes)    (emu_barrier(EMU_LINE("__syncthreads_or"), (yes) != 0).yes > 0)
-#define __syncthreads_and(yes)                                                                     \
+#define __syncthreads() ((void)emu_barrier(EMU_LINE("__syncthreads"), false))
+#define __syncthreads_count(predicate)                                                             \
+    (emu_barrier(EMU_LINE("__syncthreads_count"), (predicate) != 0).yes)
+#define __syncthreads_or(predicate)                                                                \
+    (emu_barrier(EMU_LINE("__syncthreads_or"), (predicate) != 0).yes > 0)
+#define __syncthreads_and(predicate)                                                               \
     ([](emu_votes votes) {                                                                         \
         return votes.yes == votes.all;                                                             \
-    }(emu_barrier(EMU_LINE("__syncthreads_and"), (yes) != 0)))
+    }(emu_barrier(EMU_LINE("__syncthreads_and"), (predicate) != 0)))
 
 /* All lanes of `mask` that have not ended meet here. Returns what lane `source` gave: -1 the lane
  * itself. */
@@ -197,9 +199,9 @@ static inline void emu_syncwarp(emu_line line, unsigned mask = 0xffffffffU)
 {
     (void)emu_vote(line, mask, false);
 }
-#define __syncwarp(...)          emu_syncwarp(EMU_LINE("__syncwarp") __VA_OPT__(, ) __VA_ARGS__)
-#define __ballot_sync(mask, yes) emu_vote(EMU_LINE("__ballot_sync"), mask, (yes) != 0)
-#define __any_sync(mask, yes)    (emu_vote(EMU_LINE("__any_sync"), mask, (yes) != 0) != 0)
-#define __all_sync(mask, yes)    (emu_vote(EMU_LINE("__all_sync"), mask, !(yes)) == 0)
+#define __syncwarp(...)                emu_syncwarp(EMU_LINE("__syncwarp") __VA_OPT__(, ) __VA_ARGS__)
+#define __ballot_sync(mask, predicate) emu_vote(EMU_LINE("__ballot_sync"), mask, (predicate) != 0)
+#define __any_sync(mask, predicate)    (emu_vote(EMU_LINE("__any_sync"), mask, (predicate) != 0) != 0)
+#define __all_sync(mask, predicate)    (emu_vote(EMU_LINE("__all_sync"), mask, !(predicate)) == 0)
 
 #endif
