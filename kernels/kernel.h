@@ -13,7 +13,13 @@
 
 #ifdef PS_EMULATED
 #include "emu_kernel.h"
+#define PS_UNROLL
+#define PS_UNROLL_KNOWN(n)
 #else
+/* Loops of constant length, to be unrolled; the second if `n` is not 0. */
+#define PS_PRAGMA(text)    _Pragma(#text)
+#define PS_UNROLL          PS_PRAGMA(unroll)
+#define PS_UNROLL_KNOWN(n) PS_PRAGMA(unroll(n > 0 ? n : 1))
 #define PS_LAUNCH(kernel, grid, block, shared_bytes, stream, ...)                                  \
     (kernel<<<grid, block, shared_bytes, stream>>>(__VA_ARGS__), cudaGetLastError())
 #define PS_SHARED(type, name)                                                                      \
