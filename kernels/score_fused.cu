@@ -27,8 +27,8 @@ static ps_fused shape_of(int q, int lanes)
     while (f.stride % 8 != lanes % 8)
         f.stride++;
     f.between = 2 * f.outputs * f.stride;
-    int most =
-        columns * lanes > q / 2 * lanes * f.parts ? columns * lanes : q / 2 * lanes * f.parts;
+    int rows = 2 * f.outputs * f.parts; /* of a part, times the parts along them */
+    int most = (columns > rows ? columns : rows) * lanes;
     f.threads = (most + PS_WARP - 1) / PS_WARP * PS_WARP;
     f.threads = f.threads < PS_FUSED_MOST_THREADS ? f.threads : (int)PS_FUSED_MOST_THREADS;
     size_t floats = (size_t)f.table_floats + (size_t)2 * q * columns * (lanes + 1) +
