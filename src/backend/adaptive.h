@@ -75,7 +75,7 @@ struct ps_response_moments {
 };
 
 /* A hypothesis in its lane: what the stages are told of it, and what they answer. */
-enum { PS_LANES = 16 };
+enum { PS_LANES = 16, PS_LEVELS = 8 };
 struct ps_lane {
     bool idle; /* stages leave it alone */
     bool flat; /* too, and set it: a template is the same at every radius */
@@ -103,7 +103,8 @@ struct ps_adaptive_ops {
 
     /* Step 4 and what step 5 can prepare for all templates: the energy channel for particles of
      * each lane's diameter, and the norm of each window in both channels. Nothing is done twice:
-     * not for lanes of one diameter, nor for those of the call before. */
+     * not for lanes of one diameter, nor for those of the call before. At most PS_LEVELS different
+     * diameters. */
     int (*scale)(struct ps_slot *slot, const double *diameters, int lanes, struct ps_error *error);
 
     /* Step 5: responses of the channels that have a template; the other maps are left alone. A
