@@ -19,6 +19,7 @@
 #ifndef PS_BACKEND_ADAPTIVE_H
 #define PS_BACKEND_ADAPTIVE_H
 
+#include "picker/mixture.h"
 #include "pickstream.h"
 
 struct ps_slot;
@@ -93,6 +94,11 @@ struct ps_lane {
     size_t peak_count;
 };
 
+struct ps_values {
+    const double *items;
+    size_t count;
+};
+
 struct ps_adaptive_ops {
     int lanes; /* that it takes, at most PS_LANES; the stages below get as many or fewer */
 
@@ -118,6 +124,11 @@ struct ps_adaptive_ops {
     /* Step 7: the score, from the responses whose weight is not 0, and its local maxima that are
      * not on contaminants, the best first, none within `distance` of a better one. */
     int (*peaks)(struct ps_slot *slot, struct ps_lane *lanes, int count, struct ps_error *error);
+
+    /* Step 11: two Gaussians for each of at most PS_LANES lists of values; those of fewer than two
+     * values are left alone. */
+    int (*mixtures)(struct ps_slot *slot, const struct ps_values *lists, int count,
+                    struct ps_mixture *ret_mixtures, struct ps_error *error);
 
     /* The rest looks at the first lane. */
 

@@ -97,25 +97,24 @@ void ps_adaptive_weights(const float *const responses[PS_CHANNELS], size_t count
 }
 
 struct ps_verdict ps_adaptive_judge(const struct ps_adaptive_rules *rules,
-                                    const struct ps_peak *peaks, size_t count)
+                                    const struct ps_values *values,
+                                    const struct ps_mixture *mixture)
 {
     struct ps_verdict verdict = {.threshold = rules->floor};
-    double *values = count >= 2 ? malloc(count * sizeof *values) : NULL;
-    if (!values)
+    if (values->count < 2)
         return verdict;
-    for (size_t i = 0; i < count; i++)
-        values[i] = (double)peaks[i].value;
-    verdict.mixture = ps_mixture_fit(values, count);
+    verdict.mixture = *mixture;
     verdict.threshold = ps_mixture_threshold(&verdict.mixture);
-    verdict.separation = ps_separation(values, count, verdict.threshold, &verdict.above);
+    verdict.separation =
+        ps_separation(values->items, values->count, verdict.threshold, &verdict.above);
     bool low = verdict.threshold < rules->least;
     verdict.reliable = verdict.separation >= (low ? rules->least_separation : rules->unimodal);
     if (!verdict.reliable) {
         verdict.threshold = fmax(verdict.threshold, rules->floor);
-        verdict.separation = ps_separation(values, count, verdict.threshold, &verdict.above);
+        verdict.separation =
+            ps_separation(values->items, values->count, verdict.threshold, &verdict.above);
     }
     verdict.objective = fmax(0, verdict.separation - CUT_GAUSSIAN) * sqrt((double)verdict.above);
-    free(values);
     return verdict;
 }
 

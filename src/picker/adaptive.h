@@ -10,7 +10,6 @@
 #define PS_PICKER_ADAPTIVE_H
 
 #include "backend/adaptive.h"
-#include "picker/mixture.h"
 
 /* What the profile goes by. One set for all micrographs; a struct so that tests/bench can show what
  * each rule is worth. */
@@ -64,8 +63,10 @@ struct ps_verdict {
     double objective; /* the larger the better */
     bool reliable;
 };
+/* Of scores, and the mixture that was fitted to them. */
 struct ps_verdict ps_adaptive_judge(const struct ps_adaptive_rules *rules,
-                                    const struct ps_peak *peaks, size_t count);
+                                    const struct ps_values *values,
+                                    const struct ps_mixture *mixture);
 
 /* Whether candidates are particles and others: by the verdict on all of them and by the one on
  * those held out, who are too few to ask where there are few particles. */
