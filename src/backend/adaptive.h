@@ -32,9 +32,9 @@ enum ps_map {
     PS_MAP_ENERGY,          /* the same, for the scale */
     PS_MAP_INTENSITY_MATCH, /* response to the template: correlation coefficient, smoothed */
     PS_MAP_ENERGY_MATCH,
-    PS_MAP_SCORE,     /* weighted sum of the responses, in robust standard deviations */
-    PS_MAP_MEAN,      /* of the intensity, in a square as wide as the scale */
-    PS_MAP_DEVIATION, /* standard deviation there */
+    PS_MAP_SCORE, /* weighted sum of the responses, in robust standard deviations */
+    PS_MAP_MEAN,  /* those of peaks */
+    PS_MAP_DEVIATION,
 };
 
 struct ps_reduction {
@@ -67,6 +67,8 @@ struct ps_peak {
     int x;
     int y;
     float value; /* of the score */
+    float mean;  /* of the intensity, in a square as wide as the scale */
+    float deviation;
 };
 
 /* Of both responses over the unmasked pixels. */

@@ -138,7 +138,7 @@ static double median_of(double *values, size_t count)
     return (values[(count - 1) / 2] + values[count / 2]) / 2;
 }
 
-void ps_adaptive_drop_outliers(const struct ps_adaptive_rules *rules, const float *means,
+void ps_adaptive_drop_outliers(const struct ps_adaptive_rules *rules, const struct ps_peak *peaks,
                                size_t count, double *decisions)
 {
     enum { FEWEST = 20 };
@@ -146,14 +146,14 @@ void ps_adaptive_drop_outliers(const struct ps_adaptive_rules *rules, const floa
     size_t picks = 0;
     for (size_t i = 0; values && i < count; i++)
         if (decisions[i] > 0)
-            values[picks++] = (double)means[i];
+            values[picks++] = (double)peaks[i].mean;
     if (picks >= FEWEST && rules->outlier > 0) {
         double median = median_of(values, picks);
         for (size_t i = 0; i < picks; i++)
             values[i] = fabs(values[i] - median);
         double limit = rules->outlier * 1.4826 * median_of(values, picks);
         for (size_t i = 0; i < count; i++)
-            if (decisions[i] > 0 && fabs((double)means[i] - median) > limit)
+            if (decisions[i] > 0 && fabs((double)peaks[i].mean - median) > limit)
                 decisions[i] = -1;
     }
     free(values);

@@ -73,9 +73,10 @@ struct ps_verdict ps_adaptive_judge(const struct ps_adaptive_rules *rules,
 bool ps_adaptive_is_reliable(const struct ps_adaptive_rules *rules,
                              const struct ps_verdict *verdict, const struct ps_verdict *probation);
 
-/* Makes the decision on picks (positive decisions) -1 whose mean is an outlier among the picks'.
- * Nothing is an outlier among fewer than twenty. */
-void ps_adaptive_drop_outliers(const struct ps_adaptive_rules *rules, const float *means,
+/* Contaminants too small for the mask look like the best of particles, but are far darker (or
+ * brighter) than these: makes the decision on picks (positive decisions) -1 whose mean is an
+ * outlier among the picks'. Nothing is an outlier among fewer than twenty. */
+void ps_adaptive_drop_outliers(const struct ps_adaptive_rules *rules, const struct ps_peak *peaks,
                                size_t count, double *decisions);
 
 /* Figure of merit: probability that a candidate is a particle, from how far its score is above the

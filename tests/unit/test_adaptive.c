@@ -502,19 +502,19 @@ static void the_channel_that_tells_weighs(void **state)
 static void outliers_are_dropped(void **state)
 {
     (void)state;
-    float means[40];
+    struct ps_peak peaks[40] = {{0}};
     double decisions[40];
     for (int i = 0; i < 40; i++) {
-        means[i] = -0.2F + 0.01F * (float)(i % 7);
+        peaks[i].mean = -0.2F + 0.01F * (float)(i % 7);
         decisions[i] = i < 30 ? 1 : -0.5;
     }
-    means[3] = -1;
-    means[35] = -1;
-    ps_adaptive_drop_outliers(&ps_adaptive_rules, means, 40, decisions);
+    peaks[3].mean = -1;
+    peaks[35].mean = -1;
+    ps_adaptive_drop_outliers(&ps_adaptive_rules, peaks, 40, decisions);
     for (int i = 0; i < 40; i++)
         assert_true(decisions[i] == (i == 3 ? -1 : i < 30 ? 1 : -0.5));
     decisions[3] = 1;
-    ps_adaptive_drop_outliers(&ps_adaptive_rules, means, 15, decisions);
+    ps_adaptive_drop_outliers(&ps_adaptive_rules, peaks, 15, decisions);
     assert_true(decisions[3] == 1);
 }
 
