@@ -13,13 +13,7 @@
 
 #ifdef PS_EMULATED
 #include "emu_kernel.h"
-#define PS_UNROLL
-#define PS_UNROLL_KNOWN(n)
 #else
-/* Loops of constant length, to be unrolled; the second if `n` is not 0. */
-#define PS_PRAGMA(text)    _Pragma(#text)
-#define PS_UNROLL          PS_PRAGMA(unroll)
-#define PS_UNROLL_KNOWN(n) PS_PRAGMA(unroll(n > 0 ? n : 1))
 #define PS_LAUNCH(kernel, grid, block, shared_bytes, stream, ...)                                  \
     (kernel<<<grid, block, shared_bytes, stream>>>(__VA_ARGS__), cudaGetLastError())
 #define PS_SHARED(type, name)                                                                      \
@@ -27,11 +21,15 @@
     type *name = reinterpret_cast<type *>(ps_shared_bytes)
 #endif
 
-/* Before a loop of few, known rounds whose arrays are to stay in registers. */
+/* Before a loop of few, known rounds whose arrays are to stay in registers; the second where they
+ * are known if `n` is not 0. */
 #ifdef __CUDACC__
-#define PS_UNROLL _Pragma("unroll")
+#define PS_PRAGMA(text)    _Pragma(#text)
+#define PS_UNROLL          PS_PRAGMA(unroll)
+#define PS_UNROLL_KNOWN(n) PS_PRAGMA(unroll(n > 0 ? n : 1))
 #else
 #define PS_UNROLL
+#define PS_UNROLL_KNOWN(n)
 #endif
 
 enum { PS_WARP = 32 };
