@@ -83,7 +83,8 @@ static int write_outputs(const struct session *session, const struct ps_pick_fil
 }
 
 /* A micrograph failed: what an earlier run wrote of it is not what came of it now. A device that
- * failed says nothing of the micrograph, and ends the run. Returns the code of the failure. */
+ * failed says nothing of the micrograph, and ends the run; a disk that is full is no reason to lose
+ * what is on it. Returns the code of the failure. */
 static int remove_outputs(struct session *session, const struct ps_found *found,
                           const struct ps_error *failure)
 {
@@ -182,8 +183,6 @@ static int pick_micrograph(struct session *session, const struct ps_found *found
     status = write_outputs(session, &file, error);
     if (status == 0)
         status = report(session, found, &result, error);
-    else
-        status = remove_outputs(session, found, error);
     ps_result_done(&result);
     return status;
 }

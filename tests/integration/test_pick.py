@@ -101,17 +101,6 @@ def test_a_failed_run_leaves_no_files_of_the_one_before(tmp_path, scene):
     assert len(read_picks(out / "good_autopick.star")) > 0
 
 
-def test_what_cannot_be_written_leaves_no_files_of_the_run_before(tmp_path, scene):
-    run("pick", *scene.options, "-o", tmp_path, scene.path)
-    (tmp_path / "synth_000001_autopick.csv").mkdir()
-    done = run("pick", *scene.options, "-o", tmp_path, "--format", "csv,star", scene.path, status=1)
-    assert [line.rpartition(": ")[0] for line in done.stderr.splitlines()[:2]] == [
-        f"pickstream: {tmp_path}/synth_000001_autopick.csv: left by an earlier run, cannot be removed",
-        f"pickstream: {tmp_path}/synth_000001_autopick.csv: cannot rename a temporary file to this name",
-    ]
-    assert below(tmp_path) == []
-
-
 def test_names_that_differ_only_in_the_extension_collide(tmp_path, scene, other):
     write_mrc(tmp_path / "x.map", scene.image)
     write_mrc(tmp_path / "x.mrc", other)
