@@ -41,7 +41,7 @@ static const struct ps_cli_option options_table[] = {
                 "end after N outcomes"),
     PS_CLI_TEXT('o', "output", "DIR", struct listen_options, output,
                 "write files of picks below DIR instead of printing"),
-    PS_CLI_KEY(0, "format", "LIST", "output.formats", "formats of these files: star,csv,json"),
+    PS_CLI_KEY(0, "format", "LIST", "output.formats", "formats of these files (default star)"),
     PS_CLI_NUMBER(0, "timeout", "SECONDS", struct listen_options, timeout, 0.1, 86400,
                   "give up what is not repaired by then (default 30)"),
     PS_CLI_TEXT(0, "curve-key", "FILE", struct listen_options, curve_key,
