@@ -132,7 +132,7 @@ int ps_picks_box_side(const struct ps_pick_file *file, int *ret_side, struct ps_
     double side = file->box_size > 0 ? file->box_size : 2 * ceil(diameter / 2);
     if (!(side >= 1 && side <= INT_MAX / 2))
         return ps_fail(error, PS_E_INPUT,
-                       "a box needs a size, and neither that nor the particle diameter is known");
+                       "a box needs a size, and the particle diameter is not known: give --box");
     *ret_side = (int)side;
     return 0;
 }

@@ -82,9 +82,11 @@ int ps_picks_write_tsv(const struct ps_pick_file *files, size_t count, FILE *str
         for (size_t k = 0; k < file->result->count; k++) {
             const struct ps_pick *pick = &file->result->picks[k];
             char x[PS_NUMBER_TEXT], y[PS_NUMBER_TEXT], score[PS_NUMBER_TEXT];
-            double row = turned ? file->height - 1 - (double)pick->y : (double)pick->y;
-            (void)fprintf(stream, "%.*s\t%s\t%s", length, name, ps_text_from_float(pick->x, x),
-                          ps_text_from_double(row, y));
+            if (turned)
+                (void)ps_text_from_double(file->height - 1 - (double)pick->y, y);
+            else
+                (void)ps_text_from_float(pick->y, y);
+            (void)fprintf(stream, "%.*s\t%s\t%s", length, name, ps_text_from_float(pick->x, x), y);
             if (scored)
                 (void)fprintf(stream, "\t%s", number(pick->score, score));
             (void)fputc('\n', stream);

@@ -49,7 +49,7 @@ def relion(*command, cwd):
     return done.stdout + done.stderr
 
 
-def extract(project, names, box):
+def extract(project, names, box, suffix="_autopick.star"):
     """Makes RELION cut a box around each pick of project/Picks out of project/Micrographs/NAME;
     returns the stacks by name of the micrograph, and what RELION printed."""
     shutil.rmtree(project / "Particles", ignore_errors=True)
@@ -57,7 +57,7 @@ def extract(project, names, box):
         pixel_size=PIXEL_SIZE, rows="\n".join(f"Micrographs/{name} 1" for name in names)),
         encoding="utf-8")
     said = relion("relion_preprocess", "--i", "micrographs.star", "--coord_dir", "Picks",
-                  "--coord_suffix", "_autopick.star", "--part_star", "particles.star", "--part_dir",
+                  "--coord_suffix", suffix, "--part_star", "particles.star", "--part_dir",
                   "Particles/", "--extract", "--extract_size", box, cwd=project)
     stacks = {}
     for name in names:
