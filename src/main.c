@@ -15,6 +15,7 @@ static const struct ps_command commands[] = {
     {"watch", ps_cmd_watch, "the service: pick micrographs as they appear, publish the picks"},
     {"pick", ps_cmd_pick, "pick particles in micrographs and write files of picks"},
     {"listen", ps_cmd_listen, "subscribe to a service: print outcomes or write them as files"},
+    {"relay", ps_cmd_relay, "serve the picks of several services from one address"},
     {"export", ps_cmd_export, "write the picks of a service's whole journal as files"},
     {"convert", ps_cmd_convert, "convert files of picks between the formats of other programs"},
     {"status", ps_cmd_status, "say what a running service is doing"},
