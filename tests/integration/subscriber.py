@@ -13,17 +13,17 @@ last = {}  # seq of the last outcome of each stream: there are several behind a 
 while True:
     messages = [live.recv_multipart()]  # topic, header, array of picks
     header = json.loads(messages[0][1])
-    stream, seq = header["stream"], header["seq"]
-    if seq > last.get(stream, seq) + 1:  # something is missing
-        replay.send_json({"request": "since", "seq": last[stream], "stream": stream})
+    known = last.setdefault(header["stream"], header["seq"] - 1)
+    if header["seq"] > known + 1:  # something is missing
+        replay.send_json({"request": "since", "seq": known, "stream": header["stream"]})
         messages = []
         while len(message := replay.recv_multipart()) > 1:  # a single frame is the end
             messages.append(message)
     for _topic, text, array, *_more in messages:
         header = json.loads(text)
-        if header["seq"] <= last.get(stream, 0):
+        if header["seq"] <= last[header["stream"]]:
             continue  # had it before
-        last[stream] = header["seq"]
+        last[header["stream"]] = header["seq"]
         picks = numpy.frombuffer(array, "<f4").reshape(header["arrays"][0]["shape"])
         print(header["seq"], header["micrograph"]["name"], header["result"]["status"], len(picks),
               flush=True)
