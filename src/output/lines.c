@@ -13,6 +13,10 @@ int ps_lines_fail(const struct ps_lines *lines, struct ps_error *error, const ch
     va_start(arguments, format);
     (void)vsnprintf(what, sizeof what, format, arguments);
     va_end(arguments);
+    for (char *at = what; *at; at++) {
+        if ((unsigned char)*at < ' ' || *at == 127)
+            *at = '?';
+    }
     return ps_fail(error, PS_E_INPUT, "%.200s:%d: %s", lines->path, lines->number, what);
 }
 

@@ -23,7 +23,7 @@ struct ps_lines {
  * text; PS_E_SYSTEM: cannot be read. */
 int ps_lines_next(struct ps_lines *lines, struct ps_error *error);
 
-/* PS_E_INPUT: "FILE:LINE: ..." */
+/* PS_E_INPUT: "FILE:LINE: ...", without what a terminal would take for an order. */
 __attribute__((format(printf, 3, 4))) int ps_lines_fail(const struct ps_lines *lines,
                                                         struct ps_error *error, const char *format,
                                                         ...);
