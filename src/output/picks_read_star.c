@@ -100,7 +100,7 @@ static int take_row(const struct ps_picks_input *input, const struct ps_star *st
         return read_listed(input, star, star->words[columns->name], star->words[columns->list],
                            error);
     struct ps_heard *heard;
-    double x, y, score;
+    double x = 0, y = 0, score = NAN;
     const char *name =
         columns->name >= 0 && !input->options->name ? star->words[columns->name] : input->name;
     int status = ps_picks_begin(input, name, &heard, error);
@@ -160,7 +160,7 @@ static int take_box(const struct ps_picks_input *input, const struct ps_star *st
                     const struct box_columns *columns, struct ps_heard *heard,
                     struct ps_error *error)
 {
-    double x, y, width, height, score;
+    double x = 0, y = 0, width = 0, height = 0, score = NAN;
     int status = read_number(star, columns->x, &x, error);
     if (status == 0)
         status = read_number(star, columns->y, &y, error);

@@ -22,10 +22,11 @@ int ps_picks_write_box(const struct ps_pick_file *files, size_t count, FILE *str
     const struct ps_result *result = files->result;
     int side = 0;
     int status = result->count ? ps_picks_box_side(files, &side, error) : 0;
+    int half = side / 2;
     for (size_t i = 0; i < result->count && status == 0; i++) {
         const struct ps_pick *pick = &result->picks[i];
-        (void)fprintf(stream, "%.0f\t%.0f\t%d\t%d\n", floor((double)pick->x + 0.5) - side / 2,
-                      floor((double)pick->y + 0.5) - side / 2, side, side);
+        (void)fprintf(stream, "%.0f\t%.0f\t%d\t%d\n", floor((double)pick->x + 0.5) - half,
+                      floor((double)pick->y + 0.5) - half, side, side);
     }
     return status;
 }

@@ -44,7 +44,7 @@ static int add_label(struct ps_star *star, struct ps_error *error)
         return ps_lines_fail(&star->lines, error,
                              "expected at most %d labels of at most %d characters", PS_STAR_COLUMNS,
                              PS_STAR_LABEL - 1);
-    (void)strcpy(star->labels[star->label_count++], label);
+    (void)snprintf(star->labels[star->label_count++], PS_STAR_LABEL, "%s", label);
     return 0;
 }
 

@@ -68,13 +68,14 @@ void ps_peer_done(struct ps_peer *peer)
 int ps_peer_line(struct ps_peer *peer, const char *stream, struct ps_line **ret_line,
                  struct ps_error *error)
 {
-    *ret_line = peer->relay ? NULL : peer->lines[0];
-    for (size_t i = 0; i < peer->line_count && !*ret_line; i++) {
-        if (strcmp(ps_sequence_stream(peer->lines[i]->sequence), stream) == 0)
-            *ret_line = peer->lines[i];
+    struct ps_line *found = NULL;
+    for (size_t i = 0; i < peer->line_count && !found; i++) {
+        struct ps_line *line = peer->lines[i];
+        if (!peer->relay || strcmp(ps_sequence_stream(line->sequence), stream) == 0)
+            found = line;
     }
-    return *ret_line || peer->line_count == PS_SUBSCRIBER_STREAMS ? 0
-                                                                  : add_line(peer, ret_line, error);
+    *ret_line = found;
+    return found || peer->line_count == PS_SUBSCRIBER_STREAMS ? 0 : add_line(peer, ret_line, error);
 }
 
 void ps_peer_become_relay(struct ps_peer *peer)
