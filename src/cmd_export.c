@@ -6,10 +6,12 @@
 #include "output/autopick.h"
 #include "output/picks.h"
 #include "output/picks_read.h"
+#include "output/picks_remove.h"
 #include "stream/journal.h"
 #include "stream/worker.h"
 
 #include <inttypes.h>
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -54,27 +56,54 @@ struct exporter {
     uint64_t unwritten; /* of which a file could not be written, or the message not be read */
 };
 
-static int write_outcome(struct exporter *exporter, struct ps_heard *heard, struct ps_error *error)
+/* Where files of picks go, as the service has them; to be freed, NULL without memory. */
+static char *directory_of(const struct exporter *exporter, const struct ps_heard *heard)
 {
-    const struct ps_config *config = exporter->config;
-    char prefix[4096], watched[4096];
+    char prefix[PATH_MAX], watched[PATH_MAX];
     char *directory = NULL;
     size_t path = strlen(heard->path), name = strlen(heard->name);
-    if (!ps_name_is_safe(heard->name))
-        return ps_fail(error, PS_E_INPUT, "its name leads out of the directory: not written");
     (void)snprintf(watched, sizeof watched, "%.*s", (int)(path > name ? path - name : 0),
                    heard->path);
-    ps_output_prefix(config, watched, prefix, sizeof prefix);
-    if (asprintf(&directory, "%s%s%s", exporter->options->output, *prefix ? "/" : "", prefix) < 0)
-        return ps_fail_memory(error, strlen(prefix), "a path");
+    ps_output_prefix(exporter->config, watched, prefix, sizeof prefix);
+    return asprintf(&directory, "%s%s%s", exporter->options->output, *prefix ? "/" : "", prefix) < 0
+               ? NULL
+               : directory;
+}
+
+/* A micrograph that failed after it was rewritten has no files any more. */
+static int export_failed(struct exporter *exporter, const struct ps_heard *heard,
+                         const char *directory, struct ps_error *error)
+{
+    exporter->failed++;
+    if (heard->revision == 1)
+        return 0;
+    ps_autopick_check(exporter->list);
+    return ps_picks_remove_all(directory, &exporter->config->output.formats, heard->name, error);
+}
+
+static int export_picks(struct exporter *exporter, struct ps_heard *heard, const char *directory,
+                        struct ps_error *error)
+{
     ps_picks_settle(&heard->result, exporter->options->min_score);
     const struct ps_pick_file file = ps_heard_pick_file(heard);
-    int status = ps_picks_write_below(config, directory, &file, exporter->list, error);
-    free(directory);
+    int status = ps_picks_write_below(exporter->config, directory, &file, exporter->list, error);
     if (status == 0) {
         exporter->micrographs++;
         exporter->picks += heard->result.count;
     }
+    return status;
+}
+
+static int export_outcome(struct exporter *exporter, struct ps_heard *heard, struct ps_error *error)
+{
+    if (!ps_name_is_safe(heard->name))
+        return ps_fail(error, PS_E_INPUT, "its name leads out of the directory: not written");
+    char *directory = directory_of(exporter, heard);
+    if (!directory)
+        return ps_fail_memory(error, strlen(heard->name), "a path");
+    int status = heard->status == PS_HEARD_FAILED ? export_failed(exporter, heard, directory, error)
+                                                  : export_picks(exporter, heard, directory, error);
+    free(directory);
     return status;
 }
 
@@ -84,10 +113,8 @@ static int take(void *context, uint64_t seq, const struct ps_frames *frames)
     struct ps_heard *heard = NULL;
     struct ps_error error;
     int status = ps_heard_read(frames, &heard, &error);
-    if (status == 0 && heard->status == PS_HEARD_FAILED)
-        exporter->failed++;
-    else if (status == 0)
-        status = write_outcome(exporter, heard, &error);
+    if (status == 0)
+        status = export_outcome(exporter, heard, &error);
     if (status) {
         exporter->unwritten++;
         (void)fprintf(stderr, "pickstream export: seq %" PRIu64 ": %s\n", seq, error.message);

@@ -13,6 +13,7 @@
 #include "output/autopick.h"
 #include "output/picks.h"
 #include "output/picks_read.h"
+#include "output/picks_remove.h"
 #include "stream/subscriber.h"
 
 #include <errno.h>
@@ -115,17 +116,26 @@ static void print_outcome(const struct listener *listener, const struct ps_heard
     (void)fflush(stdout); /* a line a time, into a pipe too */
 }
 
+/* Where files of picks go; to be freed, NULL without memory. */
+static char *directory_of(const struct listener *listener, const struct ps_heard *heard)
+{
+    bool many = ps_subscriber_many(listener->subscriber);
+    char *directory = NULL;
+    return asprintf(&directory, "%s%s%s", listener->options->output, many ? "/" : "",
+                    many ? heard->stream : "") < 0
+               ? NULL
+               : directory;
+}
+
 static int write_outcome(struct listener *listener, const struct ps_heard *heard,
                          struct ps_error *error)
 {
     if (!ps_name_is_safe(heard->name))
         return ps_fail(error, PS_E_INPUT, "its name leads out of the directory: not written");
     const struct ps_pick_file file = ps_heard_pick_file(heard);
-    bool many = ps_subscriber_many(listener->subscriber);
-    char *directory = NULL;
-    if (asprintf(&directory, "%s%s%s", listener->options->output, many ? "/" : "",
-                 many ? heard->stream : "") < 0)
-        return ps_fail_memory(error, strlen(listener->options->output), "a path");
+    char *directory = directory_of(listener, heard);
+    if (!directory)
+        return ps_fail_memory(error, strlen(heard->name), "a path");
     int status = ps_picks_write_below(listener->config, directory, &file, listener->list, error);
     free(directory);
     return status;
@@ -150,7 +160,25 @@ static void save(struct listener *listener)
     (void)fprintf(stderr, "pickstream listen: %s\n", one_line(error.message));
 }
 
-/* A failed micrograph has no picks to write: it is named, as `pick` does. */
+/* A failed micrograph has no picks to write: it is named, as `pick` does, and those of an earlier
+ * revision go. */
+static int take_failure(struct listener *listener, struct ps_heard *heard, struct ps_error *error)
+{
+    char name[PS_LOG_TEXT];
+    (void)fprintf(stderr, "pickstream listen: seq %" PRIu64 ": %s: failed: %s\n", heard->seq,
+                  ps_log_quote(heard->name, name), one_line(heard->reason));
+    if (heard->revision == 1 || !ps_name_is_safe(heard->name))
+        return 0;
+    char *directory = directory_of(listener, heard);
+    if (!directory)
+        return ps_fail_memory(error, strlen(heard->name), "a path");
+    int status =
+        ps_picks_remove_all(directory, &listener->config->output.formats, heard->name, error);
+    free(directory);
+    ps_autopick_check(listener->list);
+    return status;
+}
+
 static void take_outcome(struct listener *listener, struct ps_heard *heard)
 {
     char name[PS_LOG_TEXT];
@@ -158,10 +186,8 @@ static void take_outcome(struct listener *listener, struct ps_heard *heard)
     listener->outcomes++;
     if (!listener->options->output) {
         print_outcome(listener, heard);
-    } else if (heard->status == PS_HEARD_FAILED) {
-        (void)fprintf(stderr, "pickstream listen: seq %" PRIu64 ": %s: failed: %s\n", heard->seq,
-                      ps_log_quote(heard->name, name), one_line(heard->reason));
-    } else if (write_outcome(listener, heard, &error) != 0) {
+    } else if (heard->status == PS_HEARD_FAILED ? take_failure(listener, heard, &error)
+                                                : write_outcome(listener, heard, &error)) {
         listener->unwritten++;
         (void)fprintf(stderr, "pickstream listen: seq %" PRIu64 ": %s: %s\n", heard->seq,
                       ps_log_quote(heard->name, name), one_line(error.message));

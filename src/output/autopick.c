@@ -27,6 +27,7 @@ struct ps_autopick {
     size_t count;
     void *tree; /* the same, by micrograph */
     bool unsaved;
+    bool check; /* only: coordinate files may be gone */
 };
 
 /* ---- names ------------------------------------------------------------------------------------
@@ -171,9 +172,15 @@ int ps_autopick_add(struct ps_autopick *list, const char *micrograph, const char
     return insert(list, relion_path(list, micrograph), relion_path(list, coordinates), true, error);
 }
 
+void ps_autopick_check(struct ps_autopick *list)
+{
+    list->check = true;
+}
+
+/* Where there is no list, none is made because of what is gone. */
 bool ps_autopick_unsaved(const struct ps_autopick *list)
 {
-    return list->unsaved;
+    return list->unsaved || (list->check && access(list->path, F_OK) == 0);
 }
 
 /* ---- the file ---------------------------------------------------------------------------------
@@ -199,7 +206,7 @@ static int take_events(struct ps_autopick *list, struct ps_star *star, struct ps
             name = ps_star_column(star, "_rlnMicrographName");
             coordinates = ps_star_column(star, "_rlnMicrographCoordinates");
             found |= name >= 0 && coordinates >= 0;
-        } else if (name >= 0 && coordinates >= 0 && exists(list, star->words[coordinates])) {
+        } else if (name >= 0 && coordinates >= 0) {
             int status = insert(list, strdup(star->words[name]), strdup(star->words[coordinates]),
                                 false, error);
             if (status)
@@ -243,6 +250,8 @@ static int write_list(FILE *stream, const void *context, struct ps_error *error)
                 stream);
     int status = 0;
     for (size_t i = 0; i < list->count && status == 0; i++) {
+        if (!exists(list, list->entries[i]->coordinates))
+            continue;
         status = ps_star_write_word(stream, list->entries[i]->micrograph, error);
         (void)fputc(' ', stream);
         if (status == 0)
@@ -255,7 +264,7 @@ static int write_list(FILE *stream, const void *context, struct ps_error *error)
 
 int ps_autopick_save(struct ps_autopick *list, struct ps_error *error)
 {
-    if (!list->unsaved)
+    if (!ps_autopick_unsaved(list))
         return 0;
     /* One at a time, for each writes what it has read and something more. */
     int directory = open(list->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -270,6 +279,6 @@ int ps_autopick_save(struct ps_autopick *list, struct ps_error *error)
     if (status == 0)
         status = ps_file_write_atomically(list->path, write_list, list, error);
     (void)close(directory);
-    list->unsaved = status != 0;
+    list->unsaved = list->check = status != 0;
     return status;
 }

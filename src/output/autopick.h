@@ -27,7 +27,10 @@ void ps_autopick_free(struct ps_autopick *list);
 int ps_autopick_add(struct ps_autopick *list, const char *micrograph, const char *coordinates,
                     struct ps_error *error);
 
-/* Whether something was added since it was saved. */
+/* Coordinate files have been removed: what is listed is looked at again when it is saved. */
+void ps_autopick_check(struct ps_autopick *list);
+
+/* Whether something was changed since it was saved. */
 bool ps_autopick_unsaved(const struct ps_autopick *list);
 
 /* Saves it, if so. PS_E_INPUT: what is there is no such list, or a name cannot be written;

@@ -64,12 +64,10 @@ const struct ps_picks_format *ps_picks_format_of(const char *path)
 /* Cuts what a file of picks has behind the name of its micrograph. */
 static void cut_suffix(char *name, const struct ps_picks_format *format)
 {
-    char *slash = strrchr(name, '/');
-    char *dot = strrchr(slash ? slash : name, '.');
     if (ends_with(name, format->suffix))
         name[strlen(name) - strlen(format->suffix)] = '\0';
-    else if (dot && dot != name && dot[-1] != '/')
-        *dot = '\0';
+    else
+        name[ps_picks_stem(name)] = '\0';
 }
 
 /* ---- micrographs ------------------------------------------------------------------------------

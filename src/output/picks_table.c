@@ -42,8 +42,7 @@ static int topaz_name(const struct ps_pick_file *file, const char **ret_name)
 {
     const char *slash = strrchr(file->path, '/');
     *ret_name = slash ? slash + 1 : file->path;
-    const char *dot = strrchr(*ret_name, '.');
-    return (int)(dot && dot != *ret_name ? (size_t)(dot - *ret_name) : strlen(*ret_name));
+    return (int)(file->path + ps_picks_stem(file->path) - *ret_name);
 }
 
 static int refuse_same_names(const struct ps_pick_file *files, size_t count, struct ps_error *error)

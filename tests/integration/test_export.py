@@ -145,6 +145,25 @@ def test_a_rewritten_micrograph_has_its_last_picks(scene, tmp_path):
     assert (tmp_path / "out/autopick.star").read_text().count("a.mrc") == 1
 
 
+def test_a_micrograph_that_fails_when_it_is_rewritten_has_none(scene, tmp_path):
+    """As the service has it: the files that an earlier export made go, and so does their line."""
+    with Service(diameter=f"{scene.diameter}px") as service, Subscriber(service) as subscriber:
+        subscriber.connected()
+        for name in "a.mrc", "b.mrc":
+            os.link(scene.path, service.data / name)
+            subscriber.outcome()
+        export(service, tmp_path / "out")
+        assert "a.mrc" in (tmp_path / "out/autopick.star").read_text()
+        (tmp_path / "bad.mrc").write_bytes(b"no micrograph" * 200)
+        os.replace(tmp_path / "bad.mrc", service.data / "a.mrc")
+        outcome = subscriber.outcome()
+        assert (outcome.revision, outcome.status) == (2, "failed")
+        export(service, tmp_path / "out")
+        assert sorted(tree(tmp_path / "out")) == ["autopick.star", *sorted(tree(service.picks))]
+        listed = (tmp_path / "out/autopick.star").read_text()
+        assert "b.mrc" in listed and "a.mrc" not in listed
+
+
 def test_two_directories_stay_apart(scene, tmp_path):
     """As the service keeps them."""
     for name in "one", "two":
