@@ -7,6 +7,7 @@
 #include "cmd.h"
 #include "find.h"
 #include "image/micrograph.h"
+#include "output/autopick.h"
 #include "output/overlay.h"
 #include "output/picks.h"
 #include "output/picks_remove.h"
@@ -27,7 +28,7 @@ struct pick_options {
 
 static const struct ps_cli_option options_table[] = {
     PS_CLI_KEY('o', "output", "DIR", "output.directory", "write files of picks below DIR"),
-    PS_CLI_KEY(0, "format", "LIST", "output.formats", "formats of these files: star,csv,json"),
+    PS_CLI_KEY(0, "format", "LIST", "output.formats", "formats of these files (default star)"),
     PS_CLI_FLAG(0, "overlay", struct pick_options, overlay,
                 "write a PNG of the micrograph with its picks too"),
     PS_CLI_TEXT(0, "shard", "I/N", struct pick_options, shard,
@@ -50,6 +51,7 @@ static const struct ps_cli cli = {
     .options = options_table,
 };
 
+enum { SAVE_EVERY = 100 /* micrographs: the list of STAR files */ };
 static const char OVERLAY_SUFFIX[] = "_overlay.png";
 
 /* One run of the command. */
@@ -57,6 +59,7 @@ struct session {
     const struct ps_config *config;
     const struct pick_options *options;
     struct ps_picker *picker;
+    struct ps_autopick *list; /* of STAR files, for RELION */
     char *profile;
     struct ps_progress progress;
     struct ps_accuracy total; /* against the truth */
@@ -64,6 +67,7 @@ struct session {
     size_t rejected;
     size_t failed;
     size_t picks;
+    bool unlisted; /* the list could not be saved */
 };
 
 /* ---- one micrograph ---------------------------------------------------------------------------
@@ -72,9 +76,10 @@ struct session {
 static int write_outputs(const struct session *session, const struct ps_pick_file *file,
                          struct ps_error *error)
 {
-    int status = ps_picks_write_all(session->config, "", file, error);
+    const char *directory = session->config->output.directory;
+    int status = ps_picks_write_below(session->config, directory, file, session->list, error);
     if (status == 0 && session->options->overlay) {
-        char *path = ps_picks_path(session->config->output.directory, file->name, OVERLAY_SUFFIX);
+        char *path = ps_picks_path(directory, file->name, OVERLAY_SUFFIX);
         status = path ? ps_overlay_write(path, &file->micrograph->image, file->result, error)
                       : ps_fail_memory(error, strlen(file->name), "a path");
         free(path);
@@ -94,6 +99,7 @@ static int remove_outputs(struct session *session, const struct ps_found *found,
     if (failure->code == PS_E_DEVICE)
         return failure->code;
     int status = ps_picks_remove_all(directory, &config->output.formats, found->name, &error);
+    ps_autopick_check(session->list);
     if (status == 0 && session->options->overlay)
         status = ps_picks_remove(directory, found->name, OVERLAY_SUFFIX, &error);
     if (status)
@@ -222,6 +228,16 @@ static void summarise(struct session *session, size_t count)
                       session->failed);
 }
 
+/* Now and then, for a run may be killed. */
+static void save_list(struct session *session)
+{
+    struct ps_error error;
+    if (ps_autopick_save(session->list, &error) == 0)
+        return;
+    session->unlisted = true;
+    ps_progress_note(&session->progress, "pickstream: %s", error.message);
+}
+
 static int pick_all(struct session *session, const struct ps_found_list *list)
 {
     ps_progress_begin(&session->progress, list->count);
@@ -234,10 +250,13 @@ static int pick_all(struct session *session, const struct ps_found_list *list)
         }
         if (status == PS_E_DEVICE)
             break;
+        if (i % SAVE_EVERY == SAVE_EVERY - 1)
+            save_list(session);
         ps_progress_step(&session->progress);
     }
+    save_list(session);
     summarise(session, list->count);
-    return session->failed ? PS_EXIT_FAILURE : PS_EXIT_OK;
+    return session->failed || session->unlisted ? PS_EXIT_FAILURE : PS_EXIT_OK;
 }
 
 /* "I/N" with 1 <= I <= N. */
@@ -269,6 +288,9 @@ static int run(const struct ps_config *config, const struct pick_options *option
         return ps_cli_usage(&cli, "%s", error.message);
     session.profile = ps_config_get(config, "picker.profile");
     if (status == 0)
+        status = ps_autopick_new(config->output.directory, config->output.relion_project,
+                                 &session.list, &error);
+    if (status == 0)
         status = ps_find(config, operands, count, &list, &error);
     int result = PS_EXIT_FAILURE;
     if (status) {
@@ -280,6 +302,7 @@ static int run(const struct ps_config *config, const struct pick_options *option
         result = pick_all(&session, &list);
     }
     ps_found_list_done(&list);
+    ps_autopick_free(session.list);
     ps_picker_free(session.picker);
     free(session.profile);
     return result;
