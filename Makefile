@@ -27,7 +27,7 @@ say = $(if $(filter 1,$(V)),,@printf '  %-5s %s\n' '$(1)' '$(2)')
 # ---- flags ---------------------------------------------------------------------------------------
 # gcc's UBSan makes it see truncated formats where there are none. Fused multiply-adds are written as such where wanted, so that every build rounds alike; only the
 # simd_*.c files leave the choice to the compiler.
-PACKAGES := fftw3f libtiff-4 libpng jansson libzmq sqlite3
+PACKAGES := fftw3f libtiff-4 libpng zlib jansson libzmq sqlite3
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wvla -Wformat=2 \
             -Wmissing-prototypes -Wpointer-arith -Wundef
 override CFLAGS := -std=gnu11 -O3 -g -fno-omit-frame-pointer -fPIC -fvisibility=hidden \
@@ -120,7 +120,7 @@ $(FUZZERS): $(B)/tests/fuzz/%: $(B)/tests/fuzz/%.o $(B)/tests/fuzz/standalone.o 
 
 # ---- packages ------------------------------------------------------------------------------------
 BUILD_PACKAGES := gcc libc6-dev pkg-config libfftw3-dev libsvm-dev libtiff-dev libinih-dev \
-                  libpng-dev libjansson-dev libzmq3-dev libsqlite3-dev
+                  libpng-dev zlib1g-dev libjansson-dev libzmq3-dev libsqlite3-dev
 CHECK_PACKAGES := $(BUILD_PACKAGES) libcmocka-dev python3-pytest python3-numpy python3-scipy python3-mrcfile \
                   python3-tifffile python3-pil python3-zmq python3-jsonschema \
                   relion man-db systemd procps
