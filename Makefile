@@ -123,7 +123,7 @@ BUILD_PACKAGES := gcc libc6-dev pkg-config libfftw3-dev libsvm-dev libtiff-dev l
                   libpng-dev zlib1g-dev libjansson-dev libzmq3-dev libsqlite3-dev
 CHECK_PACKAGES := $(BUILD_PACKAGES) libcmocka-dev python3-pytest python3-numpy python3-scipy python3-mrcfile \
                   python3-tifffile python3-pil python3-zmq python3-jsonschema \
-                  relion man-db systemd procps
+                  relion man-db systemd procps snakemake
 LINT_PACKAGES := $(BUILD_PACKAGES) clang-tidy cppcheck
 
 # ---- what one does with it -----------------------------------------------------------------------
@@ -193,6 +193,7 @@ install: all ## install below PREFIX (default /usr/local), DESTDIR is put before
 	install -D -m 644 src/man/pickstream-messages.7 $(DESTDIR)$(PREFIX)/share/man/man7/pickstream-messages.7
 	install -D -m 644 $(B)/pickstream.conf.5 $(DESTDIR)$(PREFIX)/share/man/man5/pickstream.conf.5
 	install -D -m 644 conf/pickstream.ini $(DESTDIR)$(PREFIX)/share/pickstream/pickstream.ini
+	install -D -m 644 conf/Snakefile $(DESTDIR)$(PREFIX)/share/pickstream/Snakefile
 	install -D -m 644 systemd/pickstream.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/pickstream.conf
 	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(PREFIX)/lib/tmpfiles.d
 	sed 's|/usr/bin/pickstream|$(PREFIX)/bin/pickstream|' systemd/pickstream.service \
@@ -205,7 +206,7 @@ uninstall: ## remove what install installed
 	rm -f $(addprefix $(DESTDIR)$(PREFIX)/,bin/pickstream include/pickstream.h include/pickstream_wire.h lib/libpickstream.a \
 	 lib/libpickstream.so.0 lib/libpickstream.so lib/pkgconfig/pickstream.pc \
 	 share/man/man1/pickstream.1 share/man/man5/pickstream.conf.5 \
-	 share/man/man7/pickstream-messages.7 share/pickstream/pickstream.ini \
+	 share/man/man7/pickstream-messages.7 share/pickstream/pickstream.ini share/pickstream/Snakefile \
 	 lib/systemd/system/pickstream.service lib/sysusers.d/pickstream.conf lib/tmpfiles.d/pickstream.conf)
 	-rmdir $(DESTDIR)$(PREFIX)/share/pickstream 2>/dev/null
 
