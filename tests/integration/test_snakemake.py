@@ -1,5 +1,5 @@
-"""conf/Snakefile, run by Snakemake: many micrographs in shards, killed and resumed, with one that is
-broken, on a batch system, on several GPUs."""
+"""conf/Snakefile, run by Snakemake: many micrographs in shards, killed and resumed, one of them
+broken; on a batch system; on several GPUs."""
 
 import os
 import pathlib
@@ -72,7 +72,8 @@ class Project:
 
     def counts(self):
         """The figures of the report that are whole numbers."""
-        lines = [line.rsplit(None, 1) for line in self.read("report.txt").split("\n\n")[0].splitlines()]
+        figures = self.read("report.txt").split("\n\n")[0].splitlines()
+        lines = [line.rsplit(None, 1) for line in figures]
         return {key: int(value) for key, value in lines if value.isdigit()}
 
 
@@ -156,8 +157,8 @@ def test_killed_and_resumed(tmp_path, images):
 
 
 def test_jobs_of_a_batch_system(tmp_path, images):
-    """A stand-in for one runs the jobs. A link to nothing fails, as does a file whose name is taken;
-    where a job fails for reasons of its own, the others go on, and it is done by the next run."""
+    """A stand-in for one runs the jobs. A link to nothing fails, as does a file whose name is
+    taken; a job that fails for reasons of its own stops no other, and the next run does it."""
     project = Project(tmp_path, images, ["a.mrc", "b.mrc", "c.mrc", "a.tif"])
     (tmp_path / "in/nothing.mrc").symlink_to("nowhere.mrc")
     (tmp_path / "picks/b_autopick.star/full").mkdir(parents=True)
