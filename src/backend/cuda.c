@@ -14,6 +14,8 @@ int cuda_check(cudaError_t result, const char *expression, struct ps_error *erro
 {
     if (result == cudaSuccess)
         return 0;
+    /* Or the next launch would report it once more. What stays is reported all the same. */
+    (void)cudaGetLastError();
     return ps_fail(error, result == cudaErrorMemoryAllocation ? PS_E_NOMEM : PS_E_DEVICE,
                    "%s (%s) in %.120s", cudaGetErrorName(result), cudaGetErrorString(result),
                    expression);
