@@ -6,6 +6,8 @@
 CC ?= gcc
 AR ?= ar
 CUDA ?= auto
+CUDA_ARCHITECTURES ?= 75 80 86 89 90 100 120
+EMULATED ?= 0
 SANITIZER ?=
 V ?= 0
 VIEW ?=
@@ -21,7 +23,7 @@ REVISION := $(shell git describe --always --dirty --exclude='*' 2>/dev/null)
 comma := ,
 empty :=
 space := $(empty) $(empty)
-FLAVOUR := $(if $(SANITIZER),sanitize-$(subst $(comma),-,$(SANITIZER)),release)
+FLAVOUR := $(if $(filter 1,$(EMULATED)),emulated-)$(if $(SANITIZER),sanitize-$(subst $(comma),-,$(SANITIZER)),release)
 B := build/$(FLAVOUR)
 Q := $(if $(filter 1,$(V)),,@)
 say = $(if $(filter 1,$(V)),,@printf '  %-5s %s\n' '$(1)' '$(2)')
@@ -36,7 +38,7 @@ override CFLAGS := -std=gnu11 -O3 -g -fno-omit-frame-pointer -fPIC -fvisibility=
           -ffp-contract=off -fno-math-errno -fno-trapping-math -pthread $(WARNINGS) \
           $(if $(SANITIZER),-fsanitize=$(SANITIZER) -fno-sanitize-recover=all -Wno-format-truncation) \
           $(CFLAGS)
-override CPPFLAGS := -Iinclude -Isrc -Itests/golden -D_GNU_SOURCE \
+override CPPFLAGS := -Iinclude -Isrc -Ikernels -Itests/golden -D_GNU_SOURCE \
           $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null) $(CPPFLAGS)
 override LDFLAGS := -pthread $(if $(SANITIZER),-fsanitize=$(SANITIZER)) $(LDFLAGS)
 LDLIBS := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) -linih -lsvm -lm
@@ -49,19 +51,35 @@ ISA_FLAGS_sse2 := -msse2
 ISA_FLAGS_avx2 := -mavx2 -mfma -mf16c -mprefer-vector-width=256
 ISA_FLAGS_avx512 := -mavx512f -mavx512vl -mavx512dq -mavx512bw -mfma -mf16c -mprefer-vector-width=512
 
-# nvcc is found by itself; CUDA=0 leaves the GPU out. What there is under kernels/ is linked.
-NVCC := $(if $(filter 0,$(CUDA)),,$(firstword $(shell command -v nvcc; ls /usr/local/cuda/bin/nvcc 2>/dev/null)))
-KERNELS := $(if $(NVCC),$(wildcard kernels/*.cu))
+# nvcc is found by itself; CUDA=0 leaves the GPU out. With EMULATED=1 kernels and host code of the
+# GPU are built for an emulation of both (tests/emu), which needs neither nvcc nor a GPU.
+NVCC := $(if $(filter 0,$(CUDA))$(filter 1,$(EMULATED)),,$(firstword $(shell command -v nvcc; ls /usr/local/cuda/bin/nvcc 2>/dev/null)))
+CUDA_HOME := $(patsubst %/bin/nvcc,%,$(NVCC))
+GPU := $(if $(NVCC)$(filter 1,$(EMULATED)),1)
+KERNELS := $(if $(GPU),$(wildcard kernels/*.cu))
+EMULATION := $(if $(filter 1,$(EMULATED)),$(B)/tests/emu/libcufft.so.12)
+newest := $(lastword $(CUDA_ARCHITECTURES))
+NVCCFLAGS := -std=c++17 -O3 -fmad=false -lineinfo -Xcompiler -fPIC,-Wall,-Wextra --threads 2 \
+             $(foreach a,$(CUDA_ARCHITECTURES),-gencode arch=compute_$(a),code=sm_$(a)) \
+             -gencode arch=compute_$(newest),code=compute_$(newest)
+ifneq ($(NVCC),)
+override CPPFLAGS += -DPS_CUDA=1 -isystem $(CUDA_HOME)/include
+LDLIBS += -L$(CUDA_HOME)/lib64 -lcudart_static -ldl -lrt -lstdc++
+else ifneq ($(EMULATION),)
+override CPPFLAGS += -DPS_CUDA=1 -isystem tests/emu/include
+LDLIBS += -L$(B)/tests/emu -l:libcufft.so.12 -Wl,-rpath,$(CURDIR)/$(B)/tests/emu -lstdc++
+endif
 
 # ---- what is built -------------------------------------------------------------------------------
 SIMD_SOURCES := $(wildcard src/*/simd_*.c)
-LIB_SOURCES := $(filter-out $(SIMD_SOURCES),$(wildcard src/base/*.c src/image/*.c src/picker/*.c src/backend/*.c))
+LIB_SOURCES := $(filter-out $(SIMD_SOURCES) $(if $(GPU),,src/backend/cuda%),$(wildcard src/base/*.c src/image/*.c src/picker/*.c src/backend/*.c))
 APP_SOURCES := $(wildcard src/*.c src/output/*.c src/synth/*.c src/stream/*.c src/view/*.c)
 LIB_OBJECTS := $(LIB_SOURCES:%.c=$(B)/%.o) $(foreach i,$(ISAS),$(SIMD_SOURCES:%.c=$(B)/%.$(i).o)) \
                $(KERNELS:%.cu=$(B)/%.o)
 APP_OBJECTS := $(APP_SOURCES:%.c=$(B)/%.o)
 UNIT_TESTS := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c tests/golden/test_*.c))
 TEST_HELPERS := $(patsubst %.c,$(B)/%.o,$(filter-out tests/unit/test_%.c tests/golden/test_%.c,$(wildcard tests/unit/*.c tests/golden/*.c)))
+PARITY_TESTS := $(patsubst %.c,$(B)/%,$(wildcard tests/parity/test_*.c))
 FUZZERS := $(patsubst %.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c))
 
 .PHONY: all
@@ -70,8 +88,8 @@ all: $(B)/pickstream $(B)/libpickstream.a $(B)/libpickstream.so.0 $(B)/pickstrea
 # Rebuild when the flags change.
 $(B)/flags: force
 	@mkdir -p $(@D)
-	@echo '$(CC) $(CFLAGS) $(CPPFLAGS) $(LDFLAGS) $(LDLIBS) $(ISAS) $(NVCC)' | cmp -s - $@ || \
-	 echo '$(CC) $(CFLAGS) $(CPPFLAGS) $(LDFLAGS) $(LDLIBS) $(ISAS) $(NVCC)' > $@
+	@echo '$(CC) $(CFLAGS) $(CPPFLAGS) $(LDFLAGS) $(LDLIBS) $(ISAS) $(NVCC) $(CUDA_ARCHITECTURES)' | cmp -s - $@ || \
+	 echo '$(CC) $(CFLAGS) $(CPPFLAGS) $(LDFLAGS) $(LDLIBS) $(ISAS) $(NVCC) $(CUDA_ARCHITECTURES)' > $@
 $(B)/version.h: force
 	@mkdir -p $(@D)
 	@echo '#define PS_VERSION "$(VERSION)$(if $(REVISION), ($(REVISION)))"' | cmp -s - $@ || \
@@ -104,23 +122,51 @@ $(B)/%.$(1).o: %.c $(B)/flags
 endef
 $(foreach i,$(ISAS),$(eval $(call simd_rule,$(i))))
 
+ifneq ($(NVCC),)
+$(B)/%.o: %.cu $(B)/flags
+	@mkdir -p $(@D)
+	$(call say,NVCC,$<)
+	$(Q)$(NVCC) -Ikernels -Isrc -Iinclude $(NVCCFLAGS) -MMD -MP -c -o $@ $<
+else
+EMULATED_CXXFLAGS := -std=gnu++17 -O2 -g -fno-omit-frame-pointer -fPIC -ftls-model=initial-exec -fno-strict-aliasing -ffp-contract=off -fno-math-errno -pthread \
+                     -Wall -Wextra $(if $(SANITIZER),-fsanitize=$(SANITIZER) -fno-sanitize-recover=all)
+$(B)/%.o: %.cu $(B)/flags
+	@mkdir -p $(@D)
+	$(call say,CXX,$< (emulated))
+	$(Q)$(CXX) -x c++ -DPS_EMULATED=1 -Itests/emu/include -Ikernels -Isrc -Iinclude $(EMULATED_CXXFLAGS) -MMD -MP -c -o $@ $<
+$(B)/tests/emu/%.o: tests/emu/%.cpp $(B)/flags
+	@mkdir -p $(@D)
+	$(call say,CXX,$<)
+	$(Q)$(CXX) -DPS_EMULATED=1 -Itests/emu/include $(EMULATED_CXXFLAGS) -MMD -MP -c -o $@ $<
+endif
+EMULATION_OBJECTS := $(if $(EMULATION),$(patsubst %.cpp,$(B)/%.o,$(filter-out tests/emu/test_%,$(wildcard tests/emu/*.cpp))))
+$(B)/tests/emu/libcufft.so.12: $(EMULATION_OBJECTS)
+	$(call say,LD,$@)
+	$(Q)$(CXX) -shared -Wl,-soname,libcufft.so.12 $(LDFLAGS) -o $@ $^ -lfftw3f_threads -lfftw3f
+
+# What needs the emulation or, but for its own tests, a GPU.
+GPU_TESTS := $(if $(EMULATION),$(patsubst %.cu,$(B)/%,$(wildcard tests/emu/test_*.cu)))
+$(GPU_TESTS): %: %.o | $(EMULATION)
+	$(call say,LD,$@)
+	$(Q)$(CXX) $(LDFLAGS) -o $@ $^ -L$(B)/tests/emu -l:libcufft.so.12 -Wl,-rpath,$(CURDIR)/$(B)/tests/emu -lcmocka
+
 $(B)/libpickstream.a: $(LIB_OBJECTS)
 	$(call say,AR,$@)
 	@rm -f $@
 	$(Q)$(AR) rcs $@ $^
 
-$(B)/libpickstream.so.0: $(LIB_OBJECTS)
+$(B)/libpickstream.so.0: $(LIB_OBJECTS) | $(EMULATION)
 	$(call say,LD,$@)
 	$(Q)$(CC) -shared -Wl,-soname,libpickstream.so.0 $(LDFLAGS) -o $@ $^ $(LDLIBS)
 	@ln -sf libpickstream.so.0 $(B)/libpickstream.so
 
-$(B)/pickstream: $(APP_OBJECTS) $(B)/libpickstream.a
+$(B)/pickstream: $(APP_OBJECTS) $(B)/libpickstream.a | $(EMULATION)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 # Unit tests see the inside of the library and of the writers.
 TESTED := $(filter-out $(B)/src/main.o $(B)/src/cmd_%.o,$(APP_OBJECTS)) $(B)/libpickstream.a
-$(UNIT_TESTS): %: %.o $(TEST_HELPERS) $(TESTED)
+$(UNIT_TESTS) $(PARITY_TESTS): %: %.o $(TEST_HELPERS) $(TESTED)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
 
@@ -163,6 +209,9 @@ check: ## install what they need, then run all tests (SANITIZER=address,undefine
 .PHONY: check-programs
 check-programs: $(UNIT_TESTS) $(FUZZERS)
 
+.PHONY: check-gpu-programs
+check-gpu-programs: $(GPU_TESTS)
+
 BENCHES := $(patsubst %.c,$(B)/%,$(wildcard tests/bench/*.c))
 $(BENCHES): %: %.o $(TESTED)
 	$(call say,LD,$@)
@@ -173,6 +222,38 @@ bench: all $(BENCHES) ## measure this machine: stages of a micrograph, ways to c
 	$(B)/pickstream bench
 	$(foreach b,$(BENCHES),$(b))
 
+.PHONY: check-gpu
+check-gpu: all $(PARITY_TESTS) ## prove the CUDA backend on this machine's GPU; skipped without one
+	@mkdir -p $(B)/check-gpu && cp $(B)/pickstream $(PARITY_TESTS) $(B)/check-gpu/
+	@tests/parity/check_gpu.sh $(B)/check-gpu || [ $$? -eq 77 ]
+
+# What an offline machine needs: the program, its libraries but for glibc, CUDA's and the driver's,
+# and the checks of the GPU. CUFFT=1 adds NVIDIA's cuFFT, for a machine that only has the driver.
+BUNDLE := build/bundle/pickstream-$(VERSION)-$(shell uname -m)
+CUFFT ?= 0
+.PHONY: bundle
+bundle: all $(PARITY_TESTS) ## pack what runs on an offline machine into build/bundle/ (CUFFT=1: with cuFFT)
+	@rm -rf $(BUNDLE) && mkdir -p $(BUNDLE)/bin $(BUNDLE)/lib $(BUNDLE)/check
+	$(call say,LD,$(BUNDLE)/bin/pickstream)
+	$(Q)$(CC) $(LDFLAGS) -Wl,-rpath,'$$ORIGIN/../lib' -Wl,--disable-new-dtags -o $(BUNDLE)/bin/pickstream \
+	 $(APP_OBJECTS) $(B)/libpickstream.a $(LDLIBS)
+	$(Q)for t in $(PARITY_TESTS); do \
+	 $(CC) $(LDFLAGS) -Wl,-rpath,'$$ORIGIN/../lib' -Wl,--disable-new-dtags -o $(BUNDLE)/check/$$(basename $$t) $$t.o \
+	 $(TEST_HELPERS) $(TESTED) $(LDLIBS) -lcmocka || exit 1; done
+	$(Q)ln -s ../bin/pickstream $(BUNDLE)/check/pickstream
+	$(Q)cp tests/parity/check_gpu.sh tests/bench/gpu.sh $(BUNDLE)/check/
+	$(Q)ldd $(BUNDLE)/bin/pickstream $(addprefix $(BUNDLE)/check/,$(notdir $(PARITY_TESTS))) | awk '$$2 == "=>" && $$3 ~ /^\// {print $$3}' | sort -u | \
+	 grep -vE '/(ld-linux[^/]*|lib(c|m|dl|rt|pthread|cuda|cudart|cufft)\.so[^/]*)$$' | xargs -I{} cp -L {} $(BUNDLE)/lib/
+	$(if $(filter 1,$(CUFFT)),$(Q)cp -L $(CUDA_HOME)/lib64/libcufft.so.[0-9]* $(BUNDLE)/lib/)
+	$(Q)$(MAKE) --no-print-directory -s install PREFIX=/opt/pickstream DESTDIR=$(CURDIR)/$(BUNDLE)/installed
+	$(Q)mv $(BUNDLE)/installed/opt/pickstream/share $(BUNDLE)/ && mkdir $(BUNDLE)/systemd && \
+	 mv $(BUNDLE)/installed/opt/pickstream/lib/systemd/system/* $(BUNDLE)/systemd/ && \
+	 cp systemd/pickstream.sysusers systemd/pickstream.tmpfiles $(BUNDLE)/systemd/ && rm -r $(BUNDLE)/installed
+	$(Q)cp README.md LICENSE $(BUNDLE)/
+	$(Q)cd $(BUNDLE) && find . -type f ! -name SHA256SUMS | sort | xargs sha256sum > SHA256SUMS
+	$(Q)tar -C build/bundle -czf $(BUNDLE).tar.gz $(notdir $(BUNDLE))
+	@ls -lh $(BUNDLE).tar.gz
+
 .PHONY: soak
 soak: all ## 10,000 micrographs through the service: does its memory stay flat?
 	PICKSTREAM_BUILD=$(B) $(PYTHON) tests/bench/stream.py soak
@@ -181,7 +262,7 @@ soak: all ## 10,000 micrographs through the service: does its memory stay flat?
 lint: ## clang-tidy and cppcheck
 	@tests/packages.sh $(LINT_PACKAGES)
 	@$(MAKE) --no-print-directory $(B)/version.h
-	clang-tidy --quiet --warnings-as-errors='*' $(filter-out src/backend/simd_%,$(wildcard src/*.c src/*/*.c)) -- \
+	clang-tidy --quiet --warnings-as-errors='*' $(filter-out src/backend/simd_% $(if $(GPU),,src/backend/cuda%),$(wildcard src/*.c src/*/*.c)) -- \
 	 -std=gnu11 $(CPPFLAGS) -I$(B)
 	cppcheck --quiet --error-exitcode=1 --inline-suppr --std=c11 --enable=warning,performance,portability \
 	 --suppress=missingIncludeSystem --suppress=invalidPointerCast --suppress=normalCheckLevelMaxBranches -DPS_ISA=generic \
@@ -189,7 +270,7 @@ lint: ## clang-tidy and cppcheck
 
 .PHONY: format
 format: ## clang-format every C file in place
-	clang-format -i $(wildcard include/*.h src/*.[ch] src/*/*.[ch] tests/*/*.[ch])
+	clang-format -i $(wildcard include/*.h src/*.[ch] src/*/*.[ch] tests/*/*.[ch] kernels/*)
 
 .PHONY: config
 config: $(B)/pickstream ## write conf/pickstream.ini anew from the table of keys
@@ -255,4 +336,4 @@ help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' Makefile | awk -F'|' '{printf "%-14s %s\n", $$1, $$2}'
 	@echo 'nvcc: $(or $(NVCC),none), kernels: $(or $(KERNELS),none)'
 
--include $(LIB_OBJECTS:.o=.d) $(APP_OBJECTS:.o=.d) $(UNIT_TESTS:=.d) $(TEST_HELPERS:.o=.d) $(FUZZERS:=.d) $(BENCHES:=.d)
+-include $(LIB_OBJECTS:.o=.d) $(EMULATION_OBJECTS:.o=.d) $(APP_OBJECTS:.o=.d) $(UNIT_TESTS:=.d) $(GPU_TESTS:=.d) $(PARITY_TESTS:=.d) $(TEST_HELPERS:.o=.d) $(FUZZERS:=.d) $(BENCHES:=.d)

@@ -1,36 +1,38 @@
-/* pickstream bench: what this machine does with one micrograph, stage by stage. */
-#include "backend/simd.h"
+/* pickstream bench: what this machine does with one micrograph, stage by stage, and with many. */
 #include "base/config.h"
 #include "base/error.h"
-#include "base/parallel.h"
+#include "bench.h"
 #include "cli.h"
 #include "cmd.h"
 #include "image/micrograph.h"
-#include "picker/picker.h"
-#include "pickstream.h"
-#include "progress.h"
 #include "synth/synth.h"
 
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 
-enum { MAX_REPEAT = 1000 };
-
 struct bench_options {
     bool json;
     uint64_t repeat;
     uint64_t size;
+    uint64_t slots;
+    uint64_t micrographs;
+    char *timeline;
 };
 
 static const struct ps_cli_option options_table[] = {
     PS_CLI_FLAG(0, "json", struct bench_options, json, "print JSON"),
-    PS_CLI_UINT('n', "repeat", "N", struct bench_options, repeat, 1, MAX_REPEAT,
+    PS_CLI_UINT('n', "repeat", "N", struct bench_options, repeat, 1, BENCH_MAX_REPEAT,
                 "pick N times after one that does not count (default: 5)"),
     PS_CLI_UINT(0, "size", "PX", struct bench_options, size, 512, 16384,
                 "side of the synthetic micrograph (default: 4096)"),
+    PS_CLI_UINT(0, "slots", "N", struct bench_options, slots, 1, 64,
+                "micrographs at once for the rate (default: 1 on the CPU, 3 on a GPU)"),
+    PS_CLI_UINT(0, "micrographs", "N", struct bench_options, micrographs, 1, 1000000,
+                "micrographs for the rate (default: as --repeat)"),
+    PS_CLI_TEXT(0, "timeline", "FILE", struct bench_options, timeline,
+                "write when the GPU did what for the rate, as tab-separated lines"),
     PS_CLI_END,
 };
 
@@ -38,30 +40,14 @@ static const struct ps_cli cli = {
     .command = "bench",
     .operands = "[FILE]",
     .summary =
-        "Picks one micrograph, FILE or a synthetic one, several times and prints the median\n"
-        "time of each stage, micrographs a second, latency and the memory it took.\n"
+        "Picks one micrograph, FILE or a synthetic one, several times on every GPU and on the\n"
+        "CPU (or where --backend says), and prints the median time of each stage, the rate with\n"
+        "as many at once as there are slots, latency and memory.\n"
         "Without --diameter the particle is 78 px wide.",
     .options = options_table,
 };
 
-enum { COLUMN_TOTAL = PS_STAGE_COUNT, COLUMNS };
-
-struct measurement {
-    int width;
-    int height;
-    struct ps_aspire parameters; /* all 0: another profile, which has none of these */
-    int references;
-    uint64_t repeat;
-    double (*milliseconds)[COLUMNS]; /* a run */
-    double median[COLUMNS];
-    double slowest; /* total, ms */
-    size_t picks;
-    char device[96];
-    int threads;
-    double memory_megabytes;  /* largest resident size of this process */
-    double score_nanoseconds; /* a pair of windows, by one core */
-    double score_limit_share; /* of the cores' multiply-adds */
-};
+enum { MOST_DEVICES = PS_MAX_DEVICES + 1 };
 
 /* ---- the micrograph ---------------------------------------------------------------------------
  */
@@ -91,187 +77,93 @@ static int synthesise(const struct ps_config *config, uint64_t size, struct ps_i
     return 0;
 }
 
-/* ---- measuring --------------------------------------------------------------------------------
+/* ---- devices ----------------------------------------------------------------------------------
  */
 
-static void remember_parameters(void *context, const struct ps_stage_view *view)
+static int bench_device(const struct bench_input *input, const struct bench_options *options,
+                        int number, FILE *timeline, struct bench_device *ret_device,
+                        struct ps_error *error)
 {
-    struct measurement *m = context;
-    if (view->parameters)
-        m->parameters = *view->parameters;
-    m->references = view->slot->references;
-}
-
-static int by_value(const void *left, const void *right)
-{
-    double a = *(const double *)left;
-    double b = *(const double *)right;
-    return (a > b) - (a < b);
-}
-
-/* Median of one column; sorts a copy. The largest goes to `ret_largest`. */
-static double median(const struct measurement *m, int column, double *ret_largest)
-{
-    double values[MAX_REPEAT] = {0};
-    for (uint64_t i = 0; i < m->repeat; i++)
-        values[i] = m->milliseconds[i][column];
-    qsort(values, m->repeat, sizeof *values, by_value);
-    *ret_largest = values[m->repeat - 1];
-    return (values[(m->repeat - 1) / 2] + values[m->repeat / 2]) / 2;
-}
-
-struct peak_job {
-    const struct ps_simd *simd;
-    size_t rounds;
-};
-
-static void peak_piece(void *context, int thread, size_t piece)
-{
-    (void)thread;
-    (void)piece;
-    const struct peak_job *job = context;
-    float sum;
-    (void)job->simd->peak(job->rounds, &sum);
-}
-
-/* Multiply-adds a second that all cores do together. */
-static double peak_rate(const struct ps_simd *simd, int threads)
-{
-    struct peak_job job = {simd, 1000000};
-    float sum;
-    double operations = simd->peak(job.rounds, &sum) * threads;
-    double best = 0;
-    for (int trial = 0; trial < 5; trial++) {
-        double start = ps_progress_clock();
-        ps_parallel(threads, (size_t)threads, peak_piece, &job);
-        double rate = operations / (ps_progress_clock() - start);
-        best = rate > best ? rate : best;
-    }
-    return best;
-}
-
-static void rate_score(struct measurement *m)
-{
-    double pairs = (double)m->parameters.queries * m->parameters.queries * m->references;
-    double seconds = m->median[PS_STAGE_SCORE] / 1e3;
-    double rate = pairs * ps_score_operations(m->parameters.query) / seconds;
-    m->score_nanoseconds = seconds * m->threads / pairs * 1e9;
-    m->score_limit_share = rate / peak_rate(ps_simd_best(), m->threads);
-}
-
-static int measure(struct ps_picker *picker, const struct ps_image *image, struct measurement *m,
-                   struct ps_error *error)
-{
-    m->width = image->width;
-    m->height = image->height;
-    for (uint64_t i = 0; i <= m->repeat; i++) { /* the first one allocates: it does not count */
-        struct ps_result result = {0};
-        double start = ps_progress_clock();
-        int status = ps_picker_pick_observed(picker, image, remember_parameters, m, &result, error);
-        if (status)
-            return status;
-        if (result.outcome == PS_REJECTED)
-            return ps_fail(error, PS_E_INPUT, "rejected: %s", result.reason);
-        if (i > 0) {
-            double *row = m->milliseconds[i - 1];
-            memcpy(row, result.milliseconds, sizeof result.milliseconds);
-            row[COLUMN_TOTAL] = (ps_progress_clock() - start) * 1e3;
-        }
-        m->picks = result.count;
-        memcpy(m->device, result.device, sizeof m->device);
-        ps_result_done(&result);
-    }
-    for (int column = 0; column < COLUMNS; column++)
-        m->median[column] = median(m, column, &m->slowest);
+    struct ps_picker *picker = NULL;
+    int status = ps_picker_new_on(input->config, number, &picker, error);
+    if (status)
+        return status;
+    struct bench_device device = {0};
+    memcpy(device.name, ps_picker_device(picker), sizeof device.name);
+    bool gpu = picker->backend->ops->trace != NULL;
+    status = bench_measure_latency(picker, input, options->repeat, &device.latency, error);
+    ps_picker_free(picker);
+    size_t slots = options->slots ? options->slots : gpu ? 3 : 1;
+    uint64_t micrographs = options->micrographs ? options->micrographs : options->repeat;
+    if (status == 0)
+        status = bench_measure_stream(input, number, slots, micrographs, timeline, &device.stream,
+                                      error);
     struct rusage usage;
     (void)getrusage(RUSAGE_SELF, &usage);
-    m->memory_megabytes = (double)usage.ru_maxrss / 1024;
-    m->threads =
-        picker->config->compute.threads > 0 ? picker->config->compute.threads : ps_core_count();
-    if (m->parameters.query)
-        rate_score(m);
-    return 0;
+    device.memory_megabytes = (double)usage.ru_maxrss / 1024;
+    if (status == 0)
+        *ret_device = device;
+    return status;
 }
 
-/* ---- printing ---------------------------------------------------------------------------------
- */
-
-static void print_text(const struct measurement *m)
+/* The devices of the configuration, and the CPU last where the choice is "auto". */
+static int bench_devices(struct bench_input *input, const struct bench_options *options,
+                         struct ps_config *config, FILE *timeline, struct ps_error *error)
 {
-    const struct ps_aspire *p = &m->parameters;
-    (void)printf("pickstream %s\n%s\n", ps_version(), m->device);
-    (void)printf("micrograph %d x %d px: %zu picks\n", m->width, m->height, m->picks);
-    if (p->query)
-        (void)printf("windows of %d working px, %d x %d queries, %d references\n", p->query,
-                     p->queries, p->queries, m->references);
-    (void)putchar('\n');
-    (void)printf("%-12s %10s %7s\n", "stage", "median ms", "share");
-    for (int stage = 0; stage < COLUMNS; stage++)
-        (void)printf("%-12s %10.1f %6.1f%%\n",
-                     stage == COLUMN_TOTAL ? "total" : ps_stage_name((enum ps_stage)stage),
-                     m->median[stage], m->median[stage] / m->median[COLUMN_TOTAL] * 100);
-    (void)printf("\n%-12s %10.2f micrographs/s\n", "rate", 1e3 / m->median[COLUMN_TOTAL]);
-    (void)printf("%-12s %10.1f ms median, %.1f ms slowest of %llu\n", "latency",
-                 m->median[COLUMN_TOTAL], m->slowest, (unsigned long long)m->repeat);
-    (void)printf("%-12s %10.0f MB at most\n", "memory", m->memory_megabytes);
-    if (p->query)
-        (void)printf("%-12s %10.0f ns a pair and core, %.0f %% of the multiply-adds of %d cores\n",
-                     "score", m->score_nanoseconds, m->score_limit_share * 100, m->threads);
-}
-
-static void print_json(const struct measurement *m)
-{
-    json_t *stages = json_object();
-    for (int stage = 0; stage < COLUMNS; stage++)
-        (void)json_object_set_new(
-            stages, stage == COLUMN_TOTAL ? "total" : ps_stage_name((enum ps_stage)stage),
-            json_real(m->median[stage]));
-    json_t *root = json_pack(
-        "{s:s, s:s, s:[i,i], s:i, s:i, s:i, s:I, s:I, s:o, s:f, s:f, s:f, s:f, s:f}", "version",
-        ps_version(), "device", m->device, "shape", m->height, m->width, "query",
-        m->parameters.query, "queries", m->parameters.queries * m->parameters.queries, "references",
-        m->references, "picks", (json_int_t)m->picks, "repeat", (json_int_t)m->repeat,
-        "milliseconds", stages, "slowest_milliseconds", m->slowest, "micrographs_per_second",
-        1e3 / m->median[COLUMN_TOTAL], "memory_megabytes", m->memory_megabytes,
-        "score_nanoseconds_a_pair", m->score_nanoseconds, "score_share_of_peak",
-        m->score_limit_share);
-    (void)json_dumpf(root, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(5));
-    (void)putchar('\n');
-    json_decref(root);
+    int numbers[PS_MAX_DEVICES];
+    int count = 0;
+    struct bench_device devices[MOST_DEVICES];
+    int done = 0;
+    bool both = strcmp(config->compute.backend, "auto") == 0 && !config->compute.require_gpu &&
+                ps_cuda_count() > 0;
+    int status = ps_backend_devices(config->compute.backend, &config->compute.devices, numbers,
+                                    &count, error);
+    for (int i = 0; status == 0 && i < count + both; i++) {
+        if (i == count)
+            status = ps_config_set(config, "compute.backend", "cpu", error);
+        if (status == 0)
+            status = bench_device(input, options, i < count ? numbers[i] : 0, timeline,
+                                  &devices[done], error);
+        if (status == 0 && !options->json) {
+            if (done)
+                (void)putchar('\n');
+            bench_print_text(input, &devices[done]);
+        }
+        done += status == 0;
+    }
+    if (status == 0 && options->json)
+        bench_print_json(input, devices, (size_t)done);
+    return status;
 }
 
 /* ---- the command -------------------------------------------------------------------------------
  */
 
-static int bench(const struct ps_config *config, const struct bench_options *options,
-                 const char *file, struct ps_error *error)
+static int bench(struct ps_config *config, const struct bench_options *options, const char *file,
+                 struct ps_error *error)
 {
     struct ps_micrograph *micrograph = NULL;
     void *pixels = NULL;
-    struct ps_image image = {0};
-    struct ps_picker *picker = NULL;
+    struct bench_input input = {.config = config, .file = file};
     struct ps_read_options read = {config->input.movies, config->compute.max_pixels};
-    int status = ps_picker_new(config, &picker, error);
+    FILE *timeline = NULL;
+    int status = ps_config_check(config, error);
+    if (status == 0 && options->timeline && !(timeline = fopen(options->timeline, "we")))
+        status = ps_fail(error, PS_E_SYSTEM, "%s: cannot be written", options->timeline);
     if (status == 0 && file)
         status = ps_micrograph_read(file, &read, &micrograph, error);
     else if (status == 0)
-        status = synthesise(config, options->size, &image, &pixels, error);
+        status = synthesise(config, options->size, &input.image, &pixels, error);
     if (status == 0 && micrograph)
-        image = micrograph->image;
-    struct measurement m = {.repeat = options->repeat};
-    if (status == 0) {
-        m.milliseconds = calloc(m.repeat, sizeof *m.milliseconds);
-        status = m.milliseconds ? measure(picker, &image, &m, error)
-                                : ps_fail_memory(error, m.repeat, "times");
-    }
-    if (status == 0 && options->json)
-        print_json(&m);
-    else if (status == 0)
-        print_text(&m);
-    free(m.milliseconds);
+        input.image = micrograph->image;
+    if (timeline)
+        (void)fputs("slot\tmicrograph\tstage\tbegin_ms\tend_ms\n", timeline);
+    if (status == 0)
+        status = bench_devices(&input, options, config, timeline, error);
+    if (timeline && fclose(timeline) != 0 && status == 0)
+        status = ps_fail(error, PS_E_SYSTEM, "%s: cannot be written", options->timeline);
     free(pixels);
     ps_micrograph_free(micrograph);
-    ps_picker_free(picker);
     return status;
 }
 

@@ -24,7 +24,8 @@ PATIENCE = 120  # seconds until a test that waits for an event gives up
 class Service:
     """`pickstream watch` in a directory of its own: data/, picks/, state/ and sockets."""
 
-    def __init__(self, *settings, diameter="24px", environment=None, directory=None):
+    def __init__(self, *settings, diameter="24px", environment=None, directory=None,
+                 program=PROGRAM):
         self.home = pathlib.Path(directory or tempfile.mkdtemp(prefix="ps-", dir="/tmp"))
         self.owned = directory is None
         self.data = self.home / "data"
@@ -50,6 +51,7 @@ class Service:
         } | dict(setting.split("=", 1) for setting in settings)
         self.write_config()
         self.environment = environment or {}
+        self.program = program
         self.process = None
         self.notify = None
 
@@ -70,7 +72,7 @@ class Service:
         self.notify.settimeout(PATIENCE)
         environment = os.environ | {"NOTIFY_SOCKET": str(address)} | self.environment
         self.process = subprocess.Popen(
-            [PROGRAM, "watch", "-c", self.config],
+            [self.program, "watch", "-c", self.config],
             cwd=ROOT,
             env=environment,
             stdin=subprocess.DEVNULL,

@@ -1,6 +1,7 @@
 """What tests share: where the program and the data are, and how to run it.
 
 PICKSTREAM_BUILD  directory of the build under test (default build/release)
+PICKSTREAM_EMULATED  directory of the build with the emulated GPU
 PICKSTREAM_DATA   directory of the sample data (default ../shared); tests that need it are skipped
                   where it is not there
 """
@@ -15,9 +16,14 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 BUILD = ROOT / os.environ.get("PICKSTREAM_BUILD", "build/release")
 SANITIZER = os.environ.get("PICKSTREAM_SANITIZER", "")
 PROGRAM = str(BUILD / "pickstream")
+EMULATED = ROOT / os.environ.get("PICKSTREAM_EMULATED", "build/emulated-sanitize-address-undefined")
+EMULATED_PROGRAM = str(EMULATED / "pickstream")
 DATA = pathlib.Path(os.environ.get("PICKSTREAM_DATA", ROOT / "../shared")).resolve()
 GOLDEN = DATA / "reference/golden"
 
+needs_emulation = pytest.mark.skipif(
+    not (EMULATED / "pickstream").exists(), reason="no emulated build: make check makes it"
+)
 needs_data = pytest.mark.skipif(
     not GOLDEN.is_dir(), reason="no sample data: set PICKSTREAM_DATA"
 )

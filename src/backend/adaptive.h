@@ -1,16 +1,17 @@
 /* What a compute device does for the `adaptive` profile: its stages, beside those of backend.h.
  *
  * The micrograph is uploaded as for `aspire`. Everything after that happens on the field, the
- * micrograph binned so far that a particle is about 32 px wide (or 16, for a first look), and for
- * one scale at a time, a guess of the diameter:
+ * micrograph binned so far that a particle is about 32 px wide (or 16, for a first look). There,
+ * hypotheses run side by side, each in a lane of its own: a scale, which is a guess of the
+ * diameter, two responses and a score. A device has as many lanes as it can fill (`lanes`).
  *
- *     upload -> reduce -> for each scale:  scale -> respond -> combine -> peaks
- *                                                     ^                     |
- *                                                     +---- average <-------+
+ *     upload -> reduce -> scale -> respond -> peaks
+ *                                               ^ |
+ *                                           learn +   as often as it takes
  *
- * Maps have the field's size, row by row, and stay on the device; profiles, peaks and moments are
- * small and are copied out. Between two calls a device decides nothing: which peaks are particles,
- * what the templates and the weights are and which scale is the right one is told to it
+ * Maps have the field's size, row by row, and stay on the device; peaks, responses at them and
+ * moments are small and are copied out. Between two calls a device decides nothing: which peaks are
+ * particles, what the weights are and which hypothesis is the right one is told to it
  * (picker/adaptive.h).
  *
  * Lengths are in px of the field. Same input, same output, whatever the number of threads.
@@ -18,6 +19,7 @@
 #ifndef PS_BACKEND_ADAPTIVE_H
 #define PS_BACKEND_ADAPTIVE_H
 
+#include "picker/mixture.h"
 #include "pickstream.h"
 
 struct ps_slot;
@@ -30,15 +32,16 @@ enum ps_map {
     PS_MAP_ENERGY,          /* the same, for the scale */
     PS_MAP_INTENSITY_MATCH, /* response to the template: correlation coefficient, smoothed */
     PS_MAP_ENERGY_MATCH,
-    PS_MAP_SCORE,     /* weighted sum of the responses, in robust standard deviations */
-    PS_MAP_MEAN,      /* of the intensity, in a square as wide as the scale */
-    PS_MAP_DEVIATION, /* standard deviation there */
+    PS_MAP_SCORE, /* weighted sum of the responses, in robust standard deviations */
+    PS_MAP_MEAN,  /* those of peaks */
+    PS_MAP_DEVIATION,
 };
 
 struct ps_reduction {
     int bin;         /* side of the squares of micrograph pixels that become one */
     int frame;       /* px of nothing around it, where centres of cut particles may lie */
     double diameter; /* of a particle */
+    double largest;  /* diameter that scale() will be asked for */
     bool mask;       /* look for contaminants */
 };
 
@@ -64,6 +67,8 @@ struct ps_peak {
     int x;
     int y;
     float value; /* of the score */
+    float mean;  /* of the intensity, in a square as wide as the scale */
+    float deviation;
 };
 
 /* Of both responses over the unmasked pixels. */
@@ -72,37 +77,62 @@ struct ps_response_moments {
     double covariance[PS_CHANNELS][PS_CHANNELS];
 };
 
+/* A hypothesis in its lane: what the stages are told of it, and what they answer. */
+enum { PS_LANES = 16, PS_LEVELS = 8 };
+struct ps_lane {
+    bool idle; /* stages leave it alone */
+    bool flat; /* too, and set it: a template is the same at every radius */
+
+    struct ps_radial templates[PS_CHANNELS]; /* respond() */
+
+    const struct ps_peak *examples; /* learn(): a channel's templates are made of these */
+    size_t example_count;
+    float *responses[PS_CHANNELS];      /* it writes the responses at the examples there, */
+    struct ps_response_moments moments; /* and their moments here */
+
+    double weights[PS_CHANNELS]; /* peaks(): of the responses */
+    double distance;             /* of peaks */
+    struct ps_peak *peaks;       /* it writes them there: the caller's to free */
+    size_t peak_count;
+};
+
+struct ps_values {
+    const double *items;
+    size_t count;
+};
+
 struct ps_adaptive_ops {
+    int lanes; /* that it takes, at most PS_LANES; the stages below get as many or fewer */
+
     /* Steps 1 to 3: bin, normalise, find contaminants, take the background off. PS_E_INPUT: the
      * whole field is masked. */
     int (*reduce)(struct ps_slot *slot, const struct ps_reduction *reduction,
                   struct ps_field *ret_field, struct ps_error *error);
 
     /* Step 4 and what step 5 can prepare for all templates: the energy channel for particles of
-     * `diameter`, and the norm of each window in both channels. */
-    int (*scale)(struct ps_slot *slot, double diameter, struct ps_error *error);
+     * each lane's diameter, and the norm of each window in both channels. Nothing is done twice:
+     * not for lanes of one diameter, nor for those of the call before. At most PS_LEVELS different
+     * diameters. */
+    int (*scale)(struct ps_slot *slot, const double *diameters, int lanes, struct ps_error *error);
 
-    /* Step 5: responses of the channels that have a template; the other maps are left alone.
-     * PS_E_INPUT: a template is the same at every radius. */
-    int (*respond)(struct ps_slot *slot, const struct ps_radial templates[PS_CHANNELS],
-                   struct ps_error *error);
+    /* Step 5: responses of the channels that have a template; the other maps are left alone. A
+     * flat template may be seen by peaks() only. */
+    int (*respond)(struct ps_slot *slot, struct ps_lane *lanes, int count, struct ps_error *error);
 
-    /* Step 7: the score, from the responses whose weight is not 0. */
-    int (*combine)(struct ps_slot *slot, const double weights[PS_CHANNELS], struct ps_error *error);
+    /* Steps 9 and 10: the templates are the mean of both channels around the examples, by radius;
+     * responses to them, at the examples and their moments. */
+    int (*learn)(struct ps_slot *slot, struct ps_lane *lanes, int count, struct ps_error *error);
 
-    /* Local maxima of the score that are not on contaminants, the best first, none within
-     * `distance` of a better one.
-     * `*ret_peaks` is the caller's to free. */
-    int (*peaks)(struct ps_slot *slot, double distance, struct ps_peak **ret_peaks,
-                 size_t *ret_count, struct ps_error *error);
+    /* Step 7: the score, from the responses whose weight is not 0, and its local maxima that are
+     * not on contaminants, the best first, none within `distance` of a better one. */
+    int (*peaks)(struct ps_slot *slot, struct ps_lane *lanes, int count, struct ps_error *error);
 
-    /* Step 9: mean of both channels around the peaks, by radius. */
-    int (*average)(struct ps_slot *slot, const struct ps_peak *peaks, size_t count,
-                   struct ps_radial ret_profiles[PS_CHANNELS], struct ps_error *error);
+    /* Step 11: two Gaussians for each of at most PS_LANES lists of values; those of fewer than two
+     * values are left alone. */
+    int (*mixtures)(struct ps_slot *slot, const struct ps_values *lists, int count,
+                    struct ps_mixture *ret_mixtures, struct ps_error *error);
 
-    /* Step 10. */
-    int (*moments)(struct ps_slot *slot, struct ps_response_moments *ret_moments,
-                   struct ps_error *error);
+    /* The rest looks at the first lane. */
 
     /* Values of a map at the peaks. */
     int (*sample)(struct ps_slot *slot, enum ps_map map, const struct ps_peak *peaks, size_t count,

@@ -1,8 +1,8 @@
 /* What a compute device does for the picker: the stages of one micrograph.
  *
- * A backend (CPU now) opens a device and hands out slots. A slot is the unit of ownership: it holds
- * one micrograph in flight with everything the device needs for it, is used by one thread at a
- * time, and keeps its memory for the next micrograph. No pointer into a device leaves it; results
+ * A backend (CPU, CUDA) opens a device and hands out slots. A slot is the unit of ownership: it
+ * holds one micrograph in flight with everything the device needs for it, is used by one thread at
+ * a time, and keeps its memory for the next micrograph. No pointer into a device leaves it; results
  * are copied into the caller's memory.
  *
  * picker.c calls the stages in their order and decides between them; a backend decides nothing. A
@@ -19,6 +19,7 @@
 #define PS_BACKEND_BACKEND_H
 
 #include "backend/adaptive.h"
+#include "base/config.h"
 #include "image/binary.h"
 #include "picker/model.h"
 #include "pickstream.h"
@@ -58,7 +59,8 @@ enum ps_buffer {
 
 struct ps_backend {
     const struct ps_backend_ops *ops;
-    char device[96]; /* "cpu AMD EPYC 9654, 2 threads, avx512" */
+    char device[96]; /* "cpu AMD EPYC 9654, 2 threads, avx512", "cuda:0 NVIDIA H200" */
+    char note[256];  /* why "auto" did not take a GPU; else empty */
 };
 
 struct ps_slot {
@@ -72,6 +74,13 @@ struct ps_slot {
 struct ps_backend_options {
     int threads; /* of the CPU; 0: every core */
     int device;  /* number of the GPU */
+};
+
+/* When a device worked on one call of a stage, ms by the monotonic clock. */
+struct ps_span {
+    const char *stage;
+    double begin_ms;
+    double end_ms;
 };
 
 struct ps_backend_ops {
@@ -121,15 +130,31 @@ struct ps_backend_ops {
     int (*fetch)(struct ps_slot *slot, enum ps_buffer buffer, void *ret_data, size_t bytes,
                  struct ps_error *error);
 
+    /* (optional) Notes from now on when the device works on which stage, and returns what was noted
+     * since the last call, `room` spans at most, after waiting for it. */
+    int (*trace)(struct ps_slot *slot, struct ps_span *ret_spans, size_t room, size_t *ret_count,
+                 struct ps_error *error);
+
     /* The stages of the adaptive profile; NULL where the backend has none. */
     const struct ps_adaptive_ops *adaptive;
 };
 
 extern const struct ps_backend_ops ps_backend_cpu;
+extern const struct ps_backend_ops ps_backend_cuda; /* where PS_CUDA is 1 */
 
-/* Opens the backend that `choice` names: "auto", "cpu", "cuda" or "cuda:N". "auto" takes a GPU if
- * this build and this machine have one. PS_E_DEVICE: not in this build, or no such device. */
-int ps_backend_open(const char *choice, int threads, bool require_gpu,
+/* The devices that `choice` ("auto", "cpu", "cuda" or "cuda:N") and `devices` (compute.devices)
+ * name, as numbers for ps_backend_open(). "cpu", and "auto" and "cuda" where there is no GPU, are
+ * one, 0. PS_E_DEVICE: a number that this machine does not have. */
+int ps_backend_devices(const char *choice, const struct ps_list *devices,
+                       int ret_devices[PS_MAX_DEVICES], int *ret_count, struct ps_error *error);
+
+/* Opens a device of the backend that `choice` names. "auto" takes the GPU if this build and this
+ * machine have it, else the CPU, and says why in its note. PS_E_DEVICE: not in this build, no such
+ * device, or one that does not work. */
+int ps_backend_open(const char *choice, int device, int threads, bool require_gpu,
                     struct ps_backend **ret_backend, struct ps_error *error);
+
+/* GPUs of this machine; 0 without a driver. */
+int ps_cuda_count(void);
 
 #endif

@@ -2,7 +2,7 @@
 #ifndef PS_BACKEND_CPU_ADAPTIVE_H
 #define PS_BACKEND_CPU_ADAPTIVE_H
 
-#include "backend/adaptive.h"
+#include "backend/adaptive_formulas.h"
 #include "backend/cpu.h"
 
 /* Correlation by FFT of the field, with zeros on all sides as far as a template reaches. Rows are
@@ -21,7 +21,7 @@ struct cpu_fft {
 
 struct cpu_adaptive {
     struct ps_field field;
-    double diameter; /* of the scale */
+    double diameter; /* of the scale; 0 before */
     int reach;       /* of a template: it is 2 reach + 1 wide */
     int disk;        /* px of the template that count */
     struct cpu_fft fft;
@@ -54,18 +54,12 @@ static inline size_t cpu_field_pixels(const struct cpu_adaptive *a)
     return (size_t)a->field.width * (size_t)a->field.height;
 }
 
-/* Index that stands for i outside [0, n): the line is continued by its mirror image, whose first
- * pixel is the last one again. */
-int cpu_mirror(int i, int n);
-
 /* ---- filters (cpu_adaptive_filter.c): fields in, fields out, may be the same; borders mirrored
  * ---- */
 
 /* Mean over a square of odd side. */
 int cpu_box(struct cpu_slot *slot, const float *in, int side, float *ret_out,
             struct ps_error *error);
-/* Side of the square that is `width` wide: the odd number at or above its integer part. */
-int cpu_box_side(double width);
 int cpu_gauss(struct cpu_slot *slot, const float *in, double sigma, float *ret_out,
               struct ps_error *error);
 /* Sets pixels whose square of odd side is set everywhere (erode), or anywhere. */
@@ -100,36 +94,41 @@ int cpu_fft_correlate(struct cpu_slot *slot, const struct cpu_buffer *spectrum, 
 int cpu_template_disk(struct cpu_adaptive *a, float **ret_disk, struct ps_error *error);
 
 /* Near the border a part of the template lies outside, and counts for nothing: sums over the rest
- * come from integral images. */
-struct cpu_cut {
-    int top; /* rows and columns of the template that lie inside: [top, bottom) and so on */
-    int bottom;
-    int left;
-    int right;
-};
-/* Whether the border cuts the window of pixel (x, y), and what is left of it. */
-bool cpu_window_cut(const struct cpu_adaptive *a, int x, int y, struct cpu_cut *ret_cut);
+ * come from integral images. Whether the border cuts the window of pixel (x, y), and what is left
+ * of it: */
+static inline bool cpu_window_cut(const struct cpu_adaptive *a, int x, int y,
+                                  struct ps_cut *ret_cut)
+{
+    return ps_window_cut(a->reach, a->field.frame, a->field.width, a->field.height, x, y, ret_cut);
+}
 /* The first pixel at or after x of row y whose window is cut; the width if there is none. */
 int cpu_next_cut(const struct cpu_adaptive *a, int x, int y);
 /* Sums of (2 reach + 1)^2 values over any rectangle. */
 double *cpu_integral_new(const struct cpu_adaptive *a, const float *values, bool squared);
 double cpu_integral_over(const struct cpu_adaptive *a, const double *integral,
-                         const struct cpu_cut *cut);
+                         const struct ps_cut *cut);
 
 /* ---- stages, as adaptive.h states them ---- */
 int cpu_adaptive_reduce(struct ps_slot *base, const struct ps_reduction *reduction,
                         struct ps_field *ret_field, struct ps_error *error);
-int cpu_adaptive_scale(struct ps_slot *base, double diameter, struct ps_error *error);
-int cpu_adaptive_respond(struct ps_slot *base, const struct ps_radial templates[PS_CHANNELS],
+int cpu_adaptive_scale(struct ps_slot *base, const double *diameters, int lanes,
+                       struct ps_error *error);
+/* PS_E_INPUT: a template is the same at every radius. */
+int cpu_adaptive_respond(struct cpu_slot *slot, const struct ps_radial templates[PS_CHANNELS],
                          struct ps_error *error);
-int cpu_adaptive_combine(struct ps_slot *base, const double weights[PS_CHANNELS],
+/* The score. */
+int cpu_adaptive_combine(struct cpu_slot *slot, const double weights[PS_CHANNELS],
                          struct ps_error *error);
-int cpu_adaptive_peaks(struct ps_slot *base, double distance, struct ps_peak **ret_peaks,
+/* Maxima of the score; to be freed. */
+int cpu_adaptive_peaks(struct cpu_slot *slot, double distance, struct ps_peak **ret_peaks,
                        size_t *ret_count, struct ps_error *error);
-int cpu_adaptive_average(struct ps_slot *base, const struct ps_peak *peaks, size_t count,
+/* Mean of both channels around the peaks, by radius. */
+int cpu_adaptive_average(const struct cpu_slot *slot, const struct ps_peak *peaks, size_t count,
                          struct ps_radial ret_profiles[PS_CHANNELS], struct ps_error *error);
-int cpu_adaptive_moments(struct ps_slot *base, struct ps_response_moments *ret_moments,
+int cpu_adaptive_moments(struct cpu_slot *slot, struct ps_response_moments *ret_moments,
                          struct ps_error *error);
+/* Where a map is. */
+const float *cpu_adaptive_map(const struct cpu_adaptive *a, enum ps_map map);
 int cpu_adaptive_sample(struct ps_slot *base, enum ps_map map, const struct ps_peak *peaks,
                         size_t count, float *ret_values, struct ps_error *error);
 int cpu_adaptive_locate(struct ps_slot *base, const struct ps_peak *peaks, size_t count,

@@ -1,5 +1,4 @@
-/* Candidates of the adaptive profile: maxima of the score, what is around them, and the table of
- * the stages. */
+/* Candidates of the adaptive profile: maxima of the score, and what is around them. */
 #include "backend/cpu_adaptive.h"
 
 #include "base/error.h"
@@ -8,37 +7,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* ---- the state of a slot ----------------------------------------------------------------------
- */
-
-struct cpu_adaptive *cpu_adaptive_of(struct cpu_slot *slot, struct ps_error *error)
-{
-    if (!slot->adaptive)
-        slot->adaptive = calloc(1, sizeof *slot->adaptive);
-    if (!slot->adaptive)
-        (void)ps_fail_memory(error, sizeof *slot->adaptive, "the adaptive profile");
-    return slot->adaptive;
-}
-
-void cpu_adaptive_done(struct cpu_slot *slot)
-{
-    struct cpu_adaptive *a = slot->adaptive;
-    if (!a)
-        return;
-    struct cpu_buffer *buffers[] = {
-        &a->unmasked,   &a->weight,      &a->channel[0],  &a->channel[1],  &a->inverse[0],
-        &a->inverse[1], &a->response[0], &a->response[1], &a->spectrum[0], &a->local[0],
-        &a->allowed,    &a->local[1],    &a->spectrum[1], &a->score,       &a->mean,
-        &a->deviation,  &a->spare[0],    &a->spare[1],    &a->passing,     &a->product,
-        &a->kernel,     &a->lines,       &a->counts,
-    };
-    for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++)
-        free(buffers[i]->data);
-    cpu_fft_done(&a->fft);
-    free(a);
-    slot->adaptive = NULL;
-}
 
 /* ---- local maxima -----------------------------------------------------------------------------
  */
@@ -106,7 +74,7 @@ static void find_maxima(void *context, int thread, size_t piece)
         for (int x = 1; y > 0 && x < a->field.width - 1; x++) {
             size_t i = (size_t)y * (size_t)a->field.width + (size_t)x;
             if (allowed[i] && is_maximum(a, score, x, y, search->radius))
-                append(&search->lists[piece], (struct ps_peak){x, y, score[i]});
+                append(&search->lists[piece], (struct ps_peak){.x = x, .y = y, .value = score[i]});
         }
     }
 }
@@ -183,14 +151,23 @@ static int suppress(struct ps_peak *peaks, size_t *count, int width, int height,
     return 0;
 }
 
-int cpu_adaptive_peaks(struct ps_slot *base, double distance, struct ps_peak **ret_peaks,
+static void describe(const struct cpu_adaptive *a, struct ps_peak *peaks, size_t count)
+{
+    const float *mean = a->mean.data;
+    const float *deviation = a->deviation.data;
+    for (size_t i = 0; i < count; i++) {
+        size_t at = (size_t)peaks[i].y * (size_t)a->field.width + (size_t)peaks[i].x;
+        peaks[i].mean = mean[at];
+        peaks[i].deviation = deviation[at];
+    }
+}
+
+int cpu_adaptive_peaks(struct cpu_slot *slot, double distance, struct ps_peak **ret_peaks,
                        size_t *ret_count, struct ps_error *error)
 {
-    struct cpu_slot *slot = (struct cpu_slot *)base;
     struct cpu_adaptive *a = slot->adaptive;
     size_t pieces = ((size_t)a->field.height + ROWS_PER_PIECE - 1) / ROWS_PER_PIECE;
-    int side = cpu_box_side(distance / 2);
-    struct search search = {a, side > 3 ? side / 2 : 1, calloc(pieces, sizeof *search.lists)};
+    struct search search = {a, ps_peak_radius(distance), calloc(pieces, sizeof *search.lists)};
     if (!search.lists)
         return ps_fail_memory(error, pieces * sizeof *search.lists, "peaks");
     ps_parallel(slot->threads, pieces, find_maxima, &search);
@@ -206,6 +183,7 @@ int cpu_adaptive_peaks(struct ps_slot *base, double distance, struct ps_peak **r
         free(peaks);
         return status;
     }
+    describe(a, peaks, count);
     *ret_peaks = peaks;
     *ret_count = count;
     return 0;
@@ -266,12 +244,11 @@ static void average_piece(void *context, int thread, size_t piece)
                    job->bins, &job->sums[piece]);
 }
 
-int cpu_adaptive_average(struct ps_slot *base, const struct ps_peak *peaks, size_t count,
+int cpu_adaptive_average(const struct cpu_slot *slot, const struct ps_peak *peaks, size_t count,
                          struct ps_radial ret_profiles[PS_CHANNELS], struct ps_error *error)
 {
-    const struct cpu_slot *slot = (const struct cpu_slot *)base;
     const struct cpu_adaptive *a = slot->adaptive;
-    int bins = (int)rint(PS_TEMPLATE_REACH * a->diameter) + 1;
+    int bins = ps_ring(PS_TEMPLATE_REACH * a->diameter) + 1;
     if (bins > PS_RADIAL_MAX)
         return ps_fail(error, PS_E_BUG, "a template of %d rings", bins);
     int side = 2 * a->reach + 1;
@@ -283,7 +260,7 @@ int cpu_adaptive_average(struct ps_slot *base, const struct ps_peak *peaks, size
     int *ring = (int *)(sums + pieces);
     for (int v = 0; v < side; v++)
         for (int u = 0; u < side; u++)
-            ring[v * side + u] = (int)rint(hypot(u - a->reach, v - a->reach));
+            ring[v * side + u] = ps_ring(ps_radius(u - a->reach, v - a->reach));
     struct averaging job = {a, peaks, count, ring, bins, sums};
     ps_parallel(slot->threads, pieces, average_piece, &job);
     for (int c = 0; c < PS_CHANNELS; c++) {
@@ -302,7 +279,7 @@ int cpu_adaptive_average(struct ps_slot *base, const struct ps_peak *peaks, size
     return 0;
 }
 
-static const float *map_of(const struct cpu_adaptive *a, enum ps_map map)
+const float *cpu_adaptive_map(const struct cpu_adaptive *a, enum ps_map map)
 {
     const struct cpu_buffer *const maps[] = {
         [PS_MAP_INTENSITY] = &a->channel[PS_CHANNEL_INTENSITY],
@@ -321,18 +298,10 @@ int cpu_adaptive_sample(struct ps_slot *base, enum ps_map map, const struct ps_p
 {
     (void)error;
     const struct cpu_adaptive *a = ((const struct cpu_slot *)base)->adaptive;
-    const float *values = map_of(a, map);
+    const float *values = cpu_adaptive_map(a, map);
     for (size_t i = 0; i < count; i++)
         ret_values[i] = values[(size_t)peaks[i].y * (size_t)a->field.width + (size_t)peaks[i].x];
     return 0;
-}
-
-/* Where a parabola through three values has its top, in steps from the middle one. */
-static double parabola_top(double before, double middle, double after)
-{
-    double bend = before - 2 * middle + after;
-    double top = bend < 0 ? 0.5 * (before - after) / bend : 0;
-    return top > 0.5 ? 0.5 : top < -0.5 ? -0.5 : top;
 }
 
 int cpu_adaptive_locate(struct ps_slot *base, const struct ps_peak *peaks, size_t count,
@@ -349,40 +318,10 @@ int cpu_adaptive_locate(struct ps_slot *base, const struct ps_peak *peaks, size_
         bool inside_x = x > 0 && x < a->field.width - 1;
         bool inside_y = y > 0 && y < a->field.height - 1;
         ret_centres[i][0] =
-            x + (inside_x ? parabola_top((double)at[-1], (double)at[0], (double)at[1]) : 0);
+            x + (inside_x ? ps_parabola_top((double)at[-1], (double)at[0], (double)at[1]) : 0);
         ret_centres[i][1] =
-            y +
-            (inside_y ? parabola_top((double)*(at - width), (double)at[0], (double)at[width]) : 0);
+            y + (inside_y ? ps_parabola_top((double)*(at - width), (double)at[0], (double)at[width])
+                          : 0);
     }
     return 0;
 }
-
-static int fetch(struct ps_slot *base, enum ps_map map, float *ret_values, struct ps_error *error)
-{
-    (void)error;
-    const struct cpu_adaptive *a = ((const struct cpu_slot *)base)->adaptive;
-    memcpy(ret_values, map_of(a, map), cpu_field_pixels(a) * sizeof *ret_values);
-    return 0;
-}
-
-static int fetch_mask(struct ps_slot *base, unsigned char *ret_mask, struct ps_error *error)
-{
-    (void)error;
-    const struct cpu_adaptive *a = ((const struct cpu_slot *)base)->adaptive;
-    memcpy(ret_mask, a->unmasked.data, cpu_field_pixels(a));
-    return 0;
-}
-
-const struct ps_adaptive_ops ps_adaptive_cpu = {
-    .reduce = cpu_adaptive_reduce,
-    .scale = cpu_adaptive_scale,
-    .respond = cpu_adaptive_respond,
-    .combine = cpu_adaptive_combine,
-    .peaks = cpu_adaptive_peaks,
-    .average = cpu_adaptive_average,
-    .moments = cpu_adaptive_moments,
-    .sample = cpu_adaptive_sample,
-    .locate = cpu_adaptive_locate,
-    .fetch = fetch,
-    .fetch_mask = fetch_mask,
-};

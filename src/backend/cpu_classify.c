@@ -1,5 +1,6 @@
 /* apple-reference section 7: the model's verdict on every window. */
 #include "backend/cpu.h"
+#include "backend/decision.h"
 
 #include "base/error.h"
 #include "base/parallel.h"
@@ -12,22 +13,17 @@ struct classify_job {
     const struct cpu_slot *slot;
     const struct ps_model *model;
     struct ps_rbf rbf;
+    struct ps_quadratic quadratic;
     size_t windows;
     size_t *particle; /* a piece */
 };
 
-/* Values of a quadratic model; so cheap that the compiler's own vectors do. */
-static void classify_quadratic(const struct classify_job *job, const float *mean,
+/* So cheap that the compiler's own vectors do. */
+static void classify_quadratic(const struct ps_quadratic *model, const float *mean,
                                const float *deviation, size_t count, float *ret_value)
 {
-    float c[6];
-    for (int i = 0; i < 6; i++)
-        c[i] = (float)job->model->quadratic[i];
-    for (size_t i = 0; i < count; i++) {
-        float u = (mean[i] - job->rbf.centre[0]) * job->rbf.inverse_scale[0];
-        float v = (deviation[i] - job->rbf.centre[1]) * job->rbf.inverse_scale[1];
-        ret_value[i] = c[0] + c[1] * u + c[2] * v + c[3] * u * u + c[4] * u * v + c[5] * v * v;
-    }
+    for (size_t i = 0; i < count; i++)
+        ret_value[i] = ps_quadratic_value(model, mean[i], deviation[i]);
 }
 
 static void classify_piece(void *context, int thread, size_t piece)
@@ -44,7 +40,7 @@ static void classify_piece(void *context, int thread, size_t piece)
     if (job->model->form == PS_MODEL_RBF)
         job->slot->simd->classify_rbf(&job->rbf, mean, deviation, count, values);
     else
-        classify_quadratic(job, mean, deviation, count, values);
+        classify_quadratic(&job->quadratic, mean, deviation, count, values);
     size_t particle = 0;
     for (size_t i = 0; i < count; i++)
         particle += mask[i] = values[i] > 0;
@@ -65,26 +61,16 @@ int cpu_classify(struct ps_slot *base, const struct ps_model *model, size_t *ret
     size_t *particle = calloc(1, bytes);
     if (!particle)
         return ps_fail_memory(error, bytes, "support vectors");
-    float *u = (float *)(particle + pieces);
-    for (size_t j = 0; j < support; j++)
-        for (size_t i = 0; i < 3; i++)
-            u[i * support + j] = (float)model->support[3 * j + i];
     struct classify_job job = {
         .slot = slot,
         .model = model,
-        .rbf = {.centre = {(float)(model->centre.mean - base->grey_offset),
-                           (float)model->centre.deviation},
-                .inverse_scale = {(float)(1 / model->scale.mean),
-                                  (float)(1 / model->scale.deviation)},
-                .gamma = (float)model->gamma,
-                .offset = (float)model->offset,
-                .count = support,
-                .u = u,
-                .v = u + support,
-                .weight = u + 2 * support},
         .windows = windows,
         .particle = particle,
     };
+    if (model->form == PS_MODEL_RBF)
+        job.rbf = ps_decision_rbf(model, base->grey_offset, (float *)(particle + pieces));
+    else
+        job.quadratic = ps_decision_quadratic(model, base->grey_offset);
     ps_parallel(slot->threads, pieces, classify_piece, &job);
     size_t total = 0;
     for (size_t i = 0; i < pieces; i++)

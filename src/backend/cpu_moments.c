@@ -55,10 +55,7 @@ static void window_rows(void *context, int thread, size_t piece)
         for (int x = 0; x < windows; x++) {
             sum += sums[x + q - 1];
             square += squares[x + q - 1];
-            double m = sum / area;
-            double variance = square / area - m * m;
-            mean[x] = (float)m;
-            deviation[x] = (float)sqrt(variance > 0 ? variance : 0);
+            ps_window_moments(sum, square, area, &mean[x], &deviation[x]);
             sum -= sums[x];
             square -= squares[x];
         }

@@ -1,84 +1,18 @@
 /* apple-reference section 2: crop, shrink by two with a stretched bicubic kernel, low-pass. */
 #include "backend/cpu.h"
+#include "backend/weights.h"
 
 #include "base/error.h"
 #include "base/parallel.h"
 
-#include <math.h>
 #include <stdlib.h>
 
 enum { ROWS_PER_PIECE = 16 };
 
-/* ---- bicubic ----------------------------------------------------------------------------------
- */
-
-/* Taps of every output pixel, the same for both axes: `taps` weights from input pixel `first`. */
-struct resampler {
-    int taps;
-    int *first;
-    double *weights; /* outputs x taps; unused taps are 0 */
-};
-
-static double keys_kernel(double x)
-{
-    const double a = -0.5;
-    x = fabs(x);
-    if (x < 1)
-        return ((a + 2) * x - (a + 3)) * x * x + 1;
-    if (x < 2)
-        return (((x - 5) * x + 8) * x - 4) * a;
-    return 0;
-}
-
-static int resampler_new(int input, int output, struct resampler *ret_resampler,
-                         struct ps_error *error)
-{
-    double scale = (double)input / output;
-    double support = 2 * scale;
-    struct resampler r = {.taps = (int)ceil(support) * 2 + 1};
-    r.first = calloc((size_t)output, sizeof *r.first);
-    r.weights = calloc((size_t)output * (size_t)r.taps, sizeof *r.weights);
-    if (!r.first || !r.weights) {
-        free(r.first);
-        free(r.weights);
-        return ps_fail_memory(error, (size_t)output * (size_t)r.taps * sizeof *r.weights,
-                              "bicubic weights");
-    }
-    for (int i = 0; i < output; i++) {
-        double centre = (i + 0.5) * scale;
-        int low = (int)(centre - support + 0.5);
-        int high = (int)(centre + support + 0.5);
-        low = low > 0 ? low : 0;
-        high = high < input ? high : input;
-        double *weights = r.weights + (size_t)i * (size_t)r.taps;
-        double sum = 0;
-        for (int k = low; k < high; k++)
-            sum += weights[k - low] = keys_kernel((k - centre + 0.5) / scale);
-        for (int k = 0; k < high - low; k++)
-            weights[k] /= sum;
-        /* Taps past the end weigh nothing; moving them inside keeps reads inside too. */
-        int first = low + r.taps > input ? input - r.taps : low;
-        first = first > 0 ? first : 0;
-        for (int k = r.taps - 1; k >= 0; k--)
-            weights[k] = k >= low - first ? weights[k - (low - first)] : 0;
-        r.first[i] = first;
-    }
-    *ret_resampler = r;
-    return 0;
-}
-
-/* ---- low-pass ---------------------------------------------------------------------------------
- */
-
-/* w(y, x) ~ exp(-x^2 - y^2 / (2 * 0.5^2)): narrower along y by the reference's precedence of
- * operators. It separates, and beyond these radii it is below 2.22e-16, where the reference cuts.
- */
-enum { RADIUS_X = 5, RADIUS_Y = 4 };
-
 struct preprocess {
     const struct cpu_slot *slot;
     const struct ps_crop *crop;
-    struct resampler resampler;
+    struct ps_resampler resampler;
     int side;
     const float *micrograph;
     float *narrowed;
@@ -86,8 +20,7 @@ struct preprocess {
     float *preprocessed;
     double *row_sums; /* of the shrunk image */
     float outside;    /* value of the pixels beyond the border: grey 0 less the offset */
-    float kernel_x[2 * RADIUS_X + 1];
-    float kernel_y[2 * RADIUS_Y + 1];
+    struct ps_smooth smooth;
 };
 
 static void narrow_rows(void *context, int thread, size_t piece)
@@ -145,17 +78,17 @@ static void smooth_along_x(void *context, int thread, size_t piece)
     float *padded = (float *)p->slot->scratch.data + (size_t)thread * 2 * (size_t)side;
     float offset = -p->outside;
     int first = (int)piece * ROWS_PER_PIECE;
-    for (int i = 0; i < RADIUS_X; i++)
-        padded[i] = padded[RADIUS_X + side + i] = p->outside;
+    for (int i = 0; i < PS_SMOOTH_X; i++)
+        padded[i] = padded[PS_SMOOTH_X + side + i] = p->outside;
     for (int y = first; y < first + ROWS_PER_PIECE && y < side; y++) {
         const float *row = p->shrunk + (size_t)y * (size_t)side;
         float *out = p->narrowed + (size_t)y * (size_t)side;
         for (int x = 0; x < side; x++)
-            padded[RADIUS_X + x] = row[x] - offset;
+            padded[PS_SMOOTH_X + x] = row[x] - offset;
         for (int x = 0; x < side; x++) {
             float sum = 0;
-            for (int k = 0; k <= 2 * RADIUS_X; k++)
-                sum += padded[x + k] * p->kernel_x[k];
+            for (int k = 0; k <= 2 * PS_SMOOTH_X; k++)
+                sum += padded[x + k] * p->smooth.x[k];
             out[x] = sum;
         }
     }
@@ -171,23 +104,14 @@ static void smooth_along_y(void *context, int thread, size_t piece)
         float *out = p->preprocessed + (size_t)y * (size_t)side;
         for (int x = 0; x < side; x++)
             out[x] = 0;
-        for (int k = -RADIUS_Y; k <= RADIUS_Y; k++) {
-            float weight = p->kernel_y[k + RADIUS_Y];
+        for (int k = -PS_SMOOTH_Y; k <= PS_SMOOTH_Y; k++) {
+            float weight = p->smooth.y[k + PS_SMOOTH_Y];
             bool inside = y + k >= 0 && y + k < side;
             const float *row = p->narrowed + (size_t)(inside ? y + k : 0) * (size_t)side;
             for (int x = 0; x < side; x++)
                 out[x] += (inside ? row[x] : p->outside) * weight;
         }
     }
-}
-
-static void gaussian_kernel(int radius, double exponent, float *ret_kernel)
-{
-    double sum = 0;
-    for (int k = -radius; k <= radius; k++)
-        sum += exp(-exponent * k * k);
-    for (int k = -radius; k <= radius; k++)
-        ret_kernel[k + radius] = (float)(exp(-exponent * k * k) / sum);
 }
 
 static int reserve(struct cpu_slot *slot, size_t crop, size_t side, struct ps_error *error)
@@ -221,7 +145,7 @@ int cpu_preprocess(struct ps_slot *base, const struct ps_crop *crop, struct ps_e
         .shrunk = slot->shrunk.data,
         .preprocessed = slot->preprocessed.data,
     };
-    status = resampler_new(crop->side, p.side, &p.resampler, error);
+    status = ps_resampler_new(crop->side, p.side, &p.resampler, error);
     if (status)
         return status;
     p.row_sums = calloc(side, sizeof *p.row_sums);
@@ -234,8 +158,7 @@ int cpu_preprocess(struct ps_slot *base, const struct ps_crop *crop, struct ps_e
         for (size_t y = 0; y < side; y++)
             sum += p.row_sums[y];
         p.outside = -(float)(sum / (double)(side * side));
-        gaussian_kernel(RADIUS_X, 1.0, p.kernel_x);
-        gaussian_kernel(RADIUS_Y, 2.0, p.kernel_y);
+        p.smooth = ps_smooth_weights();
         ps_parallel(slot->threads, half_rows, smooth_along_x, &p);
         ps_parallel(slot->threads, half_rows, smooth_along_y, &p);
         base->side = p.side;
@@ -244,7 +167,6 @@ int cpu_preprocess(struct ps_slot *base, const struct ps_crop *crop, struct ps_e
         status = ps_fail_memory(error, side * sizeof *p.row_sums, "row sums");
     }
     free(p.row_sums);
-    free(p.resampler.first);
-    free(p.resampler.weights);
+    ps_resampler_done(&p.resampler);
     return status;
 }

@@ -293,7 +293,7 @@ static int score_by(struct cpu_slot *slot, const struct ps_simd *simd, bool coun
             minimum = job.minima[i] < minimum ? job.minima[i] : minimum;
             maximum = job.maxima[i] > maximum ? job.maxima[i] : maximum;
         }
-        job.threshold = minimum + (maximum - minimum) / 20;
+        job.threshold = ps_response_threshold(minimum, maximum);
         ps_parallel(slot->threads, blocks, count_block, &job);
     }
     free(job.table);

@@ -1,5 +1,7 @@
 /* From the file's pixels to float32, and the repair of what would poison every later stage. */
 #include "backend/cpu.h"
+#include "backend/formulas.h"
+#include "backend/lines.h"
 
 #include "base/error.h"
 #include "base/parallel.h"
@@ -41,7 +43,7 @@ static void convert_rows(void *context, int thread, size_t piece)
     struct piece_statistics s = {.minimum = INFINITY, .maximum = -INFINITY};
     for (size_t i = 0; i < count; i++) {
         float value = pixels[i];
-        bool finite = fabsf(value) <= 3.4028235e38F;
+        bool finite = ps_is_finite(value);
         s.finite += finite;
         s.sum += finite ? (double)value : 0.0;
         s.minimum = finite && value < s.minimum ? value : s.minimum;
@@ -77,51 +79,25 @@ static bool row_is_constant(const float *row, size_t width)
     return true;
 }
 
-/* Replaces the marked lines of `count` pixels each, `stride` apart pixel by pixel and `step` apart
- * line by line, by what lies between their nearest unmarked neighbours. */
-static void interpolate_lines(float *pixels, const uint8_t *marked, size_t lines, size_t step,
-                              size_t count, size_t stride)
+/* Replaces dead lines of `count` pixels each, `stride` apart pixel by pixel and `step` apart line
+ * by line. */
+static void interpolate_lines(float *pixels, const struct ps_dead_line *dead, size_t lines,
+                              size_t step, size_t count, size_t stride)
 {
-    for (size_t line = 0; line < lines; line++) {
-        if (!marked[line])
-            continue;
-        size_t before = line;
-        while (before > 0 && marked[before])
-            before--;
-        size_t after = line;
-        while (after < lines - 1 && marked[after])
-            after++;
-        if (marked[before] && marked[after])
-            return;
-        if (marked[before])
-            before = after;
-        if (marked[after])
-            after = before;
-        float weight = after == before ? 0.0F : (float)(line - before) / (float)(after - before);
-        for (size_t i = 0; i < count; i++) {
-            float a = pixels[before * step + i * stride];
-            float b = pixels[after * step + i * stride];
-            pixels[line * step + i * stride] = a + weight * (b - a);
-        }
+    for (size_t i = 0; i < lines; i++) {
+        const float *before = pixels + (size_t)dead[i].before * step;
+        const float *after = pixels + (size_t)dead[i].after * step;
+        float *line = pixels + (size_t)dead[i].line * step;
+        for (size_t j = 0; j < count * stride; j += stride)
+            line[j] = ps_between(before[j], after[j], dead[i].weight);
     }
 }
 
 static void replace_non_finite(float *pixels, size_t count, float value)
 {
     for (size_t i = 0; i < count; i++)
-        if (!(fabsf(pixels[i]) <= 3.4028235e38F))
+        if (!ps_is_finite(pixels[i]))
             pixels[i] = value;
-}
-
-static int count_marked(const uint8_t *marked, size_t count, int *ret_first)
-{
-    int found = 0;
-    *ret_first = -1;
-    for (size_t i = 0; i < count; i++) {
-        if (marked[i] && found++ == 0)
-            *ret_first = (int)i;
-    }
-    return found;
 }
 
 int cpu_upload(struct ps_slot *base, const struct ps_image *image,
@@ -135,13 +111,15 @@ int cpu_upload(struct ps_slot *base, const struct ps_image *image,
     if (status)
         return status;
     size_t pieces = (height + ROWS_PER_PIECE - 1) / ROWS_PER_PIECE;
-    size_t bytes = pieces * sizeof(struct piece_statistics) + width + height;
+    size_t longer = width > height ? width : height;
+    size_t bytes = pieces * sizeof(struct piece_statistics) +
+                   longer * (sizeof(struct ps_dead_line) + sizeof(uint8_t));
     struct piece_statistics *statistics = calloc(1, bytes);
     if (!statistics)
         return ps_fail_memory(error, bytes, "pixel statistics");
-    uint8_t *constant_columns = (uint8_t *)(statistics + pieces);
-    uint8_t *constant_rows = constant_columns + width;
-    struct upload u = {image, slot->micrograph.data, width, height, statistics, constant_columns};
+    struct ps_dead_line *dead = (struct ps_dead_line *)(statistics + pieces);
+    uint8_t *constant = (uint8_t *)(dead + longer);
+    struct upload u = {image, slot->micrograph.data, width, height, statistics, constant};
     ps_parallel(slot->threads, pieces, convert_rows, &u);
 
     struct ps_pixel_report report = {.minimum = INFINITY, .maximum = -INFINITY};
@@ -160,14 +138,15 @@ int cpu_upload(struct ps_slot *base, const struct ps_image *image,
     if (report.maximum > report.minimum) {
         ps_parallel(slot->threads, (width + COLUMNS_PER_PIECE - 1) / COLUMNS_PER_PIECE,
                     find_constant_columns, &u);
-        report.dead_columns = count_marked(constant_columns, width, &report.first_dead_column);
-        if (report.dead_columns)
-            interpolate_lines(u.pixels, constant_columns, width, 1, height, width);
+        size_t repairable = 0;
+        report.dead_columns = (int)ps_dead_lines(constant, width, dead, &repairable);
+        report.first_dead_column = report.dead_columns ? dead[0].line : -1;
+        interpolate_lines(u.pixels, dead, repairable, 1, height, width);
         for (size_t y = 0; y < height; y++)
-            constant_rows[y] = row_is_constant(u.pixels + y * width, width);
-        report.dead_rows = count_marked(constant_rows, height, &report.first_dead_row);
-        if (report.dead_rows)
-            interpolate_lines(u.pixels, constant_rows, height, width, width, 1);
+            constant[y] = row_is_constant(u.pixels + y * width, width);
+        report.dead_rows = (int)ps_dead_lines(constant, height, dead, &repairable);
+        report.first_dead_row = report.dead_rows ? dead[0].line : -1;
+        interpolate_lines(u.pixels, dead, repairable, width, width, 1);
     }
     free(statistics);
     slot->width = image->width;

@@ -6,19 +6,9 @@
 #ifndef PS_BACKEND_SIMD_H
 #define PS_BACKEND_SIMD_H
 
-#include <stddef.h>
+#include "backend/formulas.h"
 
-/* An RBF model in floats. Features have the slot's grey offset removed. */
-struct ps_rbf {
-    float centre[2];
-    float inverse_scale[2];
-    float gamma;
-    float offset;
-    size_t count; /* of support vectors: position u, v and weight in an array each */
-    const float *u;
-    const float *v;
-    const float *weight;
-};
+#include <stddef.h>
 
 /* For `lanes` queries against `count` references the largest value of the circular
  * cross-correlation of two q x q windows without their means (apple-reference section 5).

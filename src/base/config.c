@@ -186,6 +186,15 @@ int ps_config_check(const struct ps_config *config, struct ps_error *error)
     if (config->compute.require_gpu && strcmp(config->compute.backend, "cpu") == 0)
         return ps_fail(error, PS_E_CONFIG,
                        "compute.require_gpu = yes contradicts compute.backend = cpu");
+    const struct ps_list *devices = &config->compute.devices;
+    for (size_t i = 0; i < devices->count; i++) {
+        uint64_t number;
+        bool all = devices->count == 1 && strcmp(devices->items[i], "all") == 0;
+        if (!all && !ps_text_to_uint(devices->items[i], 0, PS_MAX_DEVICES - 1, &number))
+            return ps_fail(error, PS_E_CONFIG,
+                           "compute.devices = %.100s: expected all, or numbers from 0 to %d",
+                           devices->items[i], PS_MAX_DEVICES - 1);
+    }
     return 0;
 }
 

@@ -26,6 +26,12 @@ enum ps_classifier { PS_CLASSIFIER_SVM, PS_CLASSIFIER_NAIVE_BAYES, PS_CLASSIFIER
 enum ps_poll { PS_POLL_AUTO, PS_POLL_ALWAYS, PS_POLL_NEVER };
 enum ps_order { PS_ORDER_OLDEST, PS_ORDER_NEWEST };
 
+/* What the service does when a GPU fails. */
+enum ps_on_device_error { PS_ON_DEVICE_ERROR_EXIT, PS_ON_DEVICE_ERROR_CPU };
+
+/* GPUs of one machine that can be named. */
+enum { PS_MAX_DEVICES = 64 };
+
 enum ps_unit { PS_UNIT_ANGSTROM, PS_UNIT_PIXEL };
 
 struct ps_length {

@@ -7,8 +7,8 @@
  * finds wrong itself, a line without '=' or ']', it tells only by the number that it returns at the
  * end. The first mistake in the file is the one reported; parsing stops there.
  *
- * What inih takes for a continuation, an indented line, is more items of a list, for which 199 bytes
- * are few; nothing else may go on in a second line.
+ * What inih takes for a continuation, an indented line, is more items of a list, for which 199
+ * bytes are few; nothing else may go on in a second line.
  *
  * Everything goes into a copy, which takes the place of the configuration if all of it was good.
  */

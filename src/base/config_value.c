@@ -76,7 +76,7 @@ const char *ps_config_accepted(const struct config_key *key, char ret_text[PS_CO
         (void)fputs(key->unit, stream);
         break;
     case CONFIG_backend:
-        (void)fputs("auto, cpu, cuda or cuda:N with N from 0 to 255", stream);
+        (void)fputs("auto, cpu, cuda or cuda:N with N from 0 to 63", stream);
         break;
     case CONFIG_choice:
         print_words(stream, key->words);
@@ -170,7 +170,7 @@ static int parse_backend(const char *text, char **field)
     uint64_t device;
     bool device_named = strncmp(text, "cuda:", 5) == 0;
     if (strcmp(text, "auto") != 0 && strcmp(text, "cpu") != 0 && strcmp(text, "cuda") != 0 &&
-        !(device_named && ps_text_to_uint(text + 5, 0, 255, &device)))
+        !(device_named && ps_text_to_uint(text + 5, 0, PS_MAX_DEVICES - 1, &device)))
         return PS_E_CONFIG;
     return parse_text(text, field);
 }

@@ -8,88 +8,168 @@
 /* Tiles of the halves of a field, in diameters. */
 static const double HALF_TILE = 3;
 
-/* ---- one hypothesis ---------------------------------------------------------------------------
+/* ---- hypotheses side by side ------------------------------------------------------------------
  */
 
-static double scale_diameter(const struct ps_adaptive_run *run)
+/* As many as the device has lanes for. */
+struct group {
+    struct ps_adaptive_run *run;
+    int count;
+    struct ps_hypothesis hypotheses[PS_LANES];
+    struct ps_lane lanes[PS_LANES];
+};
+
+/* Peaks that examples may come from, and the share of the field that they are found in. */
+struct pool {
+    const struct ps_peak *peaks;
+    size_t count;
+    double share;
+};
+
+static double scale_diameter(const struct ps_adaptive_run *run, const struct ps_hypothesis *h)
 {
-    return run->now.scale * run->diameter;
+    return h->scale * run->diameter;
 }
 
-static int find_peaks(struct ps_adaptive_run *run)
+static void group_done(struct group *group)
 {
-    free(run->now.peaks);
-    run->now.peaks = NULL;
-    run->now.count = 0;
-    return run->ops->peaks(run->base->slot, run->rules->distance * scale_diameter(run),
-                           &run->now.peaks, &run->now.count, run->base->error);
+    for (int i = 0; i < group->count; i++)
+        free(group->hypotheses[i].peaks);
 }
 
-static int start(struct ps_adaptive_run *run)
+static int scale(struct group *group)
 {
-    enum ps_channel channel =
-        run->now.begin == BEGIN_DETAIL ? PS_CHANNEL_ENERGY : PS_CHANNEL_INTENSITY;
-    int sign = run->now.begin == BEGIN_DARK ? -1 : 1;
-    struct ps_radial templates[PS_CHANNELS] = {{0}, {0}};
-    double weights[PS_CHANNELS] = {0};
-    templates[channel] = ps_adaptive_start(scale_diameter(run), sign);
-    weights[channel] = 1;
-    int status = run->ops->respond(run->base->slot, templates, run->base->error);
-    if (status == 0)
-        status = run->ops->combine(run->base->slot, weights, run->base->error);
-    if (status == 0)
-        status = find_peaks(run);
+    double diameters[PS_LANES];
+    for (int i = 0; i < group->count; i++)
+        diameters[i] = scale_diameter(group->run, &group->hypotheses[i]);
+    const struct ps_picking *base = group->run->base;
+    return group->run->ops->scale(base->slot, diameters, group->count, base->error);
+}
+
+static int find_peaks(struct group *group)
+{
+    struct ps_adaptive_run *run = group->run;
+    for (int i = 0; i < group->count; i++)
+        group->lanes[i].distance =
+            run->rules->distance * scale_diameter(run, &group->hypotheses[i]);
+    int status = run->ops->peaks(run->base->slot, group->lanes, group->count, run->base->error);
+    for (int i = 0; i < group->count && status == 0; i++) {
+        struct ps_lane *lane = &group->lanes[i];
+        if (lane->idle || lane->flat)
+            continue;
+        free(group->hypotheses[i].peaks);
+        group->hypotheses[i].peaks = lane->peaks;
+        group->hypotheses[i].count = lane->peak_count;
+    }
     return status;
 }
 
-/* Steps 8 to 10; `peaks` are those that may be examples, and `share` is the share of the field that
- * they come from. */
-static int improve(struct ps_adaptive_run *run, const struct ps_peak *peaks, size_t peak_count,
-                   double share)
+static int start(struct group *group)
 {
-    struct ps_slot *slot = run->base->slot;
-    struct ps_error *error = run->base->error;
-    double ds = scale_diameter(run);
-    size_t count =
-        ps_adaptive_examples(peaks, peak_count, share * (double)run->field.unmasked / ds / ds);
-    float *responses = malloc(2 * count * sizeof *responses);
-    if (!responses)
-        return ps_fail_memory(error, 2 * count * sizeof *responses, "examples");
-    const float *const both[PS_CHANNELS] = {responses, responses + count};
-    struct ps_radial templates[PS_CHANNELS];
-    struct ps_response_moments moments;
-    double weights[PS_CHANNELS];
-    int status = run->ops->average(slot, peaks, count, templates, error);
-    if (status == 0)
-        status = run->ops->respond(slot, templates, error);
-    if (status == 0)
-        status = run->ops->sample(slot, PS_MAP_INTENSITY_MATCH, peaks, count, responses, error);
-    if (status == 0)
-        status =
-            run->ops->sample(slot, PS_MAP_ENERGY_MATCH, peaks, count, responses + count, error);
-    if (status == 0)
-        status = run->ops->moments(slot, &moments, error);
-    if (status == 0) {
-        ps_adaptive_weights(both, count, &moments, weights);
-        if (!run->rules->energy) {
-            weights[PS_CHANNEL_INTENSITY] = 1;
-            weights[PS_CHANNEL_ENERGY] = 0;
-        }
-        status = run->ops->combine(slot, weights, error);
+    for (int i = 0; i < group->count; i++) {
+        const struct ps_hypothesis *h = &group->hypotheses[i];
+        enum ps_channel channel =
+            h->begin == BEGIN_DETAIL ? PS_CHANNEL_ENERGY : PS_CHANNEL_INTENSITY;
+        int sign = h->begin == BEGIN_DARK ? -1 : 1;
+        struct ps_lane *lane = &group->lanes[i];
+        *lane = (struct ps_lane){.weights = {0}};
+        lane->templates[channel] = ps_adaptive_start(scale_diameter(group->run, h), sign);
+        lane->weights[channel] = 1;
     }
+    const struct ps_picking *base = group->run->base;
+    int status = group->run->ops->respond(base->slot, group->lanes, group->count, base->error);
+    if (status == 0)
+        status = find_peaks(group);
+    return status;
+}
+
+static void choose_weights(const struct ps_adaptive_rules *rules, struct ps_lane *lane)
+{
+    const float *const responses[PS_CHANNELS] = {lane->responses[0], lane->responses[1]};
+    ps_adaptive_weights(responses, lane->example_count, &lane->moments, lane->weights);
+    if (!rules->energy) {
+        lane->weights[PS_CHANNEL_INTENSITY] = 1;
+        lane->weights[PS_CHANNEL_ENERGY] = 0;
+    }
+}
+
+/* Steps 8 to 10, with examples from a pool for each hypothesis; one without any stays as it is. */
+static int improve(struct group *group, const struct pool *pools)
+{
+    struct ps_adaptive_run *run = group->run;
+    size_t values = 0;
+    for (int i = 0; i < group->count; i++) {
+        struct ps_lane *lane = &group->lanes[i];
+        double ds = scale_diameter(run, &group->hypotheses[i]);
+        double area = pools[i].share * (double)run->field.unmasked / ds / ds;
+        lane->idle = pools[i].count == 0;
+        lane->examples = pools[i].peaks;
+        lane->example_count =
+            lane->idle ? 0 : ps_adaptive_examples(pools[i].peaks, pools[i].count, area);
+        values += PS_CHANNELS * lane->example_count;
+    }
+    float *responses = malloc((values + 1) * sizeof *responses);
+    if (!responses)
+        return ps_fail_memory(run->base->error, values * sizeof *responses, "examples");
+    float *next = responses;
+    for (int i = 0; i < group->count; i++)
+        for (int c = 0; c < PS_CHANNELS; c++, next += group->lanes[i].example_count)
+            group->lanes[i].responses[c] = next;
+    int status = run->ops->learn(run->base->slot, group->lanes, group->count, run->base->error);
+    for (int i = 0; i < group->count && status == 0; i++)
+        if (!group->lanes[i].idle && !group->lanes[i].flat)
+            choose_weights(run->rules, &group->lanes[i]);
     free(responses);
     if (status == 0)
-        status = find_peaks(run);
+        status = find_peaks(group);
     return status;
 }
 
-static int improve_times(struct ps_adaptive_run *run, int rounds)
+/* Step 11, of several lists of peaks. */
+static int judge(const struct ps_adaptive_run *run, const struct pool *lists, int count,
+                 struct ps_verdict *ret_verdicts)
 {
+    struct ps_mixture mixtures[PS_LANES];
+    struct ps_values values[PS_LANES];
+    size_t total = 0;
+    for (int i = 0; i < count; i++)
+        total += lists[i].count;
+    double *items = malloc((total + 1) * sizeof *items);
+    if (!items)
+        return ps_fail_memory(run->base->error, total * sizeof *items, "scores");
+    double *next = items;
+    for (int i = 0; i < count; i++) {
+        values[i] = (struct ps_values){next, lists[i].count};
+        for (size_t k = 0; k < lists[i].count; k++)
+            *next++ = (double)lists[i].peaks[k].value;
+    }
+    int status = run->ops->mixtures(run->base->slot, values, count, mixtures, run->base->error);
+    for (int i = 0; i < count && status == 0; i++)
+        ret_verdicts[i] = ps_adaptive_judge(run->rules, &values[i], &mixtures[i]);
+    free(items);
+    return status;
+}
+
+static void list_all(const struct group *group, struct pool *ret_pools)
+{
+    for (int i = 0; i < group->count; i++)
+        ret_pools[i] = (struct pool){group->hypotheses[i].peaks, group->hypotheses[i].count, 1};
+}
+
+static int improve_times(struct group *group, int rounds)
+{
+    struct pool pools[PS_LANES];
+    struct ps_verdict verdicts[PS_LANES];
     int status = 0;
-    for (int round = 0; round < rounds && run->now.count > 0 && status == 0; round++)
-        status = improve(run, run->now.peaks, run->now.count, 1);
+    for (int round = 0; round < rounds && status == 0; round++) {
+        list_all(group, pools);
+        status = improve(group, pools);
+    }
+    list_all(group, pools);
     if (status == 0)
-        run->now.verdict = ps_adaptive_judge(run->rules, run->now.peaks, run->now.count);
+        status = judge(group->run, pools, group->count, verdicts);
+    for (int i = 0; i < group->count && status == 0; i++)
+        group->hypotheses[i].verdict = verdicts[i];
     return status;
 }
 
@@ -105,42 +185,52 @@ int ps_adaptive_reduce(struct ps_adaptive_run *run, double target)
         .bin = run->bin,
         .frame = (int)rint(run->rules->frame * run->diameter),
         .diameter = run->diameter,
+        .largest = ps_adaptive_scales[PS_ADAPTIVE_SCALES - 1] * run->diameter,
         .mask = run->base->config->picker.mask_contaminants,
     };
     return run->ops->reduce(run->base->slot, &reduction, &run->field, run->base->error);
 }
 
-static void take_if_better(struct ps_adaptive_run *run)
+static void take_if_better(struct ps_adaptive_run *run, struct ps_hypothesis *h)
 {
-    if (run->best.peaks && run->now.verdict.objective <= run->best.verdict.objective)
+    if (run->best.peaks && h->verdict.objective <= run->best.verdict.objective)
         return;
     free(run->best.peaks);
-    run->best = run->now;
-    run->now.peaks = NULL;
-    run->now.count = 0;
+    run->best = *h;
+    h->peaks = NULL;
+}
+
+static int compare(struct group *group)
+{
+    int status = scale(group);
+    if (status == 0)
+        status = start(group);
+    if (status == 0)
+        status = improve_times(group, group->run->rules->coarse_rounds);
+    for (int i = 0; i < group->count && status == 0; i++)
+        if (!group->lanes[i].flat) /* no template: no hypothesis */
+            take_if_better(group->run, &group->hypotheses[i]);
+    group_done(group);
+    return status;
 }
 
 /* Step 12: scale by scale, the starts that the contrast allows. */
 int ps_adaptive_search(struct ps_adaptive_run *run)
 {
     enum ps_contrast contrast = run->base->config->picker.contrast;
+    struct group group = {.run = run};
     int status = 0;
-    for (int s = 0; s < PS_ADAPTIVE_SCALES && status == 0; s++) {
-        run->now.scale = ps_adaptive_scales[s];
-        status = run->ops->scale(run->base->slot, scale_diameter(run), run->base->error);
-        for (int begin = 0; begin < BEGINS && status == 0; begin++) {
-            if ((begin == BEGIN_DARK && contrast == PS_CONTRAST_BRIGHT) ||
-                (begin == BEGIN_BRIGHT && contrast == PS_CONTRAST_DARK) ||
-                (begin == BEGIN_DETAIL && !run->rules->energy))
-                continue;
-            run->now.begin = (enum ps_adaptive_begin)begin;
-            status = start(run);
-            if (status == 0)
-                status = improve_times(run, run->rules->coarse_rounds);
-            if (status == 0)
-                take_if_better(run);
-            else if (status == PS_E_INPUT) /* no template: no hypothesis */
-                status = 0;
+    for (int k = 0; k < PS_ADAPTIVE_SCALES * BEGINS && status == 0; k++) {
+        enum ps_adaptive_begin begin = (enum ps_adaptive_begin)(k % BEGINS);
+        if (!(begin == BEGIN_DARK && contrast == PS_CONTRAST_BRIGHT) &&
+            !(begin == BEGIN_BRIGHT && contrast == PS_CONTRAST_DARK) &&
+            !(begin == BEGIN_DETAIL && !run->rules->energy))
+            group.hypotheses[group.count++] =
+                (struct ps_hypothesis){.scale = ps_adaptive_scales[k / BEGINS], .begin = begin};
+        bool last = k == PS_ADAPTIVE_SCALES * BEGINS - 1;
+        if (group.count == run->ops->lanes || (last && group.count > 0)) {
+            status = compare(&group);
+            group.count = 0;
         }
     }
     return status;
@@ -149,41 +239,70 @@ int ps_adaptive_search(struct ps_adaptive_run *run)
 /* Whether a place belongs to the one half of a chequered field or to the other. */
 static bool in_half(const struct ps_adaptive_run *run, const struct ps_peak *peak, int half)
 {
-    int tile = (int)(HALF_TILE * scale_diameter(run)) + 1;
+    int tile = (int)(HALF_TILE * scale_diameter(run, &run->best)) + 1;
     return (peak->x / tile + peak->y / tile) % 2 == half;
 }
 
 /* Appends the peaks of one half to `list`, which has room; returns how many it then holds. */
-static size_t append_half(const struct ps_adaptive_run *run, int half, struct ps_peak *list,
-                          size_t count)
+static size_t append_half(const struct ps_adaptive_run *run, const struct ps_hypothesis *h,
+                          int half, struct ps_peak *list, size_t count)
 {
-    for (size_t i = 0; i < run->now.count; i++)
-        if (in_half(run, &run->now.peaks[i], half))
-            list[count++] = run->now.peaks[i];
+    for (size_t i = 0; i < h->count; i++)
+        if (in_half(run, &h->peaks[i], half))
+            list[count++] = h->peaks[i];
     return count;
 }
 
-static int learn_from_half(struct ps_adaptive_run *run, int half, struct ps_peak **list,
-                           size_t *count)
+static size_t peaks_of(const struct group *group)
 {
-    int status = start(run);
-    for (int round = 0; round <= run->rules->coarse_rounds && status == 0; round++) {
-        bool last = round == run->rules->coarse_rounds;
-        size_t room = (last ? *count : 0) + run->now.count + 1;
-        struct ps_peak *grown = realloc(last ? *list : NULL, room * sizeof *grown);
-        if (!grown)
-            return ps_fail_memory(run->base->error, room * sizeof *grown, "peaks");
-        if (last) {
-            *list = grown;
-            *count = append_half(run, !half, grown, *count);
-        } else {
-            size_t own = append_half(run, half, grown, 0);
-            if (own > 0)
-                status = improve(run, grown, own, 0.5);
-            free(grown);
-        }
+    size_t count = 0;
+    for (int i = 0; i < group->count; i++)
+        count += group->hypotheses[i].count;
+    return count;
+}
+
+/* One round of hypotheses that learn from the half `first_half` + i of the field each. */
+static int improve_by_halves(struct group *group, int first_half)
+{
+    const struct ps_adaptive_run *run = group->run;
+    size_t room = peaks_of(group);
+    struct ps_peak *examples = malloc((room + 1) * sizeof *examples);
+    if (!examples)
+        return ps_fail_memory(run->base->error, room * sizeof *examples, "peaks");
+    struct pool pools[PS_LANES];
+    size_t end = 0;
+    for (int i = 0; i < group->count; i++) {
+        size_t begin = end;
+        end = append_half(run, &group->hypotheses[i], first_half + i, examples, begin);
+        pools[i] = (struct pool){examples + begin, end - begin, 0.5};
     }
+    int status = improve(group, pools);
+    free(examples);
     return status;
+}
+
+/* Appends what those hypotheses find in the other halves. */
+static int try_halves(struct group *group, int first_half, struct ps_peak **list, size_t *count)
+{
+    struct ps_adaptive_run *run = group->run;
+    int status = scale(group);
+    if (status == 0)
+        status = start(group);
+    for (int round = 0; round < run->rules->coarse_rounds && status == 0; round++)
+        status = improve_by_halves(group, first_half);
+    if (status)
+        return status;
+    size_t room = *count + peaks_of(group);
+    struct ps_peak *grown = realloc(*list, (room + 1) * sizeof *grown);
+    if (!grown)
+        return ps_fail_memory(run->base->error, room * sizeof *grown, "peaks");
+    *list = grown;
+    for (int i = 0; i < group->count; i++) {
+        if (group->lanes[i].flat)
+            return PS_E_INPUT;
+        *count = append_half(run, &group->hypotheses[i], !(first_half + i), grown, *count);
+    }
+    return 0;
 }
 
 int ps_adaptive_probe(struct ps_adaptive_run *run)
@@ -192,39 +311,54 @@ int ps_adaptive_probe(struct ps_adaptive_run *run)
         run->probation.reliable = true;
         return 0;
     }
-    free(run->now.peaks);
-    run->now = (struct ps_hypothesis){.scale = run->best.scale, .begin = run->best.begin};
     struct ps_peak *held_out = NULL;
     size_t count = 0;
-    int status = run->ops->scale(run->base->slot, scale_diameter(run), run->base->error);
-    for (int half = 0; half < 2 && status == 0; half++)
-        status = learn_from_half(run, half, &held_out, &count);
+    int status = 0;
+    int lanes = run->ops->lanes < 2 ? 1 : 2;
+    for (int half = 0; half < 2 && status == 0; half += lanes) {
+        struct group group = {.run = run, .count = lanes};
+        for (int i = 0; i < lanes; i++)
+            group.hypotheses[i] =
+                (struct ps_hypothesis){.scale = run->best.scale, .begin = run->best.begin};
+        status = try_halves(&group, half, &held_out, &count);
+        group_done(&group);
+    }
     if (status == 0)
-        run->probation = ps_adaptive_judge(run->rules, held_out, count);
+        status = judge(run, &(struct pool){held_out, count, 1}, 1, &run->probation);
     free(held_out);
     return status == PS_E_INPUT ? 0 : status;
 }
 
-int ps_adaptive_refine(struct ps_adaptive_run *run)
+/* From the field of another bin and frame to this one. */
+static void move_peaks(const struct ps_adaptive_run *run, struct ps_hypothesis *h, int bin,
+                       int frame)
 {
-    int bin = run->bin;
-    int frame = run->field.frame;
-    free(run->now.peaks);
-    run->now = run->best;
-    run->best.peaks = NULL;
-    int status = ps_adaptive_reduce(run, run->rules->fine);
-    if (status)
-        return status;
-    for (size_t i = 0; i < run->now.count && run->bin != bin; i++) {
-        struct ps_peak *peak = &run->now.peaks[i];
+    for (size_t i = 0; i < h->count && run->bin != bin; i++) {
+        struct ps_peak *peak = &h->peaks[i];
         double ratio = (double)bin / run->bin;
         int x = (int)floor((peak->x - frame + 0.5) * ratio) + run->field.frame;
         int y = (int)floor((peak->y - frame + 0.5) * ratio) + run->field.frame;
         peak->x = x < 0 ? 0 : x < run->field.width ? x : run->field.width - 1;
         peak->y = y < 0 ? 0 : y < run->field.height ? y : run->field.height - 1;
     }
-    status = run->ops->scale(run->base->slot, scale_diameter(run), run->base->error);
+}
+
+int ps_adaptive_refine(struct ps_adaptive_run *run)
+{
+    int bin = run->bin;
+    int frame = run->field.frame;
+    int status = ps_adaptive_reduce(run, run->rules->fine);
+    if (status)
+        return status;
+    struct group group = {.run = run, .count = 1, .hypotheses = {run->best}};
+    run->best.peaks = NULL;
+    move_peaks(run, &group.hypotheses[0], bin, frame);
+    status = scale(&group);
     if (status == 0)
-        status = improve_times(run, run->rules->fine_rounds);
+        status = improve_times(&group, run->rules->fine_rounds);
+    if (status == 0 && group.lanes[0].flat)
+        status =
+            ps_fail(run->base->error, PS_E_INPUT, "no contrast: an average without any structure");
+    run->now = group.hypotheses[0];
     return status;
 }

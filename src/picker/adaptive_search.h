@@ -24,8 +24,8 @@ struct ps_adaptive_run {
     int bin;
     double diameter; /* of the particle, px of the field */
     struct ps_field field;
-    struct ps_hypothesis now; /* the one that the slot is at */
     struct ps_hypothesis best;
+    struct ps_hypothesis now;    /* the best one, refined */
     struct ps_verdict probation; /* of the best one */
     bool supported;              /* a support vector machine decided */
 };

@@ -199,12 +199,9 @@ int ps_picker_pick(struct ps_picker *picker, const struct ps_image *image,
     return ps_picker_pick_observed(picker, image, NULL, NULL, ret_result, error);
 }
 
-int ps_picker_new(const struct ps_config *config, struct ps_picker **ret_picker,
-                  struct ps_error *error)
+int ps_picker_new_on(const struct ps_config *config, int device, struct ps_picker **ret_picker,
+                     struct ps_error *error)
 {
-    int status = ps_config_check(config, error);
-    if (status)
-        return status;
     struct ps_picker *picker = calloc(1, sizeof *picker);
     if (picker) {
         picker->config = ps_config_copy(config);
@@ -214,8 +211,8 @@ int ps_picker_new(const struct ps_config *config, struct ps_picker **ret_picker,
         free(picker);
         return ps_fail_memory(error, sizeof *picker, "a picker");
     }
-    status = ps_backend_open(config->compute.backend, config->compute.threads,
-                             config->compute.require_gpu, &picker->backend, error);
+    int status = ps_backend_open(config->compute.backend, device, config->compute.threads,
+                                 config->compute.require_gpu, &picker->backend, error);
     if (status == 0)
         status = picker->backend->ops->slot_new(picker->backend, &picker->slot, error);
     if (status)
@@ -223,6 +220,18 @@ int ps_picker_new(const struct ps_config *config, struct ps_picker **ret_picker,
     else
         *ret_picker = picker;
     return status;
+}
+
+int ps_picker_new(const struct ps_config *config, struct ps_picker **ret_picker,
+                  struct ps_error *error)
+{
+    int devices[PS_MAX_DEVICES];
+    int count;
+    int status = ps_config_check(config, error);
+    if (status == 0)
+        status = ps_backend_devices(config->compute.backend, &config->compute.devices, devices,
+                                    &count, error);
+    return status ? status : ps_picker_new_on(config, devices[0], ret_picker, error);
 }
 
 void ps_picker_free(struct ps_picker *picker)

@@ -15,6 +15,11 @@ struct ps_picker {
     const struct ps_adaptive_rules *rules; /* ps_adaptive_rules, but for benchmarks */
 };
 
+/* ps_picker_new() on one of the devices of ps_backend_devices(), with a configuration that
+ * ps_config_check() accepts. */
+int ps_picker_new_on(const struct ps_config *config, int device, struct ps_picker **ret_picker,
+                     struct ps_error *error);
+
 /* Called after each stage of a pick, while the slot still holds what the stage left: for comparing
  * stages. `model` is NULL before the stage "train"; `training` holds its `training_count` windows,
  * the first `positives` of them particle. */

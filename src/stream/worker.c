@@ -5,6 +5,7 @@
 #include "output/picks.h"
 #include "output/picks_remove.h"
 #include "picker/picker.h"
+#include "stream/slots.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -18,16 +19,13 @@
 struct worker {
     struct ps_crew *crew;
     pthread_t thread;
-    struct ps_picker *picker;
-    /* Under the crew's lock: */
-    char *micrograph; /* being picked, or NULL */
-    int64_t since_ns; /* by the monotonic clock, if so */
-    char device[96];
+    int64_t since_ns; /* under the crew's lock: when it began to read or write; 0: it waits */
 };
 
 struct ps_crew {
     struct ps_crew_tools tools;
     pthread_mutex_t lock;
+    struct ps_slots *slots;
     struct worker *workers;
     size_t count;
     size_t running;
@@ -49,13 +47,10 @@ static void signal_event(const struct ps_crew *crew)
     (void)eventfd_write(crew->tools.event_fd, 1);
 }
 
-static void set_current(struct worker *worker, const struct ps_job *job)
+static void set_busy(struct worker *worker, bool busy)
 {
-    char *name = job ? strdup(job->name) : NULL;
     pthread_mutex_lock(&worker->crew->lock);
-    free(worker->micrograph);
-    worker->micrograph = name;
-    worker->since_ns = job ? ps_clock_mono_ns() : 0;
+    worker->since_ns = busy ? ps_clock_mono_ns() : 0;
     pthread_mutex_unlock(&worker->crew->lock);
 }
 
@@ -186,18 +181,22 @@ static int read_and_pick(struct worker *worker, const struct ps_job *job,
     const struct ps_config *config = worker->crew->tools.config;
     struct ps_read_options options = {config->input.movies, config->compute.max_pixels};
     int64_t start = ps_clock_mono_ns();
+    set_busy(worker, true);
     int status = ps_micrograph_read(job->path, &options, &outcome->micrograph, error);
+    set_busy(worker, false);
     outcome->read_milliseconds = milliseconds_since(start);
     if (status == 0)
-        status =
-            ps_picker_pick(worker->picker, &outcome->micrograph->image, &outcome->result, error);
+        status = ps_slots_pick(worker->crew->slots, job->name, &outcome->micrograph->image,
+                               &outcome->result, error);
     if (status == PS_E_DEVICE || (status == PS_E_SYSTEM && !share_is_there(job)))
         return status;
     if (status && !(outcome->failure = reason_of(error, job->path)))
         return PS_E_NOMEM;
+    set_busy(worker, true);
     if (status == 0)
         write_files(worker, job, outcome->micrograph, outcome->read_milliseconds, &outcome->result);
     make_preview(worker, outcome);
+    set_busy(worker, false);
     if (outcome->micrograph) {
         free(outcome->micrograph->pixels);
         outcome->micrograph->pixels = NULL;
@@ -269,7 +268,6 @@ static void carry(struct worker *worker, struct ps_job *job)
         ps_pending_finish(pending, job);
         return;
     }
-    set_current(worker, job);
     int status = 0;
     if (!missing)
         status = read_and_pick(worker, job, &outcome, &error);
@@ -278,7 +276,6 @@ static void carry(struct worker *worker, struct ps_job *job)
     else if (!(outcome.failure =
                    strdup(missing == ENOENT ? "vanished before it was read" : strerror(missing))))
         status = PS_E_NOMEM;
-    set_current(worker, NULL);
     /* What changed under the reader is no picture of anything: its end will be told or found. */
     bool torn = !missing && !unchanged(job, &now, &missing) && missing == 0;
     if (status == 0 && !torn) {
@@ -320,15 +317,10 @@ static int start_worker(struct ps_crew *crew, struct ps_error *error)
 {
     struct worker *worker = &crew->workers[crew->count];
     worker->crew = crew;
-    int status = ps_picker_new(crew->tools.config, &worker->picker, error);
-    if (status)
-        return status;
-    (void)snprintf(worker->device, sizeof worker->device, "%s", ps_picker_device(worker->picker));
     crew->running++;
     int failure = pthread_create(&worker->thread, NULL, work, worker);
     if (failure) {
         crew->running--;
-        ps_picker_free(worker->picker);
         return ps_fail(error, PS_E_SYSTEM, "cannot start a worker: %s", strerror(failure));
     }
     (void)pthread_setname_np(worker->thread, "ps-worker");
@@ -339,26 +331,20 @@ static int start_worker(struct ps_crew *crew, struct ps_error *error)
 int ps_crew_start(const struct ps_crew_tools *tools, struct ps_crew **ret_crew,
                   struct ps_error *error)
 {
-    size_t slots = tools->config->compute.slots_per_device > 0
-                       ? (size_t)tools->config->compute.slots_per_device
-                       : 1;
     struct ps_crew *crew = calloc(1, sizeof *crew);
-    if (crew)
-        crew->workers = calloc(slots, sizeof *crew->workers);
-    if (crew)
-        crew->profile = ps_config_get(tools->config, "picker.profile");
-    if (!crew || !crew->workers || !crew->profile) {
-        if (crew) {
-            free(crew->workers);
-            free(crew->profile);
-        }
-        free(crew);
-        return ps_fail_memory(error, slots * sizeof(struct worker), "workers");
-    }
+    if (!crew)
+        return ps_fail_memory(error, sizeof *crew, "workers");
     crew->tools = *tools;
     pthread_mutex_init(&crew->lock, NULL);
-    int status = 0;
-    while (crew->count < slots && status == 0)
+    int status = ps_slots_open(tools->config, tools->log, &crew->slots, error);
+    size_t workers = status == 0 ? ps_slots_workers(crew->slots) : 0;
+    if (status == 0) {
+        crew->workers = calloc(workers, sizeof *crew->workers);
+        crew->profile = ps_config_get(tools->config, "picker.profile");
+        if (!crew->workers || !crew->profile)
+            status = ps_fail_memory(error, workers * sizeof *crew->workers, "workers");
+    }
+    while (status == 0 && crew->count < workers)
         status = start_worker(crew, error);
     if (status) {
         ps_pending_close(tools->pending);
@@ -383,9 +369,8 @@ void ps_crew_join(struct ps_crew *crew)
         return;
     for (size_t i = 0; i < crew->count; i++) {
         pthread_join(crew->workers[i].thread, NULL);
-        ps_picker_free(crew->workers[i].picker);
-        free(crew->workers[i].micrograph);
     }
+    ps_slots_close(crew->slots);
     pthread_mutex_destroy(&crew->lock);
     free(crew->workers);
     free(crew->profile);
@@ -404,6 +389,7 @@ bool ps_crew_device_failed(struct ps_crew *crew, struct ps_error *ret_error)
 
 double ps_crew_busy_seconds(struct ps_crew *crew)
 {
+    double picking = ps_slots_busy_seconds(crew->slots);
     int64_t now = ps_clock_mono_ns();
     int64_t longest = 0;
     pthread_mutex_lock(&crew->lock);
@@ -411,21 +397,13 @@ double ps_crew_busy_seconds(struct ps_crew *crew)
         if (crew->workers[i].since_ns && now - crew->workers[i].since_ns > longest)
             longest = now - crew->workers[i].since_ns;
     pthread_mutex_unlock(&crew->lock);
-    return (double)longest * 1e-9;
+    double elsewhere = (double)longest * 1e-9;
+    return picking > elsewhere ? picking : elsewhere;
 }
 
 json_t *ps_crew_status(struct ps_crew *crew)
 {
-    json_t *slots = json_array();
-    pthread_mutex_lock(&crew->lock);
-    for (size_t i = 0; i < crew->count; i++) {
-        const struct worker *worker = &crew->workers[i];
-        (void)json_array_append_new(slots, json_pack("{s:s, s:b, s:s?}", "device", worker->device,
-                                                     "busy", worker->since_ns != 0, "micrograph",
-                                                     worker->micrograph));
-    }
-    pthread_mutex_unlock(&crew->lock);
-    return slots;
+    return ps_slots_status(crew->slots);
 }
 
 /* Where the last component begins of the part that all watched directories share. */

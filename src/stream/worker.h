@@ -1,10 +1,11 @@
 /* Workers: threads that carry one micrograph at a time from the queue to its outcome.
  *
- * A worker has a picker with its own slot. What it does is a straight line: take, make sure that
- * the file is still what was found, read, pick, write the files of picks, make the preview (where
- * somebody wants one), hand the outcome to the publisher. Nothing hands the micrograph back, but
- * for cases in which there is no outcome yet: the file changed meanwhile, its share has gone, or
- * there is no memory (the watcher finds it again), or the device failed.
+ * What a worker does is a straight line: take, make sure that the file is still what was found,
+ * read, pick in a slot of a device (slots.h), write the files of picks, make the preview (where
+ * somebody wants one), hand the outcome to the publisher. There are more workers than slots where
+ * reading should not wait for picking. Nothing hands the micrograph back, but for cases in which
+ * there is no outcome yet: the file changed meanwhile, its share has gone, or there is no memory
+ * (the watcher finds it again), or the device failed and nothing takes over.
  *
  * A failed micrograph costs nothing but itself: its reason becomes its outcome. Files of picks that
  * cannot be written are a warning in the outcome; the picks are published all the same.
@@ -34,7 +35,7 @@ struct ps_crew_tools {
     int event_fd;                 /* gets a 1 when the last worker ends, or the device fails */
 };
 
-/* Opens the device and starts compute.slots_per_device workers.
+/* Opens the devices and starts the workers that keep them busy.
  * PS_E_DEVICE, PS_E_CONFIG, PS_E_NOMEM, PS_E_SYSTEM. */
 int ps_crew_start(const struct ps_crew_tools *tools, struct ps_crew **ret_crew,
                   struct ps_error *error);
@@ -48,8 +49,8 @@ void ps_crew_join(struct ps_crew *crew);
 /* Whether the device failed; what it said goes into `ret_error`. */
 bool ps_crew_device_failed(struct ps_crew *crew, struct ps_error *ret_error);
 
-/* How long the longest of the current picks has been going on, seconds; 0 if all workers wait (for
- * work, or for the publisher). */
+/* How long the longest of what reads, picks or writes has been going on, seconds; 0 if all workers
+ * wait (for work, for a slot, or for the publisher). */
 double ps_crew_busy_seconds(struct ps_crew *crew);
 
 /* Array of {"device", "busy", "micrograph"}, one a slot. */

@@ -72,7 +72,7 @@ static double largest_difference(const float *a, const double *b, size_t count)
 
 static float mirrored(const float *values, int x, int y)
 {
-    return values[cpu_mirror(y, HEIGHT) * WIDTH + cpu_mirror(x, WIDTH)];
+    return values[ps_mirror(y, HEIGHT) * WIDTH + ps_mirror(x, WIDTH)];
 }
 
 static void lines_go_on_as_their_mirror_image(void **state)
@@ -80,8 +80,8 @@ static void lines_go_on_as_their_mirror_image(void **state)
     (void)state;
     const int expected[] = {2, 1, 0, 0, 1, 2, 2, 1, 0, 0};
     for (int i = -3; i < 7; i++)
-        assert_int_equal(cpu_mirror(i, 3), expected[i + 3]);
-    assert_int_equal(cpu_mirror(-5, 1), 0);
+        assert_int_equal(ps_mirror(i, 3), expected[i + 3]);
+    assert_int_equal(ps_mirror(-5, 1), 0);
 }
 
 /* Widths up to more than the field has. */
@@ -93,9 +93,9 @@ static void boxes_are_means(void **state)
     float *in = noise(1);
     float *out = malloc(PIXELS * sizeof *out);
     double *expected = malloc(PIXELS * sizeof *expected);
-    assert_int_equal(cpu_box_side(4.9), 5);
-    assert_int_equal(cpu_box_side(5.9), 5);
-    assert_int_equal(cpu_box_side(6), 7);
+    assert_int_equal(ps_box_side(4.9), 5);
+    assert_int_equal(ps_box_side(5.9), 5);
+    assert_int_equal(ps_box_side(6), 7);
     const int sides[] = {1, 3, 13, 61, 151};
     for (size_t k = 0; k < sizeof sides / sizeof *sides; k++) {
         int r = sides[k] / 2;
@@ -261,7 +261,8 @@ static struct ps_field reduce(struct bed *bed, int frame)
     struct ps_pixel_report report;
     struct ps_error error;
     struct ps_field field;
-    struct ps_reduction reduction = {.bin = BIN, .frame = frame, .diameter = 20, .mask = true};
+    struct ps_reduction reduction = {
+        .bin = BIN, .frame = frame, .diameter = 20, .largest = 20, .mask = true};
     check(ps_backend_cpu.upload(&bed->slot->base, &image, &report, &error), &error);
     check(ps_adaptive_cpu.reduce(&bed->slot->base, &reduction, &field, &error), &error);
     free(pixels);
@@ -318,7 +319,8 @@ static void responses_are_correlation_coefficients(void **state)
     assert_int_equal(field.width, SIDE / BIN + 10);
     assert_int_equal(field.unmasked, (SIDE / BIN) * (SIDE / BIN));
     struct cpu_adaptive *a = bed.slot->adaptive;
-    check(ps_adaptive_cpu.scale(&bed.slot->base, 20, &error), &error);
+    const double diameter = 20;
+    check(ps_adaptive_cpu.scale(&bed.slot->base, &diameter, 1, &error), &error);
     struct ps_radial templates[PS_CHANNELS] = {ps_adaptive_start(20, -1), {.count = 0}};
     for (int r = 0; r < templates[0].count; r++)
         templates[0].values[r] += 0.01 * r * r;
@@ -332,13 +334,13 @@ static void responses_are_correlation_coefficients(void **state)
     check(cpu_gauss(bed.slot, plain, 2, plain, &error), &error); /* a tenth of the diameter */
     for (size_t i = 0; i < count; i++)
         expected[i] = (double)plain[i];
-    check(ps_adaptive_cpu.respond(&bed.slot->base, templates, &error), &error);
+    check(cpu_adaptive_respond(bed.slot, templates, &error), &error);
     double difference = largest_difference(a->response[0].data, expected, count);
     print_message("  largest difference %.2g\n", difference);
     assert_true(difference < 2e-5);
     for (int r = 0; r < templates[0].count; r++)
         templates[0].values[r] = 3;
-    assert_int_equal(ps_adaptive_cpu.respond(&bed.slot->base, templates, &error), PS_E_INPUT);
+    assert_int_equal(cpu_adaptive_respond(bed.slot, templates, &error), PS_E_INPUT);
     free(expected);
     free(plain);
     bed_done(&bed);
@@ -352,14 +354,14 @@ static void peaks_are_the_particles(void **state)
         struct ps_slot *slot = &bed.slot->base;
         struct ps_error error;
         struct ps_field field = reduce(&bed, 5);
-        check(ps_adaptive_cpu.scale(slot, 20, &error), &error);
-        struct ps_radial templates[PS_CHANNELS] = {ps_adaptive_start(20, -1), {.count = 0}};
-        const double weights[PS_CHANNELS] = {2, 0};
-        check(ps_adaptive_cpu.respond(slot, templates, &error), &error);
-        check(ps_adaptive_cpu.combine(slot, weights, &error), &error);
-        struct ps_peak *peaks = NULL;
-        size_t count = 0;
-        check(ps_adaptive_cpu.peaks(slot, 14, &peaks, &count, &error), &error);
+        const double diameter = 20;
+        check(ps_adaptive_cpu.scale(slot, &diameter, 1, &error), &error);
+        struct ps_lane lane = {
+            .templates = {ps_adaptive_start(20, -1)}, .weights = {2, 0}, .distance = 14};
+        check(ps_adaptive_cpu.respond(slot, &lane, 1, &error), &error);
+        check(ps_adaptive_cpu.peaks(slot, &lane, 1, &error), &error);
+        struct ps_peak *peaks = lane.peaks;
+        size_t count = lane.peak_count;
         assert_true(count > 10);
         static struct ps_peak first[8];
         if (threads == 1)
@@ -380,7 +382,7 @@ static void peaks_are_the_particles(void **state)
         assert_true(border);
         assert_true(peaks[7].value > peaks[8].value + 2);
         struct ps_radial profiles[PS_CHANNELS];
-        check(ps_adaptive_cpu.average(slot, peaks, 8, profiles, &error), &error);
+        check(cpu_adaptive_average(bed.slot, peaks, 8, profiles, &error), &error);
         assert_int_equal(profiles[0].count, 16);
         assert_true(profiles[0].values[0] < -0.5 && profiles[0].values[5] < -0.5);
         assert_true(profiles[0].values[13] > profiles[0].values[5] + 0.5);
@@ -410,11 +412,25 @@ static struct ps_peak *two_populations(size_t lower, size_t upper, double distan
     return peaks;
 }
 
+static struct ps_verdict judge(const struct ps_peak *peaks, size_t count)
+{
+    double *items = malloc((count + 1) * sizeof *items);
+    for (size_t i = 0; i < count; i++)
+        items[i] = (double)peaks[i].value;
+    struct ps_mixture mixture = {0};
+    if (count > 1)
+        assert_int_equal(ps_mixture_fit(items, count, &mixture), 0);
+    struct ps_verdict verdict =
+        ps_adaptive_judge(&ps_adaptive_rules, &(struct ps_values){items, count}, &mixture);
+    free(items);
+    return verdict;
+}
+
 static void two_populations_are_told_apart(void **state)
 {
     (void)state;
     struct ps_peak *peaks = two_populations(300, 100, 5);
-    struct ps_verdict verdict = ps_adaptive_judge(&ps_adaptive_rules, peaks, 400);
+    struct ps_verdict verdict = judge(peaks, 400);
     assert_true(verdict.reliable);
     assert_int_equal(verdict.above, 100);
     assert_true(fabs(verdict.threshold - 4) < 0.5);
@@ -436,12 +452,12 @@ static void one_population_is_not_two(void **state)
 {
     (void)state;
     struct ps_peak *peaks = two_populations(400, 0, 0);
-    struct ps_verdict verdict = ps_adaptive_judge(&ps_adaptive_rules, peaks, 400);
+    struct ps_verdict verdict = judge(peaks, 400);
     assert_false(verdict.reliable);
     assert_true(verdict.threshold >= 4.5);
     assert_true(verdict.objective == 0);
     for (size_t few = 0; few < 4; few++)
-        assert_false(ps_adaptive_judge(&ps_adaptive_rules, peaks, few).reliable);
+        assert_false(judge(peaks, few).reliable);
     free(peaks);
 }
 
@@ -486,19 +502,19 @@ static void the_channel_that_tells_weighs(void **state)
 static void outliers_are_dropped(void **state)
 {
     (void)state;
-    float means[40];
+    struct ps_peak peaks[40] = {{0}};
     double decisions[40];
     for (int i = 0; i < 40; i++) {
-        means[i] = -0.2F + 0.01F * (float)(i % 7);
+        peaks[i].mean = -0.2F + 0.01F * (float)(i % 7);
         decisions[i] = i < 30 ? 1 : -0.5;
     }
-    means[3] = -1;
-    means[35] = -1;
-    ps_adaptive_drop_outliers(&ps_adaptive_rules, means, 40, decisions);
+    peaks[3].mean = -1;
+    peaks[35].mean = -1;
+    ps_adaptive_drop_outliers(&ps_adaptive_rules, peaks, 40, decisions);
     for (int i = 0; i < 40; i++)
         assert_true(decisions[i] == (i == 3 ? -1 : i < 30 ? 1 : -0.5));
     decisions[3] = 1;
-    ps_adaptive_drop_outliers(&ps_adaptive_rules, means, 15, decisions);
+    ps_adaptive_drop_outliers(&ps_adaptive_rules, peaks, 15, decisions);
     assert_true(decisions[3] == 1);
 }
 

@@ -240,13 +240,13 @@ static void refused_values(void **state)
         {"compute.require_gpu", "maybe", "compute.require_gpu = maybe: expected yes or no"},
         {"compute.backend", "cuda:",
          "compute.backend = cuda:: expected auto, cpu, cuda or cuda:N "
-         "with N from 0 to 255"},
-        {"compute.backend", "cuda:256",
-         "compute.backend = cuda:256: expected auto, cpu, cuda or "
-         "cuda:N with N from 0 to 255"},
+         "with N from 0 to 63"},
+        {"compute.backend", "cuda:64",
+         "compute.backend = cuda:64: expected auto, cpu, cuda or "
+         "cuda:N with N from 0 to 63"},
         {"compute.backend", "gpu",
          "compute.backend = gpu: expected auto, cpu, cuda or cuda:N "
-         "with N from 0 to 255"},
+         "with N from 0 to 63"},
         {"picker.classifier", "SVM",
          "picker.classifier = SVM: expected svm, naive_bayes or mixture"},
         {"picker.profile", "best", "picker.profile = best: expected adaptive or aspire"},
@@ -506,6 +506,9 @@ static void printed_reads_back(void **state)
         {"picker.tau1", "6"},
         {"picker.tau2", "7"},
         {"compute.backend", "cuda:0"},
+        {"compute.devices", "0 2"},
+        {"compute.readers", "5"},
+        {"compute.on_device_error", "cpu"},
         {"compute.threads", "3"},
         {"compute.slots_per_device", "2"},
         {"compute.queue_length", "17"},

@@ -1,0 +1,249 @@
+/* Filters of fields, separable: along the columns, then along the rows.
+ *
+ * A field of n px: each pass reads 4 n bytes and writes 4 n, a filter 16 n. Boxes and squares take
+ * two additions a pixel and pass whatever their width (and their first window once a segment),
+ * Gaussians 3 (radius + 1). */
+#include "backend/adaptive_formulas.h"
+#include "kernel.h"
+#include "launch_adaptive.h"
+
+/* ---- sums over windows ------------------------------------------------------------------------
+ */
+
+/* What a window is of: pixels, their sum, the result. */
+struct box_window {
+    typedef float pixel;
+    typedef double sum;
+    bool squared;
+    double scale;
+    __device__ box_window(const ps_filter_job &job, bool, bool first_pass)
+        : squared(first_pass && job.squared), scale(1.0 / (2 * job.radius + 1))
+    {
+    }
+    __device__ float at(const float *line, int i, int n, size_t step) const
+    {
+        float value = line[(size_t)ps_mirror(i, n) * step];
+        return squared ? value * value : value;
+    }
+    __device__ float result(double total) const
+    {
+        return (float)(total * scale);
+    }
+};
+
+/* Outside is set where everything must be, and unset where anything may. */
+struct square_window {
+    typedef uint8_t pixel;
+    typedef int sum;
+    int outside;
+    int least;
+    __device__ square_window(const ps_filter_job &job, bool erode, bool)
+        : outside(erode), least(erode ? 2 * job.radius + 1 : 1)
+    {
+    }
+    __device__ uint8_t at(const uint8_t *line, int i, int n, size_t step) const
+    {
+        return i >= 0 && i < n ? line[(size_t)i * step] : (uint8_t)outside;
+    }
+    __device__ uint8_t result(int total) const
+    {
+        return total >= least;
+    }
+};
+
+enum { SEGMENT = 64, COLUMN_THREADS = 128 };
+
+/* A thread goes down SEGMENT rows of a column, with the sum of the window about its row; neighbours
+ * read neighbours. */
+template <class Window>
+__global__ void __launch_bounds__(COLUMN_THREADS)
+    k_adaptive_window_columns(ps_filter_jobs jobs, bool erode)
+{
+    typedef typename Window::pixel pixel;
+    const ps_filter_job &job = jobs.job[blockIdx.z];
+    int x = (int)(blockIdx.x * COLUMN_THREADS + threadIdx.x);
+    if (x >= jobs.width)
+        return;
+    Window window(job, erode, true);
+    size_t width = (size_t)jobs.width;
+    const pixel *in = (const pixel *)job.in + x;
+    pixel *out = (pixel *)job.passing + x;
+    int first = (int)blockIdx.y * SEGMENT;
+    int end = min(first + SEGMENT, jobs.height);
+    typename Window::sum total = 0;
+    for (int y = first - job.radius; y <= first + job.radius; y++)
+        total += window.at(in, y, jobs.height, width);
+    for (int y = first; y < end; y++) {
+        out[(size_t)y * width] = window.result(total);
+        total += (typename Window::sum)window.at(in, y + job.radius + 1, jobs.height, width) -
+                 (typename Window::sum)window.at(in, y - job.radius, jobs.height, width);
+    }
+}
+
+/* Odd, so that the threads of a warp look at different banks. */
+enum { EACH = 17, TILE_ROWS = 8, TILE = EACH * PS_WARP };
+
+/* A block has a piece of TILE_ROWS rows in shared memory; a thread goes along EACH pixels of it. */
+template <class Window>
+__global__ void __launch_bounds__(PS_WARP *TILE_ROWS)
+    k_adaptive_window_rows(ps_filter_jobs jobs, bool erode)
+{
+    typedef typename Window::pixel pixel;
+    const ps_filter_job &job = jobs.job[blockIdx.z];
+    PS_SHARED(pixel, tile);
+    Window window(job, erode, false);
+    int span = TILE + 2 * job.radius;
+    int first = (int)blockIdx.x * TILE;
+    int y = (int)(blockIdx.y * TILE_ROWS + threadIdx.y);
+    bool inside = y < jobs.height;
+    pixel *line = tile + (size_t)threadIdx.y * span;
+    const pixel *in = (const pixel *)job.passing + (size_t)(inside ? y : 0) * jobs.width;
+    for (int i = (int)threadIdx.x; i < span; i += PS_WARP)
+        line[i] = window.at(in, first - job.radius + i, jobs.width, 1);
+    __syncthreads();
+    pixel results[EACH];
+    const pixel *from = line + threadIdx.x * EACH;
+    typename Window::sum total = 0;
+    for (int i = 0; i < 2 * job.radius; i++)
+        total += from[i];
+    PS_UNROLL
+    for (int i = 0; i < EACH; i++) {
+        total += from[i + 2 * job.radius];
+        results[i] = window.result(total);
+        total -= from[i];
+    }
+    __syncthreads();
+    PS_UNROLL
+    for (int i = 0; i < EACH; i++)
+        line[threadIdx.x * EACH + i] = results[i];
+    __syncthreads();
+    pixel *out = (pixel *)job.out + (size_t)y * jobs.width;
+    for (int i = (int)threadIdx.x; i < TILE && inside && first + i < jobs.width; i += PS_WARP)
+        out[first + i] = line[i];
+}
+
+static int largest_radius(const ps_filter_jobs *jobs)
+{
+    int radius = 0;
+    for (int i = 0; i < jobs->count; i++)
+        radius = jobs->job[i].radius > radius ? jobs->job[i].radius : radius;
+    return radius;
+}
+
+template <class Window>
+static cudaError_t filter_windows(const ps_filter_jobs *jobs, bool erode, cudaStream_t stream)
+{
+    dim3 columns(ps_blocks((size_t)jobs->width, COLUMN_THREADS),
+                 ps_blocks((size_t)jobs->height, SEGMENT), (unsigned)jobs->count);
+    cudaError_t result = PS_LAUNCH(k_adaptive_window_columns<Window>, columns, COLUMN_THREADS, 0,
+                                   stream, *jobs, erode);
+    if (result != cudaSuccess)
+        return result;
+    dim3 rows(ps_blocks((size_t)jobs->width, TILE), ps_blocks((size_t)jobs->height, TILE_ROWS),
+              (unsigned)jobs->count);
+    size_t shared =
+        (size_t)(TILE + 2 * largest_radius(jobs)) * TILE_ROWS * sizeof(typename Window::pixel);
+    return PS_LAUNCH(k_adaptive_window_rows<Window>, rows, dim3(PS_WARP, TILE_ROWS), shared, stream,
+                     *jobs, erode);
+}
+
+cudaError_t ps_launch_adaptive_box(const struct ps_filter_jobs *jobs, cudaStream_t stream)
+{
+    return filter_windows<box_window>(jobs, false, stream);
+}
+
+cudaError_t ps_launch_adaptive_square(const struct ps_filter_jobs *jobs, bool erode,
+                                      cudaStream_t stream)
+{
+    return filter_windows<square_window>(jobs, erode, stream);
+}
+
+/* ---- Gaussian ---------------------------------------------------------------------------------
+ */
+
+enum { LINES = PS_WARP, ALONG = 64, GROUPS = 8, OUTPUTS = ALONG / GROUPS, PITCH = LINES + 1 };
+
+/* A block has a piece of LINES lines in shared memory, which lie side by side there, and ALONG
+ * results of each to find. A thread finds OUTPUTS neighbours of a line: the pixels at a distance
+ * before and after them stay in registers, and for the next distance one of each is new. */
+template <bool rows>
+__global__ void __launch_bounds__(LINES *GROUPS) k_adaptive_gauss(ps_filter_jobs jobs)
+{
+    const ps_filter_job &job = jobs.job[blockIdx.z];
+    PS_SHARED(float, tile);
+    const float *in = (const float *)(rows ? job.passing : job.in);
+    float *out = (float *)(rows ? job.out : job.passing);
+    int radius = job.radius;
+    int span = ALONG + 2 * radius;
+    size_t width = (size_t)jobs.width;
+    int first = (int)blockIdx.y * ALONG;
+    int first_line = (int)blockIdx.x * LINES;
+    int length = rows ? jobs.width : jobs.height;
+    int lines = rows ? jobs.height : jobs.width;
+    if (rows) {
+        for (int l = (int)threadIdx.y; l < LINES && first_line + l < lines; l += GROUPS)
+            for (int i = (int)threadIdx.x; i < span; i += LINES)
+                tile[i * PITCH + l] = in[(size_t)(first_line + l) * width +
+                                         (size_t)ps_mirror(first - radius + i, length)];
+    } else if (first_line + (int)threadIdx.x < lines) {
+        for (int i = (int)threadIdx.y; i < span; i += GROUPS)
+            tile[i * PITCH + (int)threadIdx.x] =
+                in[(size_t)ps_mirror(first - radius + i, length) * width + (size_t)first_line +
+                   threadIdx.x];
+    }
+    __syncthreads();
+    const float *at = tile + (radius + (int)threadIdx.y * OUTPUTS) * PITCH + threadIdx.x;
+    float before[OUTPUTS];
+    float after[OUTPUTS];
+    float sum[OUTPUTS];
+    PS_UNROLL
+    for (int i = 0; i < OUTPUTS; i++) {
+        before[i] = after[i] = at[i * PITCH];
+        sum[i] = job.weights[0] * before[i];
+    }
+    for (int k = 1; k <= radius; k++) {
+        float weight = job.weights[k];
+        PS_UNROLL
+        for (int i = OUTPUTS - 1; i > 0; i--)
+            before[i] = before[i - 1];
+        before[0] = at[-k * PITCH];
+        PS_UNROLL
+        for (int i = 0; i < OUTPUTS - 1; i++)
+            after[i] = after[i + 1];
+        after[OUTPUTS - 1] = at[(OUTPUTS - 1 + k) * PITCH];
+        PS_UNROLL
+        for (int i = 0; i < OUTPUTS; i++)
+            sum[i] += weight * (before[i] + after[i]);
+    }
+    if (!rows) {
+        int x = first_line + (int)threadIdx.x;
+        int y = first + (int)threadIdx.y * OUTPUTS;
+        PS_UNROLL
+        for (int i = 0; i < OUTPUTS; i++)
+            if (x < lines && y + i < length)
+                out[(size_t)(y + i) * width + (size_t)x] = sum[i];
+        return;
+    }
+    __syncthreads();
+    PS_UNROLL
+    for (int i = 0; i < OUTPUTS; i++)
+        tile[((int)threadIdx.y * OUTPUTS + i) * PITCH + (int)threadIdx.x] = sum[i];
+    __syncthreads();
+    for (int l = (int)threadIdx.y; l < LINES && first_line + l < lines; l += GROUPS)
+        for (int i = (int)threadIdx.x; i < ALONG && first + i < length; i += LINES)
+            out[(size_t)(first_line + l) * width + (size_t)(first + i)] = tile[i * PITCH + l];
+}
+
+cudaError_t ps_launch_adaptive_gauss(const struct ps_filter_jobs *jobs, cudaStream_t stream)
+{
+    size_t shared = (size_t)(ALONG + 2 * largest_radius(jobs)) * PITCH * sizeof(float);
+    dim3 block(LINES, GROUPS);
+    dim3 columns(ps_blocks((size_t)jobs->width, LINES), ps_blocks((size_t)jobs->height, ALONG),
+                 (unsigned)jobs->count);
+    cudaError_t result = PS_LAUNCH(k_adaptive_gauss<false>, columns, block, shared, stream, *jobs);
+    if (result != cudaSuccess)
+        return result;
+    dim3 rows(ps_blocks((size_t)jobs->height, LINES), ps_blocks((size_t)jobs->width, ALONG),
+              (unsigned)jobs->count);
+    return PS_LAUNCH(k_adaptive_gauss<true>, rows, block, shared, stream, *jobs);
+}

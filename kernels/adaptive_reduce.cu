@@ -1,0 +1,261 @@
+/* From the micrograph to the field and its channels: what is done pixel by pixel.
+ *
+ * A thread has a pixel (of every so many); a launch reads and writes each of its maps once, 4 bytes
+ * a pixel, and is as fast as memory. Binning reads the micrograph, 4 bytes a pixel of it. */
+#include "backend/adaptive_formulas.h"
+#include "kernel.h"
+#include "launch_adaptive.h"
+#include "reduce.h"
+
+enum { THREADS = 256, MOST_BLOCKS = 2048 };
+
+static unsigned pixel_blocks(size_t pixels)
+{
+    unsigned blocks = ps_blocks(pixels, THREADS);
+    return blocks < MOST_BLOCKS ? blocks : (unsigned)MOST_BLOCKS;
+}
+
+#define FOR_PIXELS(i, pixels)                                                                      \
+    for (size_t i = (size_t)blockIdx.x * THREADS + threadIdx.x; i < (pixels);                      \
+         i += (size_t)gridDim.x * THREADS)
+
+/* ---- step 1 -----------------------------------------------------------------------------------
+ */
+
+/* A thread adds up the pixels of one of the field's. */
+__global__ void __launch_bounds__(THREADS)
+    k_adaptive_bin(const float *micrograph, int micrograph_width, int bin, int width, int height,
+                   int frame, float *ret_field)
+{
+    int x = (int)(blockIdx.x * THREADS + threadIdx.x);
+    int y = (int)blockIdx.y;
+    if (x >= width)
+        return;
+    const float *in =
+        micrograph +
+        (size_t)ps_mirror(y - frame, height - 2 * frame) * bin * (size_t)micrograph_width +
+        (size_t)ps_mirror(x - frame, width - 2 * frame) * bin;
+    float total = 0;
+    for (int v = 0; v < bin; v++, in += micrograph_width) {
+        float sum = 0;
+        for (int u = 0; u < bin; u++)
+            sum += in[u];
+        total += sum;
+    }
+    ret_field[(size_t)y * width + x] = total * (1.0F / ((float)bin * (float)bin));
+}
+
+cudaError_t ps_launch_adaptive_bin(const float *micrograph, int micrograph_width, int bin,
+                                   int width, int height, int frame, float *ret_field,
+                                   cudaStream_t stream)
+{
+    dim3 grid(ps_blocks((size_t)width, THREADS), (unsigned)height);
+    return PS_LAUNCH(k_adaptive_bin, grid, THREADS, 0, stream, micrograph, micrograph_width, bin,
+                     width, height, frame, ret_field);
+}
+
+/* ---- step 2 -----------------------------------------------------------------------------------
+ */
+
+__global__ void __launch_bounds__(THREADS)
+    k_adaptive_extremes(const float *mean, const ps_spread *spread, double far, size_t pixels,
+                        uint8_t *ret_below, uint8_t *ret_above)
+{
+    float offset = (float)spread->median;
+    float limit = (float)(far * spread->deviation);
+    FOR_PIXELS(i, pixels)
+    {
+        float difference = mean[i] - offset;
+        ret_below[i] = -difference > limit;
+        ret_above[i] = difference > limit;
+    }
+}
+
+cudaError_t ps_launch_adaptive_extremes(const float *mean, const struct ps_spread *spread,
+                                        double far, size_t pixels, uint8_t *ret_below,
+                                        uint8_t *ret_above, cudaStream_t stream)
+{
+    return PS_LAUNCH(k_adaptive_extremes, pixel_blocks(pixels), THREADS, 0, stream, mean, spread,
+                     far, pixels, ret_below, ret_above);
+}
+
+/* The unmasked are counted in whole numbers, which any order adds up to the same. */
+__global__ void __launch_bounds__(THREADS)
+    k_adaptive_mask(const uint8_t *below, const uint8_t *above, int width, int height, int frame,
+                    float *image, uint8_t *ret_allowed, uint8_t *ret_unmasked, float *ret_weight,
+                    unsigned long long *ret_count)
+{
+    unsigned own = 0;
+    FOR_PIXELS(i, (size_t)width * (size_t)height)
+    {
+        int y = (int)(i / (size_t)width);
+        int x = (int)(i % (size_t)width);
+        bool inside = x >= frame && x < width - frame && y >= frame && y < height - frame;
+        bool allowed = !(below && below[i]) && !(above && above[i]);
+        bool unmasked = allowed && inside;
+        ret_allowed[i] = allowed;
+        ret_unmasked[i] = unmasked;
+        ret_weight[i] = unmasked;
+        image[i] *= (float)unmasked;
+        own += unmasked;
+    }
+    own = ps_reduce_block(own, ps_add(), 0U);
+    if (threadIdx.x == 0 && own)
+        atomicAdd(ret_count, (unsigned long long)own);
+}
+
+cudaError_t ps_launch_adaptive_mask(const uint8_t *below, const uint8_t *above, int width,
+                                    int height, int frame, float *image, uint8_t *ret_allowed,
+                                    uint8_t *ret_unmasked, float *ret_weight,
+                                    unsigned long long *ret_count, cudaStream_t stream)
+{
+    cudaError_t result = cudaMemsetAsync(ret_count, 0, sizeof *ret_count, stream);
+    if (result != cudaSuccess)
+        return result;
+    return PS_LAUNCH(k_adaptive_mask, pixel_blocks((size_t)width * (size_t)height), THREADS, 0,
+                     stream, below, above, width, height, frame, image, ret_allowed, ret_unmasked,
+                     ret_weight, ret_count);
+}
+
+/* ---- passes over maps -------------------------------------------------------------------------
+ */
+
+/* What becomes of a pixel; `median` and `deviation` are those of the job's spread, if it has one.
+ */
+struct normalised {
+    bool centre;
+    float clip;
+    __device__ float operator()(const ps_pixel_job &job, size_t i, double median,
+                                double deviation) const
+    {
+        float offset = centre ? (float)median : 0;
+        float value = ps_clipped((job.in[i] - offset) * (float)(1 / deviation), clip);
+        return job.weight ? value * job.weight[i] : value;
+    }
+};
+
+struct without_background {
+    __device__ float operator()(const ps_pixel_job &job, size_t i, double, double) const
+    {
+        return (job.out[i] - job.in[i] / ps_share(job.other[i])) * job.weight[i];
+    }
+};
+
+struct squared_detail {
+    __device__ float operator()(const ps_pixel_job &job, size_t i, double, double) const
+    {
+        float difference = job.in[i] - job.other[i];
+        return difference * difference * job.weight[i];
+    }
+};
+
+struct divided {
+    __device__ float operator()(const ps_pixel_job &job, size_t i, double, double) const
+    {
+        return job.in[i] / ps_share(job.other[i]);
+    }
+};
+
+struct logarithm {
+    __device__ float operator()(const ps_pixel_job &job, size_t i, double median, double) const
+    {
+        return logf(job.in[i] + ps_energy_floor(median));
+    }
+};
+
+struct centred {
+    __device__ float operator()(const ps_pixel_job &job, size_t i, double median, double) const
+    {
+        return (job.in[i] - (float)median) * job.weight[i];
+    }
+};
+
+struct inverse_norm {
+    __device__ float operator()(const ps_pixel_job &job, size_t i, double median, double) const
+    {
+        float least = ps_norm_floor(median);
+        float norm = job.in[i];
+        return 1 / (norm > least ? norm : least);
+    }
+};
+
+template <class Pass>
+__global__ void __launch_bounds__(THREADS) k_adaptive_pass(ps_pixel_jobs jobs, Pass pass)
+{
+    const ps_pixel_job &job = jobs.job[blockIdx.y];
+    double median = job.spread ? job.spread->median : 0;
+    double deviation = job.spread ? job.spread->deviation : 0;
+    FOR_PIXELS(i, jobs.pixels)
+    job.out[i] = pass(job, i, median, deviation);
+}
+
+template <class Pass>
+static cudaError_t run(const ps_pixel_jobs *jobs, Pass pass, cudaStream_t stream)
+{
+    dim3 grid(pixel_blocks(jobs->pixels), (unsigned)jobs->count);
+    return PS_LAUNCH(k_adaptive_pass<Pass>, grid, THREADS, 0, stream, *jobs, pass);
+}
+
+cudaError_t ps_launch_adaptive_normalise(const struct ps_pixel_jobs *jobs, bool centre, float clip,
+                                         cudaStream_t stream)
+{
+    return run(jobs, normalised{centre, clip}, stream);
+}
+
+cudaError_t ps_launch_adaptive_background(const struct ps_pixel_jobs *jobs, cudaStream_t stream)
+{
+    return run(jobs, without_background(), stream);
+}
+
+cudaError_t ps_launch_adaptive_detail(const struct ps_pixel_jobs *jobs, cudaStream_t stream)
+{
+    return run(jobs, squared_detail(), stream);
+}
+
+cudaError_t ps_launch_adaptive_divide(const struct ps_pixel_jobs *jobs, cudaStream_t stream)
+{
+    return run(jobs, divided(), stream);
+}
+
+cudaError_t ps_launch_adaptive_logarithm(const struct ps_pixel_jobs *jobs, cudaStream_t stream)
+{
+    return run(jobs, logarithm(), stream);
+}
+
+cudaError_t ps_launch_adaptive_centre(const struct ps_pixel_jobs *jobs, cudaStream_t stream)
+{
+    return run(jobs, centred(), stream);
+}
+
+cudaError_t ps_launch_adaptive_inverse(const struct ps_pixel_jobs *jobs, cudaStream_t stream)
+{
+    return run(jobs, inverse_norm(), stream);
+}
+
+/* ---- mean and deviation -----------------------------------------------------------------------
+ */
+
+__global__ void __launch_bounds__(THREADS)
+    k_adaptive_deviation(const float *means, size_t stride, size_t pixels, float *ret_mean,
+                         float *ret_deviation)
+{
+    const float *mean = means + 3 * blockIdx.y * stride;
+    const float *square = mean + stride;
+    const float *weight = square + stride;
+    FOR_PIXELS(i, pixels)
+    {
+        float share = ps_share(weight[i]);
+        float own = mean[i] / share;
+        ret_mean[blockIdx.y * stride + i] = own;
+        ret_deviation[blockIdx.y * stride + i] = ps_window_norm(square[i] / share, own, 1);
+    }
+}
+
+cudaError_t ps_launch_adaptive_deviation(const float *means, size_t stride, size_t pixels,
+                                         int levels, float *ret_mean, float *ret_deviation,
+                                         cudaStream_t stream)
+{
+    dim3 grid(pixel_blocks(pixels), (unsigned)levels);
+    return PS_LAUNCH(k_adaptive_deviation, grid, THREADS, 0, stream, means, stride, pixels,
+                     ret_mean, ret_deviation);
+}

@@ -1,0 +1,63 @@
+/* Reductions over a warp and a block, in a fixed order: the same numbers give the same bits.
+ *
+ * A value is any of the types that shuffles take (int, unsigned, 64-bit integers, float, double).
+ * Every thread of the block takes part; blocks are whole warps. */
+#ifndef PS_KERNELS_REDUCE_H
+#define PS_KERNELS_REDUCE_H
+
+#include "kernel.h"
+
+#define PS_EVERY_LANE 0xffffffffu
+
+struct ps_add {
+    template <typename T> __device__ T operator()(T a, T b) const
+    {
+        return a + b;
+    }
+};
+
+struct ps_least {
+    template <typename T> __device__ T operator()(T a, T b) const
+    {
+        return b < a ? b : a;
+    }
+};
+
+struct ps_largest {
+    template <typename T> __device__ T operator()(T a, T b) const
+    {
+        return b > a ? b : a;
+    }
+};
+
+/* The result is in lane 0. */
+template <typename T, typename Operation>
+__device__ __forceinline__ T ps_reduce_warp(T value, Operation operation)
+{
+    for (int distance = PS_WARP / 2; distance > 0; distance /= 2)
+        value = operation(value, __shfl_down_sync(PS_EVERY_LANE, value, distance));
+    return value;
+}
+
+/* The result is in thread 0. `rest` is what changes nothing (0 for a sum). */
+template <typename T, typename Operation>
+__device__ T ps_reduce_block(T value, Operation operation, T rest)
+{
+    __shared__ T part[PS_WARP];
+    int warp = (int)threadIdx.x / PS_WARP;
+    int lane = (int)threadIdx.x % PS_WARP;
+    value = ps_reduce_warp(value, operation);
+    __syncthreads(); /* another reduction of this type may still be read */
+    if (lane == 0)
+        part[warp] = value;
+    __syncthreads();
+    value = rest;
+    if (warp == 0) {
+        if (lane < (int)blockDim.x / PS_WARP)
+            value = part[lane];
+        value = ps_reduce_warp(value, operation);
+    }
+    return value;
+}
+
+#endif

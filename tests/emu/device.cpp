@@ -1,0 +1,477 @@
+/* GPUs, errors, and failures to order. */
+#include "runtime.h"
+
+#include "block.h"
+
+#include <atomic>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+namespace emu
+{
+
+/* ---- environment -----------------------------------------------------------------------------
+ */
+
+static uint64_t number_from(const char *name, uint64_t otherwise, uint64_t least, uint64_t most)
+{
+    const char *text = getenv(name);
+    if (!text || !*text)
+        return otherwise;
+    char *end;
+    uint64_t value = strtoull(text, &end, 10);
+    if (*end || value < least || value > most) {
+        fprintf(stderr, "emulation: %s = %s, a number from %llu to %llu expected\n", name, text,
+                (unsigned long long)least, (unsigned long long)most);
+        abort();
+    }
+    return value;
+}
+
+struct Settings {
+    int devices = (int)number_from("EMU_DEVICES", 1, 0, MOST_DEVICES);
+    size_t memory = number_from("EMU_MEMORY", (uint64_t)8 << 30, 0, UINT64_MAX);
+    bool eager = number_from("EMU_EAGER", 0, 0, 1);
+    bool leaks = number_from("EMU_LEAKS", 0, 0, 1);
+    bool trace = number_from("EMU_TRACE", 0, 0, 1);
+};
+
+static const Settings &settings()
+{
+    static const Settings read;
+    return read;
+}
+
+int device_count()
+{
+    return settings().devices;
+}
+
+size_t memory_bytes()
+{
+    return settings().memory;
+}
+
+bool tracing()
+{
+    return settings().trace;
+}
+
+void trace(const char *format, ...)
+{
+    char line[512];
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vsnprintf(line, sizeof line, format, arguments);
+    va_end(arguments);
+    fprintf(stderr, "emulation: %s\n", line);
+}
+
+/* ---- errors ----------------------------------------------------------------------------------
+ */
+
+static thread_local int device_of_thread;
+static thread_local cudaError_t last_error;
+static std::atomic<cudaError_t> errors_that_stay[MOST_DEVICES];
+static std::atomic<unsigned long> device_waits;
+static std::atomic<bool> is_eager;
+
+int current_device()
+{
+    return device_of_thread;
+}
+
+cudaError_t remember(cudaError_t error)
+{
+    if (error != cudaSuccess)
+        last_error = error;
+    return error;
+}
+
+cudaError_t staying(int device)
+{
+    return errors_that_stay[device];
+}
+
+cudaError_t stay(int device, cudaError_t error)
+{
+    cudaError_t none = cudaSuccess;
+    errors_that_stay[device].compare_exchange_strong(none, error);
+    return remember(staying(device));
+}
+
+void count_device_wait()
+{
+    device_waits++;
+}
+
+bool eager()
+{
+    return is_eager;
+}
+
+static std::mutex report_mutex;
+static char last_report[1024];
+
+void report(const std::string &text)
+{
+    std::lock_guard<std::mutex> lock(report_mutex);
+    (void)snprintf(last_report, sizeof last_report, "%s", text.c_str());
+    fprintf(stderr, "emulation: %s\n", last_report);
+}
+
+/* ---- failures to order -----------------------------------------------------------------------
+ */
+
+static const char *const SITES[EMU_SITES + 1] = {"malloc", "create", "copy", "launch", "fault",
+                                                 "sync",   "plan",   "fft",  "other",  "any"};
+static std::atomic<unsigned long> calls[EMU_SITES + 1];
+static std::atomic<int> failing_site{EMU_SITES};
+static std::atomic<unsigned long> failing_call;
+
+static void complain_of_leaks();
+
+bool injected(emu_site site)
+{
+    /* Not at the start: what is registered later runs before what it looks at is gone. */
+    static const int registered = settings().leaks ? atexit(complain_of_leaks) : 0;
+    (void)registered;
+    unsigned long of_any = ++calls[EMU_SITES];
+    unsigned long of_site = ++calls[site];
+    unsigned long k = failing_call;
+    int failing = failing_site;
+    return k && ((failing == EMU_SITES && of_any == k) || (failing == (int)site && of_site == k));
+}
+
+cudaError_t enter(emu_site site)
+{
+    bool fails = injected(site);
+    cudaError_t error = staying(device_of_thread);
+    if (error != cudaSuccess || !fails)
+        return remember(error);
+    switch (site) {
+    case EMU_MALLOC:
+        return remember(cudaErrorMemoryAllocation);
+    case EMU_COPY:
+    case EMU_SYNC:
+        return stay(device_of_thread, cudaErrorIllegalAddress);
+    case EMU_LAUNCH:
+        return stay(device_of_thread, cudaErrorLaunchFailure);
+    default:
+        return remember(cudaErrorUnknown);
+    }
+}
+
+/* ---- start and end of the process ------------------------------------------------------------
+ */
+
+/* "launch:3" */
+static void fail_from(const char *text)
+{
+    const char *colon = text ? strchr(text, ':') : nullptr;
+    if (!text || !*text)
+        return;
+    for (int i = 0; colon && i <= EMU_SITES; i++)
+        if (strlen(SITES[i]) == (size_t)(colon - text) &&
+            memcmp(SITES[i], text, (size_t)(colon - text)) == 0) {
+            emu_fail((emu_site)i, strtoul(colon + 1, nullptr, 10));
+            return;
+        }
+    fprintf(stderr, "emulation: EMU_FAIL = %s, SITE:K expected\n", text);
+    abort();
+}
+
+static void complain_of_leaks()
+{
+    struct emu_live live = emu_live();
+    if (!live.device && !live.pinned && !live.streams && !live.events && !live.plans)
+        return;
+    fprintf(stderr,
+            "emulation: left at exit: %zu allocations (%zu bytes), %zu of pinned memory, %zu "
+            "streams, %zu events, %zu plans\n",
+            live.device, live.device_bytes, live.pinned, live.streams, live.events, live.plans);
+    _exit(23);
+}
+
+__attribute__((constructor)) static void start()
+{
+    emu_reset();
+    fail_from(getenv("EMU_FAIL"));
+}
+
+} // namespace emu
+
+using namespace emu;
+
+const char *emu_site_name(enum emu_site site)
+{
+    return SITES[site];
+}
+
+void emu_fail(enum emu_site site, unsigned long k)
+{
+    failing_call = 0;
+    for (auto &count : calls)
+        count = 0;
+    failing_site = site;
+    failing_call = k;
+}
+
+unsigned long emu_calls(enum emu_site site)
+{
+    return calls[site];
+}
+
+unsigned long emu_device_waits(void)
+{
+    return device_waits;
+}
+
+void emu_reset(void)
+{
+    emu_fail(EMU_SITES, 0);
+    for (auto &error : errors_that_stay)
+        error = cudaSuccess;
+    last_error = cudaSuccess;
+    device_waits = 0;
+    is_eager = settings().eager;
+    const char *order = getenv("EMU_ORDER");
+    emu_order(order && *order ? order : "forward");
+}
+
+void emu_eager(int eager)
+{
+    is_eager = eager != 0;
+}
+
+void emu_order(const char *order)
+{
+    if (strcmp(order, "forward") == 0)
+        set_order(Order::forward, 0);
+    else if (strcmp(order, "reverse") == 0)
+        set_order(Order::reverse, 0);
+    else if (strncmp(order, "random:", 7) == 0)
+        set_order(Order::random, strtoul(order + 7, nullptr, 10));
+    else {
+        fprintf(stderr, "emulation: order %s; forward, reverse or random:SEED expected\n", order);
+        abort();
+    }
+}
+
+struct emu_live emu_live(void)
+{
+    struct emu_live live = {};
+    count_memory(live);
+    count_streams(live);
+    live.plans = count_plans();
+    return live;
+}
+
+const char *emu_report(void)
+{
+    return last_report;
+}
+
+/* ---- the runtime -----------------------------------------------------------------------------
+ */
+
+#define EMU_ERRORS(X)                                                                              \
+    X(cudaSuccess, "no error")                                                                     \
+    X(cudaErrorInvalidValue, "invalid argument")                                                   \
+    X(cudaErrorMemoryAllocation, "out of memory")                                                  \
+    X(cudaErrorInitializationError, "initialization error")                                        \
+    X(cudaErrorInvalidConfiguration, "invalid configuration argument")                             \
+    X(cudaErrorInvalidPitchValue, "invalid pitch argument")                                        \
+    X(cudaErrorInvalidMemcpyDirection, "invalid copy direction for memcpy")                        \
+    X(cudaErrorInsufficientDriver, "CUDA driver version is insufficient for CUDA runtime version") \
+    X(cudaErrorInvalidDeviceFunction, "invalid device function")                                   \
+    X(cudaErrorNoDevice, "no CUDA-capable device is detected")                                     \
+    X(cudaErrorInvalidDevice, "invalid device ordinal")                                            \
+    X(cudaErrorInvalidResourceHandle, "invalid resource handle")                                   \
+    X(cudaErrorNotReady, "device not ready")                                                       \
+    X(cudaErrorIllegalAddress, "an illegal memory access was encountered")                         \
+    X(cudaErrorLaunchOutOfResources, "too many resources requested for launch")                    \
+    X(cudaErrorLaunchFailure, "unspecified launch failure")                                        \
+    X(cudaErrorNotSupported, "operation not supported")                                            \
+    X(cudaErrorUnknown, "unknown error")
+
+const char *cudaGetErrorName(cudaError_t error)
+{
+    switch (error) {
+#define X(name, text)                                                                              \
+    case name:                                                                                     \
+        return #name;
+        EMU_ERRORS(X)
+#undef X
+    }
+    return "unrecognized error code";
+}
+
+const char *cudaGetErrorString(cudaError_t error)
+{
+    switch (error) {
+#define X(name, text)                                                                              \
+    case name:                                                                                     \
+        return text;
+        EMU_ERRORS(X)
+#undef X
+    }
+    return "unrecognized error code";
+}
+
+cudaError_t cudaPeekAtLastError(void)
+{
+    return remember(staying(current_device())) == cudaSuccess ? last_error
+                                                              : staying(current_device());
+}
+
+cudaError_t cudaGetLastError(void)
+{
+    cudaError_t error = cudaPeekAtLastError();
+    last_error = cudaSuccess;
+    return error;
+}
+
+cudaError_t cudaGetDeviceCount(int *count)
+{
+    cudaError_t error = enter(EMU_OTHER);
+    if (error != cudaSuccess)
+        return error;
+    *count = device_count();
+    return *count ? cudaSuccess : remember(cudaErrorNoDevice);
+}
+
+static cudaError_t enter_device(int device)
+{
+    cudaError_t error = enter(EMU_OTHER);
+    if (error != cudaSuccess)
+        return error;
+    return device < 0 || device >= device_count() ? remember(cudaErrorInvalidDevice) : cudaSuccess;
+}
+
+cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *properties, int device)
+{
+    cudaError_t error = enter_device(device);
+    if (error != cudaSuccess)
+        return error;
+    *properties = {};
+    (void)snprintf(properties->name, sizeof properties->name, "Emulated GPU");
+    properties->totalGlobalMem = memory_bytes();
+    properties->sharedMemPerBlock = EMU_SHARED_BYTES;
+    properties->sharedMemPerBlockOptin = EMU_SHARED_BYTES_MOST;
+    properties->sharedMemPerMultiprocessor = EMU_SHARED_BYTES_MOST;
+    properties->regsPerBlock = 65536;
+    properties->warpSize = 32;
+    properties->maxThreadsPerBlock = 1024;
+    properties->maxThreadsPerMultiProcessor = 1024;
+    properties->maxThreadsDim[0] = 1024;
+    properties->maxThreadsDim[1] = 1024;
+    properties->maxThreadsDim[2] = 64;
+    properties->maxGridSize[0] = INT32_MAX;
+    properties->maxGridSize[1] = 65535;
+    properties->maxGridSize[2] = 65535;
+    properties->major = 12;
+    properties->multiProcessorCount = 4;
+    properties->l2CacheSize = 4 << 20;
+    properties->concurrentKernels = 1;
+    properties->asyncEngineCount = 2;
+    properties->unifiedAddressing = 1;
+    properties->pciBusID = device + 1;
+    return cudaSuccess;
+}
+
+cudaError_t cudaDeviceGetAttribute(int *value, enum cudaDeviceAttr attribute, int device)
+{
+    struct cudaDeviceProp properties;
+    cudaError_t error = cudaGetDeviceProperties(&properties, device);
+    if (error != cudaSuccess)
+        return error;
+    switch (attribute) {
+    case cudaDevAttrMaxThreadsPerBlock:
+        *value = properties.maxThreadsPerBlock;
+        break;
+    case cudaDevAttrMaxSharedMemoryPerBlock:
+        *value = (int)properties.sharedMemPerBlock;
+        break;
+    case cudaDevAttrWarpSize:
+        *value = properties.warpSize;
+        break;
+    case cudaDevAttrMultiProcessorCount:
+        *value = properties.multiProcessorCount;
+        break;
+    case cudaDevAttrL2CacheSize:
+        *value = properties.l2CacheSize;
+        break;
+    case cudaDevAttrMaxThreadsPerMultiProcessor:
+        *value = properties.maxThreadsPerMultiProcessor;
+        break;
+    case cudaDevAttrAsyncEngineCount:
+        *value = properties.asyncEngineCount;
+        break;
+    case cudaDevAttrComputeCapabilityMajor:
+        *value = properties.major;
+        break;
+    case cudaDevAttrComputeCapabilityMinor:
+        *value = properties.minor;
+        break;
+    case cudaDevAttrMaxSharedMemoryPerMultiprocessor:
+        *value = (int)properties.sharedMemPerMultiprocessor;
+        break;
+    case cudaDevAttrMaxSharedMemoryPerBlockOptin:
+        *value = (int)properties.sharedMemPerBlockOptin;
+        break;
+    default:
+        return remember(cudaErrorInvalidValue);
+    }
+    return cudaSuccess;
+}
+
+cudaError_t cudaDeviceGetPCIBusId(char *id, int length, int device)
+{
+    cudaError_t error = enter_device(device);
+    if (error == cudaSuccess)
+        (void)snprintf(id, (size_t)length, "0000:%02X:00.0", device + 1);
+    return error;
+}
+
+cudaError_t cudaDeviceGetStreamPriorityRange(int *least, int *greatest)
+{
+    *least = 0;
+    *greatest = -5;
+    return enter(EMU_OTHER);
+}
+
+cudaError_t cudaSetDevice(int device)
+{
+    cudaError_t error = enter_device(device);
+    if (error == cudaSuccess)
+        device_of_thread = device;
+    return error;
+}
+
+cudaError_t cudaGetDevice(int *device)
+{
+    *device = current_device();
+    return cudaSuccess;
+}
+
+cudaError_t cudaSetDeviceFlags(unsigned flags)
+{
+    (void)flags;
+    return enter(EMU_OTHER);
+}
+
+cudaError_t cudaDriverGetVersion(int *version)
+{
+    *version = CUDART_VERSION;
+    return enter(EMU_OTHER);
+}
+
+cudaError_t cudaRuntimeGetVersion(int *version)
+{
+    *version = CUDART_VERSION;
+    return enter(EMU_OTHER);
+}

@@ -1,0 +1,137 @@
+"""The service with GPUs: the CUDA backend as it is, on the emulation of tests/emu. Every message
+names its device; several cards share the work; a card that fails costs nothing."""
+
+import contextlib
+import json
+
+import pytest
+from micrographs import write_mrc
+from service import Service, Subscriber
+from support import EMULATED_PROGRAM, needs_emulation
+from test_crash import check_exactly_once
+
+pytestmark = needs_emulation
+
+
+@contextlib.contextmanager
+def gpus(*settings, **environment):
+    """A service with emulated GPUs, and a subscriber."""
+    service = Service(*settings, environment=environment, program=EMULATED_PROGRAM)
+    with service, Subscriber(service) as subscriber:
+        yield service, subscriber.connected()
+
+
+@pytest.fixture(scope="module")
+def micrograph(scene, tmp_path_factory):
+    """A small one: every thread of a kernel is a step of the emulation."""
+    path = tmp_path_factory.mktemp("small") / "small.mrc"
+    return write_mrc(path, scene.image[:280, :256]).read_bytes()
+
+
+def write(service, micrograph, count):
+    names = [f"{index:02}.mrc" for index in range(count)]
+    for name in names:
+        (service.data / name).write_bytes(micrograph)
+    return names
+
+
+def devices(status):
+    return [slot["device"] for slot in status["devices"]]
+
+
+def test_every_message_names_the_device(micrograph):
+    with gpus() as (service, subscriber):
+        assert devices(subscriber.status()) == ["cuda:0 Emulated GPU"] * 3
+        write(service, micrograph, 1)
+        outcome = subscriber.outcome()
+        assert outcome.status == "picked"
+        assert outcome.header["picker"]["device"] == "cuda:0 Emulated GPU"
+        assert service.stop() == 0
+
+
+def test_several_cards_share_the_work(micrograph):
+    with gpus("compute.slots_per_device=1", EMU_DEVICES="3") as (service, subscriber):
+        assert devices(subscriber.status()) == [f"cuda:{i} Emulated GPU" for i in range(3)]
+        names = write(service, micrograph, 12)
+        outcomes = subscriber.outcomes(12)
+        check_exactly_once(outcomes, names)
+        assert len({outcome.header["picker"]["device"] for outcome in outcomes}) > 1
+        first = outcomes[0].picks
+        assert all((outcome.picks == first).all() for outcome in outcomes)
+
+
+def test_cards_that_are_chosen(micrograph):
+    settings = ["compute.devices=2,0", "compute.slots_per_device=1"]
+    with gpus(*settings, EMU_DEVICES="3") as (_, subscriber):
+        assert devices(subscriber.status()) == ["cuda:2 Emulated GPU", "cuda:0 Emulated GPU"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "cards", "reason"),
+    [
+        (["compute.devices=0,5"], "2", "compute.devices = 5: this machine has 2 GPUs"),
+        (["compute.backend=cuda"], "0", "no GPU that can be used"),
+        (["compute.require_gpu=yes"], "0", "compute.require_gpu: no GPU that can be used"),
+        (["compute.backend=cuda:1"], "1", "no cuda:1: this machine has 1 GPU"),
+    ],
+)
+def test_cards_that_are_missing(settings, cards, reason):
+    service = Service(*settings, environment={"EMU_DEVICES": cards}, program=EMULATED_PROGRAM)
+    service.spawn()
+    assert service.wait() == 1
+    assert reason in service.log_text()
+
+
+def test_auto_says_why_it_computes_on_the_cpu(micrograph):
+    with gpus(EMU_DEVICES="0") as (service, subscriber):
+        assert devices(subscriber.status())[0].startswith("cpu ")
+        assert "event=gpu_not_used" in service.log_text()
+        write(service, micrograph, 1)
+        assert subscriber.outcome().header["picker"]["device"].startswith("cpu ")
+
+
+def test_a_card_with_little_memory_gets_fewer_slots(micrograph):
+    """Two slots of 200 MB each, for a micrograph of 24 million pixels, fit; a third does not."""
+    with gpus("compute.slots_per_device=5", EMU_MEMORY=str(500 << 20)) as (service, subscriber):
+        assert len(subscriber.status()["devices"]) == 2
+        assert "event=fewer_slots slots=2" in service.log_text()
+        write(service, micrograph, 1)
+        assert subscriber.outcome().status == "picked"
+
+
+def test_a_card_that_fails_ends_the_service(micrograph):
+    """Nothing that it computed afterwards is published; the next start picks what is left."""
+    service = Service("compute.slots_per_device=2", program=EMULATED_PROGRAM,
+                      environment={"EMU_FAIL": "launch:400"})
+    with service, Subscriber(service) as subscriber:
+        subscriber.connected()
+        names = write(service, micrograph, 30)
+        assert service.wait() == 1
+        assert "event=device_failed" in service.log_text()
+        service.environment = {}
+        service.start()
+        outcomes = []
+        while len(outcomes) < 30:
+            outcomes, _ = subscriber.replay()
+            subscriber.status()
+        check_exactly_once(outcomes, names)
+        assert {outcome.status for outcome in outcomes} == {"picked"}
+        assert all((outcome.picks == outcomes[0].picks).all() for outcome in outcomes)
+        assert service.stop() == 0
+
+
+def test_the_cpu_takes_over(micrograph):
+    settings = ["compute.slots_per_device=2", "compute.on_device_error=cpu"]
+    with gpus(*settings, EMU_FAIL="launch:400") as (service, subscriber):
+        names = write(service, micrograph, 30)
+        outcomes = subscriber.outcomes(30)
+        check_exactly_once(outcomes, names)
+        assert {outcome.status for outcome in outcomes} == {"picked"}
+        assert outcomes[-1].header["picker"]["device"].startswith("cpu ")
+        status = subscriber.status(lambda status: status["totals"]["picked"] == 30)
+        assert len(status["devices"]) == 1
+        assert status["devices"][0]["device"].startswith("cpu ")
+        log = service.log_text()
+        assert log.count("event=device_failed") == 1
+        assert log.count("event=continues_on_cpu") == 1
+        assert service.stop() == 0
