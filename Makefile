@@ -76,7 +76,7 @@ LIB_OBJECTS := $(LIB_SOURCES:%.c=$(B)/%.o) $(foreach i,$(ISAS),$(SIMD_SOURCES:%.
                $(KERNELS:%.cu=$(B)/%.o)
 APP_OBJECTS := $(APP_SOURCES:%.c=$(B)/%.o)
 UNIT_TESTS := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c tests/golden/test_*.c))
-TEST_HELPERS := $(patsubst %.c,$(B)/%.o,$(filter-out tests/unit/test_%.c tests/golden/test_%.c,$(wildcard tests/unit/*.c tests/golden/*.c)))
+TEST_HELPERS := $(patsubst %.c,$(B)/%.o,$(filter-out tests/unit/test_%.c tests/golden/test_%.c tests/parity/test_%.c,$(wildcard tests/unit/*.c tests/golden/*.c tests/parity/*.c)))
 PARITY_TESTS := $(patsubst %.c,$(B)/%,$(wildcard tests/parity/test_*.c))
 FUZZERS := $(patsubst %.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c))
 
@@ -114,8 +114,8 @@ $(B)/%.o: %.cu $(B)/flags
 	$(call say,NVCC,$<)
 	$(Q)$(NVCC) -Ikernels -Isrc -Iinclude $(NVCCFLAGS) -MMD -MP -c -o $@ $<
 else
-EMULATED_CXXFLAGS := -std=gnu++17 -O2 -g -fno-omit-frame-pointer -fPIC -ftls-model=initial-exec -fno-strict-aliasing -ffp-contract=off -fno-math-errno -pthread \
-                     -Wall -Wextra $(if $(SANITIZER),-fsanitize=$(SANITIZER) -fno-sanitize-recover=all)
+EMULATED_CXXFLAGS := -std=gnu++17 -O2 -g -fno-omit-frame-pointer -fPIC -fno-semantic-interposition -ftls-model=initial-exec -fno-strict-aliasing -ffp-contract=off -fno-math-errno -pthread \
+                     -Wall -Wextra -Wno-unknown-pragmas $(if $(SANITIZER),-fsanitize=$(SANITIZER) -fno-sanitize-recover=all)
 $(B)/%.o: %.cu $(B)/flags
 	@mkdir -p $(@D)
 	$(call say,CXX,$< (emulated))
@@ -192,7 +192,7 @@ check: ## install what they need, then run all tests (SANITIZER=address,undefine
 check-programs: $(UNIT_TESTS) $(FUZZERS)
 
 .PHONY: check-gpu-programs
-check-gpu-programs: $(GPU_TESTS)
+check-gpu-programs: $(GPU_TESTS) $(PARITY_TESTS)
 
 BENCHES := $(patsubst %.c,$(B)/%,$(wildcard tests/bench/*.c))
 $(BENCHES): %: %.o $(TESTED)

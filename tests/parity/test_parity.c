@@ -1,0 +1,352 @@
+/* The CUDA backend against the CPU's, stage by stage and from pixels to picks, on whatever GPU
+ * there is: a real one or the emulated one.
+ *
+ *     test_parity            small micrographs
+ *     test_parity --large    and those of cameras, which a GPU is needed for
+ */
+#include "parity.h"
+#include "twin.h"
+
+#include "base/error.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <threads.h>
+
+#include <cmocka.h>
+
+static bool large;
+static bool has_gpu;
+
+static int find_gpu(void **state)
+{
+    (void)state;
+    has_gpu = parity_has_gpu();
+    return 0;
+}
+
+#define NEEDS_GPU()                                                                                \
+    do {                                                                                           \
+        (void)state;                                                                               \
+        if (!has_gpu)                                                                              \
+            skip();                                                                                \
+    } while (0)
+
+/* ---- stage by stage, and the picks -----------------------------------------------------------
+ */
+
+static struct ps_result run(struct ps_picker *picker, const struct ps_image *image)
+{
+    struct ps_error error;
+    struct ps_result result;
+    if (ps_picker_pick(picker, image, &result, &error))
+        fail_msg("%s", error.message);
+    return result;
+}
+
+static void compare(const char *profile, const char *diameter, const struct ps_image *image)
+{
+    struct ps_config *config = parity_config(profile, "cpu", diameter);
+    bool is_large = (double)image->width * image->height > 4e6;
+    struct ps_picker *twin = twin_picker(config, is_large ? 2 : PS_LANES);
+    struct ps_result result = run(twin, image);
+    ps_result_done(&result);
+    twin_done(twin);
+    ps_config_free(config);
+
+    struct ps_picker *cpu = parity_picker(profile, "cpu", diameter);
+    struct ps_picker *gpu = parity_picker(profile, "cuda", diameter);
+    result = run(cpu, image);
+    struct ps_result other = run(gpu, image);
+    parity_assert_agree(&result, &other);
+    ps_result_done(&result);
+    ps_result_done(&other);
+    ps_picker_free(cpu);
+    ps_picker_free(gpu);
+}
+
+static void compare_size(const char *profile, const struct parity_size *size)
+{
+    print_message(" %s, %d x %d px, particles of %s\n", profile, size->width, size->height,
+                  size->diameter);
+    struct plate plate = plate_new(size->width, size->height, strtod(size->diameter, NULL), 2);
+    struct ps_image image = plate_image(&plate);
+    compare(profile, size->diameter, &image);
+    plate_done(&plate);
+}
+
+/* As cameras have them. */
+static const struct parity_size large_sizes[] = {
+    {1024, 1024, "40px"},  {1999, 1501, "64px"},  {4096, 4096, "78px"},
+    {5760, 4092, "200px"}, {8192, 8192, "150px"},
+};
+
+static void compare_sizes(const char *profile, const struct parity_size *sizes, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        compare_size(profile, &sizes[i]);
+    for (size_t i = 0; large && i < sizeof large_sizes / sizeof *large_sizes; i++)
+        compare_size(profile, &large_sizes[i]);
+}
+
+/* The least, a prime one, odd ones that are no squares. */
+static void sizes_of_aspire(void **state)
+{
+    NEEDS_GPU();
+    const struct parity_size sizes[] = {
+        {223, 223, "20px"}, {307, 307, "20px"}, {281, 401, "20px"}, {340, 340, "20px"}};
+    compare_sizes("aspire", sizes, sizeof sizes / sizeof *sizes);
+}
+
+static void sizes_of_adaptive(void **state)
+{
+    NEEDS_GPU();
+    const struct parity_size sizes[] = {
+        {16, 16, "8px"}, {61, 61, "8px"}, {75, 113, "9px"}, {160, 101, "40px"}};
+    compare_sizes("adaptive", sizes, sizeof sizes / sizeof *sizes);
+}
+
+/* ---- images that are not as they should be --------------------------------------------------- */
+
+static const struct {
+    const char *profile;
+    struct parity_size size;
+} profiles[] = {
+    {"aspire", {340, 352, "20px"}},
+    {"adaptive", {120, 100, "10px"}},
+};
+enum { PROFILES = 2 };
+
+static void compare_plate(size_t profile, const struct plate *plate)
+{
+    struct ps_image image = plate_image(plate);
+    compare(profiles[profile].profile, profiles[profile].size.diameter, &image);
+}
+
+static struct plate sample_of(size_t profile)
+{
+    const struct parity_size *size = &profiles[profile].size;
+    return plate_new(size->width, size->height, strtod(size->diameter, NULL), 2);
+}
+
+static void spoiled_pixels(void **state)
+{
+    NEEDS_GPU();
+    for (size_t p = 0; p < PROFILES; p++) {
+        struct plate plate = sample_of(p);
+        print_message(" %s, no numbers\n", profiles[p].profile);
+        for (size_t i = 0; i < plate_pixels(&plate); i += 97)
+            plate.pixels[i] = i % 2 ? NAN : -INFINITY;
+        compare_plate(p, &plate);
+        print_message(" %s, and dead lines\n", profiles[p].profile);
+        for (int i = 0; i < plate.height; i++)
+            for (int c = 0; c < 4; c++)
+                *plate_pixel(&plate, (const int[]){0, 40, 41, plate.width - 1}[c], i) = 7;
+        for (int i = 0; i < plate.width; i++)
+            *plate_pixel(&plate, i, 33) = NAN;
+        compare_plate(p, &plate);
+        print_message(" %s, and a hot pixel\n", profiles[p].profile);
+        *plate_pixel(&plate, 20, 30) = 1e6F;
+        compare_plate(p, &plate);
+        plate_done(&plate);
+    }
+}
+
+static void nothing_to_see(void **state)
+{
+    NEEDS_GPU();
+    for (size_t p = 0; p < PROFILES; p++) {
+        const struct parity_size *size = &profiles[p].size;
+        struct plate plate = plate_flat(size->width, size->height);
+        print_message(" %s, all the same\n", profiles[p].profile);
+        compare_plate(p, &plate);
+        *plate_pixel(&plate, 50, 50) = 61;
+        print_message(" %s, but for one\n", profiles[p].profile);
+        compare_plate(p, &plate);
+        for (size_t i = 0; i < plate_pixels(&plate); i++)
+            plate.pixels[i] = NAN;
+        print_message(" %s, no numbers at all\n", profiles[p].profile);
+        compare_plate(p, &plate);
+        plate_done(&plate);
+        plate = plate_noise(size->width, size->height);
+        print_message(" %s, noise\n", profiles[p].profile);
+        compare_plate(p, &plate);
+        plate_done(&plate);
+    }
+}
+
+/* ---- pixel types ----------------------------------------------------------------------------- */
+
+static uint16_t half_bits(float value) /* whole numbers below 2048 */
+{
+    if (value == 0)
+        return 0;
+    int exponent;
+    float fraction = frexpf(value, &exponent);
+    return (uint16_t)((exponent + 14) << 10 | ((int)ldexpf(fraction, 11) & 1023));
+}
+
+/* Pixels of a plate, which are whole numbers from 0 to 127, in another type. */
+static void *converted(const struct plate *plate, enum ps_pixel type)
+{
+    size_t count = plate_pixels(plate);
+    void *pixels = malloc(count * sizeof(float));
+    assert_non_null(pixels);
+    for (size_t i = 0; i < count; i++) {
+        float value = plate->pixels[i];
+        switch (type) {
+        case PS_PIXEL_I8:
+            ((int8_t *)pixels)[i] = (int8_t)value;
+            break;
+        case PS_PIXEL_U8:
+            ((uint8_t *)pixels)[i] = (uint8_t)value;
+            break;
+        case PS_PIXEL_I16:
+            ((int16_t *)pixels)[i] = (int16_t)value;
+            break;
+        case PS_PIXEL_U16:
+            ((uint16_t *)pixels)[i] = (uint16_t)value;
+            break;
+        case PS_PIXEL_F16:
+            ((uint16_t *)pixels)[i] = half_bits(value);
+            break;
+        case PS_PIXEL_F32:
+            ((float *)pixels)[i] = value;
+            break;
+        }
+    }
+    return pixels;
+}
+
+static void types_are_alike(void **state)
+{
+    NEEDS_GPU();
+    const enum ps_pixel types[] = {PS_PIXEL_I8,  PS_PIXEL_U8,  PS_PIXEL_I16,
+                                   PS_PIXEL_U16, PS_PIXEL_F16, PS_PIXEL_F32};
+    for (size_t p = 0; p < PROFILES; p++) {
+        struct plate plate = sample_of(p);
+        struct ps_image image = plate_image(&plate);
+        struct ps_picker *picker =
+            parity_picker(profiles[p].profile, "cuda", profiles[p].size.diameter);
+        struct ps_result expected = run(picker, &image);
+        assert_true(expected.count > 0);
+        for (size_t t = 0; t < sizeof types / sizeof *types; t++) {
+            void *pixels = converted(&plate, types[t]);
+            image.pixels = pixels;
+            image.type = types[t];
+            struct ps_result result = run(picker, &image);
+            assert_same_result(&expected, &result);
+            ps_result_done(&result);
+            free(pixels);
+        }
+        ps_result_done(&expected);
+        ps_picker_free(picker);
+        plate_done(&plate);
+    }
+}
+
+/* ---- the same again -------------------------------------------------------------------------- */
+
+static void same_bytes_every_time(void **state)
+{
+    NEEDS_GPU();
+    for (size_t p = 0; p < PROFILES; p++) {
+        struct plate plate = sample_of(p);
+        struct plate other = plate_new(plate.width + 14, plate.height - 3, 20, 3);
+        struct ps_image image = plate_image(&plate);
+        struct ps_image other_image = plate_image(&other);
+        struct ps_picker *picker =
+            parity_picker(profiles[p].profile, "cuda", profiles[p].size.diameter);
+        struct ps_result expected = run(picker, &image);
+        for (int i = 1; i < 24; i++) {
+            if (i % 8 == 0) { /* another one leaves nothing behind */
+                struct ps_result between = run(picker, &other_image);
+                ps_result_done(&between);
+            }
+            struct ps_result result = run(picker, &image);
+            assert_same_result(&expected, &result);
+            ps_result_done(&result);
+        }
+        ps_result_done(&expected);
+        ps_picker_free(picker);
+        plate_done(&other);
+        plate_done(&plate);
+    }
+}
+
+enum { THREADS = 2, PICKS_EACH = 3 };
+
+struct worker {
+    size_t profile;
+    const char *device;
+    const struct ps_image *image;
+    struct ps_picker *picker;
+    struct ps_result results[PICKS_EACH];
+    int failed;
+};
+
+/* The picker was made by another thread. */
+static int work(void *argument)
+{
+    struct worker *worker = argument;
+    for (int i = 0; i < PICKS_EACH; i++)
+        worker->failed |= ps_picker_pick(worker->picker, worker->image, &worker->results[i], NULL);
+    return 0;
+}
+
+/* Slots at the same time, of one GPU or, where there is a second one, of two. */
+static void slots_side_by_side(void **state)
+{
+    NEEDS_GPU();
+    struct ps_error error;
+    struct ps_backend *second = NULL;
+    bool has_second = ps_backend_open("cuda", 1, 0, true, &second, &error) == 0;
+    if (has_second)
+        second->ops->close(second);
+    for (size_t p = 0; p < PROFILES; p++) {
+        struct plate plate = sample_of(p);
+        struct ps_image image = plate_image(&plate);
+        struct ps_picker *picker =
+            parity_picker(profiles[p].profile, "cuda", profiles[p].size.diameter);
+        struct ps_result expected = run(picker, &image);
+        for (int devices = 1; devices <= 1 + has_second; devices++) {
+            struct worker workers[THREADS];
+            thrd_t threads[THREADS];
+            for (int t = 0; t < THREADS; t++) {
+                const char *device = t < devices ? (const char *[]){"cuda:0", "cuda:1"}[t] : "cuda";
+                workers[t] = (struct worker){.profile = p, .image = &image};
+                workers[t].picker =
+                    parity_picker(profiles[p].profile, device, profiles[p].size.diameter);
+            }
+            for (int t = 0; t < THREADS; t++)
+                assert_int_equal(thrd_create(&threads[t], work, &workers[t]), thrd_success);
+            for (int t = 0; t < THREADS; t++) {
+                (void)thrd_join(threads[t], NULL);
+                assert_int_equal(workers[t].failed, 0);
+                for (int i = 0; i < PICKS_EACH; i++) {
+                    assert_same_result(&expected, &workers[t].results[i]);
+                    ps_result_done(&workers[t].results[i]);
+                }
+                ps_picker_free(workers[t].picker);
+            }
+        }
+        ps_result_done(&expected);
+        ps_picker_free(picker);
+        plate_done(&plate);
+    }
+}
+
+int main(int count, char **arguments)
+{
+    large = count > 1 && strcmp(arguments[1], "--large") == 0;
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(sizes_of_aspire),    cmocka_unit_test(sizes_of_adaptive),
+        cmocka_unit_test(spoiled_pixels),     cmocka_unit_test(nothing_to_see),
+        cmocka_unit_test(types_are_alike),    cmocka_unit_test(same_bytes_every_time),
+        cmocka_unit_test(slots_side_by_side),
+    };
+    return cmocka_run_group_tests(tests, find_gpu, NULL);
+}
