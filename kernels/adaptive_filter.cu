@@ -106,14 +106,14 @@ __global__ void __launch_bounds__(PS_WARP *TILE_ROWS)
     typename Window::sum total = 0;
     for (int i = 0; i < 2 * job.radius; i++)
         total += from[i];
-#pragma unroll
+    PS_UNROLL
     for (int i = 0; i < EACH; i++) {
         total += from[i + 2 * job.radius];
         results[i] = window.result(total);
         total -= from[i];
     }
     __syncthreads();
-#pragma unroll
+    PS_UNROLL
     for (int i = 0; i < EACH; i++)
         line[threadIdx.x * EACH + i] = results[i];
     __syncthreads();
@@ -196,36 +196,36 @@ __global__ void __launch_bounds__(LINES *GROUPS) k_adaptive_gauss(ps_filter_jobs
     float before[OUTPUTS];
     float after[OUTPUTS];
     float sum[OUTPUTS];
-#pragma unroll
+    PS_UNROLL
     for (int i = 0; i < OUTPUTS; i++) {
         before[i] = after[i] = at[i * PITCH];
         sum[i] = job.weights[0] * before[i];
     }
     for (int k = 1; k <= radius; k++) {
         float weight = job.weights[k];
-#pragma unroll
+        PS_UNROLL
         for (int i = OUTPUTS - 1; i > 0; i--)
             before[i] = before[i - 1];
         before[0] = at[-k * PITCH];
-#pragma unroll
+        PS_UNROLL
         for (int i = 0; i < OUTPUTS - 1; i++)
             after[i] = after[i + 1];
         after[OUTPUTS - 1] = at[(OUTPUTS - 1 + k) * PITCH];
-#pragma unroll
+        PS_UNROLL
         for (int i = 0; i < OUTPUTS; i++)
             sum[i] += weight * (before[i] + after[i]);
     }
     if (!rows) {
         int x = first_line + (int)threadIdx.x;
         int y = first + (int)threadIdx.y * OUTPUTS;
-#pragma unroll
+        PS_UNROLL
         for (int i = 0; i < OUTPUTS; i++)
             if (x < lines && y + i < length)
                 out[(size_t)(y + i) * width + (size_t)x] = sum[i];
         return;
     }
     __syncthreads();
-#pragma unroll
+    PS_UNROLL
     for (int i = 0; i < OUTPUTS; i++)
         tile[((int)threadIdx.y * OUTPUTS + i) * PITCH + (int)threadIdx.x] = sum[i];
     __syncthreads();

@@ -21,6 +21,13 @@
     type *name = reinterpret_cast<type *>(ps_shared_bytes)
 #endif
 
+/* Before a loop of few, known rounds whose arrays are to stay in registers. */
+#ifdef __CUDACC__
+#define PS_UNROLL _Pragma("unroll")
+#else
+#define PS_UNROLL
+#endif
+
 enum { PS_WARP = 32 };
 
 static inline unsigned ps_blocks(size_t count, size_t per_block)

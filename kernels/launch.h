@@ -7,6 +7,7 @@
 
 #include "backend/formulas.h"
 #include "backend/lines.h"
+#include "backend/weights.h"
 #include "pickstream.h"
 
 #include <cuda_runtime_api.h>
@@ -43,6 +44,102 @@ cudaError_t ps_launch_upload_rows(const float *pixels, int width, int height, ui
 cudaError_t ps_launch_upload_interpolate(float *pixels, const struct ps_dead_line *dead,
                                          size_t lines, size_t step, int count, size_t stride,
                                          cudaStream_t stream);
+
+/* ---- preprocess (preprocess.cu) ---- */
+
+/* A square of the micrograph shrunk to side x side: what ps_resampler says, on the card. */
+enum { PS_SHRINK_MOST_TAPS = 16 };
+struct ps_shrink {
+    int side;
+    int taps;
+    const int *first;
+    const double *weights; /* rows of `stride` */
+    int stride;
+};
+
+/* How many `sums` the shrinking needs. */
+size_t ps_shrink_parts(int side);
+/* `micrograph` is the square's first pixel, `stride` the length of its rows. `*ret_outside` becomes
+ * minus the mean of the shrunk image. */
+cudaError_t ps_launch_preprocess_shrink(const float *micrograph, int stride,
+                                        const struct ps_shrink *shrink, float *ret_shrunk,
+                                        double *sums, float *ret_outside, cudaStream_t stream);
+/* Low-pass of the shrunk image plus `*outside`, which is also what lies around it. */
+cudaError_t ps_launch_preprocess_smooth(const float *shrunk, int side,
+                                        const struct ps_smooth *smooth, const float *outside,
+                                        float *ret_image, cudaStream_t stream);
+
+/* ---- moments, references, features (moments.cu) ---- */
+
+/* Of every q x q window. `prefix` takes side x (side + 1) pairs of doubles. */
+cudaError_t ps_launch_moments(const float *image, int side, int q, void *prefix, float *ret_mean,
+                              float *ret_deviation, cudaStream_t stream);
+/* Places (row, column) of the four references of each of per_side x per_side containers. */
+cudaError_t ps_launch_references_choose(const float *mean, const float *deviation, int side, int q,
+                                        int container, int per_side, int (*ret_origins)[2],
+                                        cudaStream_t stream);
+/* Mean and deviation of `count` > 0 windows at (row, column). */
+cudaError_t ps_launch_features_gather(const float *mean, const float *deviation, int windows,
+                                      const int (*places)[2], int count, float (*ret_features)[2],
+                                      cudaStream_t stream);
+
+/* ---- classify (classify.cu) ---- */
+
+/* The model's arrays are on the card. `*ret_particle` counts the windows it calls particle. */
+cudaError_t ps_launch_classify_rbf(const struct ps_rbf *model, const float *mean,
+                                   const float *deviation, size_t windows, uint8_t *ret_mask,
+                                   unsigned long long *ret_particle, cudaStream_t stream);
+cudaError_t ps_launch_classify_quadratic(const struct ps_quadratic *model, const float *mean,
+                                         const float *deviation, size_t windows, uint8_t *ret_mask,
+                                         unsigned long long *ret_particle, cudaStream_t stream);
+
+/* ---- regions (label.cu, regions.cu) ---- */
+
+/* Pixels of a mask that are set (or not set, if `background`); rows are `stride` apart. */
+struct ps_mask_view {
+    const uint8_t *pixels;
+    int width;
+    int height;
+    int stride;
+    bool background;
+};
+
+PS_HD bool ps_mask_at(struct ps_mask_view mask, int x, int y)
+{
+    return (mask.pixels[(size_t)y * (size_t)mask.stride + (size_t)x] != 0) != mask.background;
+}
+
+/* Labels, one a pixel and one before them (kernels/label.h): regions that are connected by edges,
+ * and with `diagonal` by corners; with `outside` the border is connected to label 0. */
+cudaError_t ps_launch_label(const struct ps_mask_view *mask, bool diagonal, bool outside,
+                            int *ret_labels, cudaStream_t stream);
+
+/* As ps_region of image/binary.h. */
+struct ps_region_sums {
+    unsigned long long area;
+    unsigned long long row_sum;
+    unsigned long long column_sum;
+};
+
+/* Measures the regions of `labels` (made without `outside`) in scan order; there can be a quarter
+ * as many, rows and columns rounded up, as pixels. `counts` is one a row. The labels are used up.
+ */
+cudaError_t ps_launch_regions(const struct ps_mask_view *mask, int *labels, int *counts,
+                              int *ret_total, struct ps_region_sums *ret_measures,
+                              cudaStream_t stream);
+
+/* ---- clean (clean.cu) ---- */
+
+/* Sets what `labels` of the background, with `outside`, show as holes; if that is everything,
+ * clears a corner of the mask, `corner` <= 256 pixels wide. */
+cudaError_t ps_launch_clean_fill(const int *labels, int side, int corner, uint8_t *ret_mask,
+                                 unsigned *open, cudaStream_t stream);
+/* How many of two erosions keep a pixel, as ps_binary_erosion_levels(). */
+cudaError_t ps_launch_clean_erode(const uint8_t *mask, int side, int smallest, int largest,
+                                  uint16_t *distances, uint8_t *ret_levels, cudaStream_t stream);
+/* The mask of the regions of `levels` above 0, labelled, that have no pixel of level 2. */
+cudaError_t ps_launch_clean_drop(const uint8_t *levels, const int *labels, int side, uint8_t *large,
+                                 uint8_t *ret_mask, cudaStream_t stream);
 
 #ifdef __cplusplus
 }

@@ -192,9 +192,7 @@ int cuda_upload(struct ps_slot *base, const struct ps_image *image,
         .height = image->height,
         .count = (size_t)image->width * (size_t)image->height,
     };
-    int status = cuda_enter(u.slot, error);
-    if (status == 0)
-        status = reserve(&u, error);
+    int status = reserve(&u, error);
     if (status == 0)
         status = convert(&u, image, error);
     if (status == 0)
