@@ -13,19 +13,31 @@
 
 #if PARITY_EMULATED
 
-static const struct {
+struct sample {
     const char *profile;
     struct parity_size size;
-} profiles[] = {
-    {"aspire", {340, 340, "20px"}},
-    {"adaptive", {61, 61, "8px"}},
+    struct plate plate;
+    struct ps_image image;
 };
-enum { PROFILES = 2 };
+static struct sample aspire = {.profile = "aspire", .size = {340, 340, "20px"}};
+static struct sample adaptive = {.profile = "adaptive", .size = {61, 61, "8px"}};
 
-static struct plate sample_of(size_t profile)
+static int make_sample(void **state)
 {
-    const struct parity_size *size = &profiles[profile].size;
-    return plate_new(size->width, size->height, strtod(size->diameter, NULL), 2);
+    struct sample *sample = *state;
+    const struct parity_size *size = &sample->size;
+    sample->plate = plate_new(size->width, size->height, strtod(size->diameter, NULL), 2);
+    sample->image = plate_image(&sample->plate);
+    emu_reset();
+    return 0;
+}
+
+static int drop_sample(void **state)
+{
+    struct sample *sample = *state;
+    plate_done(&sample->plate);
+    emu_reset();
+    return 0;
 }
 
 static void assert_nothing_left(void)
@@ -115,103 +127,81 @@ static bool fails(const struct ps_config *config, const struct ps_image *image,
 
 static void every_failure_is_seen(void **state)
 {
-    (void)state;
-    for (size_t p = 0; p < PROFILES; p++) {
-        struct plate plate = sample_of(p);
-        struct ps_image image = plate_image(&plate);
-        struct ps_config *config =
-            parity_config(profiles[p].profile, "cuda", profiles[p].size.diameter);
-        struct attempt good = attempt(config, &image);
-        if (good.status)
-            fail_msg("%s", good.error.message);
-        ps_picker_free(good.picker);
-        for (int site = 0; site < EMU_SITES; site++) {
-            unsigned long tried = 0;
-            unsigned long k = 1;
-            /* All of the first, then fewer and fewer: the later ones are much alike. */
-            for (; fails(config, &image, &good.result, (enum emu_site)site, k); tried++)
-                k += 1 + (k > 10 ? k / 4 : 0);
-            print_message("  %s: %lu of fewer than %lu calls of %s failed\n", profiles[p].profile,
-                          tried, k, emu_site_name((enum emu_site)site));
-            assert_true(tried > 0);
-        }
-        ps_result_done(&good.result);
-        ps_config_free(config);
-        plate_done(&plate);
+    const struct sample *sample = *state;
+    struct ps_config *config = parity_config(sample->profile, "cuda", sample->size.diameter);
+    struct attempt good = attempt(config, &sample->image);
+    if (good.status)
+        fail_msg("%s", good.error.message);
+    ps_picker_free(good.picker);
+    for (int site = 0; site < EMU_SITES; site++) {
+        unsigned long tried = 0;
+        unsigned long k = 1;
+        /* All of the first, then fewer and fewer: the later ones are much alike. */
+        for (; fails(config, &sample->image, &good.result, (enum emu_site)site, k); tried++)
+            k += 1 + (k > 10 ? k / 4 : 0);
+        print_message("  %lu of fewer than %lu calls of %s failed\n", tried, k,
+                      emu_site_name((enum emu_site)site));
+        assert_true(tried > 0);
     }
+    ps_result_done(&good.result);
+    ps_config_free(config);
 }
 
 /* ---- manners --------------------------------------------------------------------------------- */
 
-static struct ps_result run(struct ps_picker *picker, const struct ps_image *image)
-{
-    return picking_run(picker, image);
-}
-
 /* The second micrograph of a size allocates nothing, and nothing waits for the whole GPU. */
 static void steady_state_allocates_nothing(void **state)
 {
-    (void)state;
-    for (size_t p = 0; p < PROFILES; p++) {
-        emu_reset();
-        struct plate plate = sample_of(p);
-        struct ps_image image = plate_image(&plate);
-        struct ps_picker *picker =
-            parity_picker(profiles[p].profile, "cuda", profiles[p].size.diameter);
-        struct ps_result first = run(picker, &image);
-        struct emu_live before = emu_live();
-        emu_fail(EMU_SITES, 0);
-        struct ps_result second = run(picker, &image);
-        struct emu_live after = emu_live();
-        assert_int_equal(emu_calls(EMU_MALLOC), 0);
-        assert_int_equal(emu_calls(EMU_CREATE), 0);
-        assert_memory_equal(&before, &after, sizeof before);
-        assert_int_equal(emu_device_waits(), 0);
-        print_message("  %s: %lu launches, %lu copies, %lu transforms, %lu waits\n",
-                      profiles[p].profile, emu_calls(EMU_LAUNCH), emu_calls(EMU_COPY),
-                      emu_calls(EMU_FFT), emu_calls(EMU_SYNC));
-        assert_same_result(&first, &second);
-        ps_result_done(&first);
-        ps_result_done(&second);
-        ps_picker_free(picker);
-        plate_done(&plate);
-        assert_nothing_left();
-    }
+    const struct sample *sample = *state;
+    struct ps_picker *picker = parity_picker(sample->profile, "cuda", sample->size.diameter);
+    struct ps_result first = picking_run(picker, &sample->image);
+    struct emu_live before = emu_live();
+    emu_fail(EMU_SITES, 0);
+    struct ps_result second = picking_run(picker, &sample->image);
+    struct emu_live after = emu_live();
+    assert_int_equal(emu_calls(EMU_MALLOC), 0);
+    assert_int_equal(emu_calls(EMU_CREATE), 0);
+    assert_memory_equal(&before, &after, sizeof before);
+    assert_int_equal(emu_device_waits(), 0);
+    print_message("  %lu launches, %lu copies, %lu transforms, %lu waits\n", emu_calls(EMU_LAUNCH),
+                  emu_calls(EMU_COPY), emu_calls(EMU_FFT), emu_calls(EMU_SYNC));
+    assert_same_result(&first, &second);
+    ps_result_done(&first);
+    ps_result_done(&second);
+    ps_picker_free(picker);
+    assert_nothing_left();
 }
 
 /* Threads and blocks in another order give the same bytes: nothing depends on who comes first. */
 static void order_of_threads_does_not_matter(void **state)
 {
-    (void)state;
-    const char *const orders[] = {"forward", "reverse", "random:1", "random:2", "random:3"};
-    for (size_t p = 0; p < PROFILES; p++) {
-        emu_reset();
-        struct plate plate = sample_of(p);
-        struct ps_image image = plate_image(&plate);
-        struct ps_picker *picker =
-            parity_picker(profiles[p].profile, "cuda", profiles[p].size.diameter);
-        struct ps_result expected = run(picker, &image);
-        for (size_t i = 0; i < sizeof orders / sizeof *orders; i++) {
-            emu_order(orders[i]);
-            struct ps_result result = run(picker, &image);
-            assert_same_result(&expected, &result);
-            ps_result_done(&result);
-        }
-        assert_true(expected.count > 0);
-        ps_result_done(&expected);
-        ps_picker_free(picker);
-        plate_done(&plate);
+    const struct sample *sample = *state;
+    const char *const orders[] = {"reverse", "random:1", "random:2", "random:3"};
+    struct ps_picker *picker = parity_picker(sample->profile, "cuda", sample->size.diameter);
+    struct ps_result expected = picking_run(picker, &sample->image);
+    assert_true(expected.count > 0);
+    for (size_t i = 0; i < sizeof orders / sizeof *orders; i++) {
+        emu_order(orders[i]);
+        struct ps_result result = picking_run(picker, &sample->image);
+        assert_same_result(&expected, &result);
+        ps_result_done(&result);
     }
-    emu_reset();
+    ps_result_done(&expected);
+    ps_picker_free(picker);
 }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(steady_state_allocates_nothing),
-        cmocka_unit_test(order_of_threads_does_not_matter),
-        cmocka_unit_test(every_failure_is_seen),
-    };
+#define TESTS_OF(sample)                                                                           \
+    {"steady_state_allocates_nothing_" #sample, steady_state_allocates_nothing, make_sample,       \
+     drop_sample, &(sample)},                                                                      \
+        {"order_of_threads_does_not_matter_" #sample, order_of_threads_does_not_matter,            \
+         make_sample, drop_sample, &(sample)},                                                     \
+    {                                                                                              \
+        "every_failure_is_seen_" #sample, every_failure_is_seen, make_sample, drop_sample,         \
+            &(sample)                                                                              \
+    }
+    const struct CMUnitTest tests[] = {TESTS_OF(aspire), TESTS_OF(adaptive)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
 

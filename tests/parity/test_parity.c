@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <threads.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -28,6 +29,13 @@ static int find_gpu(void **state)
     return 0;
 }
 
+struct profile {
+    const char *name;
+    struct parity_size size; /* of a small micrograph that it finds something in */
+};
+static struct profile aspire = {"aspire", {340, 352, "20px"}};
+static struct profile adaptive = {"adaptive", {120, 100, "10px"}};
+
 #define NEEDS_GPU()                                                                                \
     do {                                                                                           \
         (void)state;                                                                               \
@@ -38,29 +46,20 @@ static int find_gpu(void **state)
 /* ---- stage by stage, and the picks -----------------------------------------------------------
  */
 
-static struct ps_result run(struct ps_picker *picker, const struct ps_image *image)
-{
-    struct ps_error error;
-    struct ps_result result;
-    if (ps_picker_pick(picker, image, &result, &error))
-        fail_msg("%s", error.message);
-    return result;
-}
-
 static void compare(const char *profile, const char *diameter, const struct ps_image *image)
 {
     struct ps_config *config = parity_config(profile, "cpu", diameter);
     bool is_large = (double)image->width * image->height > 4e6;
     struct ps_picker *twin = twin_picker(config, is_large ? 2 : PS_LANES);
-    struct ps_result result = run(twin, image);
+    struct ps_result result = picking_run(twin, image);
     ps_result_done(&result);
     twin_done(twin);
     ps_config_free(config);
 
     struct ps_picker *cpu = parity_picker(profile, "cpu", diameter);
     struct ps_picker *gpu = parity_picker(profile, "cuda", diameter);
-    result = run(cpu, image);
-    struct ps_result other = run(gpu, image);
+    result = picking_run(cpu, image);
+    struct ps_result other = picking_run(gpu, image);
     parity_assert_agree(&result, &other);
     ps_result_done(&result);
     ps_result_done(&other);
@@ -93,89 +92,68 @@ static void compare_sizes(const char *profile, const struct parity_size *sizes, 
 }
 
 /* The least, a prime one, odd ones that are no squares. */
-static void sizes_of_aspire(void **state)
+static void sizes(void **state)
 {
     NEEDS_GPU();
-    const struct parity_size sizes[] = {
-        {223, 223, "20px"}, {307, 307, "20px"}, {281, 401, "20px"}, {340, 340, "20px"}};
-    compare_sizes("aspire", sizes, sizeof sizes / sizeof *sizes);
-}
-
-static void sizes_of_adaptive(void **state)
-{
-    NEEDS_GPU();
-    const struct parity_size sizes[] = {
-        {16, 16, "8px"}, {61, 61, "8px"}, {75, 113, "9px"}, {160, 101, "40px"}};
-    compare_sizes("adaptive", sizes, sizeof sizes / sizeof *sizes);
+    static const struct parity_size of_aspire[] = {
+        {223, 223, "20px"}, {307, 307, "20px"}, {281, 401, "20px"}};
+    static const struct parity_size of_adaptive[] = {
+        {16, 16, "8px"}, {61, 61, "8px"}, {75, 113, "9px"}, {90, 101, "40px"}};
+    if (*state == &aspire)
+        compare_sizes("aspire", of_aspire, sizeof of_aspire / sizeof *of_aspire);
+    else
+        compare_sizes("adaptive", of_adaptive, sizeof of_adaptive / sizeof *of_adaptive);
 }
 
 /* ---- images that are not as they should be --------------------------------------------------- */
 
-static const struct {
-    const char *profile;
-    struct parity_size size;
-} profiles[] = {
-    {"aspire", {340, 352, "20px"}},
-    {"adaptive", {120, 100, "10px"}},
-};
-enum { PROFILES = 2 };
-
-static void compare_plate(size_t profile, const struct plate *plate)
+static void compare_plate(const struct profile *profile, const struct plate *plate,
+                          const char *what)
 {
     struct ps_image image = plate_image(plate);
-    compare(profiles[profile].profile, profiles[profile].size.diameter, &image);
+    print_message(" %s, %s\n", profile->name, what);
+    compare(profile->name, profile->size.diameter, &image);
 }
 
-static struct plate sample_of(size_t profile)
+static struct plate sample_of(const struct profile *profile)
 {
-    const struct parity_size *size = &profiles[profile].size;
+    const struct parity_size *size = &profile->size;
     return plate_new(size->width, size->height, strtod(size->diameter, NULL), 2);
 }
 
 static void spoiled_pixels(void **state)
 {
     NEEDS_GPU();
-    for (size_t p = 0; p < PROFILES; p++) {
-        struct plate plate = sample_of(p);
-        print_message(" %s, no numbers\n", profiles[p].profile);
-        for (size_t i = 0; i < plate_pixels(&plate); i += 97)
-            plate.pixels[i] = i % 2 ? NAN : -INFINITY;
-        compare_plate(p, &plate);
-        print_message(" %s, and dead lines\n", profiles[p].profile);
-        for (int i = 0; i < plate.height; i++)
-            for (int c = 0; c < 4; c++)
-                *plate_pixel(&plate, (const int[]){0, 40, 41, plate.width - 1}[c], i) = 7;
-        for (int i = 0; i < plate.width; i++)
-            *plate_pixel(&plate, i, 33) = NAN;
-        compare_plate(p, &plate);
-        print_message(" %s, and a hot pixel\n", profiles[p].profile);
-        *plate_pixel(&plate, 20, 30) = 1e6F;
-        compare_plate(p, &plate);
-        plate_done(&plate);
-    }
+    const struct profile *profile = *state;
+    struct plate plate = sample_of(profile);
+    for (size_t i = 0; i < plate_pixels(&plate); i += 97)
+        plate.pixels[i] = i % 2 ? NAN : -INFINITY;
+    compare_plate(profile, &plate, "pixels that are no numbers");
+    for (int i = 0; i < plate.height; i++)
+        for (int c = 0; c < 4; c++)
+            *plate_pixel(&plate, (const int[]){0, 40, 41, plate.width - 1}[c], i) = 7;
+    for (int i = 0; i < plate.width; i++)
+        *plate_pixel(&plate, i, 33) = NAN;
+    *plate_pixel(&plate, 20, 30) = 1e6F;
+    compare_plate(profile, &plate, "dead lines and a hot pixel too");
+    plate_done(&plate);
 }
 
 static void nothing_to_see(void **state)
 {
     NEEDS_GPU();
-    for (size_t p = 0; p < PROFILES; p++) {
-        const struct parity_size *size = &profiles[p].size;
-        struct plate plate = plate_flat(size->width, size->height);
-        print_message(" %s, all the same\n", profiles[p].profile);
-        compare_plate(p, &plate);
-        *plate_pixel(&plate, 50, 50) = 61;
-        print_message(" %s, but for one\n", profiles[p].profile);
-        compare_plate(p, &plate);
-        for (size_t i = 0; i < plate_pixels(&plate); i++)
-            plate.pixels[i] = NAN;
-        print_message(" %s, no numbers at all\n", profiles[p].profile);
-        compare_plate(p, &plate);
-        plate_done(&plate);
-        plate = plate_noise(size->width, size->height);
-        print_message(" %s, noise\n", profiles[p].profile);
-        compare_plate(p, &plate);
-        plate_done(&plate);
-    }
+    const struct profile *profile = *state;
+    struct plate plate = plate_flat(profile->size.width, profile->size.height);
+    compare_plate(profile, &plate, "all the same");
+    *plate_pixel(&plate, 50, 50) = 61;
+    compare_plate(profile, &plate, "all the same but for one");
+    for (size_t i = 0; i < plate_pixels(&plate); i++)
+        plate.pixels[i] = NAN;
+    compare_plate(profile, &plate, "no numbers at all");
+    plate_done(&plate);
+    plate = plate_noise(profile->size.width, profile->size.height);
+    compare_plate(profile, &plate, "noise");
+    plate_done(&plate);
 }
 
 /* ---- pixel types ----------------------------------------------------------------------------- */
@@ -226,26 +204,24 @@ static void types_are_alike(void **state)
     NEEDS_GPU();
     const enum ps_pixel types[] = {PS_PIXEL_I8,  PS_PIXEL_U8,  PS_PIXEL_I16,
                                    PS_PIXEL_U16, PS_PIXEL_F16, PS_PIXEL_F32};
-    for (size_t p = 0; p < PROFILES; p++) {
-        struct plate plate = sample_of(p);
-        struct ps_image image = plate_image(&plate);
-        struct ps_picker *picker =
-            parity_picker(profiles[p].profile, "cuda", profiles[p].size.diameter);
-        struct ps_result expected = run(picker, &image);
-        assert_true(expected.count > 0);
-        for (size_t t = 0; t < sizeof types / sizeof *types; t++) {
-            void *pixels = converted(&plate, types[t]);
-            image.pixels = pixels;
-            image.type = types[t];
-            struct ps_result result = run(picker, &image);
-            assert_same_result(&expected, &result);
-            ps_result_done(&result);
-            free(pixels);
-        }
-        ps_result_done(&expected);
-        ps_picker_free(picker);
-        plate_done(&plate);
+    const struct profile *profile = *state;
+    struct plate plate = sample_of(profile);
+    struct ps_image image = plate_image(&plate);
+    struct ps_picker *picker = parity_picker(profile->name, "cuda", profile->size.diameter);
+    struct ps_result expected = picking_run(picker, &image);
+    assert_true(expected.count > 0);
+    for (size_t t = 0; t < sizeof types / sizeof *types; t++) {
+        void *pixels = converted(&plate, types[t]);
+        image.pixels = pixels;
+        image.type = types[t];
+        struct ps_result result = picking_run(picker, &image);
+        assert_same_result(&expected, &result);
+        ps_result_done(&result);
+        free(pixels);
     }
+    ps_result_done(&expected);
+    ps_picker_free(picker);
+    plate_done(&plate);
 }
 
 /* ---- the same again -------------------------------------------------------------------------- */
@@ -253,42 +229,37 @@ static void types_are_alike(void **state)
 static void same_bytes_every_time(void **state)
 {
     NEEDS_GPU();
-    for (size_t p = 0; p < PROFILES; p++) {
-        struct plate plate = sample_of(p);
-        struct plate other = plate_new(plate.width + 14, plate.height - 3, 20, 3);
-        struct ps_image image = plate_image(&plate);
-        struct ps_image other_image = plate_image(&other);
-        struct ps_picker *picker =
-            parity_picker(profiles[p].profile, "cuda", profiles[p].size.diameter);
-        struct ps_result expected = run(picker, &image);
-        for (int i = 1; i < 24; i++) {
-            if (i % 8 == 0) { /* another one leaves nothing behind */
-                struct ps_result between = run(picker, &other_image);
-                ps_result_done(&between);
-            }
-            struct ps_result result = run(picker, &image);
-            assert_same_result(&expected, &result);
-            ps_result_done(&result);
+    const struct profile *profile = *state;
+    struct plate plate = sample_of(profile);
+    struct plate other = plate_new(plate.width + 14, plate.height - 3, 20, 3);
+    struct ps_image image = plate_image(&plate);
+    struct ps_image other_image = plate_image(&other);
+    struct ps_picker *picker = parity_picker(profile->name, "cuda", profile->size.diameter);
+    struct ps_result expected = picking_run(picker, &image);
+    for (int i = 1; i < 24; i++) {
+        if (i % 8 == 0) { /* another one leaves nothing behind */
+            struct ps_result between = picking_run(picker, &other_image);
+            ps_result_done(&between);
         }
-        ps_result_done(&expected);
-        ps_picker_free(picker);
-        plate_done(&other);
-        plate_done(&plate);
+        struct ps_result result = picking_run(picker, &image);
+        assert_same_result(&expected, &result);
+        ps_result_done(&result);
     }
+    ps_result_done(&expected);
+    ps_picker_free(picker);
+    plate_done(&other);
+    plate_done(&plate);
 }
 
-enum { THREADS = 2, PICKS_EACH = 3 };
+enum { SLOTS = 2, PICKS_EACH = 3 };
 
 struct worker {
-    size_t profile;
-    const char *device;
     const struct ps_image *image;
-    struct ps_picker *picker;
+    struct ps_picker *picker; /* made by another thread */
     struct ps_result results[PICKS_EACH];
     int failed;
 };
 
-/* The picker was made by another thread. */
 static int work(void *argument)
 {
     struct worker *worker = argument;
@@ -297,56 +268,65 @@ static int work(void *argument)
     return 0;
 }
 
-/* Slots at the same time, of one GPU or, where there is a second one, of two. */
+/* Picks in slots at the same time; each result is the expected one. */
+static void work_together(const struct profile *profile, const struct ps_image *image,
+                          const char *const devices[SLOTS], const struct ps_result *expected)
+{
+    struct worker workers[SLOTS];
+    thrd_t threads[SLOTS];
+    for (int t = 0; t < SLOTS; t++) {
+        workers[t] = (struct worker){.image = image};
+        workers[t].picker = parity_picker(profile->name, devices[t], profile->size.diameter);
+    }
+    for (int t = 0; t < SLOTS; t++)
+        assert_int_equal(thrd_create(&threads[t], work, &workers[t]), thrd_success);
+    for (int t = 0; t < SLOTS; t++) {
+        (void)thrd_join(threads[t], NULL);
+        assert_int_equal(workers[t].failed, 0);
+        for (int i = 0; i < PICKS_EACH; i++) {
+            (void)strcpy(workers[t].results[i].device, expected->device);
+            assert_same_result(expected, &workers[t].results[i]);
+            ps_result_done(&workers[t].results[i]);
+        }
+        ps_picker_free(workers[t].picker);
+    }
+}
+
 static void slots_side_by_side(void **state)
 {
     NEEDS_GPU();
-    struct ps_error error;
-    struct ps_backend *second = NULL;
-    bool has_second = ps_backend_open("cuda", 1, 0, true, &second, &error) == 0;
-    if (has_second)
-        second->ops->close(second);
-    for (size_t p = 0; p < PROFILES; p++) {
-        struct plate plate = sample_of(p);
-        struct ps_image image = plate_image(&plate);
-        struct ps_picker *picker =
-            parity_picker(profiles[p].profile, "cuda", profiles[p].size.diameter);
-        struct ps_result expected = run(picker, &image);
-        for (int devices = 1; devices <= 1 + has_second; devices++) {
-            struct worker workers[THREADS];
-            thrd_t threads[THREADS];
-            for (int t = 0; t < THREADS; t++) {
-                const char *device = t < devices ? (const char *[]){"cuda:0", "cuda:1"}[t] : "cuda";
-                workers[t] = (struct worker){.profile = p, .image = &image};
-                workers[t].picker =
-                    parity_picker(profiles[p].profile, device, profiles[p].size.diameter);
-            }
-            for (int t = 0; t < THREADS; t++)
-                assert_int_equal(thrd_create(&threads[t], work, &workers[t]), thrd_success);
-            for (int t = 0; t < THREADS; t++) {
-                (void)thrd_join(threads[t], NULL);
-                assert_int_equal(workers[t].failed, 0);
-                for (int i = 0; i < PICKS_EACH; i++) {
-                    assert_same_result(&expected, &workers[t].results[i]);
-                    ps_result_done(&workers[t].results[i]);
-                }
-                ps_picker_free(workers[t].picker);
-            }
-        }
-        ps_result_done(&expected);
-        ps_picker_free(picker);
-        plate_done(&plate);
-    }
+    const struct profile *profile = *state;
+    struct plate plate = sample_of(profile);
+    struct ps_image image = plate_image(&plate);
+    struct ps_picker *picker = parity_picker(profile->name, "cuda", profile->size.diameter);
+    struct ps_result expected = picking_run(picker, &image);
+    ps_picker_free(picker);
+    work_together(profile, &image, (const char *[]){"cuda:0", "cuda:0"}, &expected);
+    if (ps_cuda_count() > 1)
+        work_together(profile, &image, (const char *[]){"cuda:0", "cuda:1"}, &expected);
+    ps_result_done(&expected);
+    plate_done(&plate);
 }
 
 int main(int count, char **arguments)
 {
     large = count > 1 && strcmp(arguments[1], "--large") == 0;
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(sizes_of_aspire),    cmocka_unit_test(sizes_of_adaptive),
-        cmocka_unit_test(spoiled_pixels),     cmocka_unit_test(nothing_to_see),
-        cmocka_unit_test(types_are_alike),    cmocka_unit_test(same_bytes_every_time),
-        cmocka_unit_test(slots_side_by_side),
-    };
+#if PARITY_EMULATED
+    if (!getenv("EMU_DEVICES")) { /* read before main() */
+        (void)setenv("EMU_DEVICES", "2", 1);
+        (void)execv("/proc/self/exe", arguments);
+        return 1;
+    }
+#endif
+#define TESTS_OF(profile)                                                                          \
+    {"sizes_of_" #profile, sizes, NULL, NULL, &(profile)},                                         \
+        {"spoiled_pixels_" #profile, spoiled_pixels, NULL, NULL, &(profile)},                      \
+        {"nothing_to_see_" #profile, nothing_to_see, NULL, NULL, &(profile)},                      \
+        {"types_are_alike_" #profile, types_are_alike, NULL, NULL, &(profile)},                    \
+        {"same_bytes_every_time_" #profile, same_bytes_every_time, NULL, NULL, &(profile)},        \
+    {                                                                                              \
+        "slots_side_by_side_" #profile, slots_side_by_side, NULL, NULL, &(profile)                 \
+    }
+    const struct CMUnitTest tests[] = {TESTS_OF(aspire), TESTS_OF(adaptive)};
     return cmocka_run_group_tests(tests, find_gpu, NULL);
 }
