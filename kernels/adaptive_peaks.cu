@@ -257,6 +257,7 @@ __global__ void __launch_bounds__(THREADS)
         first += maps.answers[search.job[i].lane].kept;
     unsigned count = maps.answers[search.job[index].lane].kept;
     const unsigned long long *keys = search.kept + (size_t)index * search.capacity;
+    size_t level = (size_t)search.job[index].level;
     unsigned lane = threadIdx.x % PS_WARP;
     for (unsigned i = (blockIdx.x * THREADS + threadIdx.x) / PS_WARP; i < count;
          i += gridDim.x * THREADS / PS_WARP) {
@@ -271,6 +272,8 @@ __global__ void __launch_bounds__(THREADS)
             peak.x = (int)(pixel % (unsigned)maps.width);
             peak.y = (int)(pixel / (unsigned)maps.width);
             peak.value = ps_order_value((unsigned)(key >> 32));
+            peak.mean = maps.mean[level * maps.stride + pixel];
+            peak.deviation = maps.deviation[level * maps.stride + pixel];
         }
     }
 }

@@ -236,22 +236,26 @@ cudaError_t ps_launch_adaptive_inverse(const struct ps_pixel_jobs *jobs, cudaStr
  */
 
 __global__ void __launch_bounds__(THREADS)
-    k_adaptive_deviation(const float *mean, const float *square, const float *weight, size_t pixels,
-                         float *ret_mean, float *ret_deviation)
+    k_adaptive_deviation(const float *means, size_t stride, size_t pixels, float *ret_mean,
+                         float *ret_deviation)
 {
+    const float *mean = means + 3 * blockIdx.y * stride;
+    const float *square = mean + stride;
+    const float *weight = square + stride;
     FOR_PIXELS(i, pixels)
     {
         float share = ps_share(weight[i]);
         float own = mean[i] / share;
-        ret_mean[i] = own;
-        ret_deviation[i] = ps_window_norm(square[i] / share, own, 1);
+        ret_mean[blockIdx.y * stride + i] = own;
+        ret_deviation[blockIdx.y * stride + i] = ps_window_norm(square[i] / share, own, 1);
     }
 }
 
-cudaError_t ps_launch_adaptive_deviation(const float *mean, const float *square,
-                                         const float *weight, size_t pixels, float *ret_mean,
-                                         float *ret_deviation, cudaStream_t stream)
+cudaError_t ps_launch_adaptive_deviation(const float *means, size_t stride, size_t pixels,
+                                         int levels, float *ret_mean, float *ret_deviation,
+                                         cudaStream_t stream)
 {
-    return PS_LAUNCH(k_adaptive_deviation, pixel_blocks(pixels), THREADS, 0, stream, mean, square,
-                     weight, pixels, ret_mean, ret_deviation);
+    dim3 grid(pixel_blocks(pixels), (unsigned)levels);
+    return PS_LAUNCH(k_adaptive_deviation, grid, THREADS, 0, stream, means, stride, pixels,
+                     ret_mean, ret_deviation);
 }

@@ -21,11 +21,15 @@
     type *name = reinterpret_cast<type *>(ps_shared_bytes)
 #endif
 
-/* Before a loop of few, known rounds whose arrays are to stay in registers. */
+/* Before a loop of few, known rounds whose arrays are to stay in registers; the second where they
+ * are known if `n` is not 0. */
 #ifdef __CUDACC__
-#define PS_UNROLL _Pragma("unroll")
+#define PS_PRAGMA(text)    _Pragma(#text)
+#define PS_UNROLL          PS_PRAGMA(unroll)
+#define PS_UNROLL_KNOWN(n) PS_PRAGMA(unroll(n > 0 ? n : 1))
 #else
 #define PS_UNROLL
+#define PS_UNROLL_KNOWN(n)
 #endif
 
 enum { PS_WARP = 32 };

@@ -83,6 +83,78 @@ cudaError_t ps_launch_features_gather(const float *mean, const float *deviation,
                                       const int (*places)[2], int count, float (*ret_features)[2],
                                       cudaStream_t stream);
 
+/* ---- score (score.cu, score_plain.cu, score_fused.cu) ---- */
+
+/* Windows of q x q pixels, times `scale`: of `count` references at their origins, or of `count`
+ * queries of a grid of `per_side`, from number `first` on; where there are no more, the last one
+ * again. */
+cudaError_t ps_launch_score_gather(const float *image, int side, int q, const int (*origins)[2],
+                                   int per_side, size_t first, size_t last, size_t count,
+                                   float scale, float *ret_windows, cudaStream_t stream);
+
+/* Products of the spectra of references with the conjugate ones of queries, DC 0, for `count` pairs
+ * from number `first` on: a query's pairs with all references come one after the other. */
+cudaError_t ps_launch_score_multiply(const float *query_spectra, const float *reference_spectra,
+                                     int q, size_t references, size_t pairs, size_t first,
+                                     size_t count, float *ret_products, cudaStream_t stream);
+/* The largest value of each of `count` images of `pixels` pixels, as the response of the pair. */
+cudaError_t ps_launch_score_largest(const float *images, size_t pixels, size_t references,
+                                    size_t first, size_t count, int lanes, float *ret_responses,
+                                    cudaStream_t stream);
+
+/* How the fused kernel is laid out. */
+enum {
+    PS_FUSED_LEAST_OUTPUTS = 4,
+    PS_FUSED_MOST_OUTPUTS = 8,
+    PS_FUSED_MOST_THREADS = 256,
+    PS_FUSED_MOST_SIZE = 96, /* q; from about there on cuFFT is expected to be the faster one */
+};
+struct ps_fused {
+    int q;
+    int lanes;        /* queries of a block; responses are [group of lanes][reference][lane] */
+    int outputs;      /* of a part of the transform */
+    int parts;        /* equal ones */
+    int references;   /* that a block walks through */
+    int table_floats; /* [part][k][cosines, sines of the outputs] */
+    int stride;       /* of row pairs in shared memory, in four floats */
+    int between;      /* size of what is there, likewise */
+    int threads;
+    int shared_bytes;
+};
+
+/* Outputs in the table, whose rows are read four floats at a time. */
+PS_HD int ps_fused_padded(int outputs)
+{
+    return (outputs + 3) / 4 * 4;
+}
+
+/* False: q is too large, or odd, or does not fit `shared_limit` bytes of shared memory. */
+bool ps_score_fused_plan(int q, int queries, int references, int shared_limit, int multiprocessors,
+                         struct ps_fused *ret_shape);
+
+struct ps_score_run {
+    const float *waves; /* on the host: cosines and sines of 2 pi i / q, q each */
+    const float *table; /* from here on on the card */
+    const float *query_spectra;
+    int queries;
+    const float *reference_spectra; /* of windows gathered with scale 2 / q^2 */
+    int references;
+    float *responses;
+    cudaStream_t stream;
+};
+cudaError_t ps_launch_score_fused(const struct ps_fused *shape, const struct ps_score_run *run);
+
+/* Range of `count` responses, into PS_SCORE_RANGES pairs of smallest and largest. */
+enum { PS_SCORE_RANGES = 256 };
+cudaError_t ps_launch_score_range(const float *responses, size_t count, float (*ret_ranges)[2],
+                                  cudaStream_t stream);
+/* The threshold, from `count` ranges. */
+cudaError_t ps_launch_score_threshold(const float (*ranges)[2], int count, float *ret_threshold,
+                                      cudaStream_t stream);
+/* How many references respond to each of `queries` queries. */
+cudaError_t ps_launch_score_count(const float *responses, int lanes, int references, size_t queries,
+                                  const float *threshold, int32_t *ret_score, cudaStream_t stream);
+
 /* ---- classify (classify.cu) ---- */
 
 /* The model's arrays are on the card. `*ret_particle` counts the windows it calls particle. */

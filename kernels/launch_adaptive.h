@@ -127,11 +127,11 @@ cudaError_t ps_launch_adaptive_divide(const struct ps_pixel_jobs *jobs, cudaStre
 cudaError_t ps_launch_adaptive_logarithm(const struct ps_pixel_jobs *jobs, cudaStream_t stream);
 /* out = (in - median) * weight */
 cudaError_t ps_launch_adaptive_centre(const struct ps_pixel_jobs *jobs, cudaStream_t stream);
-/* From the means of the image, of its squares and of the weights over a square: its mean and
- * standard deviation there. */
-cudaError_t ps_launch_adaptive_deviation(const float *mean, const float *square,
-                                         const float *weight, size_t pixels, float *ret_mean,
-                                         float *ret_deviation, cudaStream_t stream);
+/* From the means of the image, of its squares and of the weights over a square, three maps a level:
+ * the image's mean and standard deviation there. */
+cudaError_t ps_launch_adaptive_deviation(const float *means, size_t stride, size_t pixels,
+                                         int levels, float *ret_mean, float *ret_deviation,
+                                         cudaStream_t stream);
 
 /* ---- correlation (adaptive_match.cu) ---- */
 
@@ -170,6 +170,8 @@ struct ps_adaptive_maps {
     float *energy;                      /* [level] */
     float *inverse;                     /* [level][channel] 1 / norm of the window */
     float *local;                       /* [level][channel] mean of the window */
+    const float *mean;                  /* [level] over a square */
+    const float *deviation;             /* [level] */
     float *response;                    /* [lane][channel] */
     float *raw;                         /* [lane] score before it is normalised */
     float *score;                       /* [lane] */
@@ -279,6 +281,7 @@ struct ps_adaptive_search {
     unsigned long long *kept; /* keys */
     struct {
         short lane;
+        short level;
         float weights[PS_CHANNELS];
         int radius;  /* of a maximum */
         int squared; /* distance of peaks: this or less is too near */
@@ -299,6 +302,19 @@ cudaError_t ps_launch_adaptive_peaks(const struct ps_adaptive_maps *maps,
 cudaError_t ps_launch_adaptive_locate(const float *score, int width, int height,
                                       const struct ps_peak *peaks, size_t count,
                                       double *ret_centres, cudaStream_t stream);
+
+/* ---- mixtures (adaptive_mixture.cu) ---- */
+
+/* Lists of values, each the largest first. */
+struct ps_mixture_jobs {
+    int first[PS_LANES];
+    int count[PS_LANES];
+};
+
+/* Of each list of two values or more; `uppers` has room for as many numbers as `values`. */
+cudaError_t ps_launch_adaptive_mixtures(const double *values, double *uppers,
+                                        const struct ps_mixture_jobs *jobs, int lists,
+                                        struct ps_mixture *ret_mixtures, cudaStream_t stream);
 
 #ifdef __cplusplus
 }

@@ -6,6 +6,7 @@
 #include "cli.h"
 #include "cmd.h"
 #include "output/picks.h"
+#include "output/picks_remove.h"
 #include "stream/curve.h"
 #include "stream/subscriber.h"
 
@@ -124,7 +125,20 @@ static int write_outcome(const struct listener *listener, const struct ps_heard 
     return status;
 }
 
-/* A failed micrograph has no picks to write: it is named, as `pick` does. */
+/* A failed micrograph has no picks to write: it is named, as `pick` does, and those of an earlier
+ * revision go. */
+static int take_failure(const struct listener *listener, struct ps_heard *heard,
+                        struct ps_error *error)
+{
+    char name[PS_LOG_TEXT];
+    (void)fprintf(stderr, "pickstream listen: seq %" PRIu64 ": %s: failed: %s\n", heard->seq,
+                  ps_log_quote(heard->name, name), one_line(heard->reason));
+    if (heard->revision == 1 || !ps_name_is_safe(heard->name))
+        return 0;
+    return ps_picks_remove_all(listener->options->output, &listener->config->output.formats,
+                               heard->name, error);
+}
+
 static void take_outcome(struct listener *listener, struct ps_heard *heard)
 {
     char name[PS_LOG_TEXT];
@@ -132,10 +146,8 @@ static void take_outcome(struct listener *listener, struct ps_heard *heard)
     listener->outcomes++;
     if (!listener->options->output) {
         print_outcome(heard);
-    } else if (heard->status == PS_HEARD_FAILED) {
-        (void)fprintf(stderr, "pickstream listen: seq %" PRIu64 ": %s: failed: %s\n", heard->seq,
-                      ps_log_quote(heard->name, name), one_line(heard->reason));
-    } else if (write_outcome(listener, heard, &error) != 0) {
+    } else if (heard->status == PS_HEARD_FAILED ? take_failure(listener, heard, &error)
+                                                : write_outcome(listener, heard, &error)) {
         listener->unwritten++;
         (void)fprintf(stderr, "pickstream listen: seq %" PRIu64 ": %s: %s\n", heard->seq,
                       ps_log_quote(heard->name, name), one_line(error.message));

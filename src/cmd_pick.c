@@ -9,6 +9,7 @@
 #include "image/micrograph.h"
 #include "output/overlay.h"
 #include "output/picks.h"
+#include "output/picks_remove.h"
 #include "picker/picker.h"
 #include "pickstream.h"
 #include "progress.h"
@@ -49,6 +50,8 @@ static const struct ps_cli cli = {
     .options = options_table,
 };
 
+static const char OVERLAY_SUFFIX[] = "_overlay.png";
+
 /* One run of the command. */
 struct session {
     const struct ps_config *config;
@@ -71,12 +74,30 @@ static int write_outputs(const struct session *session, const struct ps_pick_fil
 {
     int status = ps_picks_write_all(session->config, "", file, error);
     if (status == 0 && session->options->overlay) {
-        char *path = ps_picks_path(session->config->output.directory, file->name, "_overlay.png");
+        char *path = ps_picks_path(session->config->output.directory, file->name, OVERLAY_SUFFIX);
         status = path ? ps_overlay_write(path, &file->micrograph->image, file->result, error)
                       : ps_fail_memory(error, strlen(file->name), "a path");
         free(path);
     }
     return status;
+}
+
+/* A micrograph failed: what an earlier run wrote of it is not what came of it now. A device that
+ * failed says nothing of the micrograph, and ends the run. Returns the code of the failure. */
+static int remove_outputs(struct session *session, const struct ps_found *found,
+                          const struct ps_error *failure)
+{
+    const struct ps_config *config = session->config;
+    const char *directory = config->output.directory;
+    struct ps_error error;
+    if (failure->code == PS_E_DEVICE)
+        return failure->code;
+    int status = ps_picks_remove_all(directory, &config->output.formats, found->name, &error);
+    if (status == 0 && session->options->overlay)
+        status = ps_picks_remove(directory, found->name, OVERLAY_SUFFIX, &error);
+    if (status)
+        ps_progress_note(&session->progress, "pickstream: %s", error.message);
+    return failure->code;
 }
 
 static int compare(struct session *session, const char *name, const struct ps_result *result,
@@ -143,8 +164,10 @@ static int pick_micrograph(struct session *session, const struct ps_found *found
 {
     struct ps_result result = {0};
     int status = ps_picker_pick(session->picker, &micrograph->image, &result, error);
-    if (status)
-        return ps_fail_prefix(error, "%s", found->path);
+    if (status) {
+        (void)ps_fail_prefix(error, "%s", found->path);
+        return remove_outputs(session, found, error);
+    }
     struct ps_pick_file file = {
         .path = found->path,
         .name = found->name,
@@ -159,6 +182,8 @@ static int pick_micrograph(struct session *session, const struct ps_found *found
     status = write_outputs(session, &file, error);
     if (status == 0)
         status = report(session, found, &result, error);
+    else
+        status = remove_outputs(session, found, error);
     ps_result_done(&result);
     return status;
 }
@@ -173,7 +198,7 @@ static int pick_file(struct session *session, const struct ps_found *found, stru
     double start = ps_progress_clock();
     int status = ps_micrograph_read(found->path, &options, &micrograph, error);
     if (status)
-        return status;
+        return remove_outputs(session, found, error);
     if (micrograph->warning[0])
         ps_progress_note(&session->progress, "pickstream: %s: %s", found->path,
                          micrograph->warning);

@@ -7,11 +7,18 @@
 #include "pickstream.h"
 #include "stream/service.h"
 
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+/* Bytes; what is larger has pages of its own, which go back to the system when it is freed. This is
+ * glibc's own limit, but unless it is set, glibc raises it to the size of the largest block freed
+ * so far. Then pixels lie in the heap too, and a small block that stays behind them keeps the room
+ * of a whole micrograph. */
+enum { LARGE_BLOCK = 128 << 10 };
 
 static const struct ps_cli_option options_table[] = {
     PS_CLI_KEY('o', "output", "DIR", "output.directory", "write files of picks below DIR"),
@@ -126,6 +133,7 @@ int ps_cmd_watch(int argc, char **argv)
 {
     struct arguments arguments = {.count = argc, .values = argv};
     struct ps_config *config = NULL;
+    (void)mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK);
     int status = load(&arguments, &config);
     if (status != PS_CLI_GO)
         return status;

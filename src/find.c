@@ -1,6 +1,7 @@
 #include "find.h"
 
 #include "base/error.h"
+#include "output/picks.h"
 
 #include <errno.h>
 #include <fts.h>
@@ -226,25 +227,17 @@ static void found_done(struct ps_found *found)
     free(found->problem);
 }
 
-/* Length of a name without its extension. */
-static size_t stem_length(const char *name)
-{
-    const char *dot = strrchr(name, '.');
-    const char *slash = strrchr(name, '/');
-    return dot && (!slash || dot > slash + 1) && dot != name ? (size_t)(dot - name) : strlen(name);
-}
-
 static bool same_stem(const struct ps_found *a, const struct ps_found *b)
 {
-    size_t length = stem_length(a->name);
-    return length == stem_length(b->name) && strncmp(a->name, b->name, length) == 0;
+    size_t length = ps_picks_stem(a->name);
+    return length == ps_picks_stem(b->name) && strncmp(a->name, b->name, length) == 0;
 }
 
 static int by_stem(const void *left, const void *right)
 {
     const struct ps_found *a = *(struct ps_found *const *)left;
     const struct ps_found *b = *(struct ps_found *const *)right;
-    size_t lengths[2] = {stem_length(a->name), stem_length(b->name)};
+    size_t lengths[2] = {ps_picks_stem(a->name), ps_picks_stem(b->name)};
     int order = strncmp(a->name, b->name, lengths[0] < lengths[1] ? lengths[0] : lengths[1]);
     if (order == 0)
         order = (lengths[0] > lengths[1]) - (lengths[0] < lengths[1]);

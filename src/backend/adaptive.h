@@ -19,6 +19,7 @@
 #ifndef PS_BACKEND_ADAPTIVE_H
 #define PS_BACKEND_ADAPTIVE_H
 
+#include "picker/mixture.h"
 #include "pickstream.h"
 
 struct ps_slot;
@@ -31,9 +32,9 @@ enum ps_map {
     PS_MAP_ENERGY,          /* the same, for the scale */
     PS_MAP_INTENSITY_MATCH, /* response to the template: correlation coefficient, smoothed */
     PS_MAP_ENERGY_MATCH,
-    PS_MAP_SCORE,     /* weighted sum of the responses, in robust standard deviations */
-    PS_MAP_MEAN,      /* of the intensity, in a square as wide as the scale */
-    PS_MAP_DEVIATION, /* standard deviation there */
+    PS_MAP_SCORE, /* weighted sum of the responses, in robust standard deviations */
+    PS_MAP_MEAN,  /* those of peaks */
+    PS_MAP_DEVIATION,
 };
 
 struct ps_reduction {
@@ -66,6 +67,8 @@ struct ps_peak {
     int x;
     int y;
     float value; /* of the score */
+    float mean;  /* of the intensity, in a square as wide as the scale */
+    float deviation;
 };
 
 /* Of both responses over the unmasked pixels. */
@@ -93,6 +96,11 @@ struct ps_lane {
     size_t peak_count;
 };
 
+struct ps_values {
+    const double *items;
+    size_t count;
+};
+
 struct ps_adaptive_ops {
     int lanes; /* that it takes, at most PS_LANES; the stages below get as many or fewer */
 
@@ -118,6 +126,11 @@ struct ps_adaptive_ops {
     /* Step 7: the score, from the responses whose weight is not 0, and its local maxima that are
      * not on contaminants, the best first, none within `distance` of a better one. */
     int (*peaks)(struct ps_slot *slot, struct ps_lane *lanes, int count, struct ps_error *error);
+
+    /* Step 11: two Gaussians for each of at most PS_LANES lists of values; those of fewer than two
+     * values are left alone. */
+    int (*mixtures)(struct ps_slot *slot, const struct ps_values *lists, int count,
+                    struct ps_mixture *ret_mixtures, struct ps_error *error);
 
     /* The rest looks at the first lane. */
 

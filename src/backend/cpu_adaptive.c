@@ -94,6 +94,17 @@ static int peaks(struct ps_slot *base, struct ps_lane *lane, int count, struct p
 /* ---- the table --------------------------------------------------------------------------------
  */
 
+static int mixtures(struct ps_slot *base, const struct ps_values *lists, int count,
+                    struct ps_mixture *ret_mixtures, struct ps_error *error)
+{
+    (void)base;
+    for (int i = 0; i < count; i++)
+        if (lists[i].count > 1 &&
+            ps_mixture_fit(lists[i].items, lists[i].count, &ret_mixtures[i]) != 0)
+            return ps_fail_memory(error, lists[i].count * sizeof(double), "a mixture");
+    return 0;
+}
+
 static int fetch(struct ps_slot *base, enum ps_map map, float *ret_values, struct ps_error *error)
 {
     (void)error;
@@ -117,6 +128,7 @@ const struct ps_adaptive_ops ps_adaptive_cpu = {
     .respond = respond,
     .learn = learn,
     .peaks = peaks,
+    .mixtures = mixtures,
     .sample = cpu_adaptive_sample,
     .locate = cpu_adaptive_locate,
     .fetch = fetch,

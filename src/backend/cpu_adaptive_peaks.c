@@ -74,7 +74,7 @@ static void find_maxima(void *context, int thread, size_t piece)
         for (int x = 1; y > 0 && x < a->field.width - 1; x++) {
             size_t i = (size_t)y * (size_t)a->field.width + (size_t)x;
             if (allowed[i] && is_maximum(a, score, x, y, search->radius))
-                append(&search->lists[piece], (struct ps_peak){x, y, score[i]});
+                append(&search->lists[piece], (struct ps_peak){.x = x, .y = y, .value = score[i]});
         }
     }
 }
@@ -151,6 +151,17 @@ static int suppress(struct ps_peak *peaks, size_t *count, int width, int height,
     return 0;
 }
 
+static void describe(const struct cpu_adaptive *a, struct ps_peak *peaks, size_t count)
+{
+    const float *mean = a->mean.data;
+    const float *deviation = a->deviation.data;
+    for (size_t i = 0; i < count; i++) {
+        size_t at = (size_t)peaks[i].y * (size_t)a->field.width + (size_t)peaks[i].x;
+        peaks[i].mean = mean[at];
+        peaks[i].deviation = deviation[at];
+    }
+}
+
 int cpu_adaptive_peaks(struct cpu_slot *slot, double distance, struct ps_peak **ret_peaks,
                        size_t *ret_count, struct ps_error *error)
 {
@@ -173,6 +184,7 @@ int cpu_adaptive_peaks(struct cpu_slot *slot, double distance, struct ps_peak **
         free(peaks);
         return status;
     }
+    describe(a, peaks, count);
     *ret_peaks = peaks;
     *ret_count = count;
     return 0;

@@ -52,6 +52,7 @@ static int open_device(struct cuda_backend *cuda, struct ps_error *error)
                        cuda->device, properties.name, properties.major, properties.minor,
                        LEAST_MAJOR, LEAST_MINOR);
     cuda->multiprocessors = properties.multiProcessorCount;
+    cuda->shared_limit = (int)properties.sharedMemPerBlockOptin;
     (void)snprintf(cuda->base.device, sizeof cuda->base.device, "cuda:%d %.80s", cuda->device,
                    properties.name);
     status = CU(cudaSetDevice(cuda->device));

@@ -40,6 +40,7 @@ struct cuda_backend {
     struct ps_backend base;
     int device;
     int multiprocessors;
+    int shared_limit; /* bytes of shared memory that a block can have */
     struct cuda_fft fft;
 };
 

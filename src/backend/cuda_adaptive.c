@@ -93,6 +93,8 @@ struct ps_adaptive_maps adaptive_maps(const struct cuda_adaptive *a)
         .energy = a->buffers[ENERGY].data,
         .inverse = a->buffers[INVERSE].data,
         .local = a->buffers[LOCAL].data,
+        .mean = a->buffers[MEAN].data,
+        .deviation = a->buffers[DEVIATION].data,
         .response = a->buffers[RESPONSE].data,
         .raw = a->buffers[RAW].data,
         .score = a->buffers[SCORE].data,
@@ -201,25 +203,19 @@ int adaptive_receive(struct cuda_slot *slot, const void *device, size_t bytes,
 /* ---- the table --------------------------------------------------------------------------------
  */
 
-static int map_of(struct cuda_slot *slot, enum ps_map map, const float **ret_map,
-                  struct ps_error *error)
+static const float *map_of(const struct cuda_adaptive *a, enum ps_map map)
 {
-    const struct cuda_adaptive *a = slot->adaptive;
-    const float *maps[] = {
+    int level = a->level_of[0];
+    const float *const maps[] = {
         [PS_MAP_INTENSITY] = a->buffers[INTENSITY].data,
-        [PS_MAP_ENERGY] = adaptive_map(a, ENERGY, a->level_of[0]),
+        [PS_MAP_ENERGY] = adaptive_map(a, ENERGY, level),
         [PS_MAP_INTENSITY_MATCH] = adaptive_map(a, RESPONSE, PS_CHANNEL_INTENSITY),
         [PS_MAP_ENERGY_MATCH] = adaptive_map(a, RESPONSE, PS_CHANNEL_ENERGY),
         [PS_MAP_SCORE] = a->buffers[SCORE].data,
-        [PS_MAP_MEAN] = NULL,
-        [PS_MAP_DEVIATION] = NULL,
+        [PS_MAP_MEAN] = adaptive_map(a, MEAN, level),
+        [PS_MAP_DEVIATION] = adaptive_map(a, DEVIATION, level),
     };
-    *ret_map = maps[map];
-    if (*ret_map)
-        return 0;
-    int status = adaptive_moments(slot, error);
-    *ret_map = a->buffers[map == PS_MAP_MEAN ? MEAN : DEVIATION].data;
-    return status;
+    return maps[map];
 }
 
 static int send_peaks(struct cuda_slot *slot, const struct ps_peak *peaks, size_t count,
@@ -239,19 +235,16 @@ int cuda_adaptive_sample(struct ps_slot *base, enum ps_map map, const struct ps_
 {
     struct cuda_slot *slot = (struct cuda_slot *)base;
     struct cuda_adaptive *a = slot->adaptive;
-    const float *from = NULL;
     if (count == 0)
         return 0;
-    int status = map_of(slot, map, &from, error);
-    if (status == 0)
-        status = send_peaks(slot, peaks, count, sizeof(float), error);
+    int status = send_peaks(slot, peaks, count, sizeof(float), error);
     if (status)
         return status;
     float *values = a->buffers[VALUES].data;
     struct ps_adaptive_examples examples = {.peaks = a->buffers[EXAMPLES].data,
                                             .count = {(int)count}};
-    status =
-        CU(ps_launch_adaptive_sample(from, 0, a->field.width, 1, &examples, values, slot->stream));
+    status = CU(ps_launch_adaptive_sample(map_of(a, map), 0, a->field.width, 1, &examples, values,
+                                          slot->stream));
     if (status == 0)
         status = cuda_receive(slot, ret_values, values, count * sizeof *values, error);
     return status;
@@ -279,12 +272,8 @@ static int cuda_adaptive_fetch(struct ps_slot *base, enum ps_map map, float *ret
                                struct ps_error *error)
 {
     struct cuda_slot *slot = (struct cuda_slot *)base;
-    const float *from = NULL;
-    int status = map_of(slot, map, &from, error);
-    if (status == 0)
-        status = cuda_receive(slot, ret_values, from,
-                              adaptive_pixels(slot->adaptive) * sizeof *ret_values, error);
-    return status;
+    return cuda_receive(slot, ret_values, map_of(slot->adaptive, map),
+                        adaptive_pixels(slot->adaptive) * sizeof *ret_values, error);
 }
 
 static int cuda_adaptive_fetch_mask(struct ps_slot *base, unsigned char *ret_mask,
@@ -311,6 +300,10 @@ CUDA_STAGE(adaptive_learn,
 CUDA_STAGE(adaptive_peaks,
            (struct ps_slot * base, struct ps_lane *lanes, int count, struct ps_error *error), base,
            lanes, count, error)
+CUDA_STAGE(adaptive_mixtures,
+           (struct ps_slot * base, const struct ps_values *lists, int count,
+            struct ps_mixture *ret_mixtures, struct ps_error *error),
+           base, lists, count, ret_mixtures, error)
 CUDA_STAGE(adaptive_sample,
            (struct ps_slot * base, enum ps_map map, const struct ps_peak *peaks, size_t count,
             float *ret_values, struct ps_error *error),
@@ -333,6 +326,7 @@ const struct ps_adaptive_ops ps_adaptive_cuda = {
     .respond = stage_adaptive_respond,
     .learn = stage_adaptive_learn,
     .peaks = stage_adaptive_peaks,
+    .mixtures = stage_adaptive_mixtures,
     .sample = stage_adaptive_sample,
     .locate = stage_adaptive_locate,
     .fetch = stage_adaptive_fetch,

@@ -35,8 +35,8 @@ enum adaptive_buffer {
     RESPONSE,  /* maps [lane][channel] */
     RAW,       /* maps [lane] */
     SCORE,     /* maps [lane] */
-    MEAN,      /* map */
-    DEVIATION, /* map */
+    MEAN,      /* maps [level] */
+    DEVIATION, /* maps [level] */
     SPARE,     /* maps, of whoever needs them */
     STACK,     /* images to be transformed, in place: spectra of the channels first */
     WORK,      /* of cuFFT */
@@ -84,10 +84,9 @@ struct cuda_adaptive {
     struct adaptive_level level[PS_LEVELS];
     int lanes;
     short level_of[PS_LANES];
-    double moments_of; /* diameter that MEAN and DEVIATION are for; 0: none */
-    size_t capacity;   /* maxima of a lane */
-    size_t cells;      /* of a lane */
-    size_t expected;   /* peaks of a call: as many are copied at once */
+    size_t capacity; /* maxima of a lane */
+    size_t cells;    /* of a lane */
+    size_t expected; /* peaks of a call: as many are copied at once */
     struct cuda_buffer buffers[BUFFERS];
     struct cuda_plan plans[ADAPTIVE_PLANS];
     int next_plan; /* to be replaced */
@@ -146,9 +145,6 @@ int adaptive_receive(struct cuda_slot *slot, const void *device, size_t bytes,
                      const struct ps_adaptive_answer **ret_answers, const void **ret_data,
                      struct ps_error *error);
 
-/* Mean and deviation of the first lane, unless they are there. */
-int adaptive_moments(struct cuda_slot *slot, struct ps_error *error);
-
 /* out = (out - in / share) * weight, with a box of `side` on `image` and on the weight, `passes`
  * times: of `count` images, whose sides may differ. */
 int adaptive_background(struct cuda_slot *slot, enum adaptive_buffer images, int count,
@@ -168,6 +164,8 @@ int cuda_adaptive_learn(struct ps_slot *base, struct ps_lane *lanes, int count,
                         struct ps_error *error);
 int cuda_adaptive_peaks(struct ps_slot *base, struct ps_lane *lanes, int count,
                         struct ps_error *error);
+int cuda_adaptive_mixtures(struct ps_slot *base, const struct ps_values *lists, int count,
+                           struct ps_mixture *ret_mixtures, struct ps_error *error);
 int cuda_adaptive_sample(struct ps_slot *base, enum ps_map map, const struct ps_peak *peaks,
                          size_t count, float *ret_values, struct ps_error *error);
 int cuda_adaptive_locate(struct ps_slot *base, const struct ps_peak *peaks, size_t count,

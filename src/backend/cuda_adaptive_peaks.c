@@ -26,6 +26,7 @@ static void add_job(const struct cuda_adaptive *a, const struct ps_lane *lane, i
     double cell = 1.001 * fmax(lane->distance, 1);
     int job = search->count++;
     search->job[job].lane = (short)index;
+    search->job[job].level = a->level_of[index];
     for (int c = 0; c < PS_CHANNELS; c++)
         search->job[job].weights[c] = (float)lane->weights[c];
     search->job[job].radius = ps_peak_radius(lane->distance);

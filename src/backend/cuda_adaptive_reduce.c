@@ -165,7 +165,6 @@ static void begin_field(struct cuda_slot *slot, const struct ps_reduction *reduc
     a->largest = reduction->largest;
     a->levels = 0;
     a->lanes = 0;
-    a->moments_of = 0;
 }
 
 static int reserve(struct cuda_slot *slot, struct ps_error *error)

@@ -150,13 +150,13 @@ static int more(int a, int b)
 
 static int reserve(struct cuda_slot *slot, struct ps_error *error)
 {
-    enum { PIXELS_PER_MAXIMUM = 8, LEAST_CAPACITY = 1024, MOMENT_MAPS = 6 };
+    enum { PIXELS_PER_MAXIMUM = 8, LEAST_CAPACITY = 1024 };
     struct cuda_adaptive *a = slot->adaptive;
     size_t map = a->stride * sizeof(float);
     size_t image = adaptive_image_floats(a) * sizeof(float);
     size_t levels = (size_t)a->levels;
     size_t lanes = (size_t)a->lanes;
-    size_t spare = (size_t)more(more(4 * a->levels, 2 * a->lanes), MOMENT_MAPS);
+    size_t spare = (size_t)more(6 * a->levels, 2 * a->lanes);
     size_t stack = 1 + levels + (size_t)more(6 * a->levels + 1, 2 * a->lanes);
     size_t side = 0;
     for (int i = 0; i < a->levels; i++)
@@ -168,6 +168,8 @@ static int reserve(struct cuda_slot *slot, struct ps_error *error)
         {ENERGY, levels * map},
         {INVERSE, 2 * levels * map},
         {LOCAL, 2 * levels * map},
+        {MEAN, levels * map},
+        {DEVIATION, levels * map},
         {RESPONSE, 2 * lanes * map},
         {RAW, lanes * map},
         {SCORE, lanes * map},
@@ -360,34 +362,25 @@ static int make_norms(struct cuda_slot *slot, struct ps_error *error)
 /* ---- mean and deviation -----------------------------------------------------------------------
  */
 
-int adaptive_moments(struct cuda_slot *slot, struct ps_error *error)
+static int make_moments(struct cuda_slot *slot, struct ps_error *error)
 {
-    struct cuda_adaptive *a = slot->adaptive;
-    const struct adaptive_level *level = &a->level[a->level_of[0]];
-    if (a->moments_of == level->diameter)
-        return 0;
-    size_t bytes = a->stride * sizeof(float);
-    int status = adaptive_reserve(slot, MEAN, bytes, error);
-    if (status == 0)
-        status = adaptive_reserve(slot, DEVIATION, bytes, error);
+    enum { BOXES = 3 }; /* of the intensity, its squares, the weight */
+    const struct cuda_adaptive *a = slot->adaptive;
     struct ps_filter_jobs boxes = adaptive_filter_jobs(a);
-    boxes.count = 3; /* the intensity, its squares, the weight */
+    boxes.count = BOXES * a->levels;
     for (int i = 0; i < boxes.count; i++)
         boxes.job[i] = (struct ps_filter_job){
-            .in = a->buffers[i < 2 ? INTENSITY : WEIGHT].data,
+            .in = a->buffers[i % BOXES < 2 ? INTENSITY : WEIGHT].data,
             .passing = adaptive_map(a, SPARE, boxes.count + i),
             .out = adaptive_map(a, SPARE, i),
-            .radius = ps_box_side(level->diameter) / 2,
-            .squared = i == 1,
+            .radius = ps_box_side(a->level[i / BOXES].diameter) / 2,
+            .squared = i % BOXES == 1,
         };
-    if (status == 0)
-        status = CU(ps_launch_adaptive_box(&boxes, slot->stream));
+    int status = CU(ps_launch_adaptive_box(&boxes, slot->stream));
     if (status == 0)
         status = CU(ps_launch_adaptive_deviation(
-            boxes.job[0].out, boxes.job[1].out, boxes.job[2].out, adaptive_pixels(a),
-            a->buffers[MEAN].data, a->buffers[DEVIATION].data, slot->stream));
-    if (status == 0)
-        a->moments_of = level->diameter;
+            a->buffers[SPARE].data, a->stride, adaptive_pixels(a), a->levels, a->buffers[MEAN].data,
+            a->buffers[DEVIATION].data, slot->stream));
     return status;
 }
 
@@ -418,6 +411,8 @@ static int make_levels(struct cuda_slot *slot, struct ps_error *error)
     if (status == 0)
         status = make_energy(slot, error);
     if (status == 0)
+        status = make_moments(slot, error);
+    if (status == 0)
         status = make_norms(slot, error);
     return status;
 }
@@ -433,7 +428,6 @@ int cuda_adaptive_scale(struct ps_slot *base, const double *diameters, int lanes
         return 0;
     a->levels = 0;
     a->lanes = lanes;
-    a->moments_of = 0;
     if (!find_levels(a, diameters, lanes, true)) {
         a->levels = 0;
         return ps_fail(error, PS_E_BUG, "more than %d diameters at once", PS_LEVELS);

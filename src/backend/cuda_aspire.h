@@ -4,12 +4,15 @@
 #define PS_BACKEND_CUDA_ASPIRE_H
 
 #include "backend/cuda.h"
+#include "launch.h"
 
 struct cuda_aspire {
     int windows;     /* per side, that lie inside the preprocessed image */
     int queries;     /* per side */
     int shrunk_from; /* side of the crop that the weights shrink; 0: none yet */
     int taps;
+    int table_of; /* size of the windows that the tables are for; 0: none yet */
+    float waves[2 * PS_FUSED_MOST_SIZE]; /* cosines and sines of 2 pi i / table_of */
 
     struct cuda_buffer weights; /* first taps (int, a side), then weights (double) */
     struct cuda_buffer sums;    /* double, of the shrunk image's tiles; before them `outside` */

@@ -381,7 +381,11 @@ static int read_mrc(const struct ps_source *source, const struct ps_read_options
     return 0;
 }
 
-/* A wrong nsymbt makes a whole file look short; nobody can tell while it may still grow. */
+/* A header that no file can have is whole: waiting does not mend it. An nsymbt that is too large
+ * makes a whole file look short, and nobody can tell while it may still grow: even one that is just
+ * as long as header and pixels may be on its way to the length with an extended header. The service
+ * then waits as for every file that was cut off (settle.h). That makes a complaint late; being
+ * hasty would make one about a good file. */
 static int whole(const struct ps_source *source, bool *ret_whole, struct ps_error *error)
 {
     unsigned char head[PS_HEAD_BYTES];

@@ -25,13 +25,18 @@ const struct ps_picks_format *ps_picks_format_find(const char *name)
     return NULL;
 }
 
-char *ps_picks_path(const char *directory, const char *name, const char *suffix)
+size_t ps_picks_stem(const char *name)
 {
     const char *slash = strrchr(name, '/');
     const char *base = slash ? slash + 1 : name;
     const char *dot = strrchr(base, '.');
     /* The dot of a hidden file begins no extension. */
-    size_t length = dot && dot != base ? (size_t)(dot - name) : strlen(name);
+    return dot && dot != base ? (size_t)(dot - name) : strlen(name);
+}
+
+char *ps_picks_path(const char *directory, const char *name, const char *suffix)
+{
+    size_t length = ps_picks_stem(name);
     char *path = malloc(strlen(directory) + 1 + length + strlen(suffix) + 1);
     if (!path)
         return NULL;

@@ -42,6 +42,10 @@ extern const struct ps_picks_format ps_picks_formats[];
 /* The format of that name, or NULL. */
 const struct ps_picks_format *ps_picks_format_find(const char *name);
 
+/* Length of the name of a micrograph without its extension: names that are equal so far have the
+ * same files of picks. */
+size_t ps_picks_stem(const char *name);
+
 /* Where the picks of a micrograph go: directory/name, without the extension of the name, and with
  * the suffix. To be freed; NULL without memory. */
 char *ps_picks_path(const char *directory, const char *name, const char *suffix);

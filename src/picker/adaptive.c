@@ -97,25 +97,24 @@ void ps_adaptive_weights(const float *const responses[PS_CHANNELS], size_t count
 }
 
 struct ps_verdict ps_adaptive_judge(const struct ps_adaptive_rules *rules,
-                                    const struct ps_peak *peaks, size_t count)
+                                    const struct ps_values *values,
+                                    const struct ps_mixture *mixture)
 {
     struct ps_verdict verdict = {.threshold = rules->floor};
-    double *values = count >= 2 ? malloc(count * sizeof *values) : NULL;
-    if (!values)
+    if (values->count < 2)
         return verdict;
-    for (size_t i = 0; i < count; i++)
-        values[i] = (double)peaks[i].value;
-    verdict.mixture = ps_mixture_fit(values, count);
+    verdict.mixture = *mixture;
     verdict.threshold = ps_mixture_threshold(&verdict.mixture);
-    verdict.separation = ps_separation(values, count, verdict.threshold, &verdict.above);
+    verdict.separation =
+        ps_separation(values->items, values->count, verdict.threshold, &verdict.above);
     bool low = verdict.threshold < rules->least;
     verdict.reliable = verdict.separation >= (low ? rules->least_separation : rules->unimodal);
     if (!verdict.reliable) {
         verdict.threshold = fmax(verdict.threshold, rules->floor);
-        verdict.separation = ps_separation(values, count, verdict.threshold, &verdict.above);
+        verdict.separation =
+            ps_separation(values->items, values->count, verdict.threshold, &verdict.above);
     }
     verdict.objective = fmax(0, verdict.separation - CUT_GAUSSIAN) * sqrt((double)verdict.above);
-    free(values);
     return verdict;
 }
 
@@ -139,7 +138,7 @@ static double median_of(double *values, size_t count)
     return (values[(count - 1) / 2] + values[count / 2]) / 2;
 }
 
-void ps_adaptive_drop_outliers(const struct ps_adaptive_rules *rules, const float *means,
+void ps_adaptive_drop_outliers(const struct ps_adaptive_rules *rules, const struct ps_peak *peaks,
                                size_t count, double *decisions)
 {
     enum { FEWEST = 20 };
@@ -147,14 +146,14 @@ void ps_adaptive_drop_outliers(const struct ps_adaptive_rules *rules, const floa
     size_t picks = 0;
     for (size_t i = 0; values && i < count; i++)
         if (decisions[i] > 0)
-            values[picks++] = (double)means[i];
+            values[picks++] = (double)peaks[i].mean;
     if (picks >= FEWEST && rules->outlier > 0) {
         double median = median_of(values, picks);
         for (size_t i = 0; i < picks; i++)
             values[i] = fabs(values[i] - median);
         double limit = rules->outlier * 1.4826 * median_of(values, picks);
         for (size_t i = 0; i < count; i++)
-            if (decisions[i] > 0 && fabs((double)means[i] - median) > limit)
+            if (decisions[i] > 0 && fabs((double)peaks[i].mean - median) > limit)
                 decisions[i] = -1;
     }
     free(values);

@@ -10,7 +10,6 @@
 #define PS_PICKER_ADAPTIVE_H
 
 #include "backend/adaptive.h"
-#include "picker/mixture.h"
 
 /* What the profile goes by. One set for all micrographs; a struct so that tests/bench can show what
  * each rule is worth. */
@@ -64,17 +63,20 @@ struct ps_verdict {
     double objective; /* the larger the better */
     bool reliable;
 };
+/* Of scores, and the mixture that was fitted to them. */
 struct ps_verdict ps_adaptive_judge(const struct ps_adaptive_rules *rules,
-                                    const struct ps_peak *peaks, size_t count);
+                                    const struct ps_values *values,
+                                    const struct ps_mixture *mixture);
 
 /* Whether candidates are particles and others: by the verdict on all of them and by the one on
  * those held out, who are too few to ask where there are few particles. */
 bool ps_adaptive_is_reliable(const struct ps_adaptive_rules *rules,
                              const struct ps_verdict *verdict, const struct ps_verdict *probation);
 
-/* Makes the decision on picks (positive decisions) -1 whose mean is an outlier among the picks'.
- * Nothing is an outlier among fewer than twenty. */
-void ps_adaptive_drop_outliers(const struct ps_adaptive_rules *rules, const float *means,
+/* Contaminants too small for the mask look like the best of particles, but are far darker (or
+ * brighter) than these: makes the decision on picks (positive decisions) -1 whose mean is an
+ * outlier among the picks'. Nothing is an outlier among fewer than twenty. */
+void ps_adaptive_drop_outliers(const struct ps_adaptive_rules *rules, const struct ps_peak *peaks,
                                size_t count, double *decisions);
 
 /* Figure of merit: probability that a candidate is a particle, from how far its score is above the

@@ -125,19 +125,51 @@ static int improve(struct group *group, const struct pool *pools)
     return status;
 }
 
+/* Step 11, of several lists of peaks. */
+static int judge(const struct ps_adaptive_run *run, const struct pool *lists, int count,
+                 struct ps_verdict *ret_verdicts)
+{
+    struct ps_mixture mixtures[PS_LANES];
+    struct ps_values values[PS_LANES];
+    size_t total = 0;
+    for (int i = 0; i < count; i++)
+        total += lists[i].count;
+    double *items = malloc((total + 1) * sizeof *items);
+    if (!items)
+        return ps_fail_memory(run->base->error, total * sizeof *items, "scores");
+    double *next = items;
+    for (int i = 0; i < count; i++) {
+        values[i] = (struct ps_values){next, lists[i].count};
+        for (size_t k = 0; k < lists[i].count; k++)
+            *next++ = (double)lists[i].peaks[k].value;
+    }
+    int status = run->ops->mixtures(run->base->slot, values, count, mixtures, run->base->error);
+    for (int i = 0; i < count && status == 0; i++)
+        ret_verdicts[i] = ps_adaptive_judge(run->rules, &values[i], &mixtures[i]);
+    free(items);
+    return status;
+}
+
+static void list_all(const struct group *group, struct pool *ret_pools)
+{
+    for (int i = 0; i < group->count; i++)
+        ret_pools[i] = (struct pool){group->hypotheses[i].peaks, group->hypotheses[i].count, 1};
+}
+
 static int improve_times(struct group *group, int rounds)
 {
     struct pool pools[PS_LANES];
+    struct ps_verdict verdicts[PS_LANES];
     int status = 0;
     for (int round = 0; round < rounds && status == 0; round++) {
-        for (int i = 0; i < group->count; i++)
-            pools[i] = (struct pool){group->hypotheses[i].peaks, group->hypotheses[i].count, 1};
+        list_all(group, pools);
         status = improve(group, pools);
     }
-    for (int i = 0; i < group->count && status == 0; i++) {
-        struct ps_hypothesis *h = &group->hypotheses[i];
-        h->verdict = ps_adaptive_judge(group->run->rules, h->peaks, h->count);
-    }
+    list_all(group, pools);
+    if (status == 0)
+        status = judge(group->run, pools, group->count, verdicts);
+    for (int i = 0; i < group->count && status == 0; i++)
+        group->hypotheses[i].verdict = verdicts[i];
     return status;
 }
 
@@ -292,7 +324,7 @@ int ps_adaptive_probe(struct ps_adaptive_run *run)
         group_done(&group);
     }
     if (status == 0)
-        run->probation = ps_adaptive_judge(run->rules, held_out, count);
+        status = judge(run, &(struct pool){held_out, count, 1}, 1, &run->probation);
     free(held_out);
     return status == PS_E_INPUT ? 0 : status;
 }

@@ -1,12 +1,8 @@
-#include "picker/mixture.h"
+#include "picker/mixture_formulas.h"
 
-#include <math.h>
 #include <stdlib.h>
 
-enum { ROUNDS = 100, GRID = 400, FEWEST = 5 };
-static const double LEAST_SHARE = 0.01;
-static const double LEAST_DEVIATION = 0.2; /* of that of all values */
-static const double LARGEST_LOG_ODDS = 50;
+enum { GRID = 400, FEWEST = 5 };
 
 static int descending(const void *left, const void *right)
 {
@@ -34,10 +30,7 @@ static double otsu_sorted(const double *values, size_t count)
     double threshold = values[0];
     for (size_t k = 1; k < count; k++) {
         above += values[k - 1];
-        double n = (double)k;
-        double rest = (double)(count - k);
-        double distance = above / n - (total - above) / rest;
-        double between = n * rest * distance * distance;
+        double between = ps_otsu_between(above, total, (double)k, (double)count);
         if (between > best) {
             best = between;
             threshold = (values[k - 1] + values[k]) / 2;
@@ -83,26 +76,16 @@ static double side_moments(const double *values, size_t count, double threshold,
     return n;
 }
 
-static double log_density(const struct ps_mixture *m, int which, double value)
+/* `uppers` is room for as many values. */
+static void improve(struct ps_mixture *m, const double *values, size_t count, double floor,
+                    double *uppers)
 {
-    double share = which ? m->share : 1 - m->share;
-    double z = (value - m->mean[which]) / m->deviation[which];
-    return log(share) - log(m->deviation[which]) - 0.5 * z * z;
-}
-
-static double upper_share(const struct ps_mixture *m, double value)
-{
-    double odds = log_density(m, 0, value) - log_density(m, 1, value);
-    odds = fmin(fmax(odds, -LARGEST_LOG_ODDS), LARGEST_LOG_ODDS);
-    return 1 / (1 + exp(odds));
-}
-
-static void improve(struct ps_mixture *m, const double *values, size_t count, double floor)
-{
+    struct ps_mixture_tops tops = ps_mixture_tops_of(m);
     double n[2] = {0};
     double sum[2] = {0};
     for (size_t i = 0; i < count; i++) {
-        double r = upper_share(m, values[i]);
+        double r = ps_mixture_upper(m, &tops, values[i]);
+        uppers[i] = r;
         n[0] += 1 - r;
         n[1] += r;
         sum[0] += (1 - r) * values[i];
@@ -111,18 +94,21 @@ static void improve(struct ps_mixture *m, const double *values, size_t count, do
     struct ps_mixture next = {.mean = {sum[0] / n[0], sum[1] / n[1]}};
     double square[2] = {0};
     for (size_t i = 0; i < count; i++) {
-        double r = upper_share(m, values[i]);
+        double r = uppers[i];
         square[0] += (1 - r) * (values[i] - next.mean[0]) * (values[i] - next.mean[0]);
         square[1] += r * (values[i] - next.mean[1]) * (values[i] - next.mean[1]);
     }
-    next.share = fmin(fmax(n[1] / (double)count, LEAST_SHARE), 1 - LEAST_SHARE);
+    next.share = ps_mixture_share(n[1], (double)count);
     for (int k = 0; k < 2; k++)
         next.deviation[k] = fmax(floor, sqrt(square[k] / n[k]));
     *m = next;
 }
 
-struct ps_mixture ps_mixture_fit(const double *values, size_t count)
+int ps_mixture_fit(const double *values, size_t count, struct ps_mixture *ret_mixture)
 {
+    double *uppers = malloc((count + 1) * sizeof *uppers);
+    if (!uppers)
+        return PS_E_NOMEM;
     double threshold = ps_otsu(values, count);
     struct ps_mixture m = {0};
     double variance[2];
@@ -131,21 +117,25 @@ struct ps_mixture ps_mixture_fit(const double *values, size_t count)
     double upper = side_moments(values, count, threshold, true, &m.mean[1], &variance[1]);
     (void)side_moments(values, count, threshold, false, &m.mean[0], &variance[0]);
     (void)side_moments(values, count, -INFINITY, true, &mean, &all);
-    m.share = fmin(fmax(upper / (double)count, LEAST_SHARE), 1 - LEAST_SHARE);
+    m.share = ps_mixture_share(upper, (double)count);
     for (int k = 0; k < 2; k++)
         m.deviation[k] = sqrt(variance[k]) + 1e-6;
-    double floor = LEAST_DEVIATION * sqrt(all) + 1e-9;
-    for (int round = 0; round < ROUNDS; round++)
-        improve(&m, values, count, floor);
-    return m;
+    double floor = PS_MIXTURE_LEAST_DEVIATION * sqrt(all) + 1e-9;
+    for (int round = 0; round < PS_MIXTURE_ROUNDS; round++)
+        improve(&m, values, count, floor, uppers);
+    free(uppers);
+    *ret_mixture = m;
+    return 0;
 }
 
 double ps_mixture_threshold(const struct ps_mixture *mixture)
 {
+    struct ps_mixture_tops tops = ps_mixture_tops_of(mixture);
     double step = (mixture->mean[1] - mixture->mean[0]) / (GRID - 1);
     for (int i = 0; i < GRID; i++) {
         double value = mixture->mean[0] + i * step;
-        if (log_density(mixture, 1, value) > log_density(mixture, 0, value))
+        if (ps_mixture_log_density(mixture, &tops, 1, value) >
+            ps_mixture_log_density(mixture, &tops, 0, value))
             return value;
     }
     return mixture->mean[1];
@@ -163,7 +153,8 @@ double ps_mixture_posterior(const struct ps_mixture *mixture, double value)
         value = fmax(value, turn);
     else if (a < 0)
         value = fmin(value, turn);
-    return upper_share(mixture, value);
+    struct ps_mixture_tops tops = ps_mixture_tops_of(mixture);
+    return ps_mixture_upper(mixture, &tops, value);
 }
 
 double ps_separation(const double *values, size_t count, double threshold, size_t *ret_above)

@@ -2,8 +2,7 @@
 #ifndef PS_PICKER_MIXTURE_H
 #define PS_PICKER_MIXTURE_H
 
-#include <stdbool.h>
-#include <stddef.h>
+#include "pickstream.h"
 
 /* Two Gaussians, the lower one first. */
 struct ps_mixture {
@@ -13,8 +12,8 @@ struct ps_mixture {
 };
 
 /* Fits by expectation maximisation to at least two values, starting at Otsu's threshold. No
- * deviation falls below a fifth of that of all values. */
-struct ps_mixture ps_mixture_fit(const double *values, size_t count);
+ * deviation falls below a fifth of that of all values. 0 or PS_E_NOMEM. */
+int ps_mixture_fit(const double *values, size_t count, struct ps_mixture *ret_mixture);
 
 /* Probability that a value is from the upper Gaussian: grows with the value, also where the tails
  * of the two would have it otherwise. */

@@ -11,11 +11,43 @@
 
 enum { FEATURES = 4, FEWEST_EXAMPLES = 5 };
 
+/* A property of all candidates as feature k of their points: zero mean, unit deviation. */
+static void set_feature(const float *values, size_t count, size_t k, double *points)
+{
+    double mean = 0;
+    double square = 0;
+    for (size_t i = 0; i < count; i++)
+        mean += (double)values[i] / (double)count;
+    for (size_t i = 0; i < count; i++)
+        square += pow((double)values[i] - mean, 2) / (double)count;
+    for (size_t i = 0; i < count; i++)
+        points[FEATURES * i + k] = ((double)values[i] - mean) / (sqrt(square) + 1e-9);
+}
+
+/* Responses in both channels, mean and deviation; `values` is room for one of them. */
+static int set_features(const struct ps_adaptive_run *run, float *values, double *points)
+{
+    const struct ps_hypothesis *h = &run->now;
+    static const enum ps_map maps[PS_CHANNELS] = {PS_MAP_INTENSITY_MATCH, PS_MAP_ENERGY_MATCH};
+    for (size_t c = 0; c < PS_CHANNELS; c++) {
+        int status = run->ops->sample(run->base->slot, maps[c], h->peaks, h->count, values,
+                                      run->base->error);
+        if (status)
+            return status;
+        set_feature(values, h->count, c, points);
+    }
+    for (size_t i = 0; i < h->count; i++)
+        values[i] = h->peaks[i].mean;
+    set_feature(values, h->count, PS_CHANNELS, points);
+    for (size_t i = 0; i < h->count; i++)
+        values[i] = h->peaks[i].deviation;
+    set_feature(values, h->count, PS_CHANNELS + 1, points);
+    return 0;
+}
+
 /* Step 14: decision values of all candidates, positive for picks. */
 static int decide(struct ps_adaptive_run *run, double *ret_decisions)
 {
-    static const enum ps_map maps[FEATURES] = {PS_MAP_INTENSITY_MATCH, PS_MAP_ENERGY_MATCH,
-                                               PS_MAP_MEAN, PS_MAP_DEVIATION};
     const struct ps_hypothesis *h = &run->now;
     for (size_t i = 0; i < h->count; i++)
         ret_decisions[i] = (double)h->peaks[i].value - h->verdict.threshold;
@@ -27,20 +59,7 @@ static int decide(struct ps_adaptive_run *run, double *ret_decisions)
     double *points = malloc(bytes + 1);
     if (!points)
         return ps_fail_memory(run->base->error, bytes, "the training set");
-    float *values = (float *)(points + FEATURES * h->count);
-    int status = 0;
-    for (size_t k = 0; k < FEATURES && status == 0; k++) {
-        status = run->ops->sample(run->base->slot, maps[k], h->peaks, h->count, values,
-                                  run->base->error);
-        double mean = 0;
-        double square = 0;
-        for (size_t i = 0; i < h->count; i++)
-            mean += (double)values[i] / (double)h->count;
-        for (size_t i = 0; i < h->count; i++)
-            square += pow((double)values[i] - mean, 2) / (double)h->count;
-        for (size_t i = 0; i < h->count; i++)
-            points[FEATURES * i + k] = ((double)values[i] - mean) / (sqrt(square) + 1e-9);
-    }
+    int status = set_features(run, (float *)(points + FEATURES * h->count), points);
     struct ps_svm svm = {.features = FEATURES, .gamma = 0.5, .cost = 1};
     if (status == 0)
         status = ps_svm_train(&svm, points, h->count, above, run->base->error);
@@ -49,22 +68,6 @@ static int decide(struct ps_adaptive_run *run, double *ret_decisions)
     run->supported = status == 0;
     ps_svm_done(&svm);
     free(points);
-    return status;
-}
-
-/* Contaminants too small for the mask look like the best of particles, but are far darker (or
- * brighter) than these: picks whose mean is an outlier among the picks' means are picks no more. */
-static int drop_outliers(struct ps_adaptive_run *run, double *decisions)
-{
-    const struct ps_hypothesis *h = &run->now;
-    float *means = malloc((h->count + 1) * sizeof *means);
-    if (!means)
-        return ps_fail_memory(run->base->error, h->count * sizeof *means, "means");
-    int status =
-        run->ops->sample(run->base->slot, PS_MAP_MEAN, h->peaks, h->count, means, run->base->error);
-    if (status == 0)
-        ps_adaptive_drop_outliers(run->rules, means, h->count, decisions);
-    free(means);
     return status;
 }
 
@@ -173,9 +176,8 @@ static int choose_picks(struct ps_adaptive_run *run)
     if (!decisions)
         return ps_fail_memory(run->base->error, run->now.count * sizeof *decisions, "decisions");
     int status = decide(run, decisions);
-    if (status == 0)
-        status = drop_outliers(run, decisions);
     if (status == 0) {
+        ps_adaptive_drop_outliers(run->rules, run->now.peaks, run->now.count, decisions);
         ps_picking_stage_done(run->base, PS_STAGE_TRAIN);
         status = make_picks(run, decisions);
     }

@@ -24,9 +24,7 @@ struct candidate {
 struct ps_candidates {
     const struct ps_watcher_sink *sink;
     double settle_seconds;
-    struct ps_memo settled; /* what the sink knows */
-    struct ps_memo taken;   /* what it took lately */
-    unsigned turns;         /* since that was emptied */
+    struct ps_memo memo; /* what the sink knows, and what it took lately */
     void *by_path;
     size_t count;
     size_t root_count;
@@ -119,8 +117,7 @@ void ps_candidates_free(struct ps_candidates *candidates)
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
         while (!TAILQ_EMPTY(lists[i]))
             drop(candidates, TAILQ_FIRST(lists[i]));
-    ps_memo_clear(&candidates->settled);
-    ps_memo_clear(&candidates->taken);
+    ps_memo_clear(&candidates->memo);
     free(candidates->counts);
     free(candidates);
 }
@@ -142,7 +139,8 @@ static void offer(struct ps_candidates *candidates, struct candidate *candidate)
         taken = candidates->sink->found(candidates->sink->context, job);
     }
     if (taken) {
-        ps_memo_add(&candidates->taken, candidate->path, &candidate->settle.identity);
+        ps_memo_add(&candidates->memo, candidate->path, &candidate->settle.identity,
+                    PS_CANDIDATES_TURNS);
         drop(candidates, candidate);
     } else {
         move_to(candidate, &candidates->refused);
@@ -153,12 +151,11 @@ static bool known(struct ps_candidates *candidates, const char *path,
                   const struct ps_identity *identity)
 {
     const struct ps_watcher_sink *sink = candidates->sink;
-    if (ps_memo_has(&candidates->settled, path, identity) ||
-        ps_memo_has(&candidates->taken, path, identity))
+    if (ps_memo_has(&candidates->memo, path, identity))
         return true;
     if (!sink->known(sink->context, path, identity))
         return false;
-    ps_memo_add(&candidates->settled, path, identity);
+    ps_memo_add(&candidates->memo, path, identity, PS_MEMO_WHILE_SEEN);
     return true;
 }
 
@@ -260,13 +257,9 @@ void ps_candidates_check(struct ps_candidates *candidates, size_t most)
 void ps_candidates_turn(struct ps_candidates *candidates, bool forget)
 {
     if (forget)
-        ps_memo_clear(&candidates->settled);
+        ps_memo_clear(&candidates->memo);
     else
-        ps_memo_turn(&candidates->settled);
-    if (forget || ++candidates->turns >= PS_CANDIDATES_TURNS) {
-        ps_memo_clear(&candidates->taken);
-        candidates->turns = 0;
-    }
+        ps_memo_turn(&candidates->memo);
     struct candidate *candidate;
     while ((candidate = TAILQ_FIRST(&candidates->refused)) != NULL)
         move_to(candidate, &candidates->offered);

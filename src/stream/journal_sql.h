@@ -65,7 +65,7 @@
       "UPDATE micrographs SET revision = revision + 1 WHERE id = ?")                               \
     X(OUTCOME, "record an outcome",                                                                \
       "INSERT INTO outcomes (seq, micrograph, attempt, status, reason, picks, frames)"             \
-      " SELECT ?1, id, attempt, ?3, ?4, ?5, ?6 FROM micrographs WHERE id = ?2")                    \
+      " VALUES (?1, ?2, (SELECT attempt FROM micrographs WHERE id = ?2), ?3, ?4, ?5, ?6)")         \
     X(REPLAY, "read outcomes",                                                                     \
       "SELECT seq, frames FROM outcomes WHERE seq > ?1 ORDER BY seq LIMIT ?2")                     \
     X(FIND, "look up a micrograph",                                                                \

@@ -2,6 +2,14 @@
 
 #include <stdlib.h>
 
+enum {
+    TERM_BITS = 4,
+    TERM = (1 << TERM_BITS) - 1, /* of a slot: how many turns are left, or SEEN or UNSEEN */
+    SEEN = PS_MEMO_WHILE_SEEN,   /* since the last turn */
+    UNSEEN = SEEN - 1,           /* since then; the next turn forgets it */
+    LEAST_ROOM = 256,
+};
+
 static uint64_t mix(uint64_t x) /* the finaliser of splitmix64 */
 {
     x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9;
@@ -9,6 +17,7 @@ static uint64_t mix(uint64_t x) /* the finaliser of splitmix64 */
     return x ^ x >> 31;
 }
 
+/* Never 0: a slot whose term is over must still differ from a free one. */
 static uint64_t hash_of(const char *path, const struct ps_identity *identity)
 {
     const uint64_t numbers[] = {identity->device, identity->inode, identity->size,
@@ -18,68 +27,100 @@ static uint64_t hash_of(const char *path, const struct ps_identity *identity)
         hash = (hash ^ (unsigned char)*c) * 0x100000001b3;
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
         hash = mix(hash ^ numbers[i]) + 0x9e3779b97f4a7c15;
+    hash >>= TERM_BITS;
     return hash ? hash : 1;
 }
 
-/* Where the hash is, or would be. */
-static uint64_t *slot_of(const struct ps_memo_set *set, uint64_t hash)
+/* ---- slots ------------------------------------------------------------------------------------
+ */
+
+/* Where the search for a hash begins. */
+static size_t home_of(const struct ps_memo *memo, uint64_t hash)
 {
-    size_t i = hash & (set->room - 1);
-    while (set->slots[i] && set->slots[i] != hash)
-        i = (i + 1) & (set->room - 1);
-    return &set->slots[i];
+    return hash & (memo->room - 1);
 }
 
-static bool has(const struct ps_memo_set *set, uint64_t hash)
+/* Where the hash is, or would be. There is always a free slot to end at. */
+static uint64_t *slot_of(const struct ps_memo *memo, uint64_t hash)
 {
-    return set->room && *slot_of(set, hash) == hash;
+    size_t i = home_of(memo, hash);
+    while (memo->slots[i] && memo->slots[i] >> TERM_BITS != hash)
+        i = (i + 1) & (memo->room - 1);
+    return &memo->slots[i];
 }
 
-/* Without memory it is not remembered, which costs time only. */
-static void insert(struct ps_memo_set *set, uint64_t hash)
+/* Without memory it stays as it is. */
+static void resize(struct ps_memo *memo, size_t room)
 {
-    if (2 * set->count >= set->room) {
-        struct ps_memo_set grown = {.room = set->room ? 2 * set->room : 256};
-        grown.slots = calloc(grown.room, sizeof *grown.slots);
-        if (!grown.slots)
-            return;
-        for (size_t i = 0; i < set->room; i++)
-            if (set->slots[i])
-                *slot_of(&grown, set->slots[i]) = set->slots[i];
-        grown.count = set->count;
-        free(set->slots);
-        *set = grown;
+    struct ps_memo other = {.count = memo->count, .room = room};
+    other.slots = calloc(room, sizeof *other.slots);
+    if (!other.slots)
+        return;
+    for (size_t i = 0; i < memo->room; i++)
+        if (memo->slots[i])
+            *slot_of(&other, memo->slots[i] >> TERM_BITS) = memo->slots[i];
+    free(memo->slots);
+    *memo = other;
+}
+
+/* Frees a slot. What follows without a gap and would not be found beyond one moves up. */
+static void remove_at(struct ps_memo *memo, size_t gap)
+{
+    const size_t mask = memo->room - 1;
+    for (size_t i = (gap + 1) & mask; memo->slots[i]; i = (i + 1) & mask) {
+        const size_t home = home_of(memo, memo->slots[i] >> TERM_BITS);
+        if (((i - home) & mask) >= ((i - gap) & mask)) {
+            memo->slots[gap] = memo->slots[i];
+            gap = i;
+        }
     }
-    uint64_t *slot = slot_of(set, hash);
-    set->count += *slot == 0;
-    *slot = hash;
+    memo->slots[gap] = 0;
+    memo->count--;
+}
+
+/* ---- files ------------------------------------------------------------------------------------
+ */
+
+void ps_memo_add(struct ps_memo *memo, const char *path, const struct ps_identity *identity,
+                 unsigned turns)
+{
+    if (8 * (memo->count + 1) > 7 * memo->room)
+        resize(memo, memo->room ? 2 * memo->room : LEAST_ROOM);
+    if (8 * (memo->count + 1) > 7 * memo->room)
+        return;
+    const uint64_t hash = hash_of(path, identity);
+    uint64_t *slot = slot_of(memo, hash);
+    memo->count += *slot == 0;
+    *slot = hash << TERM_BITS | turns;
 }
 
 bool ps_memo_has(struct ps_memo *memo, const char *path, const struct ps_identity *identity)
 {
-    const uint64_t hash = hash_of(path, identity);
-    if (has(&memo->sets[0], hash))
-        return true;
-    if (!has(&memo->sets[1], hash))
+    if (!memo->room)
         return false;
-    insert(&memo->sets[0], hash);
-    return true;
-}
-
-void ps_memo_add(struct ps_memo *memo, const char *path, const struct ps_identity *identity)
-{
-    insert(&memo->sets[0], hash_of(path, identity));
+    uint64_t *slot = slot_of(memo, hash_of(path, identity));
+    if ((*slot & TERM) == UNSEEN)
+        *slot |= SEEN;
+    return *slot != 0;
 }
 
 void ps_memo_turn(struct ps_memo *memo)
 {
-    free(memo->sets[1].slots);
-    memo->sets[1] = memo->sets[0];
-    memo->sets[0] = (struct ps_memo_set){0};
+    for (size_t i = 0; i < memo->room; i++)
+        if (memo->slots[i])
+            memo->slots[i] -= (memo->slots[i] & TERM) == UNSEEN ? UNSEEN : 1;
+    for (size_t i = 0; i < memo->room; i++)
+        while (memo->slots[i] && !(memo->slots[i] & TERM))
+            remove_at(memo, i);
+    size_t room = memo->room;
+    while (room > LEAST_ROOM && memo->count < room / 8)
+        room /= 2;
+    if (room < memo->room)
+        resize(memo, room);
 }
 
 void ps_memo_clear(struct ps_memo *memo)
 {
-    ps_memo_turn(memo);
-    ps_memo_turn(memo);
+    free(memo->slots);
+    *memo = (struct ps_memo){0};
 }

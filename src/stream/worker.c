@@ -3,10 +3,12 @@
 #include "base/error.h"
 #include "image/micrograph.h"
 #include "output/picks.h"
+#include "output/picks_remove.h"
 #include "picker/picker.h"
 #include "stream/slots.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -62,16 +64,41 @@ static char *reason_of(const struct ps_error *error, const char *path)
     return strdup(text);
 }
 
+/* Where the files of a job go below output.directory. */
+static void find_prefix(const struct worker *worker, const struct ps_job *job, char *ret_prefix,
+                        size_t size)
+{
+    char watched[PATH_MAX];
+    size_t below = strlen(job->path) - strlen(job->name);
+    (void)snprintf(watched, sizeof watched, "%.*s", (int)below, job->path);
+    ps_output_prefix(worker->crew->tools.config, watched, ret_prefix, size);
+}
+
+/* A micrograph that had its picks was rewritten, and has none now. The first revision left no
+ * files: what is there belongs to a neighbour with the same name but for the extension. */
+static void remove_files(const struct worker *worker, const struct ps_job *job)
+{
+    const struct ps_config *config = worker->crew->tools.config;
+    char prefix[PATH_MAX];
+    char directory[2 * PATH_MAX];
+    if (job->revision == 1)
+        return;
+    find_prefix(worker, job, prefix, sizeof prefix);
+    (void)snprintf(directory, sizeof directory, "%s/%s", config->output.directory, prefix);
+    struct ps_error error;
+    char quoted[PS_LOG_TEXT];
+    if (ps_picks_remove_all(directory, &config->output.formats, job->name, &error) != 0)
+        ps_log_event(worker->crew->tools.log, PS_LOG_ERROR, "output_failed", "reason=%s",
+                     ps_log_quote(error.message, quoted));
+}
+
 static void write_files(const struct worker *worker, const struct ps_job *job,
                         const struct ps_micrograph *micrograph, double read_milliseconds,
                         struct ps_result *result)
 {
     const struct ps_config *config = worker->crew->tools.config;
-    char prefix[4096];
-    char watched[4096];
-    size_t below = strlen(job->path) - strlen(job->name);
-    (void)snprintf(watched, sizeof watched, "%.*s", (int)below, job->path);
-    ps_output_prefix(config, watched, prefix, sizeof prefix);
+    char prefix[PATH_MAX];
+    find_prefix(worker, job, prefix, sizeof prefix);
     struct ps_pick_file file = {
         .path = job->path,
         .name = job->name,
@@ -86,6 +113,7 @@ static void write_files(const struct worker *worker, const struct ps_job *job,
     struct ps_error error;
     if (ps_picks_write_all(config, prefix, &file, &error) == 0)
         return;
+    remove_files(worker, job);
     char quoted[PS_LOG_TEXT];
     ps_log_event(worker->crew->tools.log, PS_LOG_ERROR, "output_failed", "reason=%s",
                  ps_log_quote(error.message, quoted));
@@ -228,6 +256,8 @@ static void carry(struct worker *worker, struct ps_job *job)
     /* What changed under the reader is no picture of anything: its end will be told or found. */
     bool torn = !missing && !unchanged(job, &now, &missing) && missing == 0;
     if (status == 0 && !torn) {
+        if (outcome.failure)
+            remove_files(worker, job);
         ps_publisher_submit(worker->crew->tools.publisher, &outcome);
         return;
     }

@@ -458,6 +458,19 @@ def test_files_of_picks(publisher, tmp_path):
     assert json.loads((square / "m3_autopick.json").read_text())["result"]["reason"] == "no signal"
 
 
+def test_a_revision_that_fails_leaves_no_files_of_the_one_before(publisher, tmp_path):
+    with listen(publisher, "-o", tmp_path, "--format", "star,csv", "--count", 4) as listener:
+        publisher.wait_for_subscriber()
+        publisher.publish(name="a/x.mrc", picks=5)
+        publisher.publish(name="a/y.mrc", picks=5)
+        publisher.publish(name="a/y.tif", picks=0, status="failed", reason="cut short")
+        publisher.publish(name="a/x.mrc", picks=0, status="failed", reason="cut short",
+                          micrograph__revision=2)
+        listener.end()
+    assert sorted(path.name for path in (tmp_path / "a").iterdir()) == [
+        "y_autopick.csv", "y_autopick.star"]
+
+
 @pytest.mark.parametrize("name", ["../out.mrc", "/tmp/out.mrc", "a/../../out.mrc", "a//../x.mrc"])
 def test_names_do_not_lead_out_of_the_directory(publisher, tmp_path, name):
     below = tmp_path / "below"

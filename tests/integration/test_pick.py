@@ -81,6 +81,37 @@ def test_a_second_run_replaces_the_files_of_the_first(tmp_path, scene):
     assert below(tmp_path) == ["synth_000001_autopick.star"]
 
 
+def test_a_failed_run_leaves_no_files_of_the_one_before(tmp_path, scene):
+    """They would read as its result. Other formats and other micrographs are not its business; one
+    that is rejected has its files, without picks."""
+    micrographs, out = tmp_path / "micrographs", tmp_path / "out"
+    micrographs.mkdir()
+    for name in "cut.mrc", "constant.mrc", "good.mrc":
+        write_mrc(micrographs / name, scene.image)
+    run("pick", *scene.options, "-o", out, "--format", "star,csv,json", "--overlay", micrographs)
+    assert len(read_picks(out / "constant_autopick.star")) > 0
+    with open(micrographs / "cut.mrc", "r+b") as file:
+        file.truncate(100_000)
+    write_mrc(micrographs / "constant.mrc", np.full_like(scene.image, 7))
+    done = run("pick", *scene.options, "-o", out, "--format", "star,csv", "--overlay", micrographs,
+               status=1)
+    assert done.stderr.splitlines()[0].startswith(f"pickstream: {micrographs}/cut.mrc: truncated: ")
+    assert [name for name in below(out) if name.startswith("cut")] == ["cut_autopick.json"]
+    assert len(read_picks(out / "constant_autopick.star")) == 0
+    assert len(read_picks(out / "good_autopick.star")) > 0
+
+
+def test_what_cannot_be_written_leaves_no_files_of_the_run_before(tmp_path, scene):
+    run("pick", *scene.options, "-o", tmp_path, scene.path)
+    (tmp_path / "synth_000001_autopick.csv").mkdir()
+    done = run("pick", *scene.options, "-o", tmp_path, "--format", "csv,star", scene.path, status=1)
+    assert [line.rpartition(": ")[0] for line in done.stderr.splitlines()[:2]] == [
+        f"pickstream: {tmp_path}/synth_000001_autopick.csv: left by an earlier run, cannot be removed",
+        f"pickstream: {tmp_path}/synth_000001_autopick.csv: cannot rename a temporary file to this name",
+    ]
+    assert below(tmp_path) == []
+
+
 def test_names_that_differ_only_in_the_extension_collide(tmp_path, scene, other):
     write_mrc(tmp_path / "x.map", scene.image)
     write_mrc(tmp_path / "x.mrc", other)

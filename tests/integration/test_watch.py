@@ -193,6 +193,24 @@ def test_a_bad_file_is_an_outcome(content):
         assert (again.name, again.status, again.revision) == ("bad.mrc", "picked", 2)
 
 
+def test_a_revision_that_fails_leaves_no_files_of_the_one_before(content):
+    """Nor does it touch those of a neighbour with the same name but for the extension."""
+    with session("output.formats=star,csv") as (service, subscriber):
+        star, csv = (service.picks / f"x_autopick.{ending}" for ending in ("star", "csv"))
+        in_place(service.data / "x.mrc", content)
+        assert subscriber.outcome().status == "picked"
+        in_place(service.data / "x.tif", b"this is no micrograph" * 100)
+        assert subscriber.outcome().status == "failed"
+        assert star.exists() and csv.exists()
+        in_place(service.data / "x.mrc", b"this is no micrograph" * 100)
+        outcome = subscriber.outcome()
+        assert (outcome.name, outcome.status, outcome.revision) == ("x.mrc", "failed", 2)
+        assert list(service.picks.iterdir()) == []
+        in_place(service.data / "x.mrc", content)
+        assert subscriber.outcome().status == "picked"
+        assert star.exists() and csv.exists()
+
+
 def test_rejected_and_empty(image):
     """A constant image is rejected; noise alone may have no picks: both are outcomes (P40)."""
     with session() as (service, subscriber):

@@ -412,11 +412,25 @@ static struct ps_peak *two_populations(size_t lower, size_t upper, double distan
     return peaks;
 }
 
+static struct ps_verdict judge(const struct ps_peak *peaks, size_t count)
+{
+    double *items = malloc((count + 1) * sizeof *items);
+    for (size_t i = 0; i < count; i++)
+        items[i] = (double)peaks[i].value;
+    struct ps_mixture mixture = {0};
+    if (count > 1)
+        assert_int_equal(ps_mixture_fit(items, count, &mixture), 0);
+    struct ps_verdict verdict =
+        ps_adaptive_judge(&ps_adaptive_rules, &(struct ps_values){items, count}, &mixture);
+    free(items);
+    return verdict;
+}
+
 static void two_populations_are_told_apart(void **state)
 {
     (void)state;
     struct ps_peak *peaks = two_populations(300, 100, 5);
-    struct ps_verdict verdict = ps_adaptive_judge(&ps_adaptive_rules, peaks, 400);
+    struct ps_verdict verdict = judge(peaks, 400);
     assert_true(verdict.reliable);
     assert_int_equal(verdict.above, 100);
     assert_true(fabs(verdict.threshold - 4) < 0.5);
@@ -438,12 +452,12 @@ static void one_population_is_not_two(void **state)
 {
     (void)state;
     struct ps_peak *peaks = two_populations(400, 0, 0);
-    struct ps_verdict verdict = ps_adaptive_judge(&ps_adaptive_rules, peaks, 400);
+    struct ps_verdict verdict = judge(peaks, 400);
     assert_false(verdict.reliable);
     assert_true(verdict.threshold >= 4.5);
     assert_true(verdict.objective == 0);
     for (size_t few = 0; few < 4; few++)
-        assert_false(ps_adaptive_judge(&ps_adaptive_rules, peaks, few).reliable);
+        assert_false(judge(peaks, few).reliable);
     free(peaks);
 }
 
@@ -488,19 +502,19 @@ static void the_channel_that_tells_weighs(void **state)
 static void outliers_are_dropped(void **state)
 {
     (void)state;
-    float means[40];
+    struct ps_peak peaks[40] = {{0}};
     double decisions[40];
     for (int i = 0; i < 40; i++) {
-        means[i] = -0.2F + 0.01F * (float)(i % 7);
+        peaks[i].mean = -0.2F + 0.01F * (float)(i % 7);
         decisions[i] = i < 30 ? 1 : -0.5;
     }
-    means[3] = -1;
-    means[35] = -1;
-    ps_adaptive_drop_outliers(&ps_adaptive_rules, means, 40, decisions);
+    peaks[3].mean = -1;
+    peaks[35].mean = -1;
+    ps_adaptive_drop_outliers(&ps_adaptive_rules, peaks, 40, decisions);
     for (int i = 0; i < 40; i++)
         assert_true(decisions[i] == (i == 3 ? -1 : i < 30 ? 1 : -0.5));
     decisions[3] = 1;
-    ps_adaptive_drop_outliers(&ps_adaptive_rules, means, 15, decisions);
+    ps_adaptive_drop_outliers(&ps_adaptive_rules, peaks, 15, decisions);
     assert_true(decisions[3] == 1);
 }
 

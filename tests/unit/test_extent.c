@@ -183,11 +183,34 @@ static void damage_is_not_growth(void **state)
     assert_int_equal(extent(mrc.bytes, mrc.length), PS_EXTENT_WHOLE);
     free(mrc.bytes);
 
+    static const struct {
+        size_t offset;
+        int32_t value;
+    } impossible[] = {{0, 0}, {4, -1}, {8, 0}, {12, 16}, {92, -1}}; /* nx, ny, nz, mode, nsymbt */
+    for (size_t i = 0; i < sizeof impossible / sizeof *impossible; i++) {
+        mrc = make_mrc(1);
+        memcpy(mrc.bytes + impossible[i].offset, &impossible[i].value, sizeof(int32_t));
+        assert_int_equal(extent(mrc.bytes, mrc.length), PS_EXTENT_WHOLE);
+        free(mrc.bytes);
+    }
+
     struct spec spec = plain;
     spec.bits = 64; /* no samples that a micrograph has */
     struct file tiff = make_file(&spec);
     assert_int_equal(extent(tiff.bytes, tiff.length), PS_EXTENT_WHOLE);
     free(tiff.bytes);
+}
+
+/* It cannot be told from one whose extended header has moved its end. */
+static void an_nsymbt_that_is_too_large_may_be_growth(void **state)
+{
+    (void)state;
+    struct file mrc = make_mrc(1);
+    assert_int_equal(extent(mrc.bytes, mrc.length - EXTENDED), PS_EXTENT_SHORT);
+    const int32_t huge = INT32_MAX;
+    memcpy(mrc.bytes + 92, &huge, sizeof huge);
+    assert_int_equal(extent(mrc.bytes, mrc.length), PS_EXTENT_SHORT);
+    free(mrc.bytes);
 }
 
 static void what_is_no_file_fails(void **state)
@@ -211,6 +234,7 @@ int main(void)
         cmocka_unit_test(a_tiff_with_its_directory_first),
         cmocka_unit_test(a_preallocated_tiff_is_not_whole),
         cmocka_unit_test(damage_is_not_growth),
+        cmocka_unit_test(an_nsymbt_that_is_too_large_may_be_growth),
         cmocka_unit_test(what_is_no_file_fails),
     };
     return cmocka_run_group_tests(tests, make_path, remove_path);
