@@ -127,6 +127,9 @@ struct ps_adaptive_maps adaptive_maps(const struct cuda_adaptive *a);
 
 int adaptive_reserve(struct cuda_slot *slot, enum adaptive_buffer buffer, size_t bytes,
                      struct ps_error *error);
+/* What to reserve for lists whose length differs from micrograph to micrograph: the next power of
+ * two, so that they soon stop growing. */
+size_t adaptive_generous(size_t bytes);
 
 /* Transforms `count` images of the stack, from `first` on, in place. The plan is for `batch` images
  * at least as many, all of which are transformed: which lanes are idle must not show in how it

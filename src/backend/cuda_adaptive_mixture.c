@@ -46,7 +46,7 @@ int cuda_adaptive_mixtures(struct ps_slot *base, const struct ps_values *lists, 
         sort(values + jobs.first[i], lists[i].count);
     }
     size_t bytes = 2 * total * sizeof *values + sizeof mixtures;
-    int status = adaptive_reserve(slot, VALUES, bytes, error);
+    int status = adaptive_reserve(slot, VALUES, adaptive_generous(bytes), error);
     double *device = slot->adaptive->buffers[VALUES].data;
     struct ps_mixture *found = (struct ps_mixture *)(device + 2 * total);
     if (status == 0 && total > 0)

@@ -53,7 +53,7 @@ static int reserve(struct cuda_slot *slot, struct ps_adaptive_search *search,
         {OPEN, maxima * sizeof *search->open},
         {KEPT, maxima * sizeof *search->kept},
         {PEAKS, maxima * sizeof(struct ps_peak)},
-        {HEADS, (size_t)search->count * search->cells * sizeof *search->heads},
+        {HEADS, adaptive_generous((size_t)search->count * search->cells * sizeof *search->heads)},
     };
     int status = 0;
     for (size_t i = 0; i < sizeof buffers / sizeof *buffers && status == 0; i++)
@@ -119,7 +119,7 @@ static int find(struct cuda_slot *slot, struct ps_adaptive_search *search,
             kept += answer->kept;
         }
         if (status == 0 && found > a->capacity) {
-            a->capacity = found;
+            a->capacity = adaptive_generous(found);
             continue;
         }
         a->expected = kept + kept / 4 + FIRST_EXPECTED / 4;

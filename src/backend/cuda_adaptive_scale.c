@@ -101,7 +101,7 @@ static int send_levels(struct cuda_slot *slot, struct ps_error *error)
     size_t bytes = begin;
     for (int i = 0; i < a->levels; i++)
         bytes += level_bytes(a->level[i].reach);
-    int status = adaptive_reserve(slot, LEVELS, bytes, error);
+    int status = adaptive_reserve(slot, LEVELS, adaptive_generous(bytes), error);
     if (status)
         return status;
     char *host = calloc(1, bytes);
@@ -175,13 +175,12 @@ static int reserve(struct cuda_slot *slot, struct ps_error *error)
         {SCORE, lanes * map},
         {SPARE, spare * map},
         {STACK, stack * image},
-        {SUMS, 2 * lanes * side * side * sizeof(struct ps_cut_sums)},
+        {SUMS, adaptive_generous(2 * lanes * side * side * sizeof(struct ps_cut_sums))},
     };
     int status = 0;
     for (size_t i = 0; i < sizeof buffers / sizeof *buffers && status == 0; i++)
         status = adaptive_reserve(slot, buffers[i].buffer, buffers[i].bytes, error);
-    size_t capacity = adaptive_pixels(a) / PIXELS_PER_MAXIMUM + LEAST_CAPACITY;
-    a->capacity = a->capacity > capacity ? a->capacity : capacity;
+    a->capacity = adaptive_pixels(a) / PIXELS_PER_MAXIMUM + LEAST_CAPACITY;
     return status;
 }
 
