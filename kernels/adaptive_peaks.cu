@@ -300,30 +300,30 @@ cudaError_t ps_launch_adaptive_peaks(const struct ps_adaptive_maps *maps,
 /* ---- at peaks ---------------------------------------------------------------------------------
  */
 
-/* A thread has every so manieth example of a lane. */
+/* A thread has every so manieth example of a lane, for one kind of map. */
 __global__ void __launch_bounds__(THREADS)
-    k_adaptive_sample(const float *maps, size_t map_stride, int width,
-                      ps_adaptive_examples examples, float *ret_values)
+    k_adaptive_sample(const float *maps, size_t stride, int width, ps_adaptive_examples examples,
+                      size_t value_stride, float *ret_values)
 {
     int lane = (int)blockIdx.y;
-    const float *map = maps + (size_t)lane * map_stride;
+    const float *map = maps + ((size_t)lane * gridDim.z + blockIdx.z) * stride;
+    const ps_peak *peaks = examples.peaks + examples.first[lane];
+    float *values = ret_values + blockIdx.z * value_stride + examples.first[lane];
     for (int i = (int)(blockIdx.x * THREADS + threadIdx.x); i < examples.count[lane];
-         i += (int)gridDim.x * THREADS) {
-        const ps_peak &peak = examples.peaks[examples.first[lane] + i];
-        ret_values[examples.first[lane] + i] = map[(size_t)peak.y * (size_t)width + (size_t)peak.x];
-    }
+         i += (int)gridDim.x * THREADS)
+        values[i] = map[(size_t)peaks[i].y * (size_t)width + (size_t)peaks[i].x];
 }
 
-cudaError_t ps_launch_adaptive_sample(const float *maps, size_t map_stride, int width, int lanes,
-                                      const struct ps_adaptive_examples *examples,
-                                      float *ret_values, cudaStream_t stream)
+cudaError_t ps_launch_adaptive_sample(const float *maps, size_t stride, int kinds, int width,
+                                      int lanes, const struct ps_adaptive_examples *examples,
+                                      size_t value_stride, float *ret_values, cudaStream_t stream)
 {
     int most = 1;
     for (int i = 0; i < lanes; i++)
         most = examples->count[i] > most ? examples->count[i] : most;
-    dim3 grid(ps_blocks((size_t)most, THREADS), (unsigned)lanes);
-    return PS_LAUNCH(k_adaptive_sample, grid, THREADS, 0, stream, maps, map_stride, width,
-                     *examples, ret_values);
+    dim3 grid(ps_blocks((size_t)most, THREADS), (unsigned)lanes, (unsigned)kinds);
+    return PS_LAUNCH(k_adaptive_sample, grid, THREADS, 0, stream, maps, stride, width, *examples,
+                     value_stride, ret_values);
 }
 
 /* A thread has a peak. */

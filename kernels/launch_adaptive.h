@@ -259,11 +259,11 @@ enum { PS_MOMENT_BLOCKS = 64 };
 cudaError_t ps_launch_adaptive_moments(const struct ps_adaptive_maps *maps,
                                        const struct ps_adaptive_tracks *tracks, double *parts,
                                        cudaStream_t stream);
-/* Values of a map of each lane, `map_stride` floats apart, at its examples: to ret_values[first of
- * the lane + example]. */
-cudaError_t ps_launch_adaptive_sample(const float *maps, size_t map_stride, int width, int lanes,
-                                      const struct ps_adaptive_examples *examples,
-                                      float *ret_values, cudaStream_t stream);
+/* Values of `kinds` maps of each lane, `stride` floats apart, at its examples: to ret_values[kind *
+ * value_stride + first of the lane + example]. */
+cudaError_t ps_launch_adaptive_sample(const float *maps, size_t stride, int kinds, int width,
+                                      int lanes, const struct ps_adaptive_examples *examples,
+                                      size_t value_stride, float *ret_values, cudaStream_t stream);
 
 /* ---- peaks (adaptive_peaks.cu) ---- */
 

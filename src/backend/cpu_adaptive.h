@@ -2,7 +2,7 @@
 #ifndef PS_BACKEND_CPU_ADAPTIVE_H
 #define PS_BACKEND_CPU_ADAPTIVE_H
 
-#include "backend/adaptive.h"
+#include "backend/adaptive_formulas.h"
 #include "backend/cpu.h"
 
 /* Correlation by FFT of the field, with zeros on all sides as far as a template reaches. Rows are
@@ -54,18 +54,12 @@ static inline size_t cpu_field_pixels(const struct cpu_adaptive *a)
     return (size_t)a->field.width * (size_t)a->field.height;
 }
 
-/* Index that stands for i outside [0, n): the line is continued by its mirror image, whose first
- * pixel is the last one again. */
-int cpu_mirror(int i, int n);
-
 /* ---- filters (cpu_adaptive_filter.c): fields in, fields out, may be the same; borders mirrored
  * ---- */
 
 /* Mean over a square of odd side. */
 int cpu_box(struct cpu_slot *slot, const float *in, int side, float *ret_out,
             struct ps_error *error);
-/* Side of the square that is `width` wide: the odd number at or above its integer part. */
-int cpu_box_side(double width);
 int cpu_gauss(struct cpu_slot *slot, const float *in, double sigma, float *ret_out,
               struct ps_error *error);
 /* Sets pixels whose square of odd side is set everywhere (erode), or anywhere. */
@@ -100,21 +94,19 @@ int cpu_fft_correlate(struct cpu_slot *slot, const struct cpu_buffer *spectrum, 
 int cpu_template_disk(struct cpu_adaptive *a, float **ret_disk, struct ps_error *error);
 
 /* Near the border a part of the template lies outside, and counts for nothing: sums over the rest
- * come from integral images. */
-struct cpu_cut {
-    int top; /* rows and columns of the template that lie inside: [top, bottom) and so on */
-    int bottom;
-    int left;
-    int right;
-};
-/* Whether the border cuts the window of pixel (x, y), and what is left of it. */
-bool cpu_window_cut(const struct cpu_adaptive *a, int x, int y, struct cpu_cut *ret_cut);
+ * come from integral images. Whether the border cuts the window of pixel (x, y), and what is left
+ * of it: */
+static inline bool cpu_window_cut(const struct cpu_adaptive *a, int x, int y,
+                                  struct ps_cut *ret_cut)
+{
+    return ps_window_cut(a->reach, a->field.frame, a->field.width, a->field.height, x, y, ret_cut);
+}
 /* The first pixel at or after x of row y whose window is cut; the width if there is none. */
 int cpu_next_cut(const struct cpu_adaptive *a, int x, int y);
 /* Sums of (2 reach + 1)^2 values over any rectangle. */
 double *cpu_integral_new(const struct cpu_adaptive *a, const float *values, bool squared);
 double cpu_integral_over(const struct cpu_adaptive *a, const double *integral,
-                         const struct cpu_cut *cut);
+                         const struct ps_cut *cut);
 
 /* ---- stages, as adaptive.h states them ---- */
 int cpu_adaptive_reduce(struct ps_slot *base, const struct ps_reduction *reduction,

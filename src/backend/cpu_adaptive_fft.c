@@ -18,19 +18,6 @@ enum { ROWS_PER_PIECE = 16, PLAN_FLAGS = FFTW_ESTIMATE };
 /* ---- plans ------------------------------------------------------------------------------------
  */
 
-/* The next even length without prime factors above 7. */
-static int good_length(int n)
-{
-    for (n += n % 2;; n += 2) {
-        int rest = n;
-        for (int p = 2; p <= 7; p++)
-            while (rest % p == 0)
-                rest /= p;
-        if (rest == 1)
-            return n;
-    }
-}
-
 void cpu_fft_done(struct cpu_fft *fft)
 {
     fftwf_plan plans[] = {fft->rows_forward, fft->rows_inverse, fft->columns_forward,
@@ -92,8 +79,8 @@ static int make_plans(struct cpu_fft *fft, struct ps_error *error)
 int cpu_fft_prepare(struct cpu_slot *slot, struct ps_error *error)
 {
     struct cpu_adaptive *a = slot->adaptive;
-    int width = good_length(a->field.width + 2 * a->reach);
-    int height = good_length(a->field.height + 2 * a->reach);
+    int width = ps_good_length(a->field.width + 2 * a->reach);
+    int height = ps_good_length(a->field.height + 2 * a->reach);
     int status = 0;
     if (a->fft.width != width || a->fft.height != height) {
         cpu_fft_done(&a->fft);

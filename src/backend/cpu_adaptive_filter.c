@@ -11,14 +11,6 @@
 
 enum { STRIP = 64, ROWS_PER_PIECE = 32, LARGEST_SIGMA_RADIUS = 512 };
 
-int cpu_mirror(int i, int n)
-{
-    int period = 2 * n;
-    i %= period;
-    i = i < 0 ? i + period : i;
-    return i < n ? i : period - 1 - i;
-}
-
 struct filter {
     int width;
     int height;
@@ -47,8 +39,8 @@ static float *extended_row(const struct filter *f, int thread, const float *row)
     float *line = f->lines + (size_t)thread * f->line_size + f->radius;
     memcpy(line, row, (size_t)f->width * sizeof *line);
     for (int i = 1; i <= f->radius; i++) {
-        line[-i] = row[cpu_mirror(-i, f->width)];
-        line[f->width - 1 + i] = row[cpu_mirror(f->width - 1 + i, f->width)];
+        line[-i] = row[ps_mirror(-i, f->width)];
+        line[f->width - 1 + i] = row[ps_mirror(f->width - 1 + i, f->width)];
     }
     return line;
 }
@@ -81,11 +73,6 @@ static int prepare(struct cpu_slot *slot, const float *in, int radius, float *ou
 /* ---- box --------------------------------------------------------------------------------------
  */
 
-int cpu_box_side(double width)
-{
-    return (int)width | 1;
-}
-
 static void box_columns(void *context, int thread, size_t piece)
 {
     (void)thread;
@@ -96,15 +83,14 @@ static void box_columns(void *context, int thread, size_t piece)
     double sums[STRIP] = {0};
     double scale = 1.0 / (2 * f->radius + 1);
     for (int y = -f->radius; y <= f->radius; y++) {
-        const float *row = f->in + (size_t)cpu_mirror(y, f->height) * width + first;
+        const float *row = f->in + (size_t)ps_mirror(y, f->height) * width + first;
         for (size_t x = 0; x < count; x++)
             sums[x] += (double)row[x];
     }
     for (int y = 0; y < f->height; y++) {
         float *out = f->passing + (size_t)y * width + first;
-        const float *next =
-            f->in + (size_t)cpu_mirror(y + f->radius + 1, f->height) * width + first;
-        const float *last = f->in + (size_t)cpu_mirror(y - f->radius, f->height) * width + first;
+        const float *next = f->in + (size_t)ps_mirror(y + f->radius + 1, f->height) * width + first;
+        const float *last = f->in + (size_t)ps_mirror(y - f->radius, f->height) * width + first;
         for (size_t x = 0; x < count; x++) {
             out[x] = (float)(sums[x] * scale);
             sums[x] += (double)next[x] - (double)last[x];
@@ -158,8 +144,8 @@ static void gauss_columns(void *context, int thread, size_t piece)
         for (size_t x = 0; x < width; x++)
             out[x] = f->weights[0] * row[x];
         for (int k = 1; k <= f->radius; k++) {
-            const float *above = f->in + (size_t)cpu_mirror(y - k, f->height) * width;
-            const float *below = f->in + (size_t)cpu_mirror(y + k, f->height) * width;
+            const float *above = f->in + (size_t)ps_mirror(y - k, f->height) * width;
+            const float *below = f->in + (size_t)ps_mirror(y + k, f->height) * width;
             float weight = f->weights[k];
             for (size_t x = 0; x < width; x++)
                 out[x] += weight * (above[x] + below[x]);
@@ -188,14 +174,10 @@ int cpu_gauss(struct cpu_slot *slot, const float *in, double sigma, float *ret_o
               struct ps_error *error)
 {
     float weights[LARGEST_SIGMA_RADIUS + 1];
-    int radius = (int)(4 * sigma + 0.5);
+    int radius = ps_gauss_radius(sigma);
     if (radius > LARGEST_SIGMA_RADIUS)
         return ps_fail(error, PS_E_BUG, "a Gaussian of %g px", sigma);
-    double sum = 0;
-    for (int k = 0; k <= radius; k++)
-        sum += (k ? 2 : 1) * exp(-0.5 * k * k / (sigma * sigma));
-    for (int k = 0; k <= radius; k++)
-        weights[k] = (float)(exp(-0.5 * k * k / (sigma * sigma)) / sum);
+    ps_gauss_weights(sigma, weights);
     struct filter f;
     int status = prepare(slot, in, radius, ret_out, &f, error);
     if (status)

@@ -9,10 +9,7 @@
 #include <string.h>
 
 /* Smoothing of a response, in diameters. */
-static const double SMOOTHING[PS_CHANNELS] = {1.0 / 10, 1.0 / 8};
-
-/* Least share of a template that the border may leave of it before its response is damped. */
-static const double LEAST_NORM = 0.1;
+static const double SMOOTHING[PS_CHANNELS] = {PS_INTENSITY_SMOOTHING, PS_DETAIL_SMOOTHING};
 
 enum { PIXELS_PER_PIECE = 65536 };
 
@@ -24,7 +21,7 @@ static double radius_at(const struct cpu_adaptive *a, size_t i)
     int side = 2 * a->reach + 1;
     int x = (int)i % side - a->reach;
     int y = (int)i / side - a->reach;
-    return hypot(x, y);
+    return ps_radius(x, y);
 }
 
 static size_t template_size(const struct cpu_adaptive *a)
@@ -63,7 +60,7 @@ static bool draw_template(const struct cpu_adaptive *a, const struct ps_radial *
                 ret_values[i] = 0;
             if (r > PS_TEMPLATE_REACH * a->diameter)
                 continue;
-            int bin = (int)rint(r);
+            int bin = ps_ring(r);
             double value = radial->values[bin < radial->count ? bin : radial->count - 1];
             if (pass == 0) {
                 sum += value;
@@ -75,7 +72,7 @@ static bool draw_template(const struct cpu_adaptive *a, const struct ps_radial *
             else
                 ret_values[i] = (float)(value / sqrt(square));
         }
-        if (pass == 1 && !(square > 1e-12))
+        if (pass == 1 && !(square > PS_FLAT))
             return false;
     }
     return true;
@@ -98,18 +95,15 @@ static int correct_cut_windows(const struct cpu_adaptive *a, int channel, const 
         status = ps_fail_memory(error, 0, "a template");
     const float *local = a->local[channel].data;
     const float *inverse = a->inverse[channel].data;
-    struct cpu_cut cut;
+    struct ps_cut cut;
     for (int y = 0; y < a->field.height && status == 0; y++) {
         for (int x = cpu_next_cut(a, 0, y); x < a->field.width; x = cpu_next_cut(a, x + 1, y)) {
             if (!cpu_window_cut(a, x, y, &cut))
                 continue;
             size_t i = (size_t)y * (size_t)a->field.width + (size_t)x;
-            double t = cpu_integral_over(a, sum, &cut);
-            double norm =
-                cpu_integral_over(a, square, &cut) - t * t / cpu_integral_over(a, area, &cut);
-            response[i] =
-                (float)(((double)response[i] - t * (double)local[i] * (double)inverse[i]) /
-                        sqrt(fmax(norm, LEAST_NORM)));
+            response[i] = ps_cut_response(
+                response[i], local[i], inverse[i], cpu_integral_over(a, sum, &cut),
+                cpu_integral_over(a, square, &cut), cpu_integral_over(a, area, &cut));
         }
     }
     free(sum);

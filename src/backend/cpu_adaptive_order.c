@@ -24,21 +24,6 @@ struct order {
     uint32_t *counts; /* per thread */
 };
 
-static uint32_t key_of(float value)
-{
-    uint32_t bits;
-    memcpy(&bits, &value, sizeof bits);
-    return bits & 0x80000000U ? ~bits : bits | 0x80000000U;
-}
-
-static float value_of(uint32_t key)
-{
-    uint32_t bits = key & 0x80000000U ? key & 0x7FFFFFFFU : ~key;
-    float value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
 static void count_piece(void *context, int thread, size_t piece)
 {
     const struct order *o = context;
@@ -48,7 +33,7 @@ static void count_piece(void *context, int thread, size_t piece)
     for (size_t i = first; i < last; i++) {
         if (o->mask && !o->mask[i])
             continue;
-        uint32_t key = key_of(o->deviations ? fabsf(o->values[i] - o->centre) : o->values[i]);
+        uint32_t key = ps_order_key(o->deviations ? fabsf(o->values[i] - o->centre) : o->values[i]);
         if ((key & o->known_mask) == o->known)
             counts[key >> o->shift & o->bin_mask]++;
     }
@@ -88,7 +73,7 @@ static float find_median(struct cpu_slot *slot, struct order *o)
         o->known |= bin << o->shift;
         o->known_mask |= o->bin_mask << o->shift;
     }
-    return value_of(o->known);
+    return ps_order_value(o->known);
 }
 
 int cpu_median(struct cpu_slot *slot, const float *values, const uint8_t *mask,
@@ -122,6 +107,6 @@ int cpu_spread(struct cpu_slot *slot, const float *values, const uint8_t *mask, 
     if (status)
         return status;
     *ret_median = median;
-    *ret_deviation = 1.4826 * deviation + 1e-12;
+    *ret_deviation = ps_robust_deviation(deviation);
     return 0;
 }

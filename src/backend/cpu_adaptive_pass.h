@@ -39,13 +39,6 @@ static inline void cpu_pass_run(struct cpu_slot *slot, void (*body)(void *, int,
                                                              : (p)->count;                         \
          i < end_; i++)
 
-/* The unmasked share of a window, that something is to be divided by. */
-static inline float cpu_pass_share(const struct cpu_pass *p, size_t i)
-{
-    const float least = 0.05F;
-    return p->other[i] > least ? p->other[i] : least;
-}
-
 /* out = clip((in - offset) * scale) * weight, without a weight 1 */
 void cpu_pass_normalise(void *context, int thread, size_t piece);
 

@@ -167,8 +167,7 @@ int cpu_adaptive_peaks(struct cpu_slot *slot, double distance, struct ps_peak **
 {
     struct cpu_adaptive *a = slot->adaptive;
     size_t pieces = ((size_t)a->field.height + ROWS_PER_PIECE - 1) / ROWS_PER_PIECE;
-    int side = cpu_box_side(distance / 2);
-    struct search search = {a, side > 3 ? side / 2 : 1, calloc(pieces, sizeof *search.lists)};
+    struct search search = {a, ps_peak_radius(distance), calloc(pieces, sizeof *search.lists)};
     if (!search.lists)
         return ps_fail_memory(error, pieces * sizeof *search.lists, "peaks");
     ps_parallel(slot->threads, pieces, find_maxima, &search);
@@ -249,7 +248,7 @@ int cpu_adaptive_average(const struct cpu_slot *slot, const struct ps_peak *peak
                          struct ps_radial ret_profiles[PS_CHANNELS], struct ps_error *error)
 {
     const struct cpu_adaptive *a = slot->adaptive;
-    int bins = (int)rint(PS_TEMPLATE_REACH * a->diameter) + 1;
+    int bins = ps_ring(PS_TEMPLATE_REACH * a->diameter) + 1;
     if (bins > PS_RADIAL_MAX)
         return ps_fail(error, PS_E_BUG, "a template of %d rings", bins);
     int side = 2 * a->reach + 1;
@@ -261,7 +260,7 @@ int cpu_adaptive_average(const struct cpu_slot *slot, const struct ps_peak *peak
     int *ring = (int *)(sums + pieces);
     for (int v = 0; v < side; v++)
         for (int u = 0; u < side; u++)
-            ring[v * side + u] = (int)rint(hypot(u - a->reach, v - a->reach));
+            ring[v * side + u] = ps_ring(ps_radius(u - a->reach, v - a->reach));
     struct averaging job = {a, peaks, count, ring, bins, sums};
     ps_parallel(slot->threads, pieces, average_piece, &job);
     for (int c = 0; c < PS_CHANNELS; c++) {
@@ -305,14 +304,6 @@ int cpu_adaptive_sample(struct ps_slot *base, enum ps_map map, const struct ps_p
     return 0;
 }
 
-/* Where a parabola through three values has its top, in steps from the middle one. */
-static double parabola_top(double before, double middle, double after)
-{
-    double bend = before - 2 * middle + after;
-    double top = bend < 0 ? 0.5 * (before - after) / bend : 0;
-    return top > 0.5 ? 0.5 : top < -0.5 ? -0.5 : top;
-}
-
 int cpu_adaptive_locate(struct ps_slot *base, const struct ps_peak *peaks, size_t count,
                         double (*ret_centres)[2], struct ps_error *error)
 {
@@ -327,10 +318,10 @@ int cpu_adaptive_locate(struct ps_slot *base, const struct ps_peak *peaks, size_
         bool inside_x = x > 0 && x < a->field.width - 1;
         bool inside_y = y > 0 && y < a->field.height - 1;
         ret_centres[i][0] =
-            x + (inside_x ? parabola_top((double)at[-1], (double)at[0], (double)at[1]) : 0);
+            x + (inside_x ? ps_parabola_top((double)at[-1], (double)at[0], (double)at[1]) : 0);
         ret_centres[i][1] =
-            y +
-            (inside_y ? parabola_top((double)*(at - width), (double)at[0], (double)at[width]) : 0);
+            y + (inside_y ? ps_parabola_top((double)*(at - width), (double)at[0], (double)at[width])
+                          : 0);
     }
     return 0;
 }

@@ -8,22 +8,13 @@
 
 enum { ROWS_PER_PIECE = 16 };
 
-static const float FIRST_CLIP = 10;       /* robust standard deviations, before the background */
-static const float INTENSITY_CLIP = 3.5F; /* after it */
-static const double CONTAMINANT = 4;      /* robust standard deviations of a mean */
-
-static inline float clipped(float value, float limit)
-{
-    return value > limit ? limit : value < -limit ? -limit : value;
-}
-
 void cpu_pass_normalise(void *context, int thread, size_t piece)
 {
     (void)thread;
     const struct cpu_pass *p = context;
     CPU_FOR_PIXELS(p, i, piece)
     {
-        float value = clipped((p->in[i] - p->offset) * p->scale, p->clip);
+        float value = ps_clipped((p->in[i] - p->offset) * p->scale, p->clip);
         p->out[i] = p->weight ? value * p->weight[i] : value;
     }
 }
@@ -35,7 +26,7 @@ static void subtract_background_piece(void *context, int thread, size_t piece)
     const struct cpu_pass *p = context;
     CPU_FOR_PIXELS(p, i, piece)
     {
-        p->out[i] = (p->out[i] - p->in[i] / cpu_pass_share(p, i)) * p->weight[i];
+        p->out[i] = (p->out[i] - p->in[i] / ps_share(p->other[i])) * p->weight[i];
     }
 }
 
@@ -59,7 +50,7 @@ static void bin_rows(void *context, int thread, size_t piece)
         float *row = p->out + (size_t)y * (size_t)width;
         float *out = row + p->frame;
         memset(row, 0, (size_t)width * sizeof *row);
-        size_t top = (size_t)cpu_mirror(y - p->frame, inner_height) * bin;
+        size_t top = (size_t)ps_mirror(y - p->frame, inner_height) * bin;
         for (size_t dy = 0; dy < bin; dy++) {
             const float *in = p->micrograph + (top + dy) * (size_t)p->width;
             for (int x = 0; x < inner_width; x++) {
@@ -72,8 +63,8 @@ static void bin_rows(void *context, int thread, size_t piece)
         for (int x = 0; x < inner_width; x++)
             out[x] *= scale;
         for (int i = 1; i <= p->frame; i++) {
-            out[-i] = out[cpu_mirror(-i, inner_width)];
-            out[inner_width - 1 + i] = out[cpu_mirror(inner_width - 1 + i, inner_width)];
+            out[-i] = out[ps_mirror(-i, inner_width)];
+            out[inner_width - 1 + i] = out[ps_mirror(inner_width - 1 + i, inner_width)];
         }
     }
 }
@@ -90,7 +81,7 @@ static int bin_micrograph(struct cpu_slot *slot, int bin, float *ret_out, struct
         .bin = bin,
         .out = ret_out,
         .in = ret_out,
-        .clip = FIRST_CLIP,
+        .clip = PS_FIRST_CLIP,
     };
     size_t rows = (size_t)a->field.height;
     ps_parallel(slot->threads, (rows + ROWS_PER_PIECE - 1) / ROWS_PER_PIECE, bin_rows, &p);
@@ -127,10 +118,10 @@ static int find_contaminants(struct cpu_slot *slot, const float *image, double d
     uint8_t *extreme = a->spare[1].data;
     double median = 0;
     double deviation = 0;
-    int status = cpu_box(slot, image, cpu_box_side(diameter / 2), mean, error);
+    int status = cpu_box(slot, image, ps_box_side(PS_CONTAMINANT_MEAN * diameter), mean, error);
     if (status == 0)
         status = cpu_spread(slot, mean, NULL, &median, &deviation, error);
-    int side = cpu_box_side(1.25 * diameter);
+    int side = ps_box_side(PS_CONTAMINANT_SIDE * diameter);
     for (int sign = -1; sign <= 1 && status == 0; sign += 2) {
         struct cpu_pass p = {
             .count = count,
@@ -138,14 +129,15 @@ static int find_contaminants(struct cpu_slot *slot, const float *image, double d
             .mask = extreme,
             .sign = (float)sign,
             .offset = (float)median,
-            .scale = (float)(CONTAMINANT * deviation),
+            .scale = (float)(PS_CONTAMINANT_FAR * deviation),
         };
         cpu_pass_run(slot, extreme_piece, &p);
         status = cpu_square(slot, extreme, side, true, extreme, error);
         if (status == 0)
             status = cpu_square(slot, extreme, side, false, extreme, error);
         if (status == 0)
-            status = cpu_square(slot, extreme, cpu_box_side(diameter / 2), false, extreme, error);
+            status = cpu_square(slot, extreme, ps_box_side(PS_CONTAMINANT_MARGIN * diameter), false,
+                                extreme, error);
         for (size_t i = 0; i < count; i++)
             found[i] |= extreme[i];
     }
@@ -265,9 +257,10 @@ int cpu_adaptive_reduce(struct ps_slot *base, const struct ps_reduction *reducti
     apply_mask(a, image);
     if (a->field.unmasked == 0)
         return ps_fail(error, PS_E_INPUT, "contaminants cover the whole micrograph");
-    status = cpu_subtract_background(slot, image, cpu_box_side(3 * reduction->diameter), 2, error);
+    status = cpu_subtract_background(
+        slot, image, ps_box_side(PS_INTENSITY_SURROUND * reduction->diameter), 2, error);
     if (status == 0)
-        status = cpu_normalise(slot, image, INTENSITY_CLIP, error);
+        status = cpu_normalise(slot, image, PS_INTENSITY_CLIP, error);
     if (status == 0)
         *ret_field = a->field;
     return status;

@@ -6,15 +6,13 @@
 #include <math.h>
 #include <stdlib.h>
 
-static const float ENERGY_CLIP = 4; /* robust standard deviations */
-
 /* out = in / max(other, least) */
 static void divide_by_share_piece(void *context, int thread, size_t piece)
 {
     (void)thread;
     const struct cpu_pass *p = context;
     CPU_FOR_PIXELS(p, i, piece)
-    p->out[i] = p->in[i] / cpu_pass_share(p, i);
+    p->out[i] = p->in[i] / ps_share(p->other[i]);
 }
 
 static void square_difference_piece(void *context, int thread, size_t piece)
@@ -47,17 +45,18 @@ static int make_energy(struct cpu_slot *slot, double diameter, struct ps_error *
         .other = a->spare[1].data,
         .out = energy,
     };
-    int status = cpu_gauss(slot, image, 0.6 * diameter / 16, a->spare[0].data, error);
+    int status = cpu_gauss(slot, image, PS_DETAIL_FINE * diameter, a->spare[0].data, error);
     if (status == 0)
-        status = cpu_gauss(slot, image, 1.2 * diameter / 16, a->spare[1].data, error);
+        status = cpu_gauss(slot, image, PS_DETAIL_COARSE * diameter, a->spare[1].data, error);
     if (status)
         return status;
     p.weight = a->weight.data;
     cpu_pass_run(slot, square_difference_piece, &p);
     double median = 0;
-    status = cpu_gauss(slot, energy, 0.1 * diameter, energy, error);
+    status = cpu_gauss(slot, energy, PS_ENERGY_SMOOTHING * diameter, energy, error);
     if (status == 0)
-        status = cpu_gauss(slot, a->weight.data, 0.1 * diameter, a->spare[0].data, error);
+        status = cpu_gauss(slot, a->weight.data, PS_ENERGY_SMOOTHING * diameter, a->spare[0].data,
+                           error);
     p.in = energy;
     p.other = a->spare[0].data;
     cpu_pass_run(slot, divide_by_share_piece, &p);
@@ -66,7 +65,7 @@ static int make_energy(struct cpu_slot *slot, double diameter, struct ps_error *
     if (status)
         return status;
     p.in = energy;
-    p.offset = (float)(0.1 * median + 1e-30);
+    p.offset = ps_energy_floor(median);
     cpu_pass_run(slot, logarithm_piece, &p);
     status = cpu_median(slot, energy, a->unmasked.data, NULL, &median, error);
     if (status)
@@ -76,9 +75,10 @@ static int make_energy(struct cpu_slot *slot, double diameter, struct ps_error *
     p.clip = INFINITY;
     p.weight = a->weight.data;
     cpu_pass_run(slot, cpu_pass_normalise, &p);
-    status = cpu_subtract_background(slot, energy, cpu_box_side(4 * diameter), 1, error);
+    status =
+        cpu_subtract_background(slot, energy, ps_box_side(PS_ENERGY_SURROUND * diameter), 1, error);
     if (status == 0)
-        status = cpu_normalise(slot, energy, ENERGY_CLIP, error);
+        status = cpu_normalise(slot, energy, PS_ENERGY_CLIP, error);
     return status;
 }
 
@@ -87,10 +87,7 @@ static void window_norm_piece(void *context, int thread, size_t piece)
     (void)thread;
     const struct cpu_pass *p = context;
     CPU_FOR_PIXELS(p, i, piece)
-    {
-        float variance = p->in[i] - p->other[i] * p->other[i];
-        p->out[i] = sqrtf(variance > 0 ? variance * p->scale : 0);
-    }
+    p->out[i] = ps_window_norm(p->in[i], p->other[i], p->scale);
 }
 
 static void inverse_piece(void *context, int thread, size_t piece)
@@ -108,7 +105,7 @@ static int complete_cut_windows(const struct cpu_adaptive *a, const float *disk,
     double *integral = cpu_integral_new(a, disk, false);
     if (!integral)
         return ps_fail_memory(error, 0, "a template");
-    struct cpu_cut cut;
+    struct ps_cut cut;
     for (int y = 0; y < a->field.height; y++) {
         for (int x = cpu_next_cut(a, 0, y); x < a->field.width; x = cpu_next_cut(a, x + 1, y)) {
             if (!cpu_window_cut(a, x, y, &cut))
@@ -155,7 +152,7 @@ static int make_norms(struct cpu_slot *slot, enum ps_channel channel, const floa
     double median = 0;
     status = cpu_median(slot, inverse, a->unmasked.data, NULL, &median, error);
     p.in = inverse;
-    p.offset = (float)(median / 2 + 1e-20);
+    p.offset = ps_norm_floor(median);
     cpu_pass_run(slot, inverse_piece, &p);
     return status;
 }
@@ -179,7 +176,7 @@ static int make_moments(struct cpu_slot *slot, double diameter, struct ps_error 
         .scale = 1,
     };
     cpu_pass_run(slot, square_piece, &p);
-    int side = cpu_box_side(diameter);
+    int side = ps_box_side(diameter);
     int status = cpu_box(slot, image, side, a->mean.data, error);
     if (status == 0)
         status = cpu_box(slot, a->spare[0].data, side, a->spare[0].data, error);

@@ -252,8 +252,8 @@ int cuda_adaptive_sample(struct ps_slot *base, enum ps_map map, const struct ps_
     float *values = a->buffers[VALUES].data;
     struct ps_adaptive_examples examples = {.peaks = a->buffers[EXAMPLES].data,
                                             .count = {(int)count}};
-    status = CU(ps_launch_adaptive_sample(map_of(a, map), 0, a->field.width, 1, &examples, values,
-                                          slot->stream));
+    status = CU(ps_launch_adaptive_sample(map_of(a, map), 0, 1, a->field.width, 1, &examples, 0,
+                                          values, slot->stream));
     if (status == 0)
         status = cuda_receive(slot, ret_values, values, count * sizeof *values, error);
     return status;

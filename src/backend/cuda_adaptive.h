@@ -6,15 +6,17 @@
  * lanes of 5 levels in the search, 2 lanes in the probe, 1 for the refinement):
  *
  *     stage      calls   launches a call   waits a call
- *     reduce         2   37                1: how many pixels are unmasked
- *     scale          3   40, or 0          0: the probe's level is one of the search's
- *     respond        2   7 + transforms    0
- *     learn          9   10 + transforms   1: responses at the examples, moments
- *     peaks         11   12                1: peaks
- *     sample         5   1                 1
- *     locate         1   1                 1
+ *     reduce         2   34                1: how many pixels are unmasked
+ *     scale          3   34, or none       0: the probe's level is one of the search's
+ *     respond        2    6                0
+ *     learn          9    9                1: responses at the examples, moments
+ *     peaks         11   11                1: peaks
+ *     mixtures       3    1                1: mixtures
+ *     sample         2    1                1: responses at the candidates
+ *     locate         1    1                1: centres
  *
- * which makes about 440 launches and 28 waits; where launches take 3 us and waits 20 us, 2 ms.
+ * which makes 356 launches, 26 batches of transforms and 28 waits; where a launch takes 3 us and a
+ * wait 20 us, less than 2 ms. 132 of the launches are passes of medians.
  */
 #ifndef PS_BACKEND_CUDA_ADAPTIVE_H
 #define PS_BACKEND_CUDA_ADAPTIVE_H
@@ -131,9 +133,8 @@ int adaptive_reserve(struct cuda_slot *slot, enum adaptive_buffer buffer, size_t
  * two, so that they soon stop growing. */
 size_t adaptive_generous(size_t bytes);
 
-/* Transforms `count` images of the stack, from `first` on, in place. The plan is for `batch` images
- * at least as many, all of which are transformed: which lanes are idle must not show in how it
- * rounds. */
+/* Transforms `batch` images of the stack, from `first` on, in place. How many they are may show in
+ * how cuFFT rounds: it must not depend on which lanes are idle. */
 int adaptive_transform(struct cuda_slot *slot, int first, int batch, bool forward,
                        struct ps_error *error);
 
@@ -147,6 +148,12 @@ struct ps_order_jobs adaptive_order_jobs(const struct cuda_slot *slot);
 int adaptive_receive(struct cuda_slot *slot, const void *device, size_t bytes,
                      const struct ps_adaptive_answer **ret_answers, const void **ret_data,
                      struct ps_error *error);
+
+/* Finds the levels of the lanes; adds those that are missing if `add`. Returns whether all are
+ * there. */
+bool adaptive_find_levels(struct cuda_adaptive *a, const double *diameters, int lanes, bool add);
+/* Describes the levels, to the card and in a->level. */
+int adaptive_send_levels(struct cuda_slot *slot, struct ps_error *error);
 
 /* out = (out - in / share) * weight, with a box of `side` on `image` and on the weight, `passes`
  * times: of `count` images, whose sides may differ. */

@@ -165,10 +165,10 @@ static int look(struct cuda_slot *slot, struct ps_lane *lanes, int count,
         add_track(a, tracks->track[i].lane, 0, &running);
     int status =
         CU(ps_launch_adaptive_moments(&maps, &running, a->buffers[PARTS].data, slot->stream));
-    for (int c = 0; c < PS_CHANNELS && status == 0; c++)
-        status = CU(ps_launch_adaptive_sample(adaptive_map(a, RESPONSE, c), PS_CHANNELS * a->stride,
-                                              a->field.width, count, examples,
-                                              values + (size_t)c * total, slot->stream));
+    if (status == 0)
+        status = CU(ps_launch_adaptive_sample(a->buffers[RESPONSE].data, a->stride, PS_CHANNELS,
+                                              a->field.width, count, examples, total, values,
+                                              slot->stream));
     const struct ps_adaptive_answer *answers = NULL;
     const void *data = NULL;
     if (status == 0)

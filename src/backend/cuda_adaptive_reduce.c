@@ -191,6 +191,9 @@ int cuda_adaptive_reduce(struct ps_slot *base, const struct ps_reduction *reduct
     int status = cuda_adaptive_of(slot, &a, error);
     if (status)
         return status;
+    int side = ps_box_side(PS_INTENSITY_SURROUND * reduction->diameter);
+    if (side / 2 > PS_BOX_RADIUS_MAX)
+        return ps_fail(error, PS_E_BUG, "a diameter of %g px", reduction->diameter);
     begin_field(slot, reduction);
     status = reserve(slot, error);
     uint8_t *found[2] = {NULL, NULL};
@@ -203,7 +206,6 @@ int cuda_adaptive_reduce(struct ps_slot *base, const struct ps_reduction *reduct
     }
     if (status == 0)
         status = apply_mask(slot, found, error);
-    int side = ps_box_side(PS_INTENSITY_SURROUND * reduction->diameter);
     if (status == 0)
         status = adaptive_background(slot, INTENSITY, 1, &side, 2, error);
     if (status == 0)

@@ -72,7 +72,7 @@ static double largest_difference(const float *a, const double *b, size_t count)
 
 static float mirrored(const float *values, int x, int y)
 {
-    return values[cpu_mirror(y, HEIGHT) * WIDTH + cpu_mirror(x, WIDTH)];
+    return values[ps_mirror(y, HEIGHT) * WIDTH + ps_mirror(x, WIDTH)];
 }
 
 static void lines_go_on_as_their_mirror_image(void **state)
@@ -80,8 +80,8 @@ static void lines_go_on_as_their_mirror_image(void **state)
     (void)state;
     const int expected[] = {2, 1, 0, 0, 1, 2, 2, 1, 0, 0};
     for (int i = -3; i < 7; i++)
-        assert_int_equal(cpu_mirror(i, 3), expected[i + 3]);
-    assert_int_equal(cpu_mirror(-5, 1), 0);
+        assert_int_equal(ps_mirror(i, 3), expected[i + 3]);
+    assert_int_equal(ps_mirror(-5, 1), 0);
 }
 
 /* Widths up to more than the field has. */
@@ -93,9 +93,9 @@ static void boxes_are_means(void **state)
     float *in = noise(1);
     float *out = malloc(PIXELS * sizeof *out);
     double *expected = malloc(PIXELS * sizeof *expected);
-    assert_int_equal(cpu_box_side(4.9), 5);
-    assert_int_equal(cpu_box_side(5.9), 5);
-    assert_int_equal(cpu_box_side(6), 7);
+    assert_int_equal(ps_box_side(4.9), 5);
+    assert_int_equal(ps_box_side(5.9), 5);
+    assert_int_equal(ps_box_side(6), 7);
     const int sides[] = {1, 3, 13, 61, 151};
     for (size_t k = 0; k < sizeof sides / sizeof *sides; k++) {
         int r = sides[k] / 2;
