@@ -135,6 +135,7 @@ class Machine
     std::string *problem = nullptr;
 
     Fiber outside;
+    Stacks stacks;
     std::vector<std::unique_ptr<Fiber>> fibers;
     std::vector<Fiber *> idle;
 
@@ -235,7 +236,7 @@ void Machine::loop(void *self)
 Fiber *Machine::idle_fiber()
 {
     if (idle.empty()) {
-        fibers.push_back(std::make_unique<Fiber>(loop, this));
+        fibers.push_back(std::make_unique<Fiber>(stacks, loop, this));
         idle.push_back(fibers.back().get());
     }
     return idle.back();
@@ -425,8 +426,7 @@ void Machine::give_up(const Thread &thread, const char *format, ...)
                    launch->name, emu_place.block.x, emu_place.block.y, emu_place.block.z,
                    thread.index.x, thread.index.y, thread.index.z, reason);
     *problem = text;
-    static thread_local Fiber abandoned;
-    fiber_switch(abandoned, outside);
+    fiber_switch(*current->fiber, outside);
     abort();
 }
 
