@@ -169,7 +169,7 @@ $(FUZZERS): $(B)/tests/fuzz/%: $(B)/tests/fuzz/%.o $(B)/tests/fuzz/standalone.o 
 # ---- packages ------------------------------------------------------------------------------------
 BUILD_PACKAGES := gcc libc6-dev pkg-config libfftw3-dev libsvm-dev libtiff-dev libinih-dev \
                   libpng-dev libjansson-dev libzmq3-dev libsqlite3-dev
-CHECK_PACKAGES := $(BUILD_PACKAGES) libcmocka-dev python3-pytest python3-numpy python3-scipy python3-mrcfile \
+CHECK_PACKAGES := $(BUILD_PACKAGES) g++ libcmocka-dev python3-pytest python3-numpy python3-scipy python3-mrcfile \
                   python3-tifffile python3-pil python3-zmq python3-jsonschema \
                   relion man-db systemd procps
 LINT_PACKAGES := $(BUILD_PACKAGES) clang-tidy cppcheck
@@ -181,11 +181,15 @@ demo: ## install what it needs, then pick a synthetic micrograph and show how we
 	@$(MAKE) --no-print-directory all
 	@tests/demo.sh $(B)/pickstream build/demo
 
+# The GPU's code runs in `make check` too, on the emulation and under sanitizers.
+CHECK_EMULATED := $(if $(filter thread,$(SANITIZER)),thread,address$(comma)undefined)
 .PHONY: check
 check: ## install what they need, then run all tests (SANITIZER=address,undefined or thread)
 	@tests/packages.sh $(CHECK_PACKAGES)
 	@$(MAKE) --no-print-directory all check-programs
-	@PICKSTREAM_BUILD=$(B) PICKSTREAM_SANITIZER=$(SANITIZER) CC='$(CC)' MAKE='$(MAKE)' \
+	@$(MAKE) --no-print-directory EMULATED=1 SANITIZER=$(CHECK_EMULATED) all check-gpu-programs
+	@PICKSTREAM_EMULATED=build/emulated-sanitize-$(subst $(comma),-,$(CHECK_EMULATED)) \
+	 PICKSTREAM_BUILD=$(B) PICKSTREAM_SANITIZER=$(SANITIZER) CC='$(CC)' MAKE='$(MAKE)' \
 	 ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1 \
 	 TSAN_OPTIONS=suppressions=$(CURDIR)/tests/tsan.supp \
 	 $(PYTHON) -m pytest -q -p no:cacheprovider $(PYTEST_ARGUMENTS) tests

@@ -14,6 +14,8 @@ int cuda_check(cudaError_t result, const char *expression, struct ps_error *erro
 {
     if (result == cudaSuccess)
         return 0;
+    /* Reported here: it is not to be found by the next launch too, unless it stays. */
+    (void)cudaGetLastError();
     return ps_fail(error, result == cudaErrorMemoryAllocation ? PS_E_NOMEM : PS_E_DEVICE,
                    "%s (%s) in %.120s", cudaGetErrorName(result), cudaGetErrorString(result),
                    expression);

@@ -100,20 +100,20 @@ static void try_again(struct attempt *failed, const struct ps_image *image,
 }
 
 /* Fails the k-th call of a site. False: there are fewer calls. */
-static bool fails(const struct ps_config *config, const struct ps_image *image,
+static bool fails(const struct ps_config *config, const struct sample *sample,
                   const struct ps_result *expected, enum emu_site site, unsigned long k)
 {
     emu_reset();
     emu_fail(site, k);
-    struct attempt a = attempt(config, image);
+    struct attempt a = attempt(config, &sample->image);
     bool reached = emu_calls(site) >= k;
     emu_fail(EMU_SITES, 0);
     if (a.status) {
         if (a.status != PS_E_DEVICE && a.status != PS_E_NOMEM)
             fail_msg("%s %lu: code %d, %s", emu_site_name(site), k, a.status, a.error.message);
         assert_says_what(&a.error);
-        if (a.picker)
-            try_again(&a, image, expected);
+        if (a.picker && k % 2)
+            try_again(&a, &sample->image, expected);
     } else {
         if (reached)
             fail_msg("%s %lu failed, and nobody saw it", emu_site_name(site), k);
@@ -136,9 +136,9 @@ static void every_failure_is_seen(void **state)
     for (int site = 0; site < EMU_SITES; site++) {
         unsigned long tried = 0;
         unsigned long k = 1;
-        /* All of the first, then fewer and fewer: the later ones are much alike. */
-        for (; fails(config, &sample->image, &good.result, (enum emu_site)site, k); tried++)
-            k += 1 + (k > 10 ? k / 4 : 0);
+        /* The first ones, then fewer and fewer: the later ones are much alike. */
+        for (; fails(config, sample, &good.result, (enum emu_site)site, k); tried++)
+            k += 1 + k / 2;
         print_message("  %lu of fewer than %lu calls of %s failed\n", tried, k,
                       emu_site_name((enum emu_site)site));
         assert_true(tried > 0);
@@ -176,7 +176,7 @@ static void steady_state_allocates_nothing(void **state)
 static void order_of_threads_does_not_matter(void **state)
 {
     const struct sample *sample = *state;
-    const char *const orders[] = {"reverse", "random:1", "random:2", "random:3"};
+    const char *const orders[] = {"reverse", "random:1", "random:2"};
     struct ps_picker *picker = parity_picker(sample->profile, "cuda", sample->size.diameter);
     struct ps_result expected = picking_run(picker, &sample->image);
     assert_true(expected.count > 0);

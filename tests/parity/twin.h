@@ -20,18 +20,19 @@
     X(CLEANED, "cleaned", 1e-3)                                                                    \
     X(REGIONS, "regions", 0)                                                                       \
     X(MASKED, "mask", 1e-4)                                                                        \
-    X(INTENSITY, "intensity", 1e-4)                                                                \
-    X(ENERGY, "energy", 1e-4)                                                                      \
-    X(LOCAL_MEAN, "local mean", 1e-4)                                                              \
-    X(LOCAL_DEVIATION, "local deviation", 1e-4)                                                    \
-    X(INTENSITY_MATCH, "intensity match", 1e-4)                                                    \
-    X(ENERGY_MATCH, "energy match", 1e-4)                                                          \
-    X(ADAPTIVE_SCORE, "adaptive score", 1e-4)                                                      \
-    X(RESPONSES, "responses at examples", 1e-4)                                                    \
-    X(MOMENTS, "response moments", 1e-4)                                                           \
+    X(INTENSITY, "intensity", 2e-5)                                                                \
+    X(ENERGY, "energy", 2e-5)                                                                      \
+    X(LOCAL_MEAN, "local mean", 2e-5)                                                              \
+    X(LOCAL_DEVIATION, "local deviation", 2e-5)                                                    \
+    X(INTENSITY_MATCH, "intensity match", 2e-5)                                                    \
+    X(ENERGY_MATCH, "energy match", 2e-5)                                                          \
+    X(ADAPTIVE_SCORE, "adaptive score", 2e-5)                                                      \
+    X(RESPONSES, "responses at examples", 2e-5)                                                    \
+    X(MOMENTS, "response moments", 2e-5)                                                           \
     X(PEAKS, "peaks", 5e-3)                                                                        \
-    X(SAMPLES, "samples", 1e-4)                                                                    \
-    X(LOCATED, "located", 1e-2)
+    X(MIXTURES, "mixtures", 1e-6)                                                                  \
+    X(SAMPLES, "samples", 2e-5)                                                                    \
+    X(LOCATED, "located", 5e-3)
 enum twin_check {
 #define X(NAME, name, limit) TWIN_##NAME,
     TWIN_MAP(X)
