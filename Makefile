@@ -11,6 +11,7 @@ EMULATED ?= 0
 SANITIZER ?=
 V ?= 0
 PREFIX ?= /usr/local
+LIBDIR ?= $(PREFIX)/lib
 DESTDIR ?=
 PYTHON ?= /usr/bin/python3
 PYTEST_ARGUMENTS ?=
@@ -29,7 +30,7 @@ say = $(if $(filter 1,$(V)),,@printf '  %-5s %s\n' '$(1)' '$(2)')
 # ---- flags ---------------------------------------------------------------------------------------
 # gcc's UBSan makes it see truncated formats where there are none. Fused multiply-adds are written as such where wanted, so that every build rounds alike; only the
 # simd_*.c files leave the choice to the compiler.
-PACKAGES := fftw3f libtiff-4 libpng jansson libzmq sqlite3
+PACKAGES := fftw3f libtiff-4 libpng zlib jansson libzmq sqlite3
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wvla -Wformat=2 \
             -Wmissing-prototypes -Wpointer-arith -Wundef
 override CFLAGS := -std=gnu11 -O3 -g -fno-omit-frame-pointer -fPIC -fvisibility=hidden \
@@ -162,16 +163,18 @@ $(B)/pickstream.conf.5: $(B)/pickstream
 	$(Q)$< check --man > $@
 
 # Fuzzers replay their corpus here; clang's -fsanitize=fuzzer drives the same files for real.
-$(FUZZERS): $(B)/tests/fuzz/%: $(B)/tests/fuzz/%.o $(B)/tests/fuzz/standalone.o $(B)/libpickstream.a
+$(FUZZERS): $(B)/tests/fuzz/%: $(B)/tests/fuzz/%.o $(B)/tests/fuzz/standalone.o $(TESTED)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 # ---- packages ------------------------------------------------------------------------------------
 BUILD_PACKAGES := gcc libc6-dev pkg-config libfftw3-dev libsvm-dev libtiff-dev libinih-dev \
-                  libpng-dev libjansson-dev libzmq3-dev libsqlite3-dev
+                  libpng-dev zlib1g-dev libjansson-dev libzmq3-dev libsqlite3-dev
 CHECK_PACKAGES := $(BUILD_PACKAGES) g++ libcmocka-dev python3-pytest python3-numpy python3-scipy python3-mrcfile \
                   python3-tifffile python3-pil python3-zmq python3-jsonschema \
-                  relion man-db systemd procps
+                  relion man-db systemd procps snakemake \
+                  debhelper lintian mmdebstrap
+DEB_PACKAGES := $(BUILD_PACKAGES) debhelper
 LINT_PACKAGES := $(BUILD_PACKAGES) clang-tidy cppcheck
 
 # ---- what one does with it -----------------------------------------------------------------------
@@ -258,7 +261,7 @@ lint: ## clang-tidy and cppcheck
 
 .PHONY: format
 format: ## clang-format every C file in place
-	clang-format -i $(wildcard include/*.h src/*.[ch] src/*/*.[ch] tests/*/*.[ch] kernels/*)
+	clang-format -i $(wildcard include/*.h src/*.[ch] src/*/*.[ch] tests/*/*.[ch] tests/emu/*.c* tests/emu/include/*.h kernels/*)
 
 .PHONY: config
 config: $(B)/pickstream ## write conf/pickstream.ini anew from the table of keys
@@ -269,17 +272,18 @@ install: all ## install below PREFIX (default /usr/local), DESTDIR is put before
 	install -D -m 755 $(B)/pickstream $(DESTDIR)$(PREFIX)/bin/pickstream
 	install -d $(DESTDIR)$(PREFIX)/include
 	install -m 644 include/pickstream.h include/pickstream_wire.h $(DESTDIR)$(PREFIX)/include
-	install -D -m 644 $(B)/libpickstream.a $(DESTDIR)$(PREFIX)/lib/libpickstream.a
-	install -D -m 755 $(B)/libpickstream.so.0 $(DESTDIR)$(PREFIX)/lib/libpickstream.so.0
-	ln -sf libpickstream.so.0 $(DESTDIR)$(PREFIX)/lib/libpickstream.so
-	install -d $(DESTDIR)$(PREFIX)/lib/pkgconfig
+	install -D -m 644 $(B)/libpickstream.a $(DESTDIR)$(LIBDIR)/libpickstream.a
+	install -D -m 755 $(B)/libpickstream.so.0 $(DESTDIR)$(LIBDIR)/libpickstream.so.0
+	ln -sf libpickstream.so.0 $(DESTDIR)$(LIBDIR)/libpickstream.so
+	install -d $(DESTDIR)$(LIBDIR)/pkgconfig
 	printf '%s\n' 'Name: pickstream' 'Description: particle picks in cryo-EM micrographs' \
-	 'Version: $(VERSION)' 'Cflags: -I$(PREFIX)/include' 'Libs: -L$(PREFIX)/lib -lpickstream' \
-	 'Libs.private: $(LDLIBS)' > $(DESTDIR)$(PREFIX)/lib/pkgconfig/pickstream.pc
+	 'Version: $(VERSION)' 'Cflags: -I$(PREFIX)/include' 'Libs: -L$(LIBDIR) -lpickstream' \
+	 'Libs.private: $(LDLIBS)' > $(DESTDIR)$(LIBDIR)/pkgconfig/pickstream.pc
 	install -D -m 644 src/man/pickstream.1 $(DESTDIR)$(PREFIX)/share/man/man1/pickstream.1
 	install -D -m 644 src/man/pickstream-messages.7 $(DESTDIR)$(PREFIX)/share/man/man7/pickstream-messages.7
 	install -D -m 644 $(B)/pickstream.conf.5 $(DESTDIR)$(PREFIX)/share/man/man5/pickstream.conf.5
 	install -D -m 644 conf/pickstream.ini $(DESTDIR)$(PREFIX)/share/pickstream/pickstream.ini
+	install -D -m 644 conf/Snakefile $(DESTDIR)$(PREFIX)/share/pickstream/Snakefile
 	install -D -m 644 systemd/pickstream.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/pickstream.conf
 	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(PREFIX)/lib/tmpfiles.d
 	sed 's|/usr/bin/pickstream|$(PREFIX)/bin/pickstream|' systemd/pickstream.service \
@@ -289,12 +293,28 @@ install: all ## install below PREFIX (default /usr/local), DESTDIR is put before
 
 .PHONY: uninstall
 uninstall: ## remove what install installed
-	rm -f $(addprefix $(DESTDIR)$(PREFIX)/,bin/pickstream include/pickstream.h include/pickstream_wire.h lib/libpickstream.a \
-	 lib/libpickstream.so.0 lib/libpickstream.so lib/pkgconfig/pickstream.pc \
+	rm -f $(addprefix $(DESTDIR)$(LIBDIR)/,libpickstream.a libpickstream.so.0 libpickstream.so pkgconfig/pickstream.pc) \
+	 $(addprefix $(DESTDIR)$(PREFIX)/,bin/pickstream include/pickstream.h include/pickstream_wire.h \
 	 share/man/man1/pickstream.1 share/man/man5/pickstream.conf.5 \
-	 share/man/man7/pickstream-messages.7 share/pickstream/pickstream.ini \
+	 share/man/man7/pickstream-messages.7 share/pickstream/pickstream.ini share/pickstream/Snakefile \
 	 lib/systemd/system/pickstream.service lib/sysusers.d/pickstream.conf lib/tmpfiles.d/pickstream.conf)
 	-rmdir $(DESTDIR)$(PREFIX)/share/pickstream 2>/dev/null
+
+# In a copy of conf/debian, for debhelper wants it in debian/; with a build directory of its own, for
+# the flags are Debian's.
+DEB ?= build/deb
+.PHONY: deb
+deb: ## build Debian packages in build/deb: the program with its service, the library
+	@tests/packages.sh $(DEB_PACKAGES)
+	rm -rf $(DEB)/source $(DEB)/*.deb
+	mkdir -p $(DEB)/source
+	cp -r conf/debian $(DEB)/source/debian
+	printf 'pickstream (%s) unstable; urgency=medium\n\n  * See the history of the source.\n\n -- %s  %s\n' \
+	 '$(VERSION)' "$$(sed -n 's/^Maintainer: //p' conf/debian/control)" \
+	 "$$(git log -1 --format=%aD 2>/dev/null || date -R)" > $(DEB)/source/debian/changelog
+	cd $(DEB)/source && PICKSTREAM='$(CURDIR)' OBJECTS='$(DEB)/objects' DEB_BUILD_OPTIONS='noautodbgsym parallel=$(shell nproc)' \
+	 dpkg-buildpackage --build=binary --no-sign --no-check-builddeps
+	@ls $(DEB)/*.deb
 
 .PHONY: clean
 clean: ## remove build/

@@ -42,11 +42,13 @@ bool ps_score_fused_plan(int q, int queries, int references, int shared_limit, i
 {
     if (q < 4 || q % 2 || q > PS_FUSED_MOST_SIZE)
         return false;
-    /* Two blocks of a multiprocessor hide each other's waits; else the most lanes that fit. */
+    /* Two blocks of a multiprocessor hide each other's waits; else the most lanes that fit. The
+     * system takes 1 KB of each block. */
+    int half = shared_limit / 2 - 1024;
     int lanes = MOST_LANES;
-    while (lanes > 1 && shape_of(q, lanes).shared_bytes > shared_limit / 2)
+    while (lanes > 1 && shape_of(q, lanes).shared_bytes > half)
         lanes /= 2;
-    if (shape_of(q, lanes).shared_bytes > shared_limit / 2)
+    if (shape_of(q, lanes).shared_bytes > half)
         for (lanes = MOST_LANES; lanes > 1 && shape_of(q, lanes).shared_bytes > shared_limit;)
             lanes /= 2;
     ps_fused f = shape_of(q, lanes);

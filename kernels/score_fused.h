@@ -26,7 +26,7 @@
  * four at a time, as broadcasts.
  *
  * Arithmetic for q = 26 (sim4k: 4096 x 4096, particles of 78 px): a column of the first pass takes
- * 14 x 10 operations for S and D, 364 multiply-adds and 56 additions; a row pair of the second 364
+ * 14 x 10 operations for S and D, 340 multiply-adds and 100 additions; a row pair of the second 340
  * and 112. 14 columns and 13 row pairs: 14,000 lane operations a pair of windows, of which 5.6
  * million: 79 G, or 0.14 Tflop counting a multiply-add as two. 67 TFLOP/s are 33.5 T operations
  * a second: at least 2.4 ms; the lanes that idle in the last warp and the loads make that about
@@ -101,17 +101,20 @@ __device__ __forceinline__ waves<J> waves_at(const ps_score_waves<Q> &constants,
     return w;
 }
 
-/* Adds the terms of one k: a to the cosine sums, b to the sine sums. */
-template <int J>
-__device__ __forceinline__ void add(float (&c)[J][2], float (&s)[J][2], const waves<J> &w, float2 a,
-                                    float2 b)
+/* Adds the terms of one k: a to the cosine sums, b to the sine sums. A known sine of 0 is left out.
+ */
+template <int Q, int J>
+__device__ __forceinline__ void add(float (&c)[J][2], float (&s)[J][2], const waves<J> &w, int k,
+                                    float2 a, float2 b)
 {
     PS_UNROLL
     for (int j = 0; j < J; j++) {
         c[j][0] = ps_multiply_add(a.x, w.c[j], c[j][0]);
         c[j][1] = ps_multiply_add(a.y, w.c[j], c[j][1]);
-        s[j][0] = ps_multiply_add(b.x, w.s[j], s[j][0]);
-        s[j][1] = ps_multiply_add(b.y, w.s[j], s[j][1]);
+        if (Q == 0 || 2 * k * j % (Q > 0 ? Q : 1) != 0) {
+            s[j][0] = ps_multiply_add(b.x, w.s[j], s[j][0]);
+            s[j][1] = ps_multiply_add(b.y, w.s[j], s[j][1]);
+        }
     }
 }
 
@@ -154,6 +157,10 @@ template <int Q, int J, int L> struct block {
     {
         return Q > 0 && L >= 8 ? columns() * L : shape.stride;
     }
+    __device__ int parts() const
+    {
+        return Q > 0 ? 1 : shape.parts;
+    }
     __device__ int outputs() const
     {
         return q() / 4 + 1;
@@ -182,7 +189,7 @@ __device__ __forceinline__ void transform_column(const block<Q, J, L> &b, int kx
         float2 difference;
         multiply(reference[k * columns], query[k * columns * lanes], reference[m * columns],
                  query[m * columns * lanes], sum, difference);
-        add(c, t, waves_at<Q, J>(b.constants, table, k), sum, difference);
+        add<Q, J>(c, t, waves_at<Q, J>(b.constants, table, k), k, sum, difference);
     };
     PS_UNROLL_KNOWN(Q)
     for (int k = 0; k + 1 < columns; k += 2) {
@@ -224,8 +231,8 @@ __device__ __forceinline__ float largest_of_rows(const block<Q, J, L> &b, int ro
     clear(s);
     auto term = [&](int k, float(&c)[J][2], float(&t)[J][2]) {
         float4 value = from[k * b.lanes()];
-        add(c, t, waves_at<Q, J>(b.constants, table, k), float2{value.x, value.y},
-            float2{value.z, value.w});
+        add<Q, J>(c, t, waves_at<Q, J>(b.constants, table, k), k, float2{value.x, value.y},
+                  float2{value.z, value.w});
     };
     PS_UNROLL_KNOWN(Q)
     for (int k = 0; k + 1 < columns; k += 2) {
@@ -254,24 +261,24 @@ __device__ __forceinline__ float respond(const block<Q, J, L> &b, const float4 *
     const int lane = (int)threadIdx.x % lanes;
     const int threads = (int)blockDim.x;
     float best = -3.4e38F;
-    for (int part = 0; part < b.shape.parts; part++) {
+    for (int part = 0; part < b.parts(); part++) {
         for (int i = (int)threadIdx.x; i < b.columns() * lanes; i += threads)
             transform_column(b, i / lanes, lane, part);
         __syncthreads();
-        if (next && part == b.shape.parts - 1)
+        if (next && part == b.parts() - 1)
             for (int i = (int)threadIdx.x; i < b.q() * b.columns() / 2; i += threads)
                 reinterpret_cast<float4 *>(b.reference)[i] = next[i];
         int first = part == 0; /* there is no row pair h */
         int low = min(J, b.outputs() - part * J);
         int rows = 2 * low - first;
-        if (part == b.shape.parts - 1 && b.q() % 4 == 0)
+        if (part == b.parts() - 1 && b.q() % 4 == 0)
             rows--; /* h - y is y */
-        for (int i = (int)threadIdx.x; i < rows * lanes * b.shape.parts; i += threads) {
+        for (int i = (int)threadIdx.x; i < rows * lanes * b.parts(); i += threads) {
             int row = i / lanes % rows;
             row = row < low ? row : J + row - low + first;
             best = largest_of_rows(b, row, lane, i / lanes / rows, best);
         }
-        if (part < b.shape.parts - 1)
+        if (part < b.parts() - 1)
             __syncthreads();
     }
     return best;
@@ -297,7 +304,7 @@ __device__ void load_queries(const block<Q, J, L> &b, const float2 *spectra, int
 
 /* grid: groups of L queries x parts of the references. Responses are [group][reference][lane]. */
 template <int Q, int J, int L>
-__global__ void __launch_bounds__(PS_FUSED_MOST_THREADS, 2)
+__global__ void __launch_bounds__(PS_FUSED_MOST_THREADS, Q > 0 ? 2 : 1)
     k_score_fused(ps_fused shape, ps_score_waves<Q> constants, const float *table,
                   const float2 *queries, int query_count, const float2 *references,
                   int reference_count, float *ret_responses)
@@ -352,9 +359,12 @@ static cudaError_t score_fused_launch(const ps_fused &shape, const ps_score_run 
         waves.cosine[i] = run.waves[i];
         waves.sine[i] = run.waves[Q + i];
     }
-    cudaError_t result =
-        cudaFuncSetAttribute(reinterpret_cast<const void *>(kernel),
-                             cudaFuncAttributeMaxDynamicSharedMemorySize, shape.shared_bytes);
+    const void *function = reinterpret_cast<const void *>(kernel);
+    cudaError_t result = cudaFuncSetAttribute(function, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                              shape.shared_bytes);
+    if (result == cudaSuccess)
+        result = cudaFuncSetAttribute(function, cudaFuncAttributePreferredSharedMemoryCarveout,
+                                      100); /* percent */
     if (result != cudaSuccess)
         return result;
     dim3 grid(ps_blocks((size_t)run.queries, (size_t)shape.lanes),

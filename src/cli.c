@@ -133,6 +133,13 @@ static int store(const struct ps_cli *cli, const struct ps_cli_option *row, cons
     case PS_CLI_KIND_TEXT:
         *(const char **)field = argument;
         break;
+    case PS_CLI_KIND_TEXTS: {
+        struct ps_cli_texts *texts = field;
+        if (texts->count == PS_CLI_TEXTS_MAX)
+            return ps_cli_usage(cli, "--%s: given more than %d times", row->name, PS_CLI_TEXTS_MAX);
+        texts->items[texts->count++] = argument;
+        break;
+    }
     case PS_CLI_KIND_NUMBER:
         ok = ps_text_to_double(argument, row->min, row->max, field, NULL);
         break;

@@ -34,8 +34,15 @@ enum ps_cli_kind {
     PS_CLI_KIND_KEY,    /* sets a key of the configuration */
     PS_CLI_KIND_FLAG,   /* bool: becomes true */
     PS_CLI_KIND_TEXT,   /* const char *: the argument; given twice, the last one */
+    PS_CLI_KIND_TEXTS,  /* struct ps_cli_texts: all arguments, in their order */
     PS_CLI_KIND_NUMBER, /* double in [min, max] */
     PS_CLI_KIND_UINT,   /* uint64_t in [min, max] */
+};
+
+enum { PS_CLI_TEXTS_MAX = 64 };
+struct ps_cli_texts {
+    const char *items[PS_CLI_TEXTS_MAX];
+    size_t count;
 };
 
 struct ps_cli_option {
@@ -62,6 +69,11 @@ struct ps_cli_option {
 #define PS_CLI_TEXT(letter_, name_, argument_, struct_, field_, help_)                             \
     {                                                                                              \
         .kind = PS_CLI_KIND_TEXT, .letter = letter_, .name = name_, .argument = argument_,         \
+        .offset = offsetof(struct_, field_), .help = help_                                         \
+    }
+#define PS_CLI_TEXTS(letter_, name_, argument_, struct_, field_, help_)                            \
+    {                                                                                              \
+        .kind = PS_CLI_KIND_TEXTS, .letter = letter_, .name = name_, .argument = argument_,        \
         .offset = offsetof(struct_, field_), .help = help_                                         \
     }
 #define PS_CLI_NUMBER(letter_, name_, argument_, struct_, field_, min_, max_, help_)               \

@@ -7,6 +7,7 @@
 #include "cmd.h"
 #include "find.h"
 #include "image/micrograph.h"
+#include "output/autopick.h"
 #include "output/overlay.h"
 #include "output/picks.h"
 #include "output/picks_remove.h"
@@ -17,9 +18,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 struct pick_options {
+    bool list;
     bool overlay;
+    bool resume;
     const char *shard;
     const char *truth;
     double tolerance;
@@ -27,11 +31,15 @@ struct pick_options {
 
 static const struct ps_cli_option options_table[] = {
     PS_CLI_KEY('o', "output", "DIR", "output.directory", "write files of picks below DIR"),
-    PS_CLI_KEY(0, "format", "LIST", "output.formats", "formats of these files: star,csv,json"),
+    PS_CLI_KEY(0, "format", "LIST", "output.formats", "formats of these files (default star)"),
     PS_CLI_FLAG(0, "overlay", struct pick_options, overlay,
                 "write a PNG of the micrograph with its picks too"),
     PS_CLI_TEXT(0, "shard", "I/N", struct pick_options, shard,
-                "pick only every N-th micrograph, beginning with the I-th: for N machines"),
+                "pick only the I-th of N parts of the micrographs: for N machines"),
+    PS_CLI_FLAG(0, "resume", struct pick_options, resume,
+                "leave out micrographs whose files of picks are there and not older"),
+    PS_CLI_FLAG(0, "list", struct pick_options, list,
+                "pick nothing, print the paths of the micrographs that would be picked"),
     PS_CLI_TEXT(0, "truth", "DIR", struct pick_options, truth,
                 "compare with DIR/NAME_truth.star or .txt, print precision and recall"),
     PS_CLI_NUMBER(0, "tolerance", "PX", struct pick_options, tolerance, 0.0, 1e6,
@@ -50,6 +58,7 @@ static const struct ps_cli cli = {
     .options = options_table,
 };
 
+enum { SAVE_EVERY = 100 /* micrographs: the list of STAR files */ };
 static const char OVERLAY_SUFFIX[] = "_overlay.png";
 
 /* One run of the command. */
@@ -57,13 +66,16 @@ struct session {
     const struct ps_config *config;
     const struct pick_options *options;
     struct ps_picker *picker;
+    struct ps_autopick *list; /* of STAR files, for RELION */
     char *profile;
     struct ps_progress progress;
     struct ps_accuracy total; /* against the truth */
     size_t picked;
     size_t rejected;
     size_t failed;
+    size_t before; /* done in an earlier run */
     size_t picks;
+    bool unlisted; /* the list could not be saved */
 };
 
 /* ---- one micrograph ---------------------------------------------------------------------------
@@ -72,9 +84,10 @@ struct session {
 static int write_outputs(const struct session *session, const struct ps_pick_file *file,
                          struct ps_error *error)
 {
-    int status = ps_picks_write_all(session->config, "", file, error);
+    const char *directory = session->config->output.directory;
+    int status = ps_picks_write_below(session->config, directory, file, session->list, error);
     if (status == 0 && session->options->overlay) {
-        char *path = ps_picks_path(session->config->output.directory, file->name, OVERLAY_SUFFIX);
+        char *path = ps_picks_path(directory, file->name, OVERLAY_SUFFIX);
         status = path ? ps_overlay_write(path, &file->micrograph->image, file->result, error)
                       : ps_fail_memory(error, strlen(file->name), "a path");
         free(path);
@@ -83,7 +96,8 @@ static int write_outputs(const struct session *session, const struct ps_pick_fil
 }
 
 /* A micrograph failed: what an earlier run wrote of it is not what came of it now. A device that
- * failed says nothing of the micrograph, and ends the run. Returns the code of the failure. */
+ * failed says nothing of the micrograph, and ends the run; a disk that is full is no reason to lose
+ * what is on it. Returns the code of the failure. */
 static int remove_outputs(struct session *session, const struct ps_found *found,
                           const struct ps_error *failure)
 {
@@ -93,6 +107,7 @@ static int remove_outputs(struct session *session, const struct ps_found *found,
     if (failure->code == PS_E_DEVICE)
         return failure->code;
     int status = ps_picks_remove_all(directory, &config->output.formats, found->name, &error);
+    ps_autopick_check(session->list);
     if (status == 0 && session->options->overlay)
         status = ps_picks_remove(directory, found->name, OVERLAY_SUFFIX, &error);
     if (status)
@@ -182,8 +197,6 @@ static int pick_micrograph(struct session *session, const struct ps_found *found
     status = write_outputs(session, &file, error);
     if (status == 0)
         status = report(session, found, &result, error);
-    else
-        status = remove_outputs(session, found, error);
     ps_result_done(&result);
     return status;
 }
@@ -208,19 +221,97 @@ static int pick_file(struct session *session, const struct ps_found *found, stru
     return status;
 }
 
+/* ---- what was done before ---------------------------------------------------------------------
+ */
+
+static bool is_older(const struct stat *a, const struct stat *b)
+{
+    if (a->st_mtim.tv_sec != b->st_mtim.tv_sec)
+        return a->st_mtim.tv_sec < b->st_mtim.tv_sec;
+    return a->st_mtim.tv_nsec < b->st_mtim.tv_nsec;
+}
+
+static bool has_output(const struct session *session, const struct ps_found *found,
+                       const struct stat *micrograph, const char *suffix)
+{
+    char *path = ps_picks_path(session->config->output.directory, found->name, suffix);
+    struct stat output;
+    bool has = path && stat(path, &output) == 0 && S_ISREG(output.st_mode) &&
+               !is_older(&output, micrograph);
+    free(path);
+    return has;
+}
+
+/* True where one of the files that this run would write is missing or older than the micrograph.
+ * Files are there completely or not at all (output/file.h), so there being one is enough. What
+ * failed has none, and is tried again. */
+static bool is_left(const struct session *session, const struct ps_found *found)
+{
+    const struct ps_list *formats = &session->config->output.formats;
+    struct stat micrograph;
+    if (found->problem || stat(found->path, &micrograph) != 0)
+        return true;
+    for (size_t i = 0; i < formats->count; i++) {
+        const struct ps_picks_format *format = ps_picks_format_find(formats->items[i]);
+        if (!has_output(session, found, &micrograph, format->suffix))
+            return true;
+    }
+    return session->options->overlay && !has_output(session, found, &micrograph, OVERLAY_SUFFIX);
+}
+
+struct resuming {
+    struct session *session;
+    struct ps_error *error;
+    int status;
+};
+
+/* For ps_found_list_keep(). The list for RELION gets what was done before: the run that did it may
+ * have been killed before it came to that. */
+static bool leave_out_done(const struct ps_found *found, void *context)
+{
+    struct resuming *resuming = context;
+    const struct session *session = resuming->session;
+    if (is_left(session, found))
+        return true;
+    const struct ps_list *formats = &session->config->output.formats;
+    for (size_t i = 0; i < formats->count && session->list && resuming->status == 0; i++) {
+        const struct ps_picks_format *format = ps_picks_format_find(formats->items[i]);
+        if (format->write != ps_picks_write_star)
+            continue;
+        char *path = ps_picks_path(session->config->output.directory, found->name, format->suffix);
+        resuming->status = path ? ps_autopick_add(session->list, found->path, path, resuming->error)
+                                : ps_fail_memory(resuming->error, strlen(found->name), "a path");
+        free(path);
+    }
+    return false;
+}
+
 /* ---- all of them ------------------------------------------------------------------------------
  */
 
 static void summarise(struct session *session, size_t count)
 {
     char accuracy[96] = "";
+    char before[48] = "";
     if (session->options->truth && session->picked)
         format_accuracy(&session->total, accuracy, sizeof accuracy);
+    if (session->before)
+        (void)snprintf(before, sizeof before, ", %zu done before", session->before);
     ps_progress_end(&session->progress);
-    if (count > 1 || session->failed)
-        (void)fprintf(stderr, "pickstream: %zu picked (%zu picks%s), %zu rejected, %zu failed\n",
-                      session->picked, session->picks, accuracy, session->rejected,
-                      session->failed);
+    if (count > 1 || session->failed || session->before)
+        (void)fprintf(stderr, "pickstream: %zu picked (%zu picks%s), %zu rejected, %zu failed%s\n",
+                      session->picked, session->picks, accuracy, session->rejected, session->failed,
+                      before);
+}
+
+/* Now and then, for a run may be killed. */
+static void save_list(struct session *session)
+{
+    struct ps_error error;
+    if (ps_autopick_save(session->list, &error) == 0)
+        return;
+    session->unlisted = true;
+    ps_progress_note(&session->progress, "pickstream: %s", error.message);
 }
 
 static int pick_all(struct session *session, const struct ps_found_list *list)
@@ -235,52 +326,102 @@ static int pick_all(struct session *session, const struct ps_found_list *list)
         }
         if (status == PS_E_DEVICE)
             break;
+        if (i % SAVE_EVERY == SAVE_EVERY - 1)
+            save_list(session);
         ps_progress_step(&session->progress);
     }
+    save_list(session);
     summarise(session, list->count);
-    return session->failed ? PS_EXIT_FAILURE : PS_EXIT_OK;
+    return session->failed || session->unlisted ? PS_EXIT_FAILURE : PS_EXIT_OK;
 }
 
+static int list_all(const struct ps_found_list *list)
+{
+    int result = PS_EXIT_OK;
+    for (size_t i = 0; i < list->count; i++) {
+        const struct ps_found *found = &list->items[i];
+        if (found->problem) {
+            (void)fprintf(stderr, "pickstream: %s: %s\n", found->path, found->problem);
+            result = PS_EXIT_FAILURE;
+        } else {
+            (void)puts(found->path);
+        }
+    }
+    return result;
+}
+
+/* ---- the command ------------------------------------------------------------------------------
+ */
+
 /* "I/N" with 1 <= I <= N. */
-static bool parse_shard(const char *text, uint64_t *ret_shard, uint64_t *ret_of)
+static bool parse_shard(const char *text, struct ps_shard *ret_shard)
 {
     const char *slash = strchr(text, '/');
     char first[PS_NUMBER_TEXT];
     if (!slash || (size_t)(slash - text) >= sizeof first)
         return false;
     (void)snprintf(first, sizeof first, "%.*s", (int)(slash - text), text);
-    return ps_text_to_uint(slash + 1, 1, UINT32_MAX, ret_of) &&
-           ps_text_to_uint(first, 1, *ret_of, ret_shard);
+    uint64_t number;
+    uint64_t of;
+    if (!ps_text_to_uint(slash + 1, 1, UINT32_MAX, &of) || !ps_text_to_uint(first, 1, of, &number))
+        return false;
+    *ret_shard = (struct ps_shard){(uint32_t)number, (uint32_t)of};
+    return true;
+}
+
+/* What there is to do, of what the operands stand for. Returns enum ps_exit. */
+static int find(struct session *session, char *const *operands, size_t count,
+                const struct ps_shard *shard, struct ps_found_list *ret_list)
+{
+    struct ps_error error;
+    if (ps_find(session->config, operands, count, ret_list, &error) != 0) {
+        (void)fprintf(stderr, "pickstream: %s\n", error.message);
+        return PS_EXIT_FAILURE;
+    }
+    if (ret_list->count == 0) {
+        (void)fputs("pickstream: no micrographs there (input.include, input.exclude)\n", stderr);
+        return PS_EXIT_FAILURE;
+    }
+    ps_found_list_shard(ret_list, *shard);
+    size_t all = ret_list->count;
+    struct resuming resuming = {.session = session, .error = &error};
+    if (session->options->resume)
+        ps_found_list_keep(ret_list, leave_out_done, &resuming);
+    session->before = all - ret_list->count;
+    if (resuming.status)
+        (void)fprintf(stderr, "pickstream: %s\n", error.message);
+    return resuming.status ? PS_EXIT_FAILURE : PS_EXIT_OK;
 }
 
 static int run(const struct ps_config *config, const struct pick_options *options,
                char *const *operands, size_t count)
 {
-    uint64_t shard = 1;
-    uint64_t of = 1;
-    if (options->shard && !parse_shard(options->shard, &shard, &of))
+    struct ps_shard shard = {1, 1};
+    if (options->shard && !parse_shard(options->shard, &shard))
         return ps_cli_usage(&cli, "--shard %s: I/N expected, I from 1 to N", options->shard);
+    if (options->resume && options->truth)
+        return ps_cli_usage(&cli, "--truth with --resume would leave out what was done before");
     if (count == 0)
         return ps_cli_usage(&cli, "no micrographs given");
     struct session session = {.config = config, .options = options};
-    struct ps_found_list list = {0};
     struct ps_error error;
-    int status = ps_picker_new(config, &session.picker, &error);
+    int status = options->list ? 0 : ps_picker_new(config, &session.picker, &error);
     if (status == PS_E_CONFIG)
         return ps_cli_usage(&cli, "%s", error.message);
-    session.profile = ps_config_get(config, "picker.profile");
-    if (status == 0)
-        status = ps_find(config, operands, count, &list, &error);
-    int result = PS_EXIT_FAILURE;
+    if (status == 0 && !options->list)
+        status = ps_autopick_new(config->output.directory, config->output.relion_project,
+                                 &session.list, &error);
     if (status) {
         (void)fprintf(stderr, "pickstream: %s\n", error.message);
-    } else if (list.count == 0) {
-        (void)fputs("pickstream: no micrographs there (input.include, input.exclude)\n", stderr);
-    } else {
-        ps_found_list_shard(&list, shard, of);
-        result = pick_all(&session, &list);
+        return PS_EXIT_FAILURE;
     }
+    session.profile = ps_config_get(config, "picker.profile");
+    struct ps_found_list list = {0};
+    int result = find(&session, operands, count, &shard, &list);
+    if (result == PS_EXIT_OK)
+        result = options->list ? list_all(&list) : pick_all(&session, &list);
     ps_found_list_done(&list);
+    ps_autopick_free(session.list);
     ps_picker_free(session.picker);
     free(session.profile);
     return result;

@@ -22,7 +22,7 @@ enum { LARGE_BLOCK = 128 << 10 };
 
 static const struct ps_cli_option options_table[] = {
     PS_CLI_KEY('o', "output", "DIR", "output.directory", "write files of picks below DIR"),
-    PS_CLI_KEY(0, "format", "LIST", "output.formats", "formats of these files: star,csv,json"),
+    PS_CLI_KEY(0, "format", "LIST", "output.formats", "formats of these files (default star)"),
     PS_CLI_END,
 };
 

@@ -10,6 +10,9 @@
 
 #include "base/config.h"
 
+#include <stdbool.h>
+#include <stdint.h>
+
 struct ps_found {
     char *path;
     char *name;
@@ -28,7 +31,21 @@ int ps_find(const struct ps_config *config, char *const *operands, size_t count,
             struct ps_found_list *ret_list, struct ps_error *error);
 void ps_found_list_done(struct ps_found_list *list);
 
-/* Keeps every `of`-th micrograph, beginning with the `shard`-th, 1 to `of`. */
-void ps_found_list_shard(struct ps_found_list *list, size_t shard, size_t of);
+/* Keeps the micrographs for which `keep` is true. */
+void ps_found_list_keep(struct ps_found_list *list, bool (*keep)(const struct ps_found *, void *),
+                        void *context);
+
+/* One of `of` parts of all micrographs; `number` is from 1 to `of`. */
+struct ps_shard {
+    uint32_t number;
+    uint32_t of;
+};
+
+/* Keeps the micrographs of one shard: those for which the CRC-32 (as in zlib) of the name, modulo
+ * 1000003, modulo `of`, is number - 1. So the name alone decides, whatever else is there: when
+ * micrographs are added between two runs, or while N machines begin, none moves to another shard or
+ * is in two or none, as it would if every N-th of the list were taken. The price is that shards
+ * differ in size, as random parts do. */
+void ps_found_list_shard(struct ps_found_list *list, struct ps_shard shard);
 
 #endif

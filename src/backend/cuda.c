@@ -14,7 +14,7 @@ int cuda_check(cudaError_t result, const char *expression, struct ps_error *erro
 {
     if (result == cudaSuccess)
         return 0;
-    /* Reported here: it is not to be found by the next launch too, unless it stays. */
+    /* Or the next launch would report it once more. What stays is reported all the same. */
     (void)cudaGetLastError();
     return ps_fail(error, result == cudaErrorMemoryAllocation ? PS_E_NOMEM : PS_E_DEVICE,
                    "%s (%s) in %.120s", cudaGetErrorName(result), cudaGetErrorString(result),

@@ -4,6 +4,7 @@
 
 #include "output/message_field.h"
 #include "output/message_read.h"
+#include "pickstream_wire.h"
 
 /* Which frame is what. */
 struct ps_layout {
@@ -21,5 +22,13 @@ json_t *ps_header_open(const struct ps_frames *frames, struct ps_layout *ret_lay
 /* Reads the envelope through a reader of the header, which tells of failures. */
 void ps_envelope_fill(const struct ps_layout *layout, const struct ps_reader *root,
                       struct ps_envelope *ret_envelope);
+
+/* Reads what a header says of a micrograph and its result; returns how many picks there must be.
+ * Files of picks in JSON say the same. */
+uint64_t ps_heard_fill(const struct ps_reader *root, struct ps_heard *heard);
+
+/* Finds out from "columns" of an object where the values of a pick are in a row. False: not all are
+ * there. */
+bool ps_columns_find(const json_t *array, size_t ret_column[PS_WIRE_COLUMNS]);
 
 #endif

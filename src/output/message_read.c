@@ -154,8 +154,7 @@ static uint64_t read_result(const struct ps_reader *root, struct ps_heard *heard
     return (uint64_t)ps_reader_integer(&reader, "count", 0, picked ? INT64_MAX : 0);
 }
 
-/* Where the columns of a pick are in a row. */
-static bool find_columns(const json_t *array, size_t ret_column[PS_WIRE_COLUMNS])
+bool ps_columns_find(const json_t *array, size_t ret_column[PS_WIRE_COLUMNS])
 {
     static const char *const names[PS_WIRE_COLUMNS] = PS_WIRE_COLUMN_NAMES;
     const json_t *columns = json_object_get(array, "columns");
@@ -210,7 +209,7 @@ static void read_array(const struct ps_reader *root, const json_t *array,
         ps_reader_wrong(&reader, "shape", "as many rows as result.count");
     else if (columns < PS_WIRE_COLUMNS || columns > MAX_COLUMNS ||
              json_array_size(ps_reader_value(&reader, "columns")) != (size_t)columns ||
-             !find_columns(array, column))
+             !ps_columns_find(array, column))
         ps_reader_wrong(&reader, "columns", "x, y, score and area, as many as the shape says");
     else if (frame->size % (4 * (size_t)columns) != 0 ||
              frame->size / (4 * (size_t)columns) != count)
@@ -248,6 +247,16 @@ static void read_picks(const struct ps_reader *root, const struct ps_layout *lay
         ps_reader_wrong(root, "arrays", "an array \"picks\"");
 }
 
+uint64_t ps_heard_fill(const struct ps_reader *root, struct ps_heard *heard)
+{
+    read_times(root, heard);
+    read_micrograph(root, heard);
+    read_margin(root, &heard->result);
+    read_picker(root, heard);
+    read_milliseconds(root, heard);
+    return read_result(root, heard);
+}
+
 static void read_outcome(const struct ps_layout *layout, const struct ps_reader *root,
                          struct ps_heard *heard)
 {
@@ -257,12 +266,7 @@ static void read_outcome(const struct ps_layout *layout, const struct ps_reader 
         ps_reader_wrong(root, "type", PS_WIRE_TOPIC_PICKS);
     memcpy(heard->stream, envelope.stream, sizeof heard->stream);
     heard->seq = envelope.seq;
-    read_times(root, heard);
-    read_micrograph(root, heard);
-    read_margin(root, &heard->result);
-    read_picker(root, heard);
-    read_milliseconds(root, heard);
-    uint64_t count = read_result(root, heard);
+    uint64_t count = ps_heard_fill(root, heard);
     if (*root->status == 0)
         read_picks(root, layout, count, &heard->result);
     if (heard->status == PS_HEARD_PICKED && !heard->has_micrograph)

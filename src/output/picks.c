@@ -1,19 +1,26 @@
-/* The table of formats, names of files, and the two formats that are plain text. */
+/* The table of formats, names of files, and what all writers need. */
 #include "output/picks.h"
 
 #include "base/error.h"
 
-#include "base/text.h"
+#include "output/autopick.h"
 #include "output/file.h"
+#include "output/picks_read.h"
 
+#include <limits.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 const struct ps_picks_format ps_picks_formats[] = {
-    {"star", "_autopick.star", ps_picks_write_star},
-    {"csv", "_autopick.csv", ps_picks_write_csv},
-    {"json", "_autopick.json", ps_picks_write_json},
-    {NULL, NULL, NULL},
+    {"star", "_autopick.star", false, false, ps_picks_write_star, ps_picks_read_star},
+    {"cryosparc", "_cryosparc.star", true, false, ps_picks_write_cryosparc, ps_picks_read_star},
+    {"box", ".box", false, false, ps_picks_write_box, ps_picks_read_box},
+    {"cbox", ".cbox", false, false, ps_picks_write_cbox, ps_picks_read_cbox},
+    {"tsv", "_autopick.tsv", true, true, ps_picks_write_tsv, ps_picks_read_tsv},
+    {"csv", "_autopick.csv", false, false, ps_picks_write_csv, ps_picks_read_csv},
+    {"json", "_autopick.json", true, false, ps_picks_write_json, ps_picks_read_json},
+    {.name = NULL},
 };
 
 const struct ps_picks_format *ps_picks_format_find(const char *name)
@@ -48,23 +55,53 @@ char *ps_picks_path(const char *directory, const char *name, const char *suffix)
     return path;
 }
 
+/* ---- writing ----------------------------------------------------------------------------------
+ */
+
 /* For ps_file_write_atomically(). */
 struct job {
     const struct ps_picks_format *format;
-    const struct ps_pick_file *file;
+    const struct ps_pick_file *files;
+    size_t count;
 };
 
 static int write_job(FILE *stream, const void *context, struct ps_error *error)
 {
     const struct job *job = context;
-    return job->format->write(job->file, stream, error);
+    return job->format->write(job->files, job->count, stream, error);
+}
+
+int ps_picks_write_many(const char *path, const struct ps_picks_format *format,
+                        const struct ps_pick_file *files, size_t count, struct ps_error *error)
+{
+    struct job job = {format, files, count};
+    return ps_file_write_atomically(path, write_job, &job, error);
 }
 
 int ps_picks_write(const char *path, const struct ps_picks_format *format,
                    const struct ps_pick_file *file, struct ps_error *error)
 {
-    struct job job = {format, file};
-    return ps_file_write_atomically(path, write_job, &job, error);
+    return ps_picks_write_many(path, format, file, 1, error);
+}
+
+int ps_picks_write_below(const struct ps_config *config, const char *directory,
+                         const struct ps_pick_file *file, struct ps_autopick *list,
+                         struct ps_error *error)
+{
+    struct ps_pick_file sized = *file;
+    int status = 0;
+    sized.box_size = config->output.box_size;
+    for (size_t i = 0; i < config->output.formats.count && status == 0; i++) {
+        const struct ps_picks_format *format =
+            ps_picks_format_find(config->output.formats.items[i]);
+        char *path = ps_picks_path(directory, file->name, format->suffix);
+        status = path ? ps_picks_write(path, format, &sized, error)
+                      : ps_fail_memory(error, strlen(file->name), "a path");
+        if (status == 0 && list && format->write == ps_picks_write_star)
+            status = ps_autopick_add(list, file->path, path, error);
+        free(path);
+    }
+    return status;
 }
 
 int ps_picks_write_all(const struct ps_config *config, const char *prefix,
@@ -73,64 +110,62 @@ int ps_picks_write_all(const struct ps_config *config, const char *prefix,
     char *directory = NULL;
     if (asprintf(&directory, "%s%s%s", config->output.directory, *prefix ? "/" : "", prefix) < 0)
         return ps_fail_memory(error, strlen(prefix), "a path");
-    int status = 0;
-    for (size_t i = 0; i < config->output.formats.count && status == 0; i++) {
-        const struct ps_picks_format *format =
-            ps_picks_format_find(config->output.formats.items[i]);
-        char *path = ps_picks_path(directory, file->name, format->suffix);
-        status = path ? ps_picks_write(path, format, file, error)
-                      : ps_fail_memory(error, strlen(file->name), "a path");
-        free(path);
-    }
+    int status = ps_picks_write_below(config, directory, file, NULL, error);
     free(directory);
     return status;
 }
 
-/* RELION 3.1 looks for a line with "data_" in it wherever that stands, so a comment may hold no
- * name of a file and no '_' of a reason. */
-int ps_picks_write_star(const struct ps_pick_file *file, FILE *stream, struct ps_error *error)
+/* ---- picks ------------------------------------------------------------------------------------
+ */
+
+bool ps_picks_have_score(const struct ps_pick_file *files, size_t count)
 {
-    (void)error;
-    const struct ps_result *result = file->result;
-    (void)fprintf(stream, "# written by pickstream\n");
-    if (result->outcome == PS_REJECTED) {
-        char reason[sizeof result->reason];
-        (void)snprintf(reason, sizeof reason, "%s", result->reason);
-        for (char *at = reason; *at; at++) {
-            if (*at == '_' || *at == '\n')
-                *at = ' ';
-        }
-        (void)fprintf(stream, "# rejected: %s\n", reason);
+    bool any = false;
+    for (size_t i = 0; i < count; i++) {
+        const struct ps_result *result = files[i].result;
+        any |= result->count > 0;
+        for (size_t k = 0; k < result->count; k++)
+            if (!isnan(result->picks[k].score))
+                return true;
     }
-    (void)fputs("\n"
-                "data_\n"
-                "\n"
-                "loop_\n"
-                "_rlnCoordinateX #1\n"
-                "_rlnCoordinateY #2\n"
-                "_rlnAutopickFigureOfMerit #3\n",
-                stream);
-    for (size_t i = 0; i < result->count; i++) {
-        const struct ps_pick *pick = &result->picks[i];
-        char x[PS_NUMBER_TEXT], y[PS_NUMBER_TEXT], score[PS_NUMBER_TEXT];
-        (void)fprintf(stream, "%12s %12s %12s\n", ps_text_from_float(pick->x, x),
-                      ps_text_from_float(pick->y, y), ps_text_from_float(pick->score, score));
-    }
-    (void)fputc('\n', stream);
+    return !any;
+}
+
+int ps_picks_box_side(const struct ps_pick_file *file, int *ret_side, struct ps_error *error)
+{
+    double diameter = file->result->diameter;
+    double side = file->box_size > 0 ? file->box_size : 2 * ceil(diameter / 2);
+    if (!(side >= 1 && side <= INT_MAX / 2))
+        return ps_fail(error, PS_E_INPUT,
+                       "a box needs a size, and the particle diameter is not known: give --box");
+    *ret_side = (int)side;
     return 0;
 }
 
-int ps_picks_write_csv(const struct ps_pick_file *file, FILE *stream, struct ps_error *error)
+static int descending(const void *a, const void *b)
 {
-    (void)error;
-    const struct ps_result *result = file->result;
-    (void)fputs("x,y,score,area\n", stream);
+    float x = *(const float *)a, y = *(const float *)b;
+    return (x < y) - (x > y);
+}
+
+void ps_picks_settle(struct ps_result *result, double min_score)
+{
+    size_t kept = 0;
     for (size_t i = 0; i < result->count; i++) {
-        const struct ps_pick *pick = &result->picks[i];
-        char x[PS_NUMBER_TEXT], y[PS_NUMBER_TEXT], score[PS_NUMBER_TEXT], area[PS_NUMBER_TEXT];
-        (void)fprintf(stream, "%s,%s,%s,%s\n", ps_text_from_float(pick->x, x),
-                      ps_text_from_float(pick->y, y), ps_text_from_float(pick->score, score),
-                      ps_text_from_float(pick->area, area));
+        if (min_score == -INFINITY || result->picks[i].score >= (float)min_score)
+            result->picks[kept++] = result->picks[i];
     }
-    return 0;
+    result->count = kept;
+    result->score_median = 0;
+    float *scores = malloc((kept + 1) * sizeof *scores);
+    size_t known = 0;
+    for (size_t i = 0; scores && i < kept; i++) {
+        if (!isnan(result->picks[i].score))
+            scores[known++] = result->picks[i].score;
+    }
+    if (known > 0) {
+        qsort(scores, known, sizeof *scores, descending);
+        result->score_median = ((double)scores[known / 2] + (double)scores[(known - 1) / 2]) / 2;
+    }
+    free(scores);
 }

@@ -1,12 +1,15 @@
-/* Files of picks: one a micrograph and format.
+/* Files of picks, in our formats and in those of the programs beside us.
  *
  * A format is a row in a table: its name in --format and output.formats, the end of its file names,
- * and a function that writes it. Every outcome makes a file, so that what reads them knows that a
- * micrograph was done: no picks give a valid file without rows, a rejected micrograph the same
- * with the reason in it where the format has room for one.
+ * and functions that write and read it. Every outcome makes a file, so that what reads them knows
+ * that a micrograph was done: no picks give a valid file without rows, a rejected micrograph the
+ * same with the reason in it where the format has room for one.
  *
- * Coordinates are those of struct ps_pick: pixels, the centre of the first stored pixel is (0, 0).
- * Numbers are as short as they can be and read back as the same float.
+ * In memory coordinates are those of struct ps_pick: pixels, the centre of the first stored pixel
+ * is (0, 0), rows of a TIFF are counted from the bottom. What a format has otherwise (corners for
+ * centres, rows counted from the top) is turned where it is written and read. A score or an area
+ * that is not known, because it was read from a format that has none, is NaN. Numbers are as short
+ * as they can be and read back as the same float.
  */
 #ifndef PS_OUTPUT_PICKS_H
 #define PS_OUTPUT_PICKS_H
@@ -15,6 +18,7 @@
 #include "image/micrograph.h"
 #include "pickstream.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 
 /* What is known of one micrograph and its picks. Everything is borrowed. */
@@ -27,13 +31,21 @@ struct ps_pick_file {
     const char *pixel_size_source;          /* "header" or "configuration"; or NULL */
     const char *profile;                    /* or NULL */
     double read_milliseconds;               /* reading the file; 0 where unknown */
+    double box_size;                        /* px, side of a box; 0: the particle diameter */
     const struct ps_result *result;
 };
+
+struct ps_picks_input;
 
 struct ps_picks_format {
     const char *name;   /* "star" */
     const char *suffix; /* takes the place of the micrograph's extension: "_autopick.star" */
-    int (*write)(const struct ps_pick_file *file, FILE *stream, struct ps_error *error);
+    bool many;          /* names the micrograph of each pick: a file may hold several */
+    bool top_down;      /* counts the rows of a TIFF from the top */
+    /* Writes files, one unless `many`. PS_E_INPUT: something that the format cannot hold. */
+    int (*write)(const struct ps_pick_file *files, size_t count, FILE *stream,
+                 struct ps_error *error);
+    int (*read)(struct ps_picks_input *input, struct ps_error *error); /* picks_read.h */
 };
 
 /* All formats, in the order of output.formats; the name after the last one is NULL. */
@@ -54,14 +66,45 @@ char *ps_picks_path(const char *directory, const char *name, const char *suffix)
 int ps_picks_write(const char *path, const struct ps_picks_format *format,
                    const struct ps_pick_file *file, struct ps_error *error);
 
-/* Writes the files of all output.formats below output.directory, and there below `prefix` if it is
- * not empty, under file->name; the first failure ends it. PS_E_SYSTEM, PS_E_NOMEM. */
+/* The same for several micrographs in one file; the format must be one for many. */
+int ps_picks_write_many(const char *path, const struct ps_picks_format *format,
+                        const struct ps_pick_file *files, size_t count, struct ps_error *error);
+
+/* Writes the files of all output.formats below `directory`, with output.box_size, under file->name;
+ * the first failure ends it. A STAR file is added to `list`, where that is not NULL. PS_E_SYSTEM,
+ * PS_E_NOMEM. */
+struct ps_autopick;
+int ps_picks_write_below(const struct ps_config *config, const char *directory,
+                         const struct ps_pick_file *file, struct ps_autopick *list,
+                         struct ps_error *error);
+
+/* The same below output.directory, and there below `prefix` if it is not empty. */
 int ps_picks_write_all(const struct ps_config *config, const char *prefix,
                        const struct ps_pick_file *file, struct ps_error *error);
 
+/* Leaves out picks with a score below `min_score` (-INFINITY: none), and finds the median of the
+ * rest. */
+void ps_picks_settle(struct ps_result *result, double min_score);
+
+/* For the writers: whether any pick has a score; and the side of its boxes in whole px, or
+ * PS_E_INPUT. */
+bool ps_picks_have_score(const struct ps_pick_file *files, size_t count);
+int ps_picks_box_side(const struct ps_pick_file *file, int *ret_side, struct ps_error *error);
+
 /* The writers of the table. */
-int ps_picks_write_star(const struct ps_pick_file *file, FILE *stream, struct ps_error *error);
-int ps_picks_write_csv(const struct ps_pick_file *file, FILE *stream, struct ps_error *error);
-int ps_picks_write_json(const struct ps_pick_file *file, FILE *stream, struct ps_error *error);
+int ps_picks_write_star(const struct ps_pick_file *files, size_t count, FILE *stream,
+                        struct ps_error *error);
+int ps_picks_write_cryosparc(const struct ps_pick_file *files, size_t count, FILE *stream,
+                             struct ps_error *error);
+int ps_picks_write_box(const struct ps_pick_file *files, size_t count, FILE *stream,
+                       struct ps_error *error);
+int ps_picks_write_cbox(const struct ps_pick_file *files, size_t count, FILE *stream,
+                        struct ps_error *error);
+int ps_picks_write_tsv(const struct ps_pick_file *files, size_t count, FILE *stream,
+                       struct ps_error *error);
+int ps_picks_write_csv(const struct ps_pick_file *files, size_t count, FILE *stream,
+                       struct ps_error *error);
+int ps_picks_write_json(const struct ps_pick_file *files, size_t count, FILE *stream,
+                        struct ps_error *error);
 
 #endif

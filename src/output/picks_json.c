@@ -1,6 +1,6 @@
-/* Picks as JSON: one object on one line, in the words of a `picks` message (output/header.h), with
- * the picks as a list of rows where the message has a binary array. Consumers ignore keys that they
- * do not know. */
+/* Picks as JSON: a micrograph is one object on one line, in the words of a `picks` message
+ * (output/header.h), with the picks as a list of rows where the message has a binary array.
+ * Consumers ignore keys that they do not know. */
 #include "output/picks.h"
 
 #include "base/error.h"
@@ -44,7 +44,7 @@ static struct ps_outcome_facts facts_of(const struct ps_pick_file *file)
     return facts;
 }
 
-int ps_picks_write_json(const struct ps_pick_file *file, FILE *stream, struct ps_error *error)
+static int write_one(const struct ps_pick_file *file, FILE *stream, struct ps_error *error)
 {
     struct ps_outcome_facts facts = facts_of(file);
     json_t *object =
@@ -62,4 +62,13 @@ int ps_picks_write_json(const struct ps_pick_file *file, FILE *stream, struct ps
     if (failed && !ferror(stream))
         return ps_fail_memory(error, file->result->count * sizeof(struct ps_pick), "JSON text");
     return 0;
+}
+
+int ps_picks_write_json(const struct ps_pick_file *files, size_t count, FILE *stream,
+                        struct ps_error *error)
+{
+    int status = 0;
+    for (size_t i = 0; i < count && status == 0; i++)
+        status = write_one(&files[i], stream, error);
+    return status;
 }

@@ -31,9 +31,8 @@ void ps_journal_end_write(struct ps_journal *journal)
 /* ---- opening --------------------------------------------------------------------------------- */
 
 /* Reads what stays in memory, and checks that no outcome is missing. */
-static int read_head(struct ps_journal *journal, struct ps_error *error)
+static int read_head(struct ps_journal *journal, struct ps_sql *sql, struct ps_error *error)
 {
-    struct ps_sql *sql = &journal->durable;
     ps_sql_use(sql, PS_SQL_STREAM);
     int found = ps_sql_row(sql, error);
     if (found > 0) {
@@ -58,22 +57,27 @@ static int read_head(struct ps_journal *journal, struct ps_error *error)
     return 0;
 }
 
-static int open_files(struct ps_journal *journal, const char *directory, struct ps_error *error)
+static int open_files(struct ps_journal *journal, const char *directory, bool reading,
+                      struct ps_error *error)
 {
-    int result = ps_lock_take(directory, &journal->lock, error);
+    int result = reading ? 0 : ps_lock_take(directory, &journal->lock, error);
     if (result)
         return result;
     char *path;
     if (asprintf(&path, "%s/journal.sqlite", directory) < 0)
         return ps_fail_memory(error, strlen(directory), "a path");
-    result = ps_sql_open(&journal->durable, path, PS_SQL_DURABLE, error);
+    if (!reading)
+        result = ps_sql_open(&journal->durable, path, PS_SQL_DURABLE, error);
     if (result == 0)
-        result = ps_sql_open(&journal->quick, path, PS_SQL_ORDERED, error);
+        result =
+            ps_sql_open(&journal->quick, path, reading ? PS_SQL_READING : PS_SQL_ORDERED, error);
     free(path);
-    return result ? result : read_head(journal, error);
+    return result ? result
+                  : read_head(journal, reading ? &journal->quick : &journal->durable, error);
 }
 
-int ps_journal_open(const char *directory, struct ps_journal **ret_journal, struct ps_error *error)
+static int open_journal(const char *directory, bool reading, struct ps_journal **ret_journal,
+                        struct ps_error *error)
 {
     struct ps_journal *journal = calloc(1, sizeof *journal);
     if (!journal)
@@ -82,13 +86,24 @@ int ps_journal_open(const char *directory, struct ps_journal **ret_journal, stru
     (void)pthread_mutex_init(&journal->turn.mutex, NULL);
     (void)pthread_cond_init(&journal->turn.changed, NULL);
     (void)pthread_mutex_init(&journal->reading, NULL);
-    int result = open_files(journal, directory, error);
+    int result = open_files(journal, directory, reading, error);
     if (result) {
         ps_journal_close(journal);
         return result;
     }
     *ret_journal = journal;
     return 0;
+}
+
+int ps_journal_open(const char *directory, struct ps_journal **ret_journal, struct ps_error *error)
+{
+    return open_journal(directory, false, ret_journal, error);
+}
+
+int ps_journal_open_reading(const char *directory, struct ps_journal **ret_journal,
+                            struct ps_error *error)
+{
+    return open_journal(directory, true, ret_journal, error);
 }
 
 void ps_journal_close(struct ps_journal *journal)

@@ -42,6 +42,12 @@ enum ps_journal_state {
 /* Opens or creates DIRECTORY/journal.sqlite. PS_E_SYSTEM: no such directory, not writable, another
  * service holds it (the message says its process number), not a journal, or damaged; disk full. */
 int ps_journal_open(const char *directory, struct ps_journal **ret_journal, struct ps_error *error);
+
+/* Opens a journal to read its outcomes, while a service holds it or not: ps_journal_stream(),
+ * ps_journal_last_seq() (of now), ps_journal_replay(), ps_journal_find() and ps_journal_totals()
+ * may be called. PS_E_SYSTEM: none there, not readable, not a journal, or damaged. */
+int ps_journal_open_reading(const char *directory, struct ps_journal **ret_journal,
+                            struct ps_error *error);
 void ps_journal_close(struct ps_journal *journal);
 
 /* UUID of this journal, 36 characters; constant. */

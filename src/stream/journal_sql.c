@@ -217,18 +217,20 @@ int ps_sql_open(struct ps_sql *sql, const char *path, enum ps_sql_sync sync, str
     sql->path = strdup(path);
     if (!sql->path)
         return ps_fail_memory(error, strlen(path), "a path");
+    bool reading = sync == PS_SQL_READING;
+    int mode = reading ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
     errno = 0;
     int code = sqlite3_open_v2(sql->path, &sql->db,
-                               SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX |
-                                   SQLITE_OPEN_EXRESCODE,
-                               NULL);
+                               mode | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
     if (code != SQLITE_OK)
         return fail(sql, code, "open the journal", error);
     (void)sqlite3_busy_timeout(sql->db, BUSY_MS);
     int ours = identify(sql, error);
     if (ours < 0)
         return ours;
-    int result = set_up(sql, sync, error);
+    if (reading && !ours)
+        return ps_fail(error, PS_E_SYSTEM, "%s: no journal in it yet", sql->path);
+    int result = reading ? 0 : set_up(sql, sync, error);
     if (result == 0 && !ours)
         result = create(sql, error);
     return result ? result : prepare(sql, error);

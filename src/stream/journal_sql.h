@@ -99,8 +99,8 @@ struct ps_sql {
 
 /* What a commit waits for. ORDERED: nothing; it survives the death of the process, and after a
  * power cut what is lost is lost from the end. DURABLE: until it, and all before it, is on the
- * disk. */
-enum ps_sql_sync { PS_SQL_ORDERED, PS_SQL_DURABLE };
+ * disk. READING: there are none, the database is only read, and must be there. */
+enum ps_sql_sync { PS_SQL_ORDERED, PS_SQL_DURABLE, PS_SQL_READING };
 
 /* Opens a database, makes its tables if it is new, prepares the statements. `sql` must be all
  * zeros; on failure it is to be given to ps_sql_done() too. PS_E_SYSTEM, PS_E_NOMEM. */

@@ -377,7 +377,7 @@ static int start(struct ps_publisher *publisher, struct ps_error *error)
     tools->parameters = publisher->parameters;
     int status = ps_status_parameters(config, publisher->parameters, error);
     if (status == 0)
-        status = ps_sockets_open(config, tools->log, &publisher->sockets, error);
+        status = ps_sockets_open(config, PS_SOCKETS_SERVICE, tools->log, &publisher->sockets, error);
     if (status)
         return status;
     publisher->started_ns = ps_clock_mono_ns();

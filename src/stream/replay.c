@@ -61,7 +61,7 @@ int ps_client_answer(const struct ps_client *client, json_t *answer)
     return status;
 }
 
-static bool same_client(const struct ps_client *a, const struct ps_client *b)
+bool ps_client_same(const struct ps_client *a, const struct ps_client *b)
 {
     return a->router == b->router && a->id_size == b->id_size &&
            memcmp(a->id, b->id, a->id_size) == 0;
@@ -93,7 +93,7 @@ static struct replay *place(struct ps_replays *replays, const struct ps_client *
     struct replay *stuck = NULL;
     for (size_t i = 0; i < replays->count; i++) {
         struct replay *replay = &replays->items[i];
-        if (same_client(&replay->client, client))
+        if (ps_client_same(&replay->client, client))
             return replay;
         if (!stuck || replay->progress_ns < stuck->progress_ns)
             stuck = replay;

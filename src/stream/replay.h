@@ -32,6 +32,8 @@ struct ps_client {
     bool delimiter; /* its requests have an empty frame in front, so answers have one too */
 };
 
+bool ps_client_same(const struct ps_client *a, const struct ps_client *b);
+
 /* Sends frames to a client without waiting. 0, or -1 and zmq_errno(): EAGAIN: it has not read what
  * it got before; EHOSTUNREACH: it is gone. Nothing is sent then. */
 int ps_client_send(const struct ps_client *client, const struct ps_frames *frames);

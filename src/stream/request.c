@@ -11,7 +11,7 @@ enum { AT_ONCE = 100 };
 /* ---- answers ----------------------------------------------------------------------------------
  */
 
-static json_t *error_answer(const char *reason)
+json_t *ps_request_error(const char *reason)
 {
     return json_pack("{s:s, s:s, s:o}", "schema", PS_WIRE_SCHEMA, "type", PS_WIRE_TYPE_ERROR,
                      "reason", ps_json_text(reason));
@@ -30,7 +30,7 @@ static void refuse(const struct ps_request_tools *tools, const struct ps_client 
     ps_metrics_add(tools->metrics, PS_COUNTER_BAD_REQUESTS, 1);
     ps_log_event(tools->log, PS_LOG_DEBUG, "bad_request", "reason=%s",
                  ps_log_quote(reason, quoted));
-    answer(client, error_answer(reason));
+    answer(client, ps_request_error(reason));
 }
 
 /* We are. */
@@ -40,7 +40,7 @@ static void fail(const struct ps_request_tools *tools, const struct ps_client *c
     char quoted[PS_LOG_TEXT];
     ps_log_event(tools->log, PS_LOG_ERROR, "request_failed", "reason=%s",
                  ps_log_quote(error->message, quoted));
-    answer(client, error_answer(error->message));
+    answer(client, ps_request_error(error->message));
 }
 
 static void hello(const struct ps_request_tools *tools, const struct ps_client *client,
@@ -67,7 +67,7 @@ static void since(const struct ps_request_tools *tools, const struct ps_client *
     if (!json_is_integer(seq) || json_integer_value(seq) < 0)
         refuse(tools, client, "since: \"seq\" must be a whole number, 0 or more");
     else if (!ps_replays_begin(tools->replays, client, (uint64_t)json_integer_value(seq)))
-        answer(client, error_answer("since: too many replays at once, try again later"));
+        answer(client, ps_request_error("since: too many replays at once, try again later"));
 }
 
 static int send_again(void *context, uint64_t seq, const struct ps_frames *frames)
@@ -97,7 +97,7 @@ static void micrograph(const struct ps_request_tools *tools, const struct ps_cli
     else if (seq)
         ps_metrics_add(tools->metrics, PS_COUNTER_REPLAYED, 1);
     else
-        answer(client, error_answer("micrograph: no outcome of a micrograph of this name"));
+        answer(client, ps_request_error("micrograph: no outcome of a micrograph of this name"));
 }
 
 static void retry(const struct ps_request_tools *tools, const struct ps_client *client,
@@ -154,6 +154,12 @@ static void serve(const struct ps_request_tools *tools, const struct ps_client *
                   const json_t *request, bool control)
 {
     const char *name = json_string_value(json_object_get(request, "request"));
+    const json_t *stream = json_object_get(request, "stream");
+    const char *wanted = json_string_value(stream);
+    if (stream && (!wanted || strcmp(wanted, ps_journal_stream(tools->journal)) != 0)) {
+        refuse(tools, client, "\"stream\" is not the stream of this service");
+        return;
+    }
     for (size_t i = 0; name && i < sizeof kinds / sizeof *kinds; i++) {
         if (strcmp(name, kinds[i].name) == 0) {
             kinds[i].serve(tools, client, request, control);
@@ -165,63 +171,65 @@ static void serve(const struct ps_request_tools *tools, const struct ps_client *
                 : "expected {\"request\": ...}");
 }
 
-/* The frames of a request; what is more is received and forgotten. */
-struct arrival {
-    struct ps_client client;
-    zmq_msg_t body;
-    size_t bodies; /* frames that are neither the client's id nor the delimiter */
-};
-
 /* Takes one frame. */
-static void take(struct arrival *arrival, size_t index, zmq_msg_t *frame, bool more)
+static void take(struct ps_request *request, size_t index, zmq_msg_t *frame, bool more)
 {
     size_t size = zmq_msg_size(frame);
     if (index == 0) {
-        arrival->client.id_size = size < PS_CLIENT_ID ? size : PS_CLIENT_ID;
-        memcpy(arrival->client.id, zmq_msg_data(frame), arrival->client.id_size);
+        request->client.id_size = size < PS_CLIENT_ID ? size : PS_CLIENT_ID;
+        memcpy(request->client.id, zmq_msg_data(frame), request->client.id_size);
     } else if (index == 1 && size == 0 && more) {
-        arrival->client.delimiter = true;
-    } else if (arrival->bodies++ == 0) {
-        (void)zmq_msg_move(&arrival->body, frame);
+        request->client.delimiter = true;
+    } else if (request->bodies++ == 0) {
+        (void)zmq_msg_move(&request->body, frame);
     }
 }
 
-/* Receives a message. False: there is none. */
-static bool receive(void *router, struct arrival *ret_arrival)
+bool ps_request_receive(void *router, struct ps_request *ret_request)
 {
-    *ret_arrival = (struct arrival){.client = {.router = router}};
-    (void)zmq_msg_init(&ret_arrival->body);
+    *ret_request = (struct ps_request){.client = {.router = router}};
+    (void)zmq_msg_init(&ret_request->body);
     bool more = true;
     for (size_t index = 0; more; index++) {
         zmq_msg_t frame;
         (void)zmq_msg_init(&frame);
         if (zmq_msg_recv(&frame, router, ZMQ_DONTWAIT) < 0) {
             (void)zmq_msg_close(&frame);
-            (void)zmq_msg_close(&ret_arrival->body);
+            (void)zmq_msg_close(&ret_request->body);
             return false;
         }
         more = zmq_msg_more(&frame) != 0;
-        take(ret_arrival, index, &frame, more);
+        take(ret_request, index, &frame, more);
         (void)zmq_msg_close(&frame);
     }
     return true;
 }
 
+json_t *ps_request_parse(struct ps_request *request, const char **ret_problem)
+{
+    json_t *object = NULL;
+    if (request->bodies == 1)
+        object = json_loadb(zmq_msg_data(&request->body), zmq_msg_size(&request->body),
+                            JSON_REJECT_DUPLICATES, NULL);
+    if (json_is_object(object))
+        return object;
+    json_decref(object);
+    *ret_problem = request->bodies == 1 ? "a request is a JSON object"
+                                        : "a request is one frame, behind an empty one or not";
+    return NULL;
+}
+
 void ps_requests_serve(const struct ps_request_tools *tools, void *router, bool control)
 {
-    struct arrival arrival;
-    for (int i = 0; i < AT_ONCE && receive(router, &arrival); i++) {
-        json_t *request = NULL;
-        if (arrival.bodies == 1)
-            request = json_loadb(zmq_msg_data(&arrival.body), zmq_msg_size(&arrival.body),
-                                 JSON_REJECT_DUPLICATES, NULL);
-        if (json_is_object(request))
-            serve(tools, &arrival.client, request, control);
+    struct ps_request request;
+    for (int i = 0; i < AT_ONCE && ps_request_receive(router, &request); i++) {
+        const char *problem;
+        json_t *object = ps_request_parse(&request, &problem);
+        if (object)
+            serve(tools, &request.client, object, control);
         else
-            refuse(tools, &arrival.client,
-                   arrival.bodies == 1 ? "a request is a JSON object"
-                                       : "a request is one frame, behind an empty one or not");
-        json_decref(request);
-        (void)zmq_msg_close(&arrival.body);
+            refuse(tools, &request.client, problem);
+        json_decref(object);
+        (void)zmq_msg_close(&request.body);
     }
 }

@@ -357,6 +357,11 @@ void ps_sequence_next(struct ps_sequence *sequence, struct ps_news *ret_news)
     }
 }
 
+const char *ps_sequence_stream(const struct ps_sequence *sequence)
+{
+    return sequence->stream;
+}
+
 uint64_t ps_sequence_last(const struct ps_sequence *sequence)
 {
     return sequence->last;

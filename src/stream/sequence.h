@@ -54,7 +54,8 @@ struct ps_news {
     struct ps_heard *heard; /* OUTCOME: the caller's now */
     uint64_t first;
     uint64_t last;
-    char text[640]; /* NOTE; LOST: why */
+    char text[640];              /* NOTE; LOST: why */
+    char stream[PS_STREAM_TEXT]; /* whose news it is, of ps_subscriber_next(); NOTE: "" */
 };
 
 struct ps_sequence;
@@ -91,6 +92,9 @@ bool ps_sequence_wants(struct ps_sequence *sequence, uint64_t *ret_since, bool *
 
 /* The next piece of news; PS_NEWS_NONE if there is none. */
 void ps_sequence_next(struct ps_sequence *sequence, struct ps_news *ret_news);
+
+/* The stream that it is about; "" before any was heard. */
+const char *ps_sequence_stream(const struct ps_sequence *sequence);
 
 /* The last seq that came out in order: what a later --since may begin with. */
 uint64_t ps_sequence_last(const struct ps_sequence *sequence);

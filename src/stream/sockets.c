@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "stream/admission.h"
+#include "stream/connect.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -56,16 +57,20 @@ static void *make_socket(void *context, int type, int high_water_mark)
     return socket;
 }
 
-static int make_sockets(const struct ps_config *config, struct ps_sockets *sockets,
-                        struct ps_error *error)
+static int make_sockets(const struct ps_config *config, enum ps_sockets_user user,
+                        struct ps_sockets *sockets, struct ps_error *error)
 {
+    bool relay = user == PS_SOCKETS_RELAY;
     sockets->context = zmq_ctx_new();
     if (!sockets->context)
         return ps_fail(error, PS_E_SYSTEM, "ZeroMQ: %s", zmq_strerror(zmq_errno()));
     sockets->publish = make_socket(sockets->context, ZMQ_XPUB, config->publish.high_water_mark);
     sockets->replay = make_socket(sockets->context, ZMQ_ROUTER, REPLAY_HIGH_WATER_MARK);
-    sockets->control = make_socket(sockets->context, ZMQ_ROUTER, REPLAY_HIGH_WATER_MARK);
-    if (!sockets->publish || !sockets->replay || !sockets->control)
+    if (!relay)
+        sockets->control = make_socket(sockets->context, ZMQ_ROUTER, REPLAY_HIGH_WATER_MARK);
+    if (!sockets->publish || !sockets->replay || (!relay && !sockets->control) ||
+        (relay && zmq_setsockopt(sockets->publish, ZMQ_XPUB_WELCOME_MSG, PS_RELAY_TOPIC,
+                                 strlen(PS_RELAY_TOPIC)) != 0))
         return ps_fail(error, PS_E_SYSTEM, "ZeroMQ: cannot make a socket: %s",
                        zmq_strerror(zmq_errno()));
     return 0;
@@ -191,8 +196,8 @@ static int bind_control(const struct ps_config *config, struct ps_sockets *socke
     return 0;
 }
 
-static int open_all(const struct ps_config *config, struct ps_log *log, struct ps_sockets *sockets,
-                    struct ps_error *error)
+static int open_all(const struct ps_config *config, enum ps_sockets_user user, struct ps_log *log,
+                    struct ps_sockets *sockets, struct ps_error *error)
 {
     const char *publish = text(config->publish.endpoint);
     const char *replay = text(config->publish.replay_endpoint);
@@ -200,10 +205,10 @@ static int open_all(const struct ps_config *config, struct ps_log *log, struct p
     if (status == 0)
         status = check_endpoint(config, log, replay_key, replay, error);
     if (status == 0)
-        status = make_sockets(config, sockets, error);
+        status = make_sockets(config, user, sockets, error);
     if (status == 0)
         status = use_curve(config, log, sockets, error);
-    if (status == 0)
+    if (status == 0 && sockets->control)
         status = bind_control(config, sockets, error);
     if (status == 0)
         status = ps_endpoint_bind(endpoint_key, publish, sockets->publish, &sockets->locks[0],
@@ -214,11 +219,11 @@ static int open_all(const struct ps_config *config, struct ps_log *log, struct p
     return status;
 }
 
-int ps_sockets_open(const struct ps_config *config, struct ps_log *log,
+int ps_sockets_open(const struct ps_config *config, enum ps_sockets_user user, struct ps_log *log,
                     struct ps_sockets *ret_sockets, struct ps_error *error)
 {
     struct ps_sockets sockets = {.locks = {-1, -1}};
-    int status = open_all(config, log, &sockets, error);
+    int status = open_all(config, user, log, &sockets, error);
     if (status)
         ps_sockets_close(&sockets);
     else

@@ -24,7 +24,7 @@ struct ps_sockets {
     void *context;
     void *publish;
     void *replay;
-    void *control;
+    void *control;                /* NULL of a relay */
     void *zap;                    /* NULL without CURVE */
     void *monitors[PS_MONITORS];  /* of publish and replay; NULL without CURVE */
     struct ps_curve_keys allowed; /* clients, with CURVE */
@@ -33,10 +33,14 @@ struct ps_sockets {
     char replay_endpoint[PS_ENDPOINT_TEXT];
 };
 
+/* Who uses them. A relay has no journal, so no control socket; and `publish` says that it is one to
+ * whoever connects (stream/connect.h). */
+enum ps_sockets_user { PS_SOCKETS_SERVICE, PS_SOCKETS_RELAY };
+
 /* Makes and binds all of them; what is doubtful about the configuration is logged as a warning.
  * PS_E_CONFIG: an endpoint that is none, or may not be bound without CURVE; keys unreadable or
  * malformed. PS_E_SYSTEM: cannot be bound. */
-int ps_sockets_open(const struct ps_config *config, struct ps_log *log,
+int ps_sockets_open(const struct ps_config *config, enum ps_sockets_user user, struct ps_log *log,
                     struct ps_sockets *ret_sockets, struct ps_error *error);
 
 /* Closes them; what is still to be sent has a second for it. All zeros are fine too. */

@@ -1,11 +1,12 @@
 /* Fuzzes the reader of messages: bytes from the network must crash nothing, and what it accepts
  * must be within what message_read.h promises. An input is the header up to its first newline
- * (there is none in compact JSON), and behind it the frame of the array; the topic is "picks".
- *
- * The code under test belongs to the program, not to the library that fuzzers are linked with. */
-#include "../../src/output/message_envelope.c"
-#include "../../src/output/message_field.c"
-#include "../../src/output/message_read.c"
+ * (there is none in compact JSON), and behind it the frame of the array; the topic is "picks". */
+#include "output/message_envelope.h"
+#include "output/message_read.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
 

@@ -49,14 +49,14 @@ def message(stream, seq, /, picks=3, status="picked", reason=None, name=None, **
 
 class FakePublisher:
     def __init__(self, stream=None, endpoint="tcp://127.0.0.1:*", replay_endpoint=None,
-                 high_water_mark=0, curve=None):
+                 high_water_mark=0, replay_high_water_mark=0, curve=None):
         """`curve`: secret and public key of the service, Z85 bytes. An endpoint of another one
         that was closed takes its place."""
         self.stream = stream or str(uuid.uuid4())
         self.journal = {}
         self.context = zmq.Context()
         self.live = self._socket(zmq.XPUB, high_water_mark, curve)
-        self.replay = self._socket(zmq.ROUTER, 0, curve)
+        self.replay = self._socket(zmq.ROUTER, replay_high_water_mark, curve)
         self.endpoint = self._bind(self.live, endpoint)
         self.replay_endpoint = self._bind(self.replay, replay_endpoint or "tcp://127.0.0.1:*")
         self.topics = set()

@@ -9,19 +9,21 @@ live, replay = zmq.Context.instance().socket(zmq.SUB), zmq.Context.instance().so
 live.subscribe("picks")
 live.connect(sys.argv[1] if len(sys.argv) > 1 else "tcp://127.0.0.1:5590")
 replay.connect(sys.argv[2] if len(sys.argv) > 2 else "tcp://127.0.0.1:5591")
-stream, last = None, 0
+last = {}  # seq of the last outcome of each stream: there are several behind a relay
 while True:
     messages = [live.recv_multipart()]  # topic, header, array of picks
     header = json.loads(messages[0][1])
-    if header["stream"] == stream and header["seq"] > last + 1:  # something is missing
-        replay.send_json({"request": "since", "seq": last})
+    known = last.setdefault(header["stream"], header["seq"] - 1)
+    if header["seq"] > known + 1:  # something is missing
+        replay.send_json({"request": "since", "seq": known, "stream": header["stream"]})
         messages = []
         while len(message := replay.recv_multipart()) > 1:  # a single frame is the end
             messages.append(message)
     for _topic, text, array, *_more in messages:
         header = json.loads(text)
-        if header["stream"] == stream and header["seq"] <= last:
+        if header["seq"] <= last[header["stream"]]:
             continue  # had it before
-        stream, last = header["stream"], header["seq"]
+        last[header["stream"]] = header["seq"]
         picks = numpy.frombuffer(array, "<f4").reshape(header["arrays"][0]["shape"])
-        print(last, header["micrograph"]["name"], header["result"]["status"], len(picks), flush=True)
+        print(header["seq"], header["micrograph"]["name"], header["result"]["status"], len(picks),
+              flush=True)

@@ -25,7 +25,7 @@ def gpus(*settings, **environment):
 def micrograph(scene, tmp_path_factory):
     """A small one: every thread of a kernel is a step of the emulation."""
     path = tmp_path_factory.mktemp("small") / "small.mrc"
-    return write_mrc(path, scene.image[:192, :160]).read_bytes()
+    return write_mrc(path, scene.image[:280, :256]).read_bytes()
 
 
 def write(service, micrograph, count):

@@ -469,6 +469,8 @@ def test_a_revision_that_fails_leaves_no_files_of_the_one_before(publisher, tmp_
         listener.end()
     assert sorted(path.name for path in (tmp_path / "a").iterdir()) == [
         "y_autopick.csv", "y_autopick.star"]
+    assert (tmp_path / "autopick.star").read_text().splitlines()[-2] \
+        == f"/data/a/y.mrc {tmp_path}/a/y_autopick.star"
 
 
 @pytest.mark.parametrize("name", ["../out.mrc", "/tmp/out.mrc", "a/../../out.mrc", "a//../x.mrc"])
@@ -480,8 +482,8 @@ def test_names_do_not_lead_out_of_the_directory(publisher, tmp_path, name):
         publisher.publish()
         listener.end(1)
     assert "leads out of the directory" in listener.err[0]
-    assert [path for path in tmp_path.rglob("*") if path.is_file()] == \
-        [below / "GridSquare_1/m2_autopick.star"]
+    assert sorted(path for path in tmp_path.rglob("*") if path.is_file()) == \
+        [below / "GridSquare_1/m2_autopick.star", below / "autopick.star"]
 
 
 def test_what_cannot_be_written_is_a_failure(publisher, tmp_path):
@@ -493,6 +495,26 @@ def test_what_cannot_be_written_is_a_failure(publisher, tmp_path):
         listener.end(1)
     assert "GridSquare_1" in listener.err[0]
     assert (tmp_path / "other/x_autopick.star").exists()
+
+
+def test_the_list_for_relion_grows_while_it_listens(publisher, tmp_path):
+    """It is saved before the end, and one that listened before is added to."""
+    listed = tmp_path / "autopick.star"
+    deadline = time.monotonic() + DEADLINE
+    with listen(publisher, "-o", tmp_path) as listener:
+        publisher.wait_for_subscriber()
+        publisher.publish(2)
+        while not listed.exists() or "m2.mrc" not in listed.read_text():
+            assert time.monotonic() < deadline
+            publisher.status()
+            publisher.live.poll(50)
+        listener.end(send=signal.SIGTERM)
+    publisher.outcome()
+    with listen(publisher, "-o", tmp_path, "--since", 2, "--count", 1) as listener:
+        assert publisher.serve() == 2
+        listener.end()
+    names = {line.split()[0] for line in listed.read_text().splitlines() if ".mrc" in line}
+    assert names == {f"/data/GridSquare_1/m{seq}.mrc" for seq in (1, 2, 3)}
 
 
 def test_output_that_nobody_reads_ends_it(publisher):
@@ -590,4 +612,4 @@ def test_the_subscriber_in_python_takes_another_stream(publisher):
 
 
 def test_the_subscriber_in_python_is_short():
-    assert len(re.findall(r"\n", SUBSCRIBER.read_text())) <= 27
+    assert len(re.findall(r"\n", SUBSCRIBER.read_text())) <= 29

@@ -8,6 +8,7 @@ import json
 import os
 import pty
 import re
+import zlib
 
 import numpy as np
 import pytest
@@ -17,8 +18,9 @@ from support import run
 
 
 def below(directory):
+    """Files of picks; test_convert.py looks at the list of them, autopick.star."""
     return sorted(str(path.relative_to(directory)) for path in directory.rglob("*")
-                  if path.is_file())
+                  if path.is_file() and path.name != "autopick.star")
 
 
 @pytest.fixture(scope="module")
@@ -101,17 +103,6 @@ def test_a_failed_run_leaves_no_files_of_the_one_before(tmp_path, scene):
     assert len(read_picks(out / "good_autopick.star")) > 0
 
 
-def test_what_cannot_be_written_leaves_no_files_of_the_run_before(tmp_path, scene):
-    run("pick", *scene.options, "-o", tmp_path, scene.path)
-    (tmp_path / "synth_000001_autopick.csv").mkdir()
-    done = run("pick", *scene.options, "-o", tmp_path, "--format", "csv,star", scene.path, status=1)
-    assert [line.rpartition(": ")[0] for line in done.stderr.splitlines()[:2]] == [
-        f"pickstream: {tmp_path}/synth_000001_autopick.csv: left by an earlier run, cannot be removed",
-        f"pickstream: {tmp_path}/synth_000001_autopick.csv: cannot rename a temporary file to this name",
-    ]
-    assert below(tmp_path) == []
-
-
 def test_names_that_differ_only_in_the_extension_collide(tmp_path, scene, other):
     write_mrc(tmp_path / "x.map", scene.image)
     write_mrc(tmp_path / "x.mrc", other)
@@ -160,15 +151,128 @@ def test_a_directory_without_micrographs_is_a_mistake(tmp_path, scene):
 
 
 def test_shards_are_a_partition(tmp_path, scene):
-    for number in range(7):
-        os.link(scene.path, tmp_path / f"x{number}.mrc")
+    names = [f"x{number}" for number in range(7)]
+    for name in names:
+        os.link(scene.path, tmp_path / f"{name}.mrc")
     parts = []
     for shard in "1/3", "2/3", "3/3":
         out = tmp_path / shard.replace("/", "_of_")
         run("pick", *scene.options, "--shard", shard, "-o", out, tmp_path)
-        parts.append(below(out))
-    assert [len(part) for part in parts] == [3, 2, 2]
-    assert sorted(itertools.chain(*parts)) == [f"x{n}_autopick.star" for n in range(7)]
+        parts.append(below(out) if out.exists() else [])
+    # As the manual page says: anybody can tell which part a micrograph is in.
+    assert parts == [[f"{name}_autopick.star" for name in names
+                      if zlib.crc32(f"{name}.mrc".encode()) % 1000003 % 3 == part] for part in range(3)]
+    assert sum(map(len, parts)) == 7
+
+
+def test_a_list_of_what_would_be_picked(tmp_path, scene):
+    """It needs no diameter, picks nothing, and shards and what is wrong show in it."""
+    for name in "a.mrc", "b.mrc", "b.tif", "sub/c.mrc", "notes.txt":
+        (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
+        os.link(scene.path, tmp_path / "in" / name)
+    done = run("pick", "--list", "in", cwd=tmp_path, status=1)
+    assert done.stdout.splitlines() == ["in/a.mrc", "in/b.mrc", "in/sub/c.mrc"]
+    assert done.stderr == ("pickstream: in/b.tif: its picks would overwrite those of in/b.mrc: "
+                           "same name but for the extension\n")
+    (tmp_path / "in/b.tif").unlink()
+    parts = [run("pick", "--list", "--shard", f"{part}/4", "in", cwd=tmp_path).stdout.splitlines()
+             for part in range(1, 5)]
+    assert sorted(itertools.chain(*parts)) == ["in/a.mrc", "in/b.mrc", "in/sub/c.mrc"]
+    assert below(tmp_path) == ["in/a.mrc", "in/b.mrc", "in/notes.txt", "in/sub/c.mrc"]
+
+
+# ---- going on where a run was interrupted --------------------------------------------------------
+
+@pytest.fixture
+def half_done(tmp_path, scene):
+    """Four micrographs, three of them picked; the fourth is broken."""
+    (tmp_path / "in").mkdir()
+    for name in "abc":
+        write_mrc(tmp_path / "in" / f"{name}.mrc", scene.image)
+    (tmp_path / "in/broken.mrc").write_bytes(b"no micrograph")
+    run("pick", *scene.options, "-o", tmp_path / "out", tmp_path / "in", status=1)
+    assert below(tmp_path / "out") == [f"{name}_autopick.star" for name in "abc"]
+    return tmp_path
+
+
+def changed(directory, action):
+    """Which files of picks a run wrote, anew or for the first time."""
+    def state():
+        return {path.relative_to(directory).as_posix(): (path.stat().st_mtime_ns, path.stat().st_ino)
+                for path in directory.rglob("*_*")}
+    before = state()
+    done = action()
+    return sorted(name for name, value in state().items() if before.get(name) != value), done
+
+
+def resume(half_done, scene, *options, status):
+    return changed(half_done / "out", lambda: run(
+        "pick", "--resume", *scene.options, *options, "-o", half_done / "out", half_done / "in",
+        status=status))
+
+
+def test_resume_picks_what_has_no_picks_yet(half_done, scene):
+    (half_done / "out/b_autopick.star").unlink()
+    write_mrc(half_done / "in/new.mrc", scene.image)
+    written, done = resume(half_done, scene, status=1)
+    assert written == ["b_autopick.star", "new_autopick.star"]
+    assert [line.split(": ")[0] for line in done.stdout.splitlines()] \
+        == [str(half_done / "in/b.mrc"), str(half_done / "in/new.mrc")]
+    problem, summary = done.stderr.splitlines()
+    assert problem.startswith(f"pickstream: {half_done}/in/broken.mrc: ")  # tried again
+    assert re.fullmatch(r"pickstream: 2 picked \(\d+ picks\), 0 rejected, 1 failed, 2 done before",
+                        summary)
+    # Mended, it is picked; then there is nothing left.
+    write_mrc(half_done / "in/broken.mrc", scene.image)
+    assert resume(half_done, scene, status=0)[0] == ["broken_autopick.star"]
+    written, done = resume(half_done, scene, status=0)
+    assert written == [] and done.stdout == ""
+    assert done.stderr == "pickstream: 0 picked (0 picks), 0 rejected, 0 failed, 5 done before\n"
+
+
+def test_resume_picks_what_has_changed_since(half_done, scene):
+    star = half_done / "out/a_autopick.star"
+    later = star.stat().st_mtime_ns + 1
+    os.utime(half_done / "in/a.mrc", ns=(later, later))
+    assert resume(half_done, scene, status=1)[0] == ["a_autopick.star"]
+    same = (half_done / "out/c_autopick.star").stat().st_mtime_ns
+    os.utime(half_done / "in/c.mrc", ns=(same, same))
+    assert resume(half_done, scene, status=1)[0] == []
+
+
+def test_resume_looks_for_every_file_that_is_wanted(half_done, scene):
+    (half_done / "in/broken.mrc").unlink()
+    both = "--format", "star,csv"
+    (half_done / "out/a_autopick.csv").mkdir()  # no file of picks
+    written, done = resume(half_done, scene, *both, status=1)
+    assert [name for name in written if not name.startswith("a")] \
+        == [f"{name}_autopick.{end}" for name in "bc" for end in ("csv", "star")]
+    (half_done / "out/a_autopick.csv").rmdir()
+    assert resume(half_done, scene, *both, status=0)[0] == ["a_autopick.csv", "a_autopick.star"]
+    assert resume(half_done, scene, *both, status=0)[0] == []
+    written, done = resume(half_done, scene, "--overlay", status=0)
+    assert [name for name in written if "overlay" in name] == [f"{n}_overlay.png" for n in "abc"]
+    assert resume(half_done, scene, "--overlay", status=0)[0] == []
+    # A list of what is left.
+    (half_done / "out/b_autopick.star").unlink()
+    done = run("pick", "--resume", "--list", "-o", half_done / "out", half_done / "in")
+    assert done.stdout == f"{half_done}/in/b.mrc\n"
+
+
+def test_resume_lists_for_relion_what_was_done_before(half_done, scene):
+    """A run that was killed may not have come to the list."""
+    (half_done / "out/autopick.star").unlink()
+    assert resume(half_done, scene, status=1)[0] == []
+    rows = (half_done / "out/autopick.star").read_text(encoding="utf-8").split("\n")
+    assert [row.split()[0] for row in rows if row.endswith("_autopick.star")] \
+        == [f"{half_done}/in/{name}.mrc" for name in "abc"]
+
+
+def test_resume_does_not_take_the_picks_of_another_micrograph(half_done, scene):
+    """a.tif has the name of a.mrc, whose picks are not its own."""
+    os.link(half_done / "in/a.mrc", half_done / "in/a.tif")
+    done = resume(half_done, scene, status=1)[1]
+    assert f"{half_done}/in/a.tif: its picks would overwrite those of" in done.stderr
 
 
 # ---- what the files say --------------------------------------------------------------------------
@@ -392,6 +496,8 @@ def test_command_line_wins_over_the_file(tmp_path, scene):
      "--format: output.formats = star,doc"),
     (["--diameter", "40px", "--profile", "best", "x.mrc"], "--profile: picker.profile = best"),
     (["--diameter", "40px", "--overlay=yes", "x.mrc"], "option --overlay takes no argument"),
+    (["--diameter", "40px", "--resume", "--truth", "t", "x.mrc"],
+     "--truth with --resume would leave out what was done before"),
     (["--diameter", "40px", "--tolerance", "near", "x.mrc"],
      "--tolerance near: expected a number, 0 to 1e+06"),
     (["--diameter", "40px", "--shrad", "1/2", "x.mrc"],

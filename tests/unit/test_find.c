@@ -2,6 +2,7 @@
  * has an empty directory, and is in it. */
 #include "find.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -344,6 +345,19 @@ static void nothing_is_no_failure(void **state)
 
 /* ---- shards ---------------------------------------------------------------------------------- */
 
+/* 0 where the shard has no such name, or how often it has it. */
+static int times_in_shard(uint32_t number, uint32_t of, const char *name,
+                          const char *const operands[MOST_OPERANDS])
+{
+    struct ps_found_list list = find(operands);
+    ps_found_list_shard(&list, (struct ps_shard){number, of});
+    int times = 0;
+    for (size_t i = 0; i < list.count; i++)
+        times += strcmp(list.items[i].name, name) == 0;
+    ps_found_list_done(&list);
+    return times;
+}
+
 static void shards_part_the_list(void **state)
 {
     (void)state;
@@ -352,18 +366,81 @@ static void shards_part_the_list(void **state)
         (void)snprintf(path, sizeof path, "in/%02d.mrc", i);
         touch(path);
     }
-    for (size_t of = 1; of <= 13; of++) {
+    for (uint32_t of = 1; of <= 13; of++) {
         int seen[11] = {0};
-        for (size_t shard = 1; shard <= of; shard++) {
+        for (uint32_t number = 1; number <= of; number++) {
             struct ps_found_list list = FIND("in");
-            ps_found_list_shard(&list, shard, of);
-            assert_in_range(list.count, 11 / of, 11 / of + 1);
+            ps_found_list_shard(&list, (struct ps_shard){number, of});
             for (size_t i = 0; i < list.count; i++)
                 seen[atoi(list.items[i].name)]++;
             ps_found_list_done(&list);
         }
         for (int i = 0; i < 11; i++)
             assert_int_equal(seen[i], 1);
+    }
+}
+
+/* The names decide: not their order, not what else is there, not where the directory is. The shard
+ * is zlib.crc32(name) % 1000003 % N + 1 in Python. */
+static void a_name_has_its_shard_for_ever(void **state)
+{
+    (void)state;
+    touch("in/a/x.mrc"); /* CRC-32 1185230634 */
+    touch("in/b/x.mrc");
+    assert_int_equal(times_in_shard(1185230634U % 1000003U % 7U + 1U, 7, "a/x.mrc",
+                                    (const char *const[MOST_OPERANDS]){"in"}),
+                     1);
+    uint32_t shard = 1;
+    const char *const first[MOST_OPERANDS] = {"in"};
+    while (shard <= 5 && !times_in_shard(shard, 5, "b/x.mrc", first))
+        shard++;
+    assert_in_range(shard, 1, 5);
+    touch("in/a/0.mrc");
+    touch("in/b/w.mrc");
+    touch("in/c/x.mrc");
+    assert_int_equal(times_in_shard(shard, 5, "b/x.mrc", first), 1);
+    const char *const others[MOST_OPERANDS] = {"in/c", "in/b/x.mrc", "in/a", "in/b"};
+    assert_int_equal(times_in_shard(shard, 5, "b/x.mrc", others), 1);
+    assert_int_equal(rename("in", "elsewhere"), 0);
+    const char *const moved[MOST_OPERANDS] = {"elsewhere/"};
+    assert_int_equal(times_in_shard(shard, 5, "b/x.mrc", moved), 1);
+}
+
+/* Names as cameras write them, which differ in digits only, spread over the shards. */
+static void shards_are_of_like_size(void **state)
+{
+    (void)state;
+    enum { COUNT = 2400 };
+    static const struct {
+        const char *start, *middle, *end;
+    } patterns[] = {
+        {"FoilHole_", "_Data_29355_30_20240117_", ".mrc"},
+        {"GridSquare_", "/Data/synth_", ".mrc"},
+        {"", "_", "_motion_corrected.mrc"},
+    };
+    for (size_t p = 0; p < sizeof patterns / sizeof *patterns; p++) {
+        for (uint32_t of = 2; of <= 12; of++) {
+            size_t least = COUNT;
+            size_t most = 0;
+            for (uint32_t number = 1; number <= of; number++) {
+                struct ps_found_list list = {calloc(COUNT, sizeof *list.items), COUNT};
+                assert_non_null(list.items);
+                for (int i = 0; i < COUNT; i++)
+                    assert_true(asprintf(&list.items[i].name, "%s%d%s%06d%s", patterns[p].start,
+                                         1000 + i / 10, patterns[p].middle, i,
+                                         patterns[p].end) > 0);
+                ps_found_list_shard(&list, (struct ps_shard){number, of});
+                least = list.count < least ? list.count : least;
+                most = list.count > most ? list.count : most;
+                ps_found_list_done(&list);
+            }
+            /* As random parts do: within 4 standard deviations. */
+            double mean = (double)COUNT / of;
+            double spread = 4 * sqrt(mean);
+            if ((double)least < mean - spread || (double)most > mean + spread)
+                fail_msg("%s: shards of %zu to %zu of %d in %u", patterns[p].middle, least, most,
+                         COUNT, of);
+        }
     }
 }
 
@@ -390,6 +467,8 @@ int main(void)
         TEST(globs_of_names_are_settings),
         TEST(nothing_is_no_failure),
         TEST(shards_part_the_list),
+        TEST(a_name_has_its_shard_for_ever),
+        TEST(shards_are_of_like_size),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
