@@ -10,6 +10,7 @@ CUDA_ARCHITECTURES ?= 75 80 86 89 90 100 120
 EMULATED ?= 0
 SANITIZER ?=
 V ?= 0
+VIEW ?=
 PREFIX ?= /usr/local
 LIBDIR ?= $(PREFIX)/lib
 DESTDIR ?=
@@ -30,7 +31,7 @@ say = $(if $(filter 1,$(V)),,@printf '  %-5s %s\n' '$(1)' '$(2)')
 # ---- flags ---------------------------------------------------------------------------------------
 # gcc's UBSan makes it see truncated formats where there are none. Fused multiply-adds are written as such where wanted, so that every build rounds alike; only the
 # simd_*.c files leave the choice to the compiler.
-PACKAGES := fftw3f libtiff-4 libpng zlib jansson libzmq sqlite3
+PACKAGES := fftw3f libtiff-4 libpng zlib jansson libzmq sqlite3 libmicrohttpd
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wvla -Wformat=2 \
             -Wmissing-prototypes -Wpointer-arith -Wundef
 override CFLAGS := -std=gnu11 -O3 -g -fno-omit-frame-pointer -fPIC -fvisibility=hidden \
@@ -72,7 +73,7 @@ endif
 # ---- what is built -------------------------------------------------------------------------------
 SIMD_SOURCES := $(wildcard src/*/simd_*.c)
 LIB_SOURCES := $(filter-out $(SIMD_SOURCES) $(if $(GPU),,src/backend/cuda%),$(wildcard src/base/*.c src/image/*.c src/picker/*.c src/backend/*.c))
-APP_SOURCES := $(wildcard src/*.c src/output/*.c src/synth/*.c src/stream/*.c)
+APP_SOURCES := $(wildcard src/*.c src/output/*.c src/synth/*.c src/stream/*.c src/view/*.c)
 LIB_OBJECTS := $(LIB_SOURCES:%.c=$(B)/%.o) $(foreach i,$(ISAS),$(SIMD_SOURCES:%.c=$(B)/%.$(i).o)) \
                $(KERNELS:%.cu=$(B)/%.o)
 APP_OBJECTS := $(APP_SOURCES:%.c=$(B)/%.o)
@@ -100,6 +101,18 @@ $(B)/%.o: %.c $(B)/flags | $(B)/version.h
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
 	$(Q)$(CC) $(CPPFLAGS) -I$(B) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+# The page of the live view and the library that draws its plots, from its package; without it the
+# page has no plots. Its licence goes with it.
+PLOTS := $(wildcard /usr/share/javascript/dygraphs/dygraph.min.js)
+$(B)/view/plots: force
+	@mkdir -p $(@D)
+	@echo '$(PLOTS)' | cmp -s - $@ || echo '$(PLOTS)' > $@
+$(B)/view/plot.js $(B)/view/plot.css $(B)/view/plot-licence.txt: $(B)/view/plots
+	@cat $(if $(PLOTS),$(or $(wildcard $(PLOTS:.js=$(suffix $@))),/usr/share/doc/libjs-dygraphs/copyright),/dev/null) > $@
+$(B)/src/view/assets.o: override CPPFLAGS += -DPS_VIEW_PLOT='"$(B)/view"'
+$(B)/src/view/assets.o: $(wildcard src/view/*.html src/view/*.css src/view/*.js src/view/*.svg) \
+                        $(addprefix $(B)/view/,plot.js plot.css plot-licence.txt)
 
 define simd_rule
 $(B)/%.$(1).o: %.c $(B)/flags
@@ -169,9 +182,11 @@ $(FUZZERS): $(B)/tests/fuzz/%: $(B)/tests/fuzz/%.o $(B)/tests/fuzz/standalone.o 
 
 # ---- packages ------------------------------------------------------------------------------------
 BUILD_PACKAGES := gcc libc6-dev pkg-config libfftw3-dev libsvm-dev libtiff-dev libinih-dev \
-                  libpng-dev zlib1g-dev libjansson-dev libzmq3-dev libsqlite3-dev
+                  libpng-dev zlib1g-dev libjansson-dev libzmq3-dev libsqlite3-dev \
+                  libmicrohttpd-dev libjs-dygraphs
 CHECK_PACKAGES := $(BUILD_PACKAGES) g++ libcmocka-dev python3-pytest python3-numpy python3-scipy python3-mrcfile \
                   python3-tifffile python3-pil python3-zmq python3-jsonschema \
+                  python3-prometheus-client python3-selenium chromium chromium-driver \
                   relion man-db systemd procps snakemake \
                   debhelper lintian mmdebstrap
 DEB_PACKAGES := $(BUILD_PACKAGES) debhelper
@@ -179,10 +194,10 @@ LINT_PACKAGES := $(BUILD_PACKAGES) clang-tidy cppcheck
 
 # ---- what one does with it -----------------------------------------------------------------------
 .PHONY: demo
-demo: ## install what it needs, then pick a synthetic micrograph and show how well
+demo: ## install what it needs, then pick synthetic micrographs and show how well (VIEW=1 goes on)
 	@tests/packages.sh $(BUILD_PACKAGES)
 	@$(MAKE) --no-print-directory all
-	@tests/demo.sh $(B)/pickstream build/demo
+	@VIEW='$(VIEW)' tests/demo.sh $(B)/pickstream build/demo
 
 # The GPU's code runs in `make check` too, on the emulation and under sanitizers.
 CHECK_EMULATED := $(if $(filter thread,$(SANITIZER)),thread,address$(comma)undefined)

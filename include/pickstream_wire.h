@@ -46,6 +46,7 @@ enum ps_wire_frame { PS_WIRE_FRAME_TOPIC, PS_WIRE_FRAME_HEADER, PS_WIRE_FRAME_AR
  * number of columns from the header's "shape". */
 #define PS_WIRE_ARRAY_PICKS "picks"
 #define PS_WIRE_DTYPE       "<f4"
+
 enum ps_wire_column {
     PS_WIRE_X,
     PS_WIRE_Y,
@@ -57,6 +58,11 @@ enum ps_wire_column {
     {                                                                                              \
         "x", "y", "score", "area"                                                                  \
     }
+
+/* The array "preview" of a preview: the bytes of an 8-bit grey PNG file, as long as its
+ * "shape" says. */
+#define PS_WIRE_ARRAY_PREVIEW "preview"
+#define PS_WIRE_DTYPE_BYTES   "|u1"
 
 /* One value of the array. `frame` need not be aligned; it must hold (row + 1) * columns floats. */
 static inline float ps_wire_value(const void *frame, size_t columns, size_t row, size_t column)

@@ -96,6 +96,8 @@ static void print_text(int holder, const json_t *status)
                  json_number_value(json_object_get(latency, "p50")),
                  json_number_value(json_object_get(latency, "p99")));
     (void)printf("journal    %s\n", text(status, "journal"));
+    if (json_is_string(json_object_get(status, "live_view")))
+        (void)printf("live view  %s\n", text(status, "live_view"));
     print_error(json_object_get(status, "last_error"));
 }
 

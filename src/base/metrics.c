@@ -6,6 +6,9 @@
  */
 #include "base/metrics.h"
 
+#include "base/text.h"
+
+#include <inttypes.h>
 #include <math.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -125,6 +128,55 @@ double ps_metrics_quantile(const struct ps_metrics *metrics, enum ps_histogram h
 {
     struct snapshot copy = take(metrics, histogram);
     return quantile_of(&copy, quantile);
+}
+
+static void print_number(const char *name, const char *suffix, const char *kind, const char *help,
+                         int64_t value, FILE *stream)
+{
+    (void)fprintf(stream,
+                  "# HELP pickstream_%s%s %s\n# TYPE pickstream_%s%s %s\npickstream_%s%s %" PRId64
+                  "\n",
+                  name, suffix, help, name, suffix, kind, name, suffix, value);
+}
+
+static void print_histogram(const char *name, const char *help, const struct snapshot *copy,
+                            FILE *stream)
+{
+    (void)fprintf(stream, "# HELP pickstream_%s %s\n# TYPE pickstream_%s histogram\n", name, help,
+                  name);
+    uint64_t below = 0;
+    char number[PS_NUMBER_TEXT];
+    for (int i = 0; i < BUCKETS; i++) {
+        below += copy->buckets[i];
+        if (i % 2 == 0)
+            (void)fprintf(stream, "pickstream_%s_bucket{le=\"%s\"} %" PRIu64 "\n", name,
+                          ps_text_from_float((float)bound(i), number), below);
+    }
+    (void)fprintf(stream,
+                  "pickstream_%s_bucket{le=\"+Inf\"} %" PRIu64 "\npickstream_%s_sum %s\n"
+                  "pickstream_%s_count %" PRIu64 "\n",
+                  name, copy->count, name, ps_text_from_double(copy->sum, number), name,
+                  copy->count);
+}
+
+void ps_metrics_text(const struct ps_metrics *metrics, FILE *stream)
+{
+#define X(NAME, name, help)                                                                        \
+    print_number(#name, "_total", "counter", help,                                                 \
+                 (int64_t)ps_metrics_counter(metrics, PS_COUNTER_##NAME), stream);
+    PS_COUNTER_MAP(X)
+#undef X
+#define X(NAME, name, help)                                                                        \
+    print_number(#name, "", "gauge", help, ps_metrics_gauge(metrics, PS_GAUGE_##NAME), stream);
+    PS_GAUGE_MAP(X)
+#undef X
+#define X(NAME, name, help)                                                                        \
+    {                                                                                              \
+        struct snapshot copy = take(metrics, PS_HISTOGRAM_##NAME);                                 \
+        print_histogram(#name, help, &copy, stream);                                               \
+    }
+    PS_HISTOGRAM_MAP(X)
+#undef X
 }
 
 json_t *ps_metrics_json(const struct ps_metrics *metrics)

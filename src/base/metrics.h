@@ -1,12 +1,13 @@
 /* Counters, gauges and histograms of the service: one table, lock-free to write, readable by any
- * thread. Names, help and kinds are stated once, here; status prints them as JSON and an exporter
- * can print them as Prometheus text.
+ * thread. Names, help and kinds are stated once, here; status prints them as JSON, and /metrics as
+ * Prometheus text.
  */
 #ifndef PS_BASE_METRICS_H
 #define PS_BASE_METRICS_H
 
 #include <jansson.h>
 #include <stdint.h>
+#include <stdio.h>
 
 /* X(NAME, name, help) */
 #define PS_COUNTER_MAP(X)                                                                          \
@@ -22,11 +23,17 @@
     X(REPLAYED, replayed, "messages sent again on request")                                        \
     X(REFUSED_CLIENTS, refused_clients, "connections refused by the allow-list")                   \
     X(BAD_REQUESTS, bad_requests, "requests not understood")                                       \
-    X(JOURNAL_FAILURES, journal_failures, "writes to the journal that did not succeed")
+    X(JOURNAL_FAILURES, journal_failures, "writes to the journal that did not succeed")            \
+    X(PREVIEWS_DROPPED, previews_dropped, "previews not published, as subscribers are behind")     \
+    X(HTTP_REQUESTS, http_requests, "requests to the live view")                                   \
+    X(HTTP_REFUSED, http_refused, "requests to the live view that were refused")
 #define PS_GAUGE_MAP(X)                                                                            \
     X(SUBSCRIBERS, subscribers, "subscriptions to topics")                                         \
     X(WATCHES, watches, "directories watched with inotify")                                        \
-    X(OUTCOMES_WAITING, outcomes_waiting, "outcomes waiting to be committed")
+    X(OUTCOMES_WAITING, outcomes_waiting, "outcomes waiting to be committed")                      \
+    X(QUEUE_WAITING, queue_waiting, "micrographs waiting to be picked")                            \
+    X(QUEUE_IN_FLIGHT, queue_in_flight, "micrographs being picked")                                \
+    X(VIEWERS, viewers, "live views that are open")
 /* Seconds. */
 #define PS_HISTOGRAM_MAP(X)                                                                        \
     X(LATENCY, latency_seconds, "from the close of a file to the publication of its picks")        \
@@ -63,6 +70,10 @@ int64_t ps_metrics_gauge(const struct ps_metrics *metrics, enum ps_gauge gauge);
 /* Estimate of a quantile (0 to 1) from the histogram's buckets, seconds; 0 without observations. */
 double ps_metrics_quantile(const struct ps_metrics *metrics, enum ps_histogram histogram,
                            double quantile);
+
+/* All of them in the text format of Prometheus (version 0.0.4): "pickstream_seen_total 12".
+ * Histograms have every second bucket, bounds that grow by 2 from 10 us to 1300 s. */
+void ps_metrics_text(const struct ps_metrics *metrics, FILE *stream);
 
 /* {"seen": 12, ..., "latency_seconds": {"count", "sum", "p50", "p99"}}. NULL without memory. */
 json_t *ps_metrics_json(const struct ps_metrics *metrics);

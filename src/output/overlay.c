@@ -3,18 +3,18 @@
 #include "base/error.h"
 #include "output/file.h"
 #include "output/plane.h"
+#include "output/png.h"
 
 #include <math.h>
-#include <png.h>
-#include <setjmp.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 static const double line_width = 2; /* px of the picture */
 
 struct picture {
     int width, height;
-    png_byte *pixels; /* red, green, blue */
+    uint8_t *pixels; /* red, green, blue */
 };
 
 /* ---- picks ---------------------------------------------------------------------------------- */
@@ -34,9 +34,9 @@ static void colour_of(double t, double ret_rgb[3])
 
 static void blend(struct picture *picture, int x, int y, const double rgb[3], double cover)
 {
-    png_byte *pixel = picture->pixels + 3 * ((size_t)y * (size_t)picture->width + (size_t)x);
+    uint8_t *pixel = picture->pixels + 3 * ((size_t)y * (size_t)picture->width + (size_t)x);
     for (int i = 0; i < 3; i++)
-        pixel[i] = (png_byte)lround(pixel[i] + cover * (rgb[i] - pixel[i]));
+        pixel[i] = (uint8_t)lround(pixel[i] + cover * (rgb[i] - pixel[i]));
 }
 
 /* Pixels [*ret_first, *ret_last] that a span touches, within [0, count). */
@@ -91,68 +91,22 @@ static void draw_picks(struct picture *picture, const struct ps_result *result, 
 static int draw_grey(struct ps_plane *plane, double diameter, struct picture *picture,
                      struct ps_error *error)
 {
-    double mean, deviation;
-    ps_plane_robust(plane, &mean, &deviation);
-    /* A hot pixel must not become a spot as wide as the smoothing. */
-    ps_plane_clip(plane, mean - 5 * deviation, mean + 5 * deviation);
-    /* Finer than a tenth of the particle there is mostly noise. */
-    double sigma = fmin(fmax(diameter / plane->bin / 20, 0.6), 6);
-    int code = ps_plane_smooth(plane, sigma, error);
-    if (code != 0)
-        return code;
-    ps_plane_robust(plane, &mean, &deviation);
     size_t count = (size_t)plane->width * (size_t)plane->height;
-    for (size_t i = 0; i < count; i++) {
-        double offset = (double)plane->pixels[i] - mean;
-        double grey = deviation > 0 ? 127.5 + 127.5 * offset / (3 * deviation) : 127.5;
-        png_byte byte = (png_byte)lround(fmin(fmax(grey, 0), 255));
-        for (size_t k = 0; k < 3; k++)
-            picture->pixels[3 * i + k] = byte;
-    }
-    return 0;
+    uint8_t *grey = malloc(count);
+    if (!grey)
+        return ps_fail_memory(error, count, "a picture");
+    int code = ps_plane_grey(plane, diameter, grey, error);
+    for (size_t i = 0; code == 0 && i < count; i++)
+        memset(picture->pixels + 3 * i, grey[i], 3);
+    free(grey);
+    return code;
 }
 
-/* ---- PNG ------------------------------------------------------------------------------------ */
-
-static void png_failed(png_structp png, png_const_charp message)
-{
-    (void)ps_fail(png_get_error_ptr(png), PS_E_SYSTEM, "cannot write: PNG: %s", message);
-    png_longjmp(png, 1);
-}
-
-static void png_warned(png_structp png, png_const_charp message)
-{
-    (void)png;
-    (void)message;
-}
-
-/* Nothing here is changed between setjmp() and longjmp() that is read after it. */
-static int write_png(FILE *stream, const void *context, struct ps_error *error)
+static int write_picture(FILE *stream, const void *context, struct ps_error *error)
 {
     const struct picture *picture = context;
-    struct ps_error scratch;
-    png_structp png = png_create_write_struct(PNG_LIBPNG_VER_STRING, error ? error : &scratch,
-                                              png_failed, png_warned);
-    png_infop info = png ? png_create_info_struct(png) : NULL;
-    if (!info) {
-        png_destroy_write_struct(&png, NULL);
-        return ps_fail_memory(error, 0, "libpng");
-    }
-    if (setjmp(png_jmpbuf(png))) {
-        png_destroy_write_struct(&png, &info);
-        return PS_E_SYSTEM;
-    }
-    png_init_io(png, stream);
-    png_set_IHDR(png, info, (png_uint_32)picture->width, (png_uint_32)picture->height, 8,
-                 PNG_COLOR_TYPE_RGB, PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT,
-                 PNG_FILTER_TYPE_DEFAULT);
-    png_set_compression_level(png, 3); /* noise hardly gets smaller with more effort */
-    png_write_info(png, info);
-    for (int y = 0; y < picture->height; y++)
-        png_write_row(png, picture->pixels + 3 * (size_t)y * (size_t)picture->width);
-    png_write_end(png, NULL);
-    png_destroy_write_struct(&png, &info);
-    return 0;
+    const struct ps_png png = {picture->width, picture->height, PS_PNG_RGB, picture->pixels};
+    return ps_png_write(stream, &png, error);
 }
 
 int ps_overlay_write(const char *path, const struct ps_image *image, const struct ps_result *result,
@@ -171,7 +125,7 @@ int ps_overlay_write(const char *path, const struct ps_image *image, const struc
         code = draw_grey(&plane, result->diameter, &picture, error);
     if (code == 0) {
         draw_picks(&picture, result, plane.bin);
-        code = ps_file_write_atomically(path, write_png, &picture, error);
+        code = ps_file_write_atomically(path, write_picture, &picture, error);
     }
     free(picture.pixels);
     ps_plane_done(&plane);

@@ -4,7 +4,6 @@
 #include "image/micrograph.h"
 
 #include <math.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -39,11 +38,15 @@ static void bin_row(const struct ps_image *image, int bin, int y, float *row, do
     }
 }
 
+int ps_plane_bin_size(int width, int height, int side)
+{
+    return (at_least(width, height) - 1) / side + 1;
+}
+
 int ps_plane_bin(const struct ps_image *image, int side, struct ps_plane *ret_plane,
                  struct ps_error *error)
 {
-    int longer = at_least(image->width, image->height);
-    struct ps_plane plane = {.bin = (longer - 1) / side + 1};
+    struct ps_plane plane = {.bin = ps_plane_bin_size(image->width, image->height, side)};
     plane.width = (image->width - 1) / plane.bin + 1;
     plane.height = (image->height - 1) / plane.bin + 1;
     size_t columns = (size_t)plane.width;
@@ -193,5 +196,26 @@ int ps_plane_smooth(struct ps_plane *plane, double sigma, struct ps_error *error
         smooth_line(plane->pixels + x, plane->height, width, kernel, radius, line);
     free(kernel);
     free(line);
+    return 0;
+}
+
+int ps_plane_grey(struct ps_plane *plane, double diameter, uint8_t *ret_grey,
+                  struct ps_error *error)
+{
+    double mean, deviation;
+    ps_plane_robust(plane, &mean, &deviation);
+    /* A hot pixel must not become a spot as wide as the smoothing. */
+    ps_plane_clip(plane, mean - 5 * deviation, mean + 5 * deviation);
+    /* Finer than a tenth of the particle there is mostly noise. */
+    double sigma = fmin(fmax(diameter / plane->bin / 20, 0.6), 6);
+    int code = ps_plane_smooth(plane, sigma, error);
+    if (code != 0)
+        return code;
+    ps_plane_robust(plane, &mean, &deviation);
+    for (size_t i = 0; i < count_of(plane); i++) {
+        double offset = (double)plane->pixels[i] - mean;
+        double grey = deviation > 0 ? 127.5 + 127.5 * offset / (3 * deviation) : 127.5;
+        ret_grey[i] = (uint8_t)lround(fmin(fmax(grey, 0), 255));
+    }
     return 0;
 }

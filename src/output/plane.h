@@ -1,8 +1,10 @@
-/* The grey picture under an overlay: a micrograph made small and quiet. */
+/* The grey picture of a micrograph, made small and quiet: what overlays and previews show. */
 #ifndef PS_OUTPUT_PLANE_H
 #define PS_OUTPUT_PLANE_H
 
 #include "pickstream.h"
+
+#include <stdint.h>
 
 struct ps_plane {
     int width, height; /* px */
@@ -10,8 +12,11 @@ struct ps_plane {
     float *pixels;     /* owned */
 };
 
-/* Averages the image over bins of the smallest whole size that makes its longer side fit in `side`;
- * bins at the right and the far edge may cover less. PS_E_NOMEM. */
+/* The smallest whole size of bins that makes the longer side of an image fit in `side`. */
+int ps_plane_bin_size(int width, int height, int side);
+
+/* Averages the image over bins of ps_plane_bin_size(); bins at the right and the far edge may cover
+ * less. PS_E_NOMEM. */
 int ps_plane_bin(const struct ps_image *image, int side, struct ps_plane *ret_plane,
                  struct ps_error *error);
 void ps_plane_done(struct ps_plane *plane);
@@ -25,5 +30,12 @@ void ps_plane_clip(struct ps_plane *plane, double low, double high);
 
 /* Gaussian of that standard deviation (px); the edge is continued outwards. PS_E_NOMEM. */
 int ps_plane_smooth(struct ps_plane *plane, double sigma, struct ps_error *error);
+
+/* Bytes of grey, width x height: the plane smoothed lightly against noise and stretched so that
+ * grey goes from three standard deviations below its mean to three above, outliers (hot pixels,
+ * gold, carbon) not counted. `diameter` of the particle in pixels of the micrograph, 0 where it is
+ * not known. The plane is used up: smoothed and clipped. PS_E_NOMEM. */
+int ps_plane_grey(struct ps_plane *plane, double diameter, uint8_t *ret_grey,
+                  struct ps_error *error);
 
 #endif

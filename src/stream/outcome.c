@@ -59,6 +59,7 @@ int ps_outcomes_commit(const struct ps_outcome_tools *tools, struct ps_outcome_i
         facts.seq = ++seq;
         facts.published_ns = published_ns;
         status = ps_message_picks(&facts, &items[i].frames, error);
+        items[i].seq = seq;
         records[i] = (struct ps_record){
             .job = items[i].submission.job,
             .seq = seq,
@@ -136,6 +137,7 @@ void ps_outcomes_done(struct ps_outcome_item *items, size_t count,
         ps_micrograph_free(submission->micrograph);
         ps_result_done(&submission->result);
         free(submission->failure);
+        ps_preview_done(&submission->preview);
         *submission = (struct ps_submission){0};
     }
 }

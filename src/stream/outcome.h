@@ -16,6 +16,7 @@ enum { PS_COMMIT = PS_INTAKE }; /* outcomes in a commit, at most */
 
 struct ps_outcome_item {
     struct ps_submission submission;
+    uint64_t seq;            /* after a commit */
     struct ps_frames frames; /* its message, after a commit */
 };
 

@@ -1,7 +1,8 @@
 /* The publisher's thread, and what other threads may do to it.
  *
  * Invariants:
- *   1. Only the thread touches sockets, replays and `held`.
+ *   1. Only the thread touches sockets, replays and `held`; only it changes `failure`, which others
+ *      read under its lock.
  *   2. An outcome is in the intake, then held, then in the journal, and only then sent.
  *   3. Something is held only while the journal cannot be written; the intake then fills up, and
  *      workers wait.
@@ -15,6 +16,7 @@
 #include "stream/admission.h"
 #include "stream/intake.h"
 #include "stream/outcome.h"
+#include "stream/preview_outlet.h"
 #include "stream/replay.h"
 #include "stream/request.h"
 #include "stream/sockets.h"
@@ -42,12 +44,14 @@ struct ps_publisher {
     pthread_t thread;
     _Atomic uint64_t ticks;
     struct ps_intake intake;
+    struct ps_preview_outlet previews;
+    pthread_mutex_t failure_lock;
+    char failure[sizeof((struct ps_error *)0)->message]; /* of the journal; "" while it works */
 
     /* Of the thread alone: */
     struct ps_sockets sockets;
     struct ps_outcome_item held[PS_INTAKE];
     size_t held_count;
-    char failure[sizeof((struct ps_error *)0)->message]; /* of the journal; "" while it works */
     int64_t retry_ns;     /* monotonic: when to try the journal again */
     int64_t heartbeat_ns; /* monotonic: when the next status is due */
     int64_t last_status_ns;
@@ -68,19 +72,30 @@ static struct ps_status_facts facts_now(const struct ps_publisher *publisher)
         .time_ns = ps_clock_wall_ns(),
         .last_seq = ps_journal_last_seq(journal),
         .uptime_seconds = (double)(ps_clock_mono_ns() - publisher->started_ns) * 1e-9,
-        .journal_failure = *publisher->failure ? publisher->failure : NULL,
         .publish_endpoint = publisher->sockets.publish_endpoint,
         .replay_endpoint = publisher->sockets.replay_endpoint,
     };
 }
 
-static json_t *make_status(const struct ps_publisher *publisher, bool stopping)
+static void set_failure(struct ps_publisher *publisher, const char *failure)
+{
+    pthread_mutex_lock(&publisher->failure_lock);
+    (void)snprintf(publisher->failure, sizeof publisher->failure, "%s", failure);
+    pthread_mutex_unlock(&publisher->failure_lock);
+}
+
+static json_t *make_status(struct ps_publisher *publisher, bool stopping)
 {
     struct ps_journal_totals totals;
     struct ps_error error;
     char last_error[PS_LOG_TEXT];
+    char failure[sizeof publisher->failure];
     struct ps_status_facts facts = facts_now(publisher);
     facts.stopping = stopping;
+    pthread_mutex_lock(&publisher->failure_lock);
+    memcpy(failure, publisher->failure, sizeof failure);
+    pthread_mutex_unlock(&publisher->failure_lock);
+    facts.journal_failure = *failure ? failure : NULL;
     if (ps_journal_totals(publisher->outcomes.journal, &totals, &error) == 0)
         facts.totals = &totals;
     facts.metrics = ps_metrics_json(publisher->outcomes.metrics);
@@ -166,7 +181,7 @@ static void journal_failed(struct ps_publisher *publisher, const struct ps_error
     if (strcmp(publisher->failure, error->message) == 0)
         return; /* said already, and in every status */
     log_failure(publisher, "journal_failed", error);
-    (void)snprintf(publisher->failure, sizeof publisher->failure, "%s", error->message);
+    set_failure(publisher, error->message);
     status_soon(publisher);
 }
 
@@ -174,10 +189,32 @@ static void journal_works(struct ps_publisher *publisher)
 {
     if (!*publisher->failure)
         return;
-    *publisher->failure = '\0';
+    set_failure(publisher, "");
     ps_log_event(publisher->outcomes.log, PS_LOG_INFO, "journal_recovered", "last_seq=%" PRIu64,
                  ps_journal_last_seq(publisher->outcomes.journal));
     status_soon(publisher);
+}
+
+/* Follows its outcome, which is published. */
+static void publish_preview(struct ps_publisher *publisher, struct ps_outcome_item *item)
+{
+    const struct ps_job *job = item->submission.job;
+    const struct ps_micrograph *micrograph = item->submission.micrograph;
+    if (!item->submission.preview.png || !micrograph)
+        return;
+    const struct ps_preview_facts facts = {
+        .stream = ps_journal_stream(publisher->outcomes.journal),
+        .session = publisher->config->publish.session,
+        .seq = item->seq,
+        .path = job->path,
+        .name = job->name,
+        .revision = job->revision,
+        .width = micrograph->image.width,
+        .height = micrograph->image.height,
+    };
+    if (!ps_preview_send(&publisher->previews, publisher->sockets.publish, &facts,
+                         &item->submission.preview))
+        ps_metrics_add(publisher->outcomes.metrics, PS_COUNTER_PREVIEWS_DROPPED, 1);
 }
 
 /* Commits and publishes. Returns how many of the items, from the first, are done with; the others
@@ -200,8 +237,13 @@ static size_t settle(struct ps_publisher *publisher, struct ps_outcome_item *ite
         journal_failed(publisher, &error);
         return 0;
     } else {
-        for (size_t i = 0; i < count; i++)
+        for (size_t i = 0; i < count; i++) {
             (void)ps_frames_send(publisher->sockets.publish, &items[i].frames, ZMQ_DONTWAIT);
+            publish_preview(publisher, &items[i]);
+            if (publisher->hooks.published)
+                publisher->hooks.published(publisher->hooks.context, items[i].submission.job,
+                                           items[i].seq);
+        }
         ps_outcomes_report(tools, items, count);
         journal_works(publisher);
     }
@@ -347,6 +389,7 @@ static void publisher_free(struct ps_publisher *publisher)
     ps_sockets_close(&publisher->sockets);
     ps_replays_free(publisher->requests.replays);
     ps_intake_done(&publisher->intake);
+    (void)pthread_mutex_destroy(&publisher->failure_lock);
     free(publisher->profile);
     free(publisher);
 }
@@ -396,6 +439,7 @@ int ps_publisher_start(const struct ps_config *config, struct ps_journal *journa
         return ps_fail_memory(error, sizeof *publisher, "the publisher");
     publisher->config = config;
     publisher->hooks = *hooks;
+    (void)pthread_mutex_init(&publisher->failure_lock, NULL);
     publisher->outcomes = (struct ps_outcome_tools){
         .config = config, .journal = journal, .log = log, .metrics = metrics};
     publisher->requests = (struct ps_request_tools){
@@ -427,6 +471,11 @@ void ps_publisher_stop(struct ps_publisher *publisher)
     ps_intake_close(&publisher->intake);
     (void)pthread_join(publisher->thread, NULL);
     publisher_free(publisher);
+}
+
+json_t *ps_publisher_status(struct ps_publisher *publisher)
+{
+    return make_status(publisher, false);
 }
 
 uint64_t ps_publisher_ticks(const struct ps_publisher *publisher)

@@ -5,11 +5,11 @@
  * (disk full) it keeps the outcomes, tries again every second and says so; the bounded queue of
  * outcomes fills, workers wait, and nothing is half recorded.
  *
- * Sockets: XPUB at publish.endpoint, topics "picks" and "status"; ROUTER at publish.replay_endpoint
- * and at ipc://STATE_DIRECTORY/control.sock (there also "status" and "retry"). Beyond loopback and
- * ipc both need CURVE with an allow-list of client keys (ZAP), unless publish.insecure_bind.
- * pickstream-messages(7) has the requests and their answers. A replay is sent in portions between
- * which new outcomes are published, so that a long one delays nobody.
+ * Sockets: XPUB at publish.endpoint, topics "picks", "status" and "preview"; ROUTER at
+ * publish.replay_endpoint and at ipc://STATE_DIRECTORY/control.sock (there also "status" and
+ * "retry"). Beyond loopback and ipc both need CURVE with an allow-list of client keys (ZAP), unless
+ * publish.insecure_bind. pickstream-messages(7) has the requests and their answers. A replay is
+ * sent in portions between which new outcomes are published, so that a long one delays nobody.
  */
 #ifndef PS_STREAM_PUBLISHER_H
 #define PS_STREAM_PUBLISHER_H
@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "output/message.h"
+#include "output/preview.h"
 #include "stream/journal.h"
 
 #include <jansson.h>
@@ -30,6 +31,7 @@ struct ps_submission {
     struct ps_micrograph *micrograph; /* without its pixels, which are freed; owned; or NULL */
     struct ps_result result;          /* owned; empty if failed */
     char *failure;                    /* why it failed, owned; or NULL */
+    struct ps_preview preview;        /* owned; empty where none is to be published */
     double read_milliseconds;
     double total_milliseconds;
 };
@@ -39,6 +41,8 @@ struct ps_publisher_hooks {
      * be picked again some time, it comes back when the publisher stops with a journal that cannot
      * be written, or when the journal refuses the outcome (which is logged). */
     void (*finished)(void *context, struct ps_job *job);
+    /* An outcome is committed and published under this seq; comes before finished(). */
+    void (*published)(void *context, const struct ps_job *job, uint64_t seq);
     /* Adds to a status header what only the service knows: "watch", "queue", "devices", "rates". */
     void (*status)(void *context, json_t *header);
     /* Micrographs were marked for retry: the watcher should look for them. */
@@ -60,6 +64,10 @@ void ps_publisher_submit(struct ps_publisher *publisher, struct ps_submission *o
 /* Publishes what is waiting (giving up on a journal that cannot be written), ends the thread,
  * closes the sockets with a finite linger. No thread may submit any more. */
 void ps_publisher_stop(struct ps_publisher *publisher);
+
+/* The header of a status message as of now. Any thread, until ps_publisher_stop(). A new reference;
+ * NULL without memory. */
+json_t *ps_publisher_status(struct ps_publisher *publisher);
 
 /* Grows while the thread lives and is not stuck: for the watchdog. */
 uint64_t ps_publisher_ticks(const struct ps_publisher *publisher);

@@ -3,8 +3,10 @@
 #include "base/error.h"
 #include "base/metrics.h"
 #include "base/notify.h"
+#include "stream/http.h"
 #include "stream/journal.h"
 #include "stream/pending.h"
+#include "stream/previews.h"
 #include "stream/publisher.h"
 #include "stream/watcher.h"
 #include "stream/worker.h"
@@ -33,6 +35,8 @@ struct service {
     struct ps_publisher *publisher;
     struct ps_crew *crew;
     struct ps_watcher *watcher;
+    struct ps_previews *previews; /* NULL without the live view, as is the next */
+    struct ps_http *http;
 
     pthread_mutex_t lock; /* of what follows */
     int64_t completions[RATE_COMPLETIONS];
@@ -95,6 +99,18 @@ static bool wants_rescan(void *context)
     return ps_pending_wants_rescan(service->pending);
 }
 
+/* Its picture has its name before the live view hears of it. */
+static void published(void *context, const struct ps_job *job, uint64_t seq)
+{
+    struct service *service = context;
+    if (service->previews)
+        ps_previews_keep(service->previews, job->row, seq);
+    pthread_mutex_lock(&service->lock);
+    if (service->http)
+        ps_http_announce(service->http, seq);
+    pthread_mutex_unlock(&service->lock);
+}
+
 /* An outcome is published. */
 static void finished(void *context, struct ps_job *job)
 {
@@ -140,11 +156,19 @@ static double micrographs_per_hour(struct service *service)
     return count > 1 && seconds > 0 ? (double)count / seconds * 3600 : 0;
 }
 
+static struct ps_pending_counts count_queue(struct service *service)
+{
+    struct ps_pending_counts queue = ps_pending_counts(service->pending);
+    ps_metrics_set(service->metrics, PS_GAUGE_QUEUE_WAITING, (int64_t)queue.waiting);
+    ps_metrics_set(service->metrics, PS_GAUGE_QUEUE_IN_FLIGHT, (int64_t)queue.in_flight);
+    return queue;
+}
+
 /* What only the service knows of the state of things (pickstream-messages(7), "status"). */
 static void fill_status(void *context, json_t *header)
 {
     struct service *service = context;
-    struct ps_pending_counts queue = ps_pending_counts(service->pending);
+    struct ps_pending_counts queue = count_queue(service);
     (void)json_object_set_new(
         header, "queue",
         json_pack("{s:I, s:I, s:I, s:I}", "waiting", (json_int_t)queue.waiting, "in_flight",
@@ -159,11 +183,72 @@ static void fill_status(void *context, json_t *header)
     struct ps_watcher *watcher = service->watcher;
     (void)json_object_set_new(header, "devices", crew ? ps_crew_status(crew) : json_array());
     (void)json_object_set_new(header, "watch", watcher ? ps_watcher_status(watcher) : json_array());
+    struct ps_http *http = service->http;
+    (void)json_object_set_new(header, "live_view",
+                              http ? json_string(ps_http_url(http)) : json_null());
     pthread_mutex_unlock(&service->lock);
+}
+
+static json_t *status_for_viewers(void *context)
+{
+    struct service *service = context;
+    return ps_publisher_status(service->publisher);
+}
+
+static void count_for_viewers(void *context)
+{
+    (void)count_queue(context);
 }
 
 /* ---- start and stop ---------------------------------------------------------------------------
  */
+
+static bool has_live_view(const struct service *service)
+{
+    const char *address = service->config->http.listen;
+    return address && *address;
+}
+
+static int open_previews(struct service *service, struct ps_error *error)
+{
+    if (!has_live_view(service))
+        return 0;
+    return ps_previews_open(service->config->service.state_directory,
+                            ps_journal_stream(service->journal),
+                            (uint64_t)service->config->http.previews,
+                            ps_journal_last_seq(service->journal), &service->previews, error);
+}
+
+static int start_live_view(struct service *service, struct ps_error *error)
+{
+    if (!has_live_view(service))
+        return 0;
+    struct ps_http_tools tools = {
+        .config = service->config,
+        .log = service->log,
+        .metrics = service->metrics,
+        .journal = service->journal,
+        .previews = service->previews,
+        .status = status_for_viewers,
+        .refresh = count_for_viewers,
+        .context = service,
+    };
+    struct ps_http *http = NULL;
+    int status = ps_http_start(&tools, &http, error);
+    pthread_mutex_lock(&service->lock);
+    service->http = http;
+    pthread_mutex_unlock(&service->lock);
+    return status;
+}
+
+static void stop_live_view(struct service *service)
+{
+    pthread_mutex_lock(&service->lock);
+    struct ps_http *http = service->http;
+    service->http = NULL;
+    pthread_mutex_unlock(&service->lock);
+    ps_http_stop(http);
+}
 
 static int start(struct service *service, struct ps_error *error)
 {
@@ -177,9 +262,18 @@ static int start(struct service *service, struct ps_error *error)
         ps_journal_open(service->config->service.state_directory, &service->journal, error);
     if (status)
         return status;
-    struct ps_publisher_hooks hooks = {finished, fill_status, retried, service};
+    status = open_previews(service, error);
+    if (status)
+        return status;
+    struct ps_publisher_hooks hooks = {.finished = finished,
+                                       .published = published,
+                                       .status = fill_status,
+                                       .retried = retried,
+                                       .context = service};
     status = ps_publisher_start(service->config, service->journal, service->log, service->metrics,
                                 &hooks, &service->publisher, error);
+    if (status == 0)
+        status = start_live_view(service, error);
     if (status)
         return status;
     struct ps_crew_tools tools = {
@@ -189,6 +283,7 @@ static int start(struct service *service, struct ps_error *error)
         .journal = service->journal,
         .pending = service->pending,
         .publisher = service->publisher,
+        .previews = service->previews,
         .event_fd = service->event_fd,
     };
     struct ps_crew *crew = NULL;
@@ -256,8 +351,10 @@ static void stop(struct service *service, int signal_fd)
     service->crew = NULL;
     pthread_mutex_unlock(&service->lock);
     ps_crew_join(crew);
+    stop_live_view(service);
     if (service->publisher)
         ps_publisher_stop(service->publisher);
+    ps_previews_close(service->previews);
     ps_journal_close(service->journal);
     ps_pending_free(service->pending);
     ps_metrics_free(service->metrics);

@@ -122,6 +122,27 @@ static void write_files(const struct worker *worker, const struct ps_job *job,
                        "file of picks not written: %.120s", error.message);
 }
 
+/* Also of what was rejected or failed: somebody will want to see why. A picture that cannot be made
+ * is no fault of the micrograph's. */
+static void make_preview(const struct worker *worker, struct ps_submission *outcome)
+{
+    const struct ps_crew_tools *tools = &worker->crew->tools;
+    bool published = tools->config->publish.preview;
+    struct ps_error error;
+    char quoted[PS_LOG_TEXT];
+    if (!outcome->micrograph || (!published && !tools->previews))
+        return;
+    int status = ps_preview_make(&outcome->micrograph->image, outcome->result.diameter,
+                                 &outcome->preview, &error);
+    if (status == 0 && tools->previews)
+        status = ps_previews_stage(tools->previews, outcome->job->row, &outcome->preview, &error);
+    if (status)
+        ps_log_event(tools->log, PS_LOG_WARNING, "preview_failed", "reason=%s",
+                     ps_log_quote(error.message, quoted));
+    if (!published)
+        ps_preview_done(&outcome->preview);
+}
+
 /* Whether a file that cannot be found or read is to blame itself: the nearest directory above it
  * that exists, not above the watched one, is on the file's device. Otherwise the share has gone:
  * its micrographs will be there again when it is back, and must have no outcome by then (P47). */
@@ -174,6 +195,7 @@ static int read_and_pick(struct worker *worker, const struct ps_job *job,
     set_busy(worker, true);
     if (status == 0)
         write_files(worker, job, outcome->micrograph, outcome->read_milliseconds, &outcome->result);
+    make_preview(worker, outcome);
     set_busy(worker, false);
     if (outcome->micrograph) {
         free(outcome->micrograph->pixels);
@@ -202,6 +224,7 @@ static void outcome_done(struct ps_submission *outcome)
     ps_micrograph_free(outcome->micrograph);
     ps_result_done(&outcome->result);
     free(outcome->failure);
+    ps_preview_done(&outcome->preview);
     *outcome = (struct ps_submission){0};
 }
 
@@ -262,6 +285,8 @@ static void carry(struct worker *worker, struct ps_job *job)
         return;
     }
     outcome_done(&outcome);
+    if (worker->crew->tools.previews)
+        ps_previews_drop(worker->crew->tools.previews, job->row);
     ps_pending_finish(pending, job);
     if (status == PS_E_DEVICE)
         device_failed(worker, &error);

@@ -1,9 +1,15 @@
 """What the README says is so."""
 
+import json
+import os
 import pathlib
 import re
+import signal
 import subprocess
+import time
+import urllib.request
 
+import pytest
 from support import PROGRAM, ROOT, run
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -39,3 +45,28 @@ def test_demo(tmp_path):
     assert recall > 0.5
     assert (tmp_path / "demo/check/synth_000001_overlay.png").stat().st_size > 100_000
     assert len(list(pathlib.Path(tmp_path / "demo/picks").glob("*_autopick.star"))) == 8
+    assert re.search(r"live view, while it runs:  http://127\.0\.0\.1:\d+/$", done.stdout, re.M)
+
+
+def test_demo_with_a_view(tmp_path):
+    """It goes on until it is interrupted, and the address that it prints has the page."""
+    log = tmp_path / "log"
+    with log.open("w") as output:
+        demo = subprocess.Popen(
+            ["tests/demo.sh", PROGRAM, str(tmp_path / "demo")], cwd=ROOT, stdout=output,
+            stderr=output, env=os.environ | {"VIEW": "1"}, start_new_session=True,
+        )
+    try:
+        begin = time.monotonic()
+        while not (url := re.search(r"^    (http://\S+)$", log.read_text(), re.M)):
+            assert demo.poll() is None and time.monotonic() < begin + 170, log.read_text()
+            time.sleep(0.2)  # the demo tells nobody but its terminal
+        with urllib.request.urlopen(url[1], timeout=10) as page:
+            assert b"pickstream" in page.read()
+        with urllib.request.urlopen(url[1] + "api/micrographs", timeout=10) as answer:
+            assert len(json.load(answer)["micrographs"]) >= 8
+    finally:
+        os.killpg(demo.pid, signal.SIGINT)
+        assert demo.wait(60) == 130
+    with pytest.raises(OSError):
+        urllib.request.urlopen(url[1], timeout=10)

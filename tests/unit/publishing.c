@@ -90,7 +90,8 @@ void service_configure(struct service *service, ...)
 
 int service_try(struct service *service, struct ps_error *error)
 {
-    struct ps_publisher_hooks hooks = {finished, add_status, retried, service};
+    struct ps_publisher_hooks hooks = {
+        .finished = finished, .status = add_status, .retried = retried, .context = service};
     int status = ps_journal_open(service->directory, &service->journal, error);
     if (status)
         return status;

@@ -5,6 +5,7 @@
  * nobody takes that for a test; look at what git says has changed: subscribers will see it too.
  */
 #include "output/message.h"
+#include "output/preview.h"
 #include "stream/status.h"
 
 #include <limits.h>
@@ -241,6 +242,27 @@ static void status_message(void **state)
     ps_frames_done(&frames);
 }
 
+static void preview_message(void **state)
+{
+    (void)state;
+    const struct ps_preview_facts facts = {.stream = "8d7c4f0e-5d0c-4a3b-9a53-0d2a5e3a9b11",
+                                           .seq = 1234,
+                                           .session = "s1",
+                                           .path = "/data/GridSquare_1/Data/x.mrc",
+                                           .name = "GridSquare_1/Data/x.mrc",
+                                           .revision = 2,
+                                           .width = 4092,
+                                           .height = 5760};
+    const struct ps_preview preview = {.width = 682, .height = 960, .bin = 6, .size = 400000};
+    struct ps_frames frames;
+    struct ps_error error;
+    assert_int_equal(ps_message_preview(&facts, &preview, &frames, &error), 0);
+    assert_int_equal(frames.count, 2);
+    assert_memory_equal(frames.frame[0].data, "preview", 7);
+    compare("preview", "json", frames.frame[1].data, frames.frame[1].size);
+    ps_frames_done(&frames);
+}
+
 /* The same facts give the same bytes; numbers that JSON lacks, and names that are no UTF-8, stop
  * nothing. */
 static void odd_facts(void **state)
@@ -333,15 +355,11 @@ static void parameters(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(picked_message),
-        cmocka_unit_test(picked_without_picks),
-        cmocka_unit_test(rejected_message),
-        cmocka_unit_test(failed_message),
-        cmocka_unit_test(status_message),
-        cmocka_unit_test(odd_facts),
-        cmocka_unit_test(times),
-        cmocka_unit_test(configuration),
-        cmocka_unit_test(parameters),
+        cmocka_unit_test(picked_message),   cmocka_unit_test(picked_without_picks),
+        cmocka_unit_test(rejected_message), cmocka_unit_test(failed_message),
+        cmocka_unit_test(status_message),   cmocka_unit_test(preview_message),
+        cmocka_unit_test(odd_facts),        cmocka_unit_test(times),
+        cmocka_unit_test(configuration),    cmocka_unit_test(parameters),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     if (!getenv("PICKSTREAM_WRITE_GOLDEN"))

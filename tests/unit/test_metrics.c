@@ -86,6 +86,40 @@ static void unusual_observations(void **state)
     ps_metrics_free(metrics);
 }
 
+static void as_text(void **state)
+{
+    (void)state;
+    struct ps_metrics *metrics = ps_metrics_new();
+    char *text = NULL;
+    size_t size;
+    ps_metrics_add(metrics, PS_COUNTER_PICKS, UINT64_C(12345678901));
+    ps_metrics_set(metrics, PS_GAUGE_WATCHES, 3);
+    ps_metrics_observe(metrics, PS_HISTOGRAM_COMMIT, 1.5e-5);
+    ps_metrics_observe(metrics, PS_HISTOGRAM_COMMIT, 2500);
+    FILE *stream = open_memstream(&text, &size);
+    ps_metrics_text(metrics, stream);
+    assert_int_equal(fclose(stream), 0);
+    static const char *const parts[] = {
+        "# HELP pickstream_picks_total particles picked\n"
+        "# TYPE pickstream_picks_total counter\n"
+        "pickstream_picks_total 12345678901\n",
+        "# TYPE pickstream_watches gauge\npickstream_watches 3\n",
+        "# TYPE pickstream_commit_seconds histogram\n"
+        "pickstream_commit_seconds_bucket{le=\"1e-05\"} 0\n"
+        "pickstream_commit_seconds_bucket{le=\"2e-05\"} 1\n"
+        "pickstream_commit_seconds_bucket{le=\"4e-05\"} 1\n",
+        "pickstream_commit_seconds_bucket{le=\"+Inf\"} 2\n"
+        "pickstream_commit_seconds_sum 2500.000015\n"
+        "pickstream_commit_seconds_count 2\n",
+    };
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        if (!strstr(text, parts[i]))
+            fail_msg("not there: %s", parts[i]);
+    }
+    free(text);
+    ps_metrics_free(metrics);
+}
+
 enum { THREADS = 4, ROUNDS = 5000 };
 
 static void *write_all(void *argument)
@@ -172,6 +206,7 @@ int main(void)
         cmocka_unit_test(quantiles_of_a_known_distribution),
         cmocka_unit_test(quantile_of_one_value),
         cmocka_unit_test(unusual_observations),
+        cmocka_unit_test(as_text),
         cmocka_unit_test(many_writers_and_a_reader),
         cmocka_unit_test(json_names_everything),
         cmocka_unit_test(nobody_reads),

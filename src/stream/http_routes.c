@@ -1,0 +1,201 @@
+/* Which request is answered how. */
+#include "base/error.h"
+#include "base/text.h"
+#include "output/header.h"
+#include "stream/http_inside.h"
+#include "view/assets.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Scripts, styles, pictures and data come from here and from nowhere else; nothing is sent away. */
+static const char policy[] = "default-src 'none'; script-src 'self'; style-src 'self'; "
+                             "img-src 'self'; connect-src 'self'; base-uri 'none'; "
+                             "form-action 'none'; frame-ancestors 'self'";
+
+static const char never[] = "no-store";
+static const char ask_again[] = "no-cache";
+static const char for_ever[] = "private, max-age=31536000, immutable";
+
+/* ---- answers ----------------------------------------------------------------------------------
+ */
+
+enum MHD_Result ps_http_answer(struct MHD_Connection *connection, unsigned status,
+                               struct MHD_Response *response, const char *type, const char *cache)
+{
+    const char *const headers[][2] = {
+        {MHD_HTTP_HEADER_CONTENT_TYPE, type},  {MHD_HTTP_HEADER_CACHE_CONTROL, cache},
+        {"Content-Security-Policy", policy},   {"Cross-Origin-Resource-Policy", "same-origin"},
+        {"X-Content-Type-Options", "nosniff"}, {"Referrer-Policy", "no-referrer"},
+    };
+    enum MHD_Result result = response ? MHD_YES : MHD_NO;
+    for (size_t i = 0; i < sizeof headers / sizeof *headers && result == MHD_YES; i++)
+        result = MHD_add_response_header(response, headers[i][0], headers[i][1]);
+    if (result == MHD_YES && status == MHD_HTTP_METHOD_NOT_ALLOWED)
+        result = MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, "GET, HEAD");
+    if (result == MHD_YES)
+        result = MHD_queue_response(connection, status, response);
+    if (response)
+        MHD_destroy_response(response);
+    return result;
+}
+
+/* Text that was allocated, which it takes; NULL is a lack of memory. */
+static enum MHD_Result answer_text(struct MHD_Connection *connection, unsigned status, char *text,
+                                   size_t size, const char *type)
+{
+    struct MHD_Response *response =
+        text ? MHD_create_response_from_buffer(size, text, MHD_RESPMEM_MUST_FREE) : NULL;
+    if (!response)
+        free(text);
+    return ps_http_answer(connection, status, response, type, never);
+}
+
+enum MHD_Result ps_http_answer_json(struct MHD_Connection *connection, unsigned status,
+                                    json_t *json)
+{
+    char *text = json ? json_dumps(json, PS_JSON_FORMAT) : NULL;
+    json_decref(json);
+    return answer_text(connection, status, text, text ? strlen(text) : 0, "application/json");
+}
+
+enum MHD_Result ps_http_refuse(struct MHD_Connection *connection, unsigned status,
+                               const char *reason)
+{
+    return ps_http_answer_json(connection, status,
+                               json_pack("{s:s, s:s, s:o}", "schema", PS_WIRE_SCHEMA, "type",
+                                         PS_WIRE_TYPE_ERROR, "reason", ps_json_text(reason)));
+}
+
+bool ps_http_number(struct MHD_Connection *connection, const char *name, uint64_t min, uint64_t max,
+                    uint64_t fallback, uint64_t *ret)
+{
+    const char *text = MHD_lookup_connection_value(connection, MHD_GET_ARGUMENT_KIND, name);
+    if (text)
+        return ps_text_to_uint(text, min, max, ret);
+    *ret = fallback;
+    return true;
+}
+
+/* ---- the page, its pictures, metrics and health ------------------------------------------------
+ */
+
+static enum MHD_Result answer_asset(struct MHD_Connection *connection,
+                                    const struct ps_view_asset *asset)
+{
+    size_t size = (size_t)(asset->end - asset->begin);
+    struct MHD_Response *response =
+        MHD_create_response_from_buffer(size, (void *)asset->begin, MHD_RESPMEM_PERSISTENT);
+    return ps_http_answer(connection, MHD_HTTP_OK, response, asset->type, ask_again);
+}
+
+/* The seq in "/preview/12.png", given prefix and ending; 0: it is something else. */
+static uint64_t seq_between(const char *path, const char *prefix, const char *ending)
+{
+    char digits[24];
+    uint64_t seq;
+    size_t before = strlen(prefix), behind = strlen(ending), length = strlen(path);
+    if (length <= before + behind || length - before - behind >= sizeof digits ||
+        strncmp(path, prefix, before) != 0 || strcmp(path + length - behind, ending) != 0)
+        return 0;
+    (void)snprintf(digits, sizeof digits, "%.*s", (int)(length - before - behind), path + before);
+    return ps_text_to_uint(digits, 1, INT64_MAX, &seq) ? seq : 0;
+}
+
+/* A seq means another micrograph in another journal: only a URL with its stream may be kept. */
+static const char *cache_of(const struct ps_http *http, struct MHD_Connection *connection)
+{
+    const char *stream = MHD_lookup_connection_value(connection, MHD_GET_ARGUMENT_KIND, "stream");
+    return stream && strcmp(stream, ps_journal_stream(http->tools.journal)) == 0 ? for_ever
+                                                                                 : ask_again;
+}
+
+static enum MHD_Result answer_picture(struct ps_http *http, struct MHD_Connection *connection,
+                                      uint64_t seq, enum ps_preview_size size)
+{
+    struct stat info;
+    int fd = ps_previews_read(http->tools.previews, seq, size);
+    if (fd < 0 || fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) {
+        if (fd >= 0)
+            (void)close(fd);
+        return ps_http_refuse(connection, MHD_HTTP_NOT_FOUND, "no picture is kept of this outcome");
+    }
+    struct MHD_Response *response = MHD_create_response_from_fd((size_t)info.st_size, fd);
+    if (!response)
+        (void)close(fd);
+    return ps_http_answer(connection, MHD_HTTP_OK, response, "image/png",
+                          cache_of(http, connection));
+}
+
+static enum MHD_Result answer_metrics(struct ps_http *http, struct MHD_Connection *connection)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *stream = open_memstream(&text, &size);
+    if (!stream)
+        return MHD_NO;
+    http->tools.refresh(http->tools.context);
+    ps_metrics_text(http->tools.metrics, stream);
+    (void)fprintf(stream,
+                  "# HELP pickstream_build_info version of this service and its stream\n"
+                  "# TYPE pickstream_build_info gauge\n"
+                  "pickstream_build_info{version=\"%s\",stream=\"%s\"} 1\n",
+                  ps_version(), ps_journal_stream(http->tools.journal));
+    if (fclose(stream) != 0) {
+        free(text);
+        return MHD_NO;
+    }
+    return answer_text(connection, MHD_HTTP_OK, text, size,
+                       "text/plain; version=0.0.4; charset=utf-8");
+}
+
+/* Whether outcomes can be recorded: while they cannot, nothing is picked. */
+static enum MHD_Result answer_health(struct ps_http *http, struct MHD_Connection *connection)
+{
+    json_t *status = http->tools.status(http->tools.context);
+    const char *journal = json_string_value(json_object_get(status, "journal"));
+    bool healthy = journal && strcmp(journal, "ok") == 0;
+    char *text = NULL;
+    int length = healthy ? asprintf(&text, "ok\n")
+                         : asprintf(&text, "journal: %s\n", journal ? journal : "no status");
+    json_decref(status);
+    return answer_text(connection, healthy ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE,
+                       length > 0 ? text : NULL, length > 0 ? (size_t)length : 0,
+                       "text/plain; charset=utf-8");
+}
+
+/* ---- routes -----------------------------------------------------------------------------------
+ */
+
+enum MHD_Result ps_http_route(struct ps_http *http, struct MHD_Connection *connection,
+                              const char *path)
+{
+    static const struct {
+        const char *path;
+        enum MHD_Result (*answer)(struct ps_http *http, struct MHD_Connection *connection);
+    } routes[] = {
+        {"/metrics", answer_metrics},
+        {"/healthz", answer_health},
+        {"/api/status", ps_http_api_status},
+        {"/api/micrographs", ps_http_api_list},
+    };
+    for (size_t i = 0; i < sizeof routes / sizeof *routes; i++) {
+        if (strcmp(path, routes[i].path) == 0)
+            return routes[i].answer(http, connection);
+    }
+    for (const struct ps_view_asset *asset = ps_view_assets; asset->path; asset++) {
+        if (strcmp(path, asset->path) == 0)
+            return answer_asset(connection, asset);
+    }
+    uint64_t seq = seq_between(path, "/api/micrographs/", "");
+    if (seq)
+        return ps_http_api_one(http, connection, seq);
+    if ((seq = seq_between(path, "/preview/", ".png")) != 0)
+        return answer_picture(http, connection, seq, PS_PREVIEW_LARGE);
+    if ((seq = seq_between(path, "/thumbnail/", ".png")) != 0)
+        return answer_picture(http, connection, seq, PS_PREVIEW_SMALL);
+    return ps_http_refuse(connection, MHD_HTTP_NOT_FOUND, "there is no such page");
+}
