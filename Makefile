@@ -78,7 +78,7 @@ LIB_OBJECTS := $(LIB_SOURCES:%.c=$(B)/%.o) $(foreach i,$(ISAS),$(SIMD_SOURCES:%.
                $(KERNELS:%.cu=$(B)/%.o)
 APP_OBJECTS := $(APP_SOURCES:%.c=$(B)/%.o)
 UNIT_TESTS := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c tests/golden/test_*.c))
-TEST_HELPERS := $(patsubst %.c,$(B)/%.o,$(filter-out tests/unit/test_%.c tests/golden/test_%.c,$(wildcard tests/unit/*.c tests/golden/*.c)))
+TEST_HELPERS := $(patsubst %.c,$(B)/%.o,$(filter-out tests/unit/test_%.c tests/golden/test_%.c tests/parity/test_%.c,$(wildcard tests/unit/*.c tests/golden/*.c tests/parity/*.c)))
 PARITY_TESTS := $(patsubst %.c,$(B)/%,$(wildcard tests/parity/test_*.c))
 FUZZERS := $(patsubst %.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c))
 
@@ -128,8 +128,8 @@ $(B)/%.o: %.cu $(B)/flags
 	$(call say,NVCC,$<)
 	$(Q)$(NVCC) -Ikernels -Isrc -Iinclude $(NVCCFLAGS) -MMD -MP -c -o $@ $<
 else
-EMULATED_CXXFLAGS := -std=gnu++17 -O2 -g -fno-omit-frame-pointer -fPIC -ftls-model=initial-exec -fno-strict-aliasing -ffp-contract=off -fno-math-errno -pthread \
-                     -Wall -Wextra $(if $(SANITIZER),-fsanitize=$(SANITIZER) -fno-sanitize-recover=all)
+EMULATED_CXXFLAGS := -std=gnu++17 -O2 -g -fno-omit-frame-pointer -fPIC -fno-semantic-interposition -ftls-model=initial-exec -fno-strict-aliasing -ffp-contract=off -fno-math-errno -pthread \
+                     -Wall -Wextra -Wno-unknown-pragmas $(if $(SANITIZER),-fsanitize=$(SANITIZER) -fno-sanitize-recover=all)
 $(B)/%.o: %.cu $(B)/flags
 	@mkdir -p $(@D)
 	$(call say,CXX,$< (emulated))
@@ -139,6 +139,8 @@ $(B)/tests/emu/%.o: tests/emu/%.cpp $(B)/flags
 	$(call say,CXX,$<)
 	$(Q)$(CXX) -DPS_EMULATED=1 -Itests/emu/include $(EMULATED_CXXFLAGS) -MMD -MP -c -o $@ $<
 endif
+# The fibers' own machinery is what sanitizers would slow down most, and say least about.
+$(B)/tests/emu/block.o $(B)/tests/emu/fiber.o: EMULATED_CXXFLAGS += -fno-sanitize=all
 EMULATION_OBJECTS := $(if $(EMULATION),$(patsubst %.cpp,$(B)/%.o,$(filter-out tests/emu/test_%,$(wildcard tests/emu/*.cpp))))
 $(B)/tests/emu/libcufft.so.12: $(EMULATION_OBJECTS)
 	$(call say,LD,$@)
@@ -182,7 +184,7 @@ $(FUZZERS): $(B)/tests/fuzz/%: $(B)/tests/fuzz/%.o $(B)/tests/fuzz/standalone.o 
 BUILD_PACKAGES := gcc libc6-dev pkg-config libfftw3-dev libsvm-dev libtiff-dev libinih-dev \
                   libpng-dev zlib1g-dev libjansson-dev libzmq3-dev libsqlite3-dev \
                   libmicrohttpd-dev libjs-dygraphs
-CHECK_PACKAGES := $(BUILD_PACKAGES) libcmocka-dev python3-pytest python3-numpy python3-scipy python3-mrcfile \
+CHECK_PACKAGES := $(BUILD_PACKAGES) g++ libcmocka-dev python3-pytest python3-numpy python3-scipy python3-mrcfile \
                   python3-tifffile python3-pil python3-zmq python3-jsonschema \
                   python3-prometheus-client python3-selenium chromium chromium-driver \
                   relion man-db systemd procps snakemake \
@@ -197,11 +199,15 @@ demo: ## install what it needs, then pick synthetic micrographs and show how wel
 	@$(MAKE) --no-print-directory all
 	@VIEW='$(VIEW)' tests/demo.sh $(B)/pickstream build/demo
 
+# The GPU's code runs in `make check` too, on the emulation and under sanitizers.
+CHECK_EMULATED := $(if $(filter thread,$(SANITIZER)),thread,address$(comma)undefined)
 .PHONY: check
 check: ## install what they need, then run all tests (SANITIZER=address,undefined or thread)
 	@tests/packages.sh $(CHECK_PACKAGES)
 	@$(MAKE) --no-print-directory all check-programs
-	@PICKSTREAM_BUILD=$(B) PICKSTREAM_SANITIZER=$(SANITIZER) CC='$(CC)' MAKE='$(MAKE)' \
+	@$(MAKE) --no-print-directory EMULATED=1 SANITIZER=$(CHECK_EMULATED) all check-gpu-programs
+	@PICKSTREAM_EMULATED=build/emulated-sanitize-$(subst $(comma),-,$(CHECK_EMULATED)) \
+	 PICKSTREAM_BUILD=$(B) PICKSTREAM_SANITIZER=$(SANITIZER) CC='$(CC)' MAKE='$(MAKE)' \
 	 ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1 \
 	 TSAN_OPTIONS=suppressions=$(CURDIR)/tests/tsan.supp \
 	 $(PYTHON) -m pytest -q -p no:cacheprovider $(PYTEST_ARGUMENTS) tests
@@ -210,7 +216,7 @@ check: ## install what they need, then run all tests (SANITIZER=address,undefine
 check-programs: $(UNIT_TESTS) $(FUZZERS)
 
 .PHONY: check-gpu-programs
-check-gpu-programs: $(GPU_TESTS)
+check-gpu-programs: $(GPU_TESTS) $(PARITY_TESTS)
 
 BENCHES := $(patsubst %.c,$(B)/%,$(wildcard tests/bench/*.c))
 $(BENCHES): %: %.o $(TESTED)
@@ -270,7 +276,7 @@ lint: ## clang-tidy and cppcheck
 
 .PHONY: format
 format: ## clang-format every C file in place
-	clang-format -i $(wildcard include/*.h src/*.[ch] src/*/*.[ch] tests/*/*.[ch] kernels/*)
+	clang-format -i $(wildcard include/*.h src/*.[ch] src/*/*.[ch] tests/*/*.[ch] tests/emu/*.c* tests/emu/include/*.h kernels/*)
 
 .PHONY: config
 config: $(B)/pickstream ## write conf/pickstream.ini anew from the table of keys

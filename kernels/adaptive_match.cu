@@ -384,6 +384,8 @@ cudaError_t ps_launch_adaptive_moments(const struct ps_adaptive_maps *maps,
                                        cudaStream_t stream)
 {
     static_assert((int)PS_MOMENT_BLOCKS <= (int)THREADS, "a thread for each block");
-    dim3 grid(PS_MOMENT_BLOCKS, (unsigned)tracks->count);
+    unsigned blocks = ps_blocks((size_t)maps->width * (size_t)maps->height, 4 * THREADS);
+    dim3 grid(blocks < PS_MOMENT_BLOCKS ? blocks : (unsigned)PS_MOMENT_BLOCKS,
+              (unsigned)tracks->count);
     return PS_LAUNCH(k_adaptive_moments, grid, THREADS, 0, stream, *maps, *tracks, parts);
 }

@@ -8,6 +8,7 @@
 #include "picker/mixture_formulas.h"
 #include "reduce.h"
 
+/* Of a block at most: for lists that are short, it is as large as they are long. */
 enum { THREADS = 512, WARPS = THREADS / PS_WARP };
 
 /* Sums over the block, for all its threads, in a fixed order. */
@@ -27,7 +28,7 @@ template <int count> static __device__ __forceinline__ void sum_of_block(double 
     PS_UNROLL
     for (int k = 0; k < count; k++) {
         values[k] = 0;
-        for (int w = 0; w < WARPS; w++)
+        for (int w = 0; w < (int)blockDim.x / PS_WARP; w++)
             values[k] += parts[k][w];
     }
 }
@@ -48,7 +49,8 @@ static __device__ double otsu(const double *values, int count)
 {
     __shared__ double sums[THREADS];
     __shared__ cut cuts[THREADS];
-    int each = (count + THREADS - 1) / THREADS;
+    int threads = (int)blockDim.x;
+    int each = (count + threads - 1) / threads;
     int begin = min((int)threadIdx.x * each, count);
     int end = min(begin + each, count);
     double own = 0;
@@ -58,7 +60,7 @@ static __device__ double otsu(const double *values, int count)
     __syncthreads();
     double before = 0;
     double total = 0;
-    for (int t = 0; t < THREADS; t++) {
+    for (int t = 0; t < threads; t++) {
         before += t < (int)threadIdx.x ? sums[t] : 0;
         total += sums[t];
     }
@@ -69,7 +71,7 @@ static __device__ double otsu(const double *values, int count)
                       cut{ps_otsu_between(before, total, (double)(i + 1), (double)count), i + 1});
     }
     cuts[threadIdx.x] = best;
-    for (int half = THREADS / 2; half > 0; half /= 2) {
+    for (int half = threads / 2; half > 0; half /= 2) {
         __syncthreads();
         if ((int)threadIdx.x < half)
             cuts[threadIdx.x] = better(cuts[threadIdx.x], cuts[threadIdx.x + half]);
@@ -85,7 +87,7 @@ static __device__ __forceinline__ double begin_mixture(const double *values, int
 {
     double threshold = otsu(values, count);
     double sums[4] = {0, 0, 0, 0}; /* numbers and sums below, above */
-    for (int i = (int)threadIdx.x; i < count; i += THREADS) {
+    for (int i = (int)threadIdx.x; i < count; i += (int)blockDim.x) {
         double upper = values[i] > threshold;
         sums[0] += 1 - upper;
         sums[1] += upper;
@@ -97,7 +99,7 @@ static __device__ __forceinline__ double begin_mixture(const double *values, int
     for (int k = 0; k < 2; k++)
         ret_mixture->mean[k] = sums[k] > 0 ? sums[2 + k] / sums[k] : 0;
     double squares[3] = {0, 0, 0}; /* below, above, all */
-    for (int i = (int)threadIdx.x; i < count; i += THREADS) {
+    for (int i = (int)threadIdx.x; i < count; i += (int)blockDim.x) {
         double upper = values[i] > threshold;
         double below = values[i] - ret_mixture->mean[0];
         double above = values[i] - ret_mixture->mean[1];
@@ -117,7 +119,7 @@ static __device__ __forceinline__ void improve(const double *values, int count, 
 {
     ps_mixture_tops tops = ps_mixture_tops_of(m);
     double sums[4] = {0, 0, 0, 0}; /* numbers and sums of both */
-    for (int i = (int)threadIdx.x; i < count; i += THREADS) {
+    for (int i = (int)threadIdx.x; i < count; i += (int)blockDim.x) {
         double r = ps_mixture_upper(m, &tops, values[i]);
         uppers[i] = r;
         sums[0] += 1 - r;
@@ -129,7 +131,7 @@ static __device__ __forceinline__ void improve(const double *values, int count, 
     for (int k = 0; k < 2; k++)
         m->mean[k] = sums[2 + k] / sums[k];
     double squares[2] = {0, 0};
-    for (int i = (int)threadIdx.x; i < count; i += THREADS) {
+    for (int i = (int)threadIdx.x; i < count; i += (int)blockDim.x) {
         double r = uppers[i]; /* the thread's own */
         squares[0] += (1 - r) * (values[i] - m->mean[0]) * (values[i] - m->mean[0]);
         squares[1] += r * (values[i] - m->mean[1]) * (values[i] - m->mean[1]);
@@ -161,6 +163,10 @@ cudaError_t ps_launch_adaptive_mixtures(const double *values, double *uppers,
                                         const struct ps_mixture_jobs *jobs, int lists,
                                         struct ps_mixture *ret_mixtures, cudaStream_t stream)
 {
-    return PS_LAUNCH(k_adaptive_mixture, (unsigned)lists, THREADS, 0, stream, values, uppers, *jobs,
+    unsigned threads = PS_WARP;
+    for (int i = 0; i < lists; i++)
+        while (threads < THREADS && (int)threads < jobs->count[i])
+            threads *= 2;
+    return PS_LAUNCH(k_adaptive_mixture, (unsigned)lists, threads, 0, stream, values, uppers, *jobs,
                      ret_mixtures);
 }

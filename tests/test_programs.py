@@ -1,4 +1,5 @@
-"""Runs the test programs written in C: unit and golden tests (cmocka), and the fuzzers' corpora."""
+"""Runs the test programs written in C: unit and golden tests (cmocka), those of the emulated GPU and
+of the CUDA backend on it, and the fuzzers' corpora."""
 
 import os
 import re
@@ -6,16 +7,19 @@ import subprocess
 import warnings
 
 import pytest
-from support import BUILD, DATA, ROOT
+from support import BUILD, DATA, EMULATED, ROOT, needs_emulation
 
 PROGRAMS = sorted((ROOT / "tests").glob("unit/test_*.c")) + sorted(
     (ROOT / "tests").glob("golden/test_*.c")
 )
+EMULATED_PROGRAMS = sorted((ROOT / "tests").glob("emu/test_*.cu")) + sorted(
+    (ROOT / "tests").glob("parity/test_*.c")
+)
 FUZZERS = sorted((ROOT / "tests/fuzz").glob("fuzz_*.c"))
 
 
-def execute(source, *arguments):
-    program = BUILD / source.relative_to(ROOT).with_suffix("")
+def execute(source, *arguments, build=BUILD):
+    program = build / source.relative_to(ROOT).with_suffix("")
     return subprocess.run(
         [program, *arguments],
         cwd=ROOT,
@@ -29,9 +33,8 @@ def execute(source, *arguments):
     )
 
 
-@pytest.mark.parametrize("source", PROGRAMS, ids=lambda path: path.stem)
-def test_program(source):
-    done = execute(source)
+def check_program(source, build):
+    done = execute(source, build=build)
     print(done.stdout)
     assert done.returncode == 0
     passed = len(re.findall(r"^\[ +OK +\]", done.stdout, re.M))
@@ -41,6 +44,17 @@ def test_program(source):
         pytest.skip(f"{len(skipped)} tests skipped")
     if skipped:
         warnings.warn(f"{source.stem}: skipped {', '.join(sorted(set(skipped)))}")
+
+
+@pytest.mark.parametrize("source", PROGRAMS, ids=lambda path: path.stem)
+def test_program(source):
+    check_program(source, BUILD)
+
+
+@needs_emulation
+@pytest.mark.parametrize("source", EMULATED_PROGRAMS, ids=lambda path: path.stem)
+def test_with_emulated_gpu(source):
+    check_program(source, EMULATED)
 
 
 @pytest.mark.parametrize("source", FUZZERS, ids=lambda path: path.stem)

@@ -92,9 +92,9 @@ struct Thread {
     int number;
     uint3 index;
     Fiber *fiber;
-    emu_line line; /* where it waits */
-    unsigned mask; /* lanes it waits for */
-    int source;    /* lane whose value it wants */
+    const emu_line *line; /* where it waits */
+    unsigned mask;        /* lanes it waits for */
+    int source;           /* lane whose value it wants */
     bool vote;
     unsigned long long value;
     unsigned long long answer; /* value of the source */
@@ -112,8 +112,8 @@ class Machine
 {
   public:
     bool run(const emu_launch &launch, std::string *report);
-    emu_votes barrier(emu_line line, bool vote);
-    void meet(emu_line line, unsigned mask, bool vote, unsigned long long value, int source);
+    emu_votes barrier(const emu_line *line, bool vote);
+    void meet(const emu_line *line, unsigned mask, bool vote, unsigned long long value, int source);
 
     Thread *current = nullptr;
 
@@ -125,8 +125,9 @@ class Machine
     Sequence unstarted;
     Thread threads[MOST_THREADS];
     Warp warps[MOST_THREADS / WARP];
-    std::vector<Thread *> ready; /* from ready_first on */
-    size_t ready_first = 0;
+    Thread *ready[MOST_THREADS]; /* a ring: each is in it once */
+    unsigned ready_first = 0;
+    unsigned ready_end = 0;
     std::vector<Thread *> at_barrier;
     size_t living = 0;
     int votes = 0;         /* of those at the barrier */
@@ -134,6 +135,7 @@ class Machine
     std::string *problem = nullptr;
 
     Fiber outside;
+    Stacks stacks;
     std::vector<std::unique_ptr<Fiber>> fibers;
     std::vector<Fiber *> idle;
 
@@ -153,17 +155,17 @@ class Machine
     [[noreturn]] void give_up_waiting();
 };
 
-static Machine &machine()
-{
-    static thread_local std::unique_ptr<Machine> mine;
-    if (!mine)
-        mine = std::make_unique<Machine>();
-    return *mine;
-}
+/* Of the OS thread, from its first kernel on. */
+static __thread Machine *machine;
 
 bool run_grid(const emu_launch &launch, std::string *report)
 {
-    return machine().run(launch, report);
+    static thread_local std::unique_ptr<Machine> owner;
+    if (!owner) {
+        owner = std::make_unique<Machine>();
+        machine = owner.get();
+    }
+    return machine->run(launch, report);
 }
 
 bool Machine::run(const emu_launch &what, std::string *report)
@@ -191,8 +193,6 @@ bool Machine::run(const emu_launch &what, std::string *report)
         fiber->restart();
         idle.push_back(fiber.get());
     }
-    ready.clear();
-    at_barrier.clear();
     return false;
 }
 
@@ -214,8 +214,7 @@ void Machine::begin_block()
         size_t lanes = std::min<size_t>(living - first, WARP);
         warps[first / WARP] = {lanes == WARP ? ~0U : (1U << lanes) - 1, 0};
     }
-    ready.clear();
-    ready_first = 0;
+    ready_first = ready_end = 0;
     at_barrier.clear();
     votes = 0;
     if (launch->shared_bytes)
@@ -237,22 +236,15 @@ void Machine::loop(void *self)
 Fiber *Machine::idle_fiber()
 {
     if (idle.empty()) {
-        fibers.push_back(std::make_unique<Fiber>(loop, this));
+        fibers.push_back(std::make_unique<Fiber>(stacks, loop, this));
         idle.push_back(fibers.back().get());
     }
     return idle.back();
 }
 
-Thread *Machine::next_ready()
+inline Thread *Machine::next_ready()
 {
-    if (ready_first == ready.size())
-        return nullptr;
-    Thread *thread = ready[ready_first++];
-    if (ready_first == ready.size()) {
-        ready.clear();
-        ready_first = 0;
-    }
-    return thread;
+    return ready_first == ready_end ? nullptr : ready[ready_first++ % MOST_THREADS];
 }
 
 /* What a fiber does for ever. */
@@ -319,22 +311,24 @@ void Machine::wait()
     emu_place.thread = self->index;
 }
 
-void Machine::make_ready(Thread *const *list, size_t count)
+inline void Machine::make_ready(Thread *const *list, size_t count)
 {
-    size_t first = ready.size();
-    ready.insert(ready.end(), list, list + count);
+    unsigned first = ready_end;
+    for (size_t i = 0; i < count; i++)
+        ready[ready_end++ % MOST_THREADS] = list[i];
     if (order == Order::random)
-        for (size_t i = count; i > 1; i--)
-            std::swap(ready[first + i - 1], ready[first + random.next() % i]);
+        for (unsigned i = (unsigned)count; i > 1; i--)
+            std::swap(ready[(first + i - 1) % MOST_THREADS],
+                      ready[(first + random.next() % i) % MOST_THREADS]);
 }
 
 /* ---- barriers --------------------------------------------------------------------------------
  */
 
-static bool same_line(const emu_line &a, const emu_line &b)
+static bool same_line(const emu_line *a, const emu_line *b)
 {
-    return a.line == b.line && (a.what == b.what || strcmp(a.what, b.what) == 0) &&
-           (a.file == b.file || strcmp(a.file, b.file) == 0);
+    return a == b ||
+           (a->line == b->line && strcmp(a->what, b->what) == 0 && strcmp(a->file, b->file) == 0);
 }
 
 void Machine::release_barrier()
@@ -345,13 +339,13 @@ void Machine::release_barrier()
     at_barrier.clear();
 }
 
-emu_votes Machine::barrier(emu_line line, bool vote)
+emu_votes Machine::barrier(const emu_line *line, bool vote)
 {
     if (!at_barrier.empty() && !same_line(at_barrier[0]->line, line)) {
         const Thread &other = *at_barrier[0];
         give_up(*current, "at %s of %s:%d, while thread (%u, %u, %u) is at %s of line %d",
-                line.what, line.file, line.line, other.index.x, other.index.y, other.index.z,
-                other.line.what, other.line.line);
+                line->what, line->file, line->line, other.index.x, other.index.y, other.index.z,
+                other.line->what, other.line->line);
     }
     current->state = State::at_barrier;
     current->line = line;
@@ -386,8 +380,8 @@ bool Machine::complete(Warp &warp, const Thread &asking)
     for (size_t i = 0; i < count; i++) {
         int source = met[i]->source < 0 ? met[i]->number % WARP : met[i]->source;
         if (!(lanes >> source & 1))
-            give_up(*met[i], "%s of %s:%d reads lane %d, which %s", asking.line.what,
-                    asking.line.file, asking.line.line, source,
+            give_up(*met[i], "%s of %s:%d reads lane %d, which %s", asking.line->what,
+                    asking.line->file, asking.line->line, source,
                     asking.mask >> source & 1 ? "has ended or never was" : "is not in the mask");
         met[i]->answer = warp_threads[source].value;
         met[i]->votes = yes;
@@ -397,12 +391,13 @@ bool Machine::complete(Warp &warp, const Thread &asking)
     return true;
 }
 
-void Machine::meet(emu_line line, unsigned mask, bool vote, unsigned long long value, int source)
+void Machine::meet(const emu_line *line, unsigned mask, bool vote, unsigned long long value,
+                   int source)
 {
     Thread &self = *current;
     unsigned lane = 1U << self.number % WARP;
     if (!(mask & lane))
-        give_up(self, "%s of %s:%d: not in its own mask %#x", line.what, line.file, line.line,
+        give_up(self, "%s of %s:%d: not in its own mask %#x", line->what, line->file, line->line,
                 mask);
     self.state = State::in_warp;
     self.line = line;
@@ -431,8 +426,7 @@ void Machine::give_up(const Thread &thread, const char *format, ...)
                    launch->name, emu_place.block.x, emu_place.block.y, emu_place.block.z,
                    thread.index.x, thread.index.y, thread.index.z, reason);
     *problem = text;
-    static thread_local Fiber abandoned;
-    fiber_switch(abandoned, outside);
+    fiber_switch(*current->fiber, outside);
     abort();
 }
 
@@ -455,33 +449,32 @@ void Machine::give_up_waiting()
         abort();
     give_up(*waiting,
             "waits in %s of %s:%d for thread (%u, %u, %u), which waits in %s of line %d%s",
-            waiting->line.what, waiting->line.file, waiting->line.line, other->index.x,
-            other->index.y, other->index.z, other->line.what, other->line.line,
+            waiting->line->what, waiting->line->file, waiting->line->line, other->index.x,
+            other->index.y, other->index.z, other->line->what, other->line->line,
             same_line(waiting->line, other->line) ? " with another mask" : "");
 }
 
 } // namespace emu
 
-emu_votes emu_barrier(emu_line line, bool vote)
+emu_votes emu_barrier(const emu_line *line, bool vote)
 {
-    return emu::machine().barrier(line, vote);
+    return emu::machine->barrier(line, vote);
 }
 
-unsigned long long emu_exchange(emu_line line, unsigned mask, unsigned long long value, int source)
+unsigned long long emu_exchange(const emu_line *line, unsigned mask, unsigned long long value,
+                                int source)
 {
-    emu::Machine &machine = emu::machine();
-    machine.meet(line, mask, false, value, source);
-    return machine.current->answer;
+    emu::machine->meet(line, mask, false, value, source);
+    return emu::machine->current->answer;
 }
 
-unsigned emu_vote(emu_line line, unsigned mask, bool vote)
+unsigned emu_vote(const emu_line *line, unsigned mask, bool vote)
 {
-    emu::Machine &machine = emu::machine();
-    machine.meet(line, mask, vote, 0, -1);
-    return machine.current->votes;
+    emu::machine->meet(line, mask, vote, 0, -1);
+    return emu::machine->current->votes;
 }
 
 int emu_lane(void)
 {
-    return emu::machine().current->number % emu::WARP;
+    return emu::machine->current->number % emu::WARP;
 }

@@ -7,36 +7,83 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#ifdef __SANITIZE_ADDRESS__
-#include <sanitizer/asan_interface.h>
-#include <sanitizer/common_interface_defs.h>
-#endif
+#define EMU_WEAK extern "C" __attribute__((weak))
+EMU_WEAK void __sanitizer_start_switch_fiber(void **save, const void *bottom, size_t bytes);
+EMU_WEAK void __sanitizer_finish_switch_fiber(void *saved, const void **bottom, size_t *bytes);
+EMU_WEAK void __asan_unpoison_memory_region(const volatile void *begin, size_t bytes);
+EMU_WEAK void *__tsan_get_current_fiber(void);
+EMU_WEAK void *__tsan_create_fiber(unsigned flags);
+EMU_WEAK void __tsan_destroy_fiber(void *fiber);
+EMU_WEAK void __tsan_switch_to_fiber(void *fiber, unsigned flags);
 
 namespace emu
 {
 
-/* Kernels keep little on the stack; sanitizers make frames several times as large. */
-#if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__ || !defined __OPTIMIZE__
-static const size_t STACK_BYTES = 256 << 10;
-#else
-static const size_t STACK_BYTES = 64 << 10;
-#endif
+/* Kernels keep little on the stack, and sanitizers make frames several times as large. All together
+ * stay below 64 MiB, the most that AddressSanitizer takes for a stack. */
+const size_t Stacks::bytes = 52 << 10;
+enum { MOST_FIBERS = 1024 + 8, PAGE = 4 << 10 };
+
+Stacks::Stacks() : arena_bytes(MOST_FIBERS * (bytes + PAGE))
+{
+    arena = mmap(nullptr, arena_bytes, PROT_READ | PROT_WRITE,
+                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
+    if (arena == MAP_FAILED) {
+        perror("emulation: no stacks for the threads of a block");
+        abort();
+    }
+}
+
+Stacks::~Stacks()
+{
+    if (__asan_unpoison_memory_region)
+        __asan_unpoison_memory_region(arena, arena_bytes);
+    (void)munmap(arena, arena_bytes);
+}
+
+void *Stacks::take()
+{
+    char *guard = static_cast<char *>(arena) + taken++ * (bytes + PAGE);
+    if (taken > MOST_FIBERS || mprotect(guard, PAGE, PROT_NONE))
+        abort();
+    return guard + PAGE;
+}
 
 /* The fiber that is left and the one that is begun, for the first lines of the latter. */
 static __thread Fiber *leaving;
 static __thread Fiber *arriving;
 
+/* Only between the OS thread's stack and the others. */
 static void arrived()
 {
-#ifdef __SANITIZE_ADDRESS__
+    if (!__sanitizer_finish_switch_fiber || __tsan_switch_to_fiber ||
+        !leaving->entry == !arriving->entry)
+        return;
     const void *bottom;
     size_t bytes;
-    __sanitizer_finish_switch_fiber(arriving->sanitizer, &bottom, &bytes);
+    __sanitizer_finish_switch_fiber(arriving->entry ? nullptr : arriving->sanitizer, &bottom,
+                                    &bytes);
     if (!leaving->entry) {
-        leaving->stack = const_cast<void *>(bottom);
-        leaving->stack_bytes = bytes;
+        leaving->bottom = bottom;
+        leaving->bottom_bytes = bytes;
     }
-#endif
+}
+
+static void leave(Fiber &from, Fiber &to)
+{
+    if (__tsan_switch_to_fiber) {
+        if (!from.sanitizer)
+            from.sanitizer = __tsan_get_current_fiber();
+        if (!to.sanitizer)
+            to.sanitizer = __tsan_create_fiber(0);
+        __tsan_switch_to_fiber(to.sanitizer, 0);
+    } else if (__sanitizer_start_switch_fiber && !from.entry != !to.entry) {
+        if (to.entry)
+            __sanitizer_start_switch_fiber(&from.sanitizer, to.stacks->arena,
+                                           to.stacks->arena_bytes);
+        else
+            __sanitizer_start_switch_fiber(nullptr, to.bottom, to.bottom_bytes);
+    }
 }
 
 static void begin()
@@ -72,40 +119,29 @@ emu_stack_switch:
 )");
 #endif
 
-Fiber::Fiber(void (*fiber_entry)(void *), void *fiber_argument)
-    : entry(fiber_entry), argument(fiber_argument), stack_bytes(STACK_BYTES)
+Fiber::Fiber(Stacks &own_stacks, void (*fiber_entry)(void *), void *fiber_argument)
+    : stacks(&own_stacks), entry(fiber_entry), argument(fiber_argument), stack(own_stacks.take())
 {
-    size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    mapping = mmap(nullptr, page + stack_bytes, PROT_READ | PROT_WRITE,
-                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
-    if (mapping == MAP_FAILED || mprotect(mapping, page, PROT_NONE)) {
-        perror("emulation: no stack for a thread of a block");
-        abort();
-    }
-    stack = static_cast<char *>(mapping) + page;
     restart();
 }
 
 Fiber::~Fiber()
 {
-    if (mapping) {
-#ifdef __SANITIZE_ADDRESS__
-        __asan_unpoison_memory_region(stack, stack_bytes);
-#endif
-        (void)munmap(mapping, (size_t)sysconf(_SC_PAGESIZE) + stack_bytes);
-    }
+    if (__tsan_destroy_fiber && entry && sanitizer)
+        __tsan_destroy_fiber(sanitizer);
 }
 
 void Fiber::restart()
 {
-    sanitizer = nullptr;
-#ifdef __SANITIZE_ADDRESS__
     /* What was left there had its frames' gaps poisoned. */
-    __asan_unpoison_memory_region(stack, stack_bytes);
-#endif
+    if (__asan_unpoison_memory_region)
+        __asan_unpoison_memory_region(stack, Stacks::bytes);
+    if (__tsan_destroy_fiber && sanitizer)
+        __tsan_destroy_fiber(sanitizer);
+    sanitizer = nullptr;
 #ifdef __x86_64__
     /* Six registers, where to go, and nowhere to return to: as a call would have left it. */
-    void **top = reinterpret_cast<void **>(static_cast<char *>(stack) + stack_bytes);
+    void **top = reinterpret_cast<void **>(static_cast<char *>(stack) + Stacks::bytes);
     top[-1] = nullptr;
     top[-2] = reinterpret_cast<void *>(begin);
     memset(top - 8, 0, 6 * sizeof *top);
@@ -113,7 +149,7 @@ void Fiber::restart()
 #else
     (void)getcontext(&context);
     context.uc_stack.ss_sp = stack;
-    context.uc_stack.ss_size = stack_bytes;
+    context.uc_stack.ss_size = Stacks::bytes;
     context.uc_link = nullptr;
     makecontext(&context, begin, 0);
 #endif
@@ -123,9 +159,7 @@ void fiber_switch(Fiber &from, Fiber &to)
 {
     leaving = &from;
     arriving = &to;
-#ifdef __SANITIZE_ADDRESS__
-    __sanitizer_start_switch_fiber(&from.sanitizer, to.stack, to.stack_bytes);
-#endif
+    leave(from, to);
 #ifdef __x86_64__
     emu_stack_switch(&from.pointer, to.pointer);
 #else

@@ -119,13 +119,17 @@ struct emu_line {
     int line;
     const char *what;
 };
-#define EMU_LINE(what) (emu_line{__FILE__, __LINE__, what})
+#define EMU_LINE(what)                                                                             \
+    ({                                                                                             \
+        static const emu_line emu_here = {__FILE__, __LINE__, what};                               \
+        &emu_here;                                                                                 \
+    })
 
 struct emu_votes {
     int yes;
     int all;
 };
-struct emu_votes emu_barrier(emu_line line, bool vote);
+struct emu_votes emu_barrier(const emu_line *line, bool vote);
 
 #define __syncthreads() ((void)emu_barrier(EMU_LINE("__syncthreads"), false))
 #define __syncthreads_count(predicate)                                                             \
@@ -139,13 +143,15 @@ struct emu_votes emu_barrier(emu_line line, bool vote);
 
 /* All lanes of `mask` that have not ended meet here. Returns what lane `source` gave: -1 the lane
  * itself. */
-unsigned long long emu_exchange(emu_line line, unsigned mask, unsigned long long value, int source);
+unsigned long long emu_exchange(const emu_line *line, unsigned mask, unsigned long long value,
+                                int source);
 /* The same, and returns the lanes that voted yes. */
-unsigned emu_vote(emu_line line, unsigned mask, bool vote);
+unsigned emu_vote(const emu_line *line, unsigned mask, bool vote);
 /* 0 to 31 */
 int emu_lane(void);
 
-template <class T> static inline T emu_shuffle(emu_line line, unsigned mask, T value, int source)
+template <class T>
+static inline T emu_shuffle(const emu_line *line, unsigned mask, T value, int source)
 {
     static_assert(sizeof(T) <= 8, "at most 8 bytes are shuffled");
     unsigned long long bits = 0;
@@ -157,13 +163,13 @@ template <class T> static inline T emu_shuffle(emu_line line, unsigned mask, T v
 
 /* Lanes in parts of `width`; a source outside of its part is the lane itself. */
 template <class T>
-static inline T emu_shuffle_to(emu_line line, unsigned mask, T value, int source, int width)
+static inline T emu_shuffle_to(const emu_line *line, unsigned mask, T value, int source, int width)
 {
     int lane = emu_lane();
     return emu_shuffle(line, mask, value, (lane & ~(width - 1)) + (source & (width - 1)));
 }
 template <class T>
-static inline T emu_shuffle_up(emu_line line, unsigned mask, T value, unsigned delta,
+static inline T emu_shuffle_up(const emu_line *line, unsigned mask, T value, unsigned delta,
                                int width = 32)
 {
     int lane = emu_lane();
@@ -171,7 +177,7 @@ static inline T emu_shuffle_up(emu_line line, unsigned mask, T value, unsigned d
     return emu_shuffle(line, mask, value, source < (lane & ~(width - 1)) ? -1 : source);
 }
 template <class T>
-static inline T emu_shuffle_down(emu_line line, unsigned mask, T value, unsigned delta,
+static inline T emu_shuffle_down(const emu_line *line, unsigned mask, T value, unsigned delta,
                                  int width = 32)
 {
     int lane = emu_lane();
@@ -179,13 +185,15 @@ static inline T emu_shuffle_down(emu_line line, unsigned mask, T value, unsigned
     return emu_shuffle(line, mask, value, source > (lane | (width - 1)) ? -1 : source);
 }
 template <class T>
-static inline T emu_shuffle_xor(emu_line line, unsigned mask, T value, int bits, int width = 32)
+static inline T emu_shuffle_xor(const emu_line *line, unsigned mask, T value, int bits,
+                                int width = 32)
 {
     int lane = emu_lane();
     int source = lane ^ bits;
     return emu_shuffle(line, mask, value, source > (lane | (width - 1)) ? -1 : source);
 }
-template <class T> static inline T emu_shuffle_to(emu_line line, unsigned mask, T value, int source)
+template <class T>
+static inline T emu_shuffle_to(const emu_line *line, unsigned mask, T value, int source)
 {
     return emu_shuffle_to(line, mask, value, source, 32);
 }
@@ -195,7 +203,7 @@ template <class T> static inline T emu_shuffle_to(emu_line line, unsigned mask, 
 #define __shfl_down_sync(...) emu_shuffle_down(EMU_LINE("__shfl_down_sync"), __VA_ARGS__)
 #define __shfl_xor_sync(...)  emu_shuffle_xor(EMU_LINE("__shfl_xor_sync"), __VA_ARGS__)
 
-static inline void emu_syncwarp(emu_line line, unsigned mask = 0xffffffffU)
+static inline void emu_syncwarp(const emu_line *line, unsigned mask = 0xffffffffU)
 {
     (void)emu_vote(line, mask, false);
 }

@@ -1,0 +1,40 @@
+/* What the parity tests share: micrographs, settings, and comparing picks. One source serves a real
+ * GPU and the emulated one. */
+#ifndef TEST_PARITY_H
+#define TEST_PARITY_H
+
+#include "../unit/picking.h"
+#include "../unit/plate.h"
+#include "picker/picker.h"
+
+#if __has_include("emu.h")
+#include "emu.h"
+
+#include <cuda_runtime_api.h>
+#define PARITY_EMULATED 1
+#else
+#define PARITY_EMULATED 0
+#endif
+
+/* A micrograph to pick: its size, and the diameter of its particles in px. */
+struct parity_size {
+    int width;
+    int height;
+    const char *diameter;
+};
+
+/* Whether there is a GPU; says why not. */
+bool parity_has_gpu(void);
+
+/* Settings of one profile on one backend ("cpu", "cuda"). */
+struct ps_config *parity_config(const char *profile, const char *backend, const char *diameter);
+struct ps_picker *parity_picker(const char *profile, const char *backend, const char *diameter);
+
+/* Share of the picks of `a` that `b` has within 2 px; 1 where `a` has none. */
+double parity_share(const struct ps_result *a, const struct ps_result *b);
+
+/* The results agree: the same outcome, margins and warnings, and at least 99 % of the picks of
+ * either within 2 px of one of the other. */
+void parity_assert_agree(const struct ps_result *cpu, const struct ps_result *gpu);
+
+#endif

@@ -1,0 +1,360 @@
+/* The CUDA backend against the CPU's, stage by stage and from pixels to picks, on whatever GPU
+ * there is: a real one or the emulated one.
+ *
+ *     test_parity            small micrographs
+ *     test_parity --large    and those of cameras, which a GPU is needed for
+ */
+#include "parity.h"
+#include "twin.h"
+
+#include "base/error.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <threads.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static bool large;
+static bool has_gpu;
+
+static int find_gpu(void **state)
+{
+    (void)state;
+    has_gpu = parity_has_gpu();
+    return 0;
+}
+
+struct profile {
+    const char *name;
+    struct parity_size size; /* of a small micrograph that it finds something in */
+};
+static struct profile aspire = {"aspire", {340, 352, "20px"}};
+static struct profile adaptive = {"adaptive", {61, 61, "8px"}};
+
+#define NEEDS_GPU()                                                                                \
+    do {                                                                                           \
+        (void)state;                                                                               \
+        if (!has_gpu)                                                                              \
+            skip();                                                                                \
+    } while (0)
+
+/* ---- stage by stage, and the picks -----------------------------------------------------------
+ */
+
+static void compare_stages(const char *profile, const char *diameter, const struct ps_image *image)
+{
+    struct ps_config *config = parity_config(profile, "cpu", diameter);
+    bool is_large = (double)image->width * image->height > 4e6;
+    struct ps_picker *twin = twin_picker(config, is_large ? 2 : PS_LANES);
+    struct ps_result result = picking_run(twin, image);
+    ps_result_done(&result);
+    twin_done(twin);
+    ps_config_free(config);
+}
+
+static void compare_picks(const char *profile, const char *diameter, const struct ps_image *image)
+{
+    struct ps_picker *cpu = parity_picker(profile, "cpu", diameter);
+    struct ps_picker *gpu = parity_picker(profile, "cuda", diameter);
+    struct ps_result expected = picking_run(cpu, image);
+    struct ps_result result = picking_run(gpu, image);
+    parity_assert_agree(&expected, &result);
+    ps_result_done(&expected);
+    ps_result_done(&result);
+    ps_picker_free(cpu);
+    ps_picker_free(gpu);
+}
+
+static void compare(const char *profile, const char *diameter, const struct ps_image *image)
+{
+    compare_stages(profile, diameter, image);
+    compare_picks(profile, diameter, image);
+}
+
+static void compare_size(const char *profile, const struct parity_size *size)
+{
+    print_message(" %s, %d x %d px, particles of %s\n", profile, size->width, size->height,
+                  size->diameter);
+    struct plate plate = plate_new(size->width, size->height, strtod(size->diameter, NULL), 2);
+    struct ps_image image = plate_image(&plate);
+    compare(profile, size->diameter, &image);
+    plate_done(&plate);
+}
+
+/* As cameras have them. */
+static const struct parity_size large_sizes[] = {
+    {1024, 1024, "40px"},  {1999, 1501, "64px"},  {4096, 4096, "78px"},
+    {5760, 4092, "200px"}, {8192, 8192, "150px"},
+};
+
+static void compare_sizes(const char *profile, const struct parity_size *sizes, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        compare_size(profile, &sizes[i]);
+    for (size_t i = 0; large && i < sizeof large_sizes / sizeof *large_sizes; i++)
+        compare_size(profile, &large_sizes[i]);
+}
+
+/* The least, a prime one, odd ones that are no squares. */
+static void sizes(void **state)
+{
+    NEEDS_GPU();
+    static const struct parity_size of_aspire[] = {
+        {223, 223, "20px"}, {307, 307, "20px"}, {281, 401, "20px"}};
+    static const struct parity_size of_adaptive[] = {
+        {16, 16, "8px"}, {61, 61, "8px"}, {75, 113, "9px"}, {90, 101, "40px"}};
+    if (*state == &aspire)
+        compare_sizes("aspire", of_aspire, sizeof of_aspire / sizeof *of_aspire);
+    else
+        compare_sizes("adaptive", of_adaptive, sizeof of_adaptive / sizeof *of_adaptive);
+}
+
+/* ---- images that are not as they should be --------------------------------------------------- */
+
+static void compare_plate(const struct profile *profile, const struct plate *plate,
+                          const char *what)
+{
+    struct ps_image image = plate_image(plate);
+    print_message(" %s, %s\n", profile->name, what);
+    compare(profile->name, profile->size.diameter, &image);
+}
+
+static struct plate sample_of(const struct profile *profile)
+{
+    const struct parity_size *size = &profile->size;
+    return plate_new(size->width, size->height, strtod(size->diameter, NULL), 2);
+}
+
+static void spoiled_pixels(void **state)
+{
+    NEEDS_GPU();
+    const struct profile *profile = *state;
+    struct plate plate = sample_of(profile);
+    for (size_t i = 0; i < plate_pixels(&plate); i += 97)
+        plate.pixels[i] = i % 2 ? NAN : -INFINITY;
+    compare_plate(profile, &plate, "pixels that are no numbers");
+    for (int i = 0; i < plate.height; i++)
+        for (int c = 0; c < 4; c++)
+            *plate_pixel(&plate, (const int[]){0, 40, 41, plate.width - 1}[c], i) = 7;
+    for (int i = 0; i < plate.width; i++)
+        *plate_pixel(&plate, i, 33) = NAN;
+    *plate_pixel(&plate, 20, 30) = 1e6F;
+    compare_plate(profile, &plate, "dead lines and a hot pixel too");
+    plate_done(&plate);
+}
+
+static void nothing_to_see(void **state)
+{
+    NEEDS_GPU();
+    const struct profile *profile = *state;
+    struct plate plate = plate_flat(profile->size.width, profile->size.height);
+    compare_plate(profile, &plate, "all the same");
+    for (size_t i = 0; i < plate_pixels(&plate); i++)
+        plate.pixels[i] = NAN;
+    compare_plate(profile, &plate, "no numbers at all");
+    plate_done(&plate);
+    plate = plate_noise(profile->size.width, profile->size.height);
+    compare_plate(profile, &plate, "noise");
+    plate_done(&plate);
+}
+
+/* Maps, and what is found in them, are what rounding leaves of nothing: all that can be said is
+ * that it ends, each time alike. */
+static void next_to_nothing_to_see(void **state)
+{
+    NEEDS_GPU();
+    const struct profile *profile = *state;
+    struct plate plate = plate_flat(profile->size.width, profile->size.height);
+    *plate_pixel(&plate, 50, 50) = 61;
+    struct ps_image image = plate_image(&plate);
+    struct ps_picker *picker = parity_picker(profile->name, "cuda", profile->size.diameter);
+    struct ps_result result = picking_run(picker, &image);
+    struct ps_result again = picking_run(picker, &image);
+    assert_same_result(&result, &again);
+    ps_result_done(&result);
+    ps_result_done(&again);
+    ps_picker_free(picker);
+    plate_done(&plate);
+}
+
+/* ---- pixel types ----------------------------------------------------------------------------- */
+
+static uint16_t half_bits(float value) /* whole numbers below 2048 */
+{
+    if (value == 0)
+        return 0;
+    int exponent;
+    float fraction = frexpf(value, &exponent);
+    return (uint16_t)((exponent + 14) << 10 | ((int)ldexpf(fraction, 11) & 1023));
+}
+
+/* Pixels of a plate, which are whole numbers from 0 to 127, in another type. */
+static void *converted(const struct plate *plate, enum ps_pixel type)
+{
+    size_t count = plate_pixels(plate);
+    void *pixels = malloc(count * sizeof(float));
+    assert_non_null(pixels);
+    for (size_t i = 0; i < count; i++) {
+        float value = plate->pixels[i];
+        switch (type) {
+        case PS_PIXEL_I8:
+            ((int8_t *)pixels)[i] = (int8_t)value;
+            break;
+        case PS_PIXEL_U8:
+            ((uint8_t *)pixels)[i] = (uint8_t)value;
+            break;
+        case PS_PIXEL_I16:
+            ((int16_t *)pixels)[i] = (int16_t)value;
+            break;
+        case PS_PIXEL_U16:
+            ((uint16_t *)pixels)[i] = (uint16_t)value;
+            break;
+        case PS_PIXEL_F16:
+            ((uint16_t *)pixels)[i] = half_bits(value);
+            break;
+        case PS_PIXEL_F32:
+            ((float *)pixels)[i] = value;
+            break;
+        }
+    }
+    return pixels;
+}
+
+static void types_are_alike(void **state)
+{
+    NEEDS_GPU();
+    const enum ps_pixel types[] = {PS_PIXEL_I8,  PS_PIXEL_U8,  PS_PIXEL_I16,
+                                   PS_PIXEL_U16, PS_PIXEL_F16, PS_PIXEL_F32};
+    const struct profile *profile = *state;
+    struct plate plate = sample_of(profile);
+    struct ps_image image = plate_image(&plate);
+    struct ps_picker *picker = parity_picker(profile->name, "cuda", profile->size.diameter);
+    struct ps_result expected = picking_run(picker, &image);
+    assert_true(expected.count > 0);
+    for (size_t t = 0; t < sizeof types / sizeof *types; t++) {
+        void *pixels = converted(&plate, types[t]);
+        image.pixels = pixels;
+        image.type = types[t];
+        struct ps_result result = picking_run(picker, &image);
+        assert_same_result(&expected, &result);
+        ps_result_done(&result);
+        free(pixels);
+    }
+    ps_result_done(&expected);
+    ps_picker_free(picker);
+    plate_done(&plate);
+}
+
+/* ---- the same again -------------------------------------------------------------------------- */
+
+enum { RUNS = PARITY_EMULATED ? 6 : 24 };
+
+static void same_bytes_every_time(void **state)
+{
+    NEEDS_GPU();
+    const struct profile *profile = *state;
+    struct plate plate = sample_of(profile);
+    struct plate other = plate_new(plate.width + 14, plate.height - 3, 8, 3);
+    struct ps_image image = plate_image(&plate);
+    struct ps_image other_image = plate_image(&other);
+    struct ps_picker *picker = parity_picker(profile->name, "cuda", profile->size.diameter);
+    struct ps_result expected = picking_run(picker, &image);
+    for (int i = 1; i < RUNS; i++) {
+        if (i % 4 == 0) { /* another one leaves nothing behind */
+            struct ps_result between = picking_run(picker, &other_image);
+            ps_result_done(&between);
+        }
+        struct ps_result result = picking_run(picker, &image);
+        assert_same_result(&expected, &result);
+        ps_result_done(&result);
+    }
+    ps_result_done(&expected);
+    ps_picker_free(picker);
+    plate_done(&other);
+    plate_done(&plate);
+}
+
+enum { SLOTS = 2, PICKS_EACH = 2 };
+
+struct worker {
+    const struct ps_image *image;
+    struct ps_picker *picker; /* made by another thread */
+    struct ps_result results[PICKS_EACH];
+    int failed;
+};
+
+static int work(void *argument)
+{
+    struct worker *worker = argument;
+    for (int i = 0; i < PICKS_EACH; i++)
+        worker->failed |= ps_picker_pick(worker->picker, worker->image, &worker->results[i], NULL);
+    return 0;
+}
+
+/* Picks in slots at the same time; each result is the expected one. */
+static void work_together(const struct profile *profile, const struct ps_image *image,
+                          const char *const devices[SLOTS], const struct ps_result *expected)
+{
+    struct worker workers[SLOTS];
+    thrd_t threads[SLOTS];
+    for (int t = 0; t < SLOTS; t++) {
+        workers[t] = (struct worker){.image = image};
+        workers[t].picker = parity_picker(profile->name, devices[t], profile->size.diameter);
+    }
+    for (int t = 0; t < SLOTS; t++)
+        assert_int_equal(thrd_create(&threads[t], work, &workers[t]), thrd_success);
+    for (int t = 0; t < SLOTS; t++) {
+        (void)thrd_join(threads[t], NULL);
+        assert_int_equal(workers[t].failed, 0);
+        for (int i = 0; i < PICKS_EACH; i++) {
+            assert_same_result(expected, &workers[t].results[i]);
+            ps_result_done(&workers[t].results[i]);
+        }
+        ps_picker_free(workers[t].picker);
+    }
+}
+
+static void slots_side_by_side(void **state)
+{
+    NEEDS_GPU();
+    const struct profile *profile = *state;
+    struct plate plate = sample_of(profile);
+    struct ps_image image = plate_image(&plate);
+    struct ps_picker *picker = parity_picker(profile->name, "cuda", profile->size.diameter);
+    struct ps_result expected = picking_run(picker, &image);
+    ps_picker_free(picker);
+    work_together(profile, &image, (const char *[]){"cuda:0", "cuda:0"}, &expected);
+    if (ps_cuda_count() > 1)
+        work_together(profile, &image, (const char *[]){"cuda:0", "cuda:1"}, &expected);
+    ps_result_done(&expected);
+    plate_done(&plate);
+}
+
+int main(int count, char **arguments)
+{
+    large = count > 1 && strcmp(arguments[1], "--large") == 0;
+#if PARITY_EMULATED
+    if (!getenv("EMU_DEVICES")) { /* read before main() */
+        (void)setenv("EMU_DEVICES", "2", 1);
+        (void)execv("/proc/self/exe", arguments);
+        return 1;
+    }
+#endif
+#define TESTS_OF(profile)                                                                          \
+    {"sizes_of_" #profile, sizes, NULL, NULL, &(profile)},                                         \
+        {"spoiled_pixels_" #profile, spoiled_pixels, NULL, NULL, &(profile)},                      \
+        {"nothing_to_see_" #profile, nothing_to_see, NULL, NULL, &(profile)},                      \
+        {"next_to_nothing_to_see_" #profile, next_to_nothing_to_see, NULL, NULL, &(profile)},      \
+        {"types_are_alike_" #profile, types_are_alike, NULL, NULL, &(profile)},                    \
+        {"same_bytes_every_time_" #profile, same_bytes_every_time, NULL, NULL, &(profile)},        \
+    {                                                                                              \
+        "slots_side_by_side_" #profile, slots_side_by_side, NULL, NULL, &(profile)                 \
+    }
+    const struct CMUnitTest tests[] = {TESTS_OF(aspire), TESTS_OF(adaptive)};
+    return cmocka_run_group_tests(tests, find_gpu, NULL);
+}

@@ -1,0 +1,260 @@
+/* The stages of the adaptive profile on both sides. A GPU has its hypotheses side by side in lanes;
+ * on the CPU each is in a slot of its own. */
+#include "twin_inside.h"
+
+#include "base/error.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define CPU_STAGES(s) (CPU_OPS(s)->adaptive)
+#define GPU_STAGES(s) (GPU_OPS(s)->adaptive)
+
+/* Maps can be had of the first lane only. */
+static void compare_map(struct twin_slot *slot, enum ps_map map, enum twin_check check)
+{
+    struct ps_error error;
+    float *cpu = twin_room(slot->field_pixels * sizeof *cpu);
+    float *gpu = twin_room(slot->field_pixels * sizeof *gpu);
+    if (CPU_STAGES(slot)->fetch(slot->cpu[0], map, cpu, &error) ||
+        GPU_STAGES(slot)->fetch(slot->gpu, map, gpu, &error))
+        fail_msg("%s", error.message);
+    twin_note(slot, check, twin_distance(cpu, 0, gpu, 0, slot->field_pixels));
+    free(gpu);
+    free(cpu);
+}
+
+static int reduce(struct ps_slot *base, const struct ps_reduction *reduction,
+                  struct ps_field *ret_field, struct ps_error *error)
+{
+    SLOT;
+    struct ps_field gpu = {0};
+    int status = 0;
+    for (int i = 0; i < slot->cpu_slots && status == 0; i++)
+        status = CPU_STAGES(slot)->reduce(slot->cpu[i], reduction, ret_field, error);
+    status =
+        twin_both(slot, status, GPU_STAGES(slot)->reduce(slot->gpu, reduction, &gpu, error), error);
+    if (status)
+        return status;
+    assert_int_equal(ret_field->width, gpu.width);
+    assert_int_equal(ret_field->height, gpu.height);
+    assert_int_equal(ret_field->frame, gpu.frame);
+    slot->field_pixels = (size_t)gpu.width * (size_t)gpu.height;
+    unsigned char *masks = twin_room(2 * slot->field_pixels);
+    if (CPU_STAGES(slot)->fetch_mask(slot->cpu[0], masks, error) ||
+        GPU_STAGES(slot)->fetch_mask(slot->gpu, masks + slot->field_pixels, error))
+        fail_msg("%s", error->message);
+    double different = twin_share(masks, masks + slot->field_pixels, slot->field_pixels, 1);
+    twin_note(slot, TWIN_MASKED, different);
+    if (different == 0)
+        assert_int_equal(ret_field->unmasked, gpu.unmasked);
+    free(masks);
+    compare_map(slot, PS_MAP_INTENSITY, TWIN_INTENSITY);
+    return 0;
+}
+
+static int scale(struct ps_slot *base, const double *diameters, int lanes, struct ps_error *error)
+{
+    SLOT;
+    int status = 0;
+    for (int i = 0; i < lanes && status == 0; i++)
+        status = CPU_STAGES(slot)->scale(slot->cpu[i], diameters + i, 1, error);
+    status =
+        twin_both(slot, status, GPU_STAGES(slot)->scale(slot->gpu, diameters, lanes, error), error);
+    if (status)
+        return status;
+    compare_map(slot, PS_MAP_ENERGY, TWIN_ENERGY);
+    compare_map(slot, PS_MAP_MEAN, TWIN_LOCAL_MEAN);
+    compare_map(slot, PS_MAP_DEVIATION, TWIN_LOCAL_DEVIATION);
+    return 0;
+}
+
+typedef int lane_stage(struct ps_slot *slot, struct ps_lane *lanes, int count,
+                       struct ps_error *error);
+
+/* Runs a stage for all lanes: on the CPU in a slot each, with `lanes`; on the GPU with `gpu`. */
+static int run_lanes(struct twin_slot *slot, lane_stage *cpu_stage, lane_stage *gpu_stage,
+                     struct ps_lane *lanes, struct ps_lane *gpu, int count, struct ps_error *error)
+{
+    int status = 0;
+    for (int i = 0; i < count && status == 0; i++)
+        status = cpu_stage(slot->cpu[i], lanes + i, 1, error);
+    status = twin_both(slot, status, gpu_stage(slot->gpu, gpu, count, error), error);
+    for (int i = 0; i < count && status == 0; i++)
+        assert_int_equal(lanes[i].idle, gpu[i].idle);
+    return status;
+}
+
+/* The GPU may learn of a flat template only when it looks for peaks. */
+static void check_flat(struct ps_lane *lanes, struct ps_lane *gpu, int count, bool is_known)
+{
+    for (int i = 0; i < count; i++)
+        if (!lanes[i].idle && (is_known || gpu[i].flat))
+            assert_int_equal(lanes[i].flat, gpu[i].flat);
+}
+
+static int respond(struct ps_slot *base, struct ps_lane *lanes, int count, struct ps_error *error)
+{
+    SLOT;
+    struct ps_lane gpu[PS_LANES];
+    memcpy(gpu, lanes, (size_t)count * sizeof *gpu);
+    int status = run_lanes(slot, CPU_STAGES(slot)->respond, GPU_STAGES(slot)->respond, lanes, gpu,
+                           count, error);
+    check_flat(lanes, gpu, count, false);
+    if (status || lanes[0].flat)
+        return status;
+    if (lanes[0].templates[PS_CHANNEL_INTENSITY].count)
+        compare_map(slot, PS_MAP_INTENSITY_MATCH, TWIN_INTENSITY_MATCH);
+    if (lanes[0].templates[PS_CHANNEL_ENERGY].count)
+        compare_map(slot, PS_MAP_ENERGY_MATCH, TWIN_ENERGY_MATCH);
+    return 0;
+}
+
+static void compare_learned(struct twin_slot *slot, const struct ps_lane *cpu,
+                            const struct ps_lane *gpu)
+{
+    double largest = 1e-30;
+    double difference = 0;
+    for (int c = 0; c < PS_CHANNELS; c++) {
+        twin_note(slot, TWIN_RESPONSES,
+                  twin_distance(cpu->responses[c], 0, gpu->responses[c], 0, cpu->example_count));
+        difference = fmax(difference, fabs(cpu->moments.mean[c] - gpu->moments.mean[c]));
+        largest = fmax(largest, fabs(cpu->moments.mean[c]));
+        for (int d = 0; d < PS_CHANNELS; d++) {
+            double expected = cpu->moments.covariance[c][d];
+            difference = fmax(difference, fabs(expected - gpu->moments.covariance[c][d]));
+            largest = fmax(largest, fabs(expected));
+        }
+    }
+    twin_note(slot, TWIN_MOMENTS, difference / largest);
+}
+
+static int learn(struct ps_slot *base, struct ps_lane *lanes, int count, struct ps_error *error)
+{
+    SLOT;
+    struct ps_lane gpu[PS_LANES];
+    memcpy(gpu, lanes, (size_t)count * sizeof *gpu);
+    for (int i = 0; i < count; i++)
+        for (int c = 0; c < PS_CHANNELS; c++)
+            gpu[i].responses[c] = twin_room(lanes[i].example_count * sizeof(float));
+    int status =
+        run_lanes(slot, CPU_STAGES(slot)->learn, GPU_STAGES(slot)->learn, lanes, gpu, count, error);
+    check_flat(lanes, gpu, count, false);
+    for (int i = 0; i < count; i++) {
+        if (status == 0 && !lanes[i].idle && !lanes[i].flat)
+            compare_learned(slot, lanes + i, gpu + i);
+        for (int c = 0; c < PS_CHANNELS; c++)
+            free(gpu[i].responses[c]);
+    }
+    if (status == 0 && !lanes[0].flat && !lanes[0].idle) {
+        compare_map(slot, PS_MAP_INTENSITY_MATCH, TWIN_INTENSITY_MATCH);
+        compare_map(slot, PS_MAP_ENERGY_MATCH, TWIN_ENERGY_MATCH);
+    }
+    return status;
+}
+
+static double peaks_missing(const struct ps_lane *of, const struct ps_lane *in)
+{
+    size_t missing = 0;
+    for (size_t i = 0; i < of->peak_count; i++) {
+        bool found = false;
+        for (size_t j = 0; j < in->peak_count && !found; j++)
+            found = of->peaks[i].x == in->peaks[j].x && of->peaks[i].y == in->peaks[j].y &&
+                    fabsf(of->peaks[i].value - in->peaks[j].value) <=
+                        1e-3F * fmaxf(1, fabsf(of->peaks[i].value));
+        missing += !found;
+    }
+    return of->peak_count ? (double)missing / (double)of->peak_count : 0;
+}
+
+static int peaks(struct ps_slot *base, struct ps_lane *lanes, int count, struct ps_error *error)
+{
+    SLOT;
+    struct ps_lane gpu[PS_LANES];
+    memcpy(gpu, lanes, (size_t)count * sizeof *gpu);
+    int status =
+        run_lanes(slot, CPU_STAGES(slot)->peaks, GPU_STAGES(slot)->peaks, lanes, gpu, count, error);
+    check_flat(lanes, gpu, count, true);
+    for (int i = 0; i < count && status == 0; i++) {
+        if (lanes[i].idle || lanes[i].flat)
+            continue;
+        twin_note(slot, TWIN_PEAKS,
+                  fmax(peaks_missing(lanes + i, gpu + i), peaks_missing(gpu + i, lanes + i)));
+        free(gpu[i].peaks);
+    }
+    if (status == 0 && !lanes[0].flat && !lanes[0].idle)
+        compare_map(slot, PS_MAP_SCORE, TWIN_ADAPTIVE_SCORE);
+    return status;
+}
+
+static int mixtures(struct ps_slot *base, const struct ps_values *lists, int count,
+                    struct ps_mixture *ret_mixtures, struct ps_error *error)
+{
+    SLOT;
+    struct ps_mixture gpu[PS_LANES];
+    int status =
+        twin_both(slot, CPU_STAGES(slot)->mixtures(slot->cpu[0], lists, count, ret_mixtures, error),
+                  GPU_STAGES(slot)->mixtures(slot->gpu, lists, count, gpu, error), error);
+    for (int i = 0; i < count && status == 0; i++) {
+        if (lists[i].count < 2)
+            continue;
+        const struct ps_mixture *cpu = &ret_mixtures[i];
+        double range = fabs(cpu->mean[1] - cpu->mean[0]) + cpu->deviation[0] + cpu->deviation[1];
+        double difference = range * fabs(cpu->share - gpu[i].share);
+        for (int k = 0; k < 2; k++) {
+            difference = fmax(difference, fabs(cpu->mean[k] - gpu[i].mean[k]));
+            difference = fmax(difference, fabs(cpu->deviation[k] - gpu[i].deviation[k]));
+        }
+        twin_note(slot, TWIN_MIXTURES, difference / range);
+    }
+    return status;
+}
+
+static int sample(struct ps_slot *base, enum ps_map map, const struct ps_peak *at, size_t count,
+                  float *ret_values, struct ps_error *error)
+{
+    SLOT;
+    float *gpu = twin_room(count * sizeof *gpu);
+    int status =
+        twin_both(slot, CPU_STAGES(slot)->sample(slot->cpu[0], map, at, count, ret_values, error),
+                  GPU_STAGES(slot)->sample(slot->gpu, map, at, count, gpu, error), error);
+    if (status == 0)
+        twin_note(slot, TWIN_SAMPLES, twin_distance(ret_values, 0, gpu, 0, count));
+    free(gpu);
+    return status;
+}
+
+static int locate(struct ps_slot *base, const struct ps_peak *at, size_t count,
+                  double (*ret_centres)[2], struct ps_error *error)
+{
+    SLOT;
+    double(*gpu)[2] = twin_room(count * sizeof *gpu);
+    int status =
+        twin_both(slot, CPU_STAGES(slot)->locate(slot->cpu[0], at, count, ret_centres, error),
+                  GPU_STAGES(slot)->locate(slot->gpu, at, count, gpu, error), error);
+    for (size_t i = 0; i < count && status == 0; i++)
+        twin_note(slot, TWIN_LOCATED,
+                  hypot(ret_centres[i][0] - gpu[i][0], ret_centres[i][1] - gpu[i][1]));
+    free(gpu);
+    return status;
+}
+
+struct ps_adaptive_ops twin_adaptive(int lanes)
+{
+    return (struct ps_adaptive_ops){
+        .lanes = lanes,
+        .reduce = reduce,
+        .scale = scale,
+        .respond = respond,
+        .learn = learn,
+        .peaks = peaks,
+        .mixtures = mixtures,
+        .sample = sample,
+        .locate = locate,
+    };
+}
