@@ -1,7 +1,7 @@
 #!/bin/sh
 # Proves the CUDA backend on a real GPU: check_gpu.sh BIN_DIR [WORK_DIR]
 #
-# BIN_DIR holds pickstream and test_parity. Needs nothing else but, for the second part, NVIDIA's
+# BIN_DIR holds pickstream and the tests of this directory. Needs nothing else but, for the second part, NVIDIA's
 # compute-sanitizer; part 4 uses micrographs of ../shared where PICKSTREAM_DATA names them. Exit
 # status 0 if all that could run passed; 77 without a GPU.
 set -u
@@ -26,8 +26,10 @@ fi
 sed -n 2p "$work/first"
 
 say "1. every stage and the picks, CPU against GPU, sizes up to 8192 x 8192"
-"$bin/test_parity" --large
-verdict $? "parity"
+for test in "$bin"/test_*; do
+    "$test" --large
+    verdict $? "${test##*/}"
+done
 
 say "2. compute-sanitizer"
 if command -v compute-sanitizer >/dev/null; then
