@@ -216,7 +216,7 @@ check: ## install what they need, then run all tests (SANITIZER=address,undefine
 check-programs: $(UNIT_TESTS) $(FUZZERS)
 
 .PHONY: check-gpu-programs
-check-gpu-programs: $(GPU_TESTS) $(PARITY_TESTS)
+check-gpu-programs: $(GPU_TESTS) $(PARITY_TESTS) $(B)/tests/golden/test_golden
 
 BENCHES := $(patsubst %.c,$(B)/%,$(wildcard tests/bench/*.c))
 $(BENCHES): %: %.o $(TESTED)

@@ -33,8 +33,8 @@ def execute(source, *arguments, build=BUILD):
     )
 
 
-def check_program(source, build):
-    done = execute(source, build=build)
+def check_program(source, build, *arguments):
+    done = execute(source, *arguments, build=build)
     print(done.stdout)
     assert done.returncode == 0
     passed = len(re.findall(r"^\[ +OK +\]", done.stdout, re.M))
@@ -55,6 +55,11 @@ def test_program(source):
 @pytest.mark.parametrize("source", EMULATED_PROGRAMS, ids=lambda path: path.stem)
 def test_with_emulated_gpu(source):
     check_program(source, EMULATED)
+
+
+@needs_emulation
+def test_golden_case_with_emulated_gpu():
+    check_program(ROOT / "tests/golden/test_golden.c", EMULATED, "cuda", "test_apo_p64")
 
 
 @pytest.mark.parametrize("source", FUZZERS, ids=lambda path: path.stem)

@@ -163,6 +163,8 @@ static int by_position(const void *left, const void *right)
     return a[1] != b[1] ? a[1] - b[1] : a[0] - b[0];
 }
 
+static const char *backend = "cpu";
+
 static void check_case(const char *name, ps_stage_observer *observer)
 {
     if (!golden_directory()) {
@@ -173,7 +175,8 @@ static void check_case(const char *name, ps_stage_observer *observer)
     struct ps_error error;
     struct ps_picker *picker = NULL;
     struct ps_result result;
-    if (ps_picker_new(golden.config, &picker, &error) ||
+    if (ps_config_set(golden.config, "compute.backend", backend, &error) ||
+        ps_picker_new(golden.config, &picker, &error) ||
         ps_picker_pick_observed(picker, &golden.micrograph->image, observer, &golden, &result,
                                 &error))
         fail_msg("%s", error.message);
@@ -225,8 +228,13 @@ static void test_sim4k_centres(void **state)
     check_case("sim4k", NULL);
 }
 
-int main(void)
+/* test_golden [BACKEND [TEST]] */
+int main(int count, char **arguments)
 {
+    if (count > 1)
+        backend = arguments[1];
+    if (count > 2)
+        cmocka_set_test_filter(arguments[2]);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_apo_p48),       cmocka_unit_test(test_apo_p64),
         cmocka_unit_test(test_noise),         cmocka_unit_test(test_sim2k),
