@@ -168,7 +168,7 @@ $(B)/pickstream: $(APP_OBJECTS) $(B)/libpickstream.a | $(EMULATION)
 
 # Unit tests see the inside of the library and of the writers.
 TESTED := $(filter-out $(B)/src/main.o $(B)/src/cmd_%.o,$(APP_OBJECTS)) $(B)/libpickstream.a
-$(UNIT_TESTS) $(PARITY_TESTS): %: %.o $(TEST_HELPERS) $(TESTED)
+$(UNIT_TESTS) $(PARITY_TESTS): %: %.o $(TEST_HELPERS) $(TESTED) | $(EMULATION)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
 
@@ -219,7 +219,7 @@ check-programs: $(UNIT_TESTS) $(FUZZERS)
 check-gpu-programs: $(GPU_TESTS) $(PARITY_TESTS)
 
 BENCHES := $(patsubst %.c,$(B)/%,$(wildcard tests/bench/*.c))
-$(BENCHES): %: %.o $(TESTED)
+$(BENCHES): %: %.o $(TESTED) | $(EMULATION)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
