@@ -176,7 +176,7 @@ $(B)/pickstream.conf.5: $(B)/pickstream
 	$(Q)$< check --man > $@
 
 # Fuzzers replay their corpus here; clang's -fsanitize=fuzzer drives the same files for real.
-$(FUZZERS): $(B)/tests/fuzz/%: $(B)/tests/fuzz/%.o $(B)/tests/fuzz/standalone.o $(TESTED)
+$(FUZZERS): $(B)/tests/fuzz/%: $(B)/tests/fuzz/%.o $(B)/tests/fuzz/standalone.o $(TESTED) | $(EMULATION)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
