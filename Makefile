@@ -168,7 +168,7 @@ $(B)/pickstream: $(APP_OBJECTS) $(B)/libpickstream.a | $(EMULATION)
 
 # Unit tests see the inside of the library and of the writers.
 TESTED := $(filter-out $(B)/src/main.o $(B)/src/cmd_%.o,$(APP_OBJECTS)) $(B)/libpickstream.a
-$(UNIT_TESTS) $(PARITY_TESTS): %: %.o $(TEST_HELPERS) $(TESTED)
+$(UNIT_TESTS) $(PARITY_TESTS): %: %.o $(TEST_HELPERS) $(TESTED) | $(EMULATION)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
 
@@ -176,7 +176,7 @@ $(B)/pickstream.conf.5: $(B)/pickstream
 	$(Q)$< check --man > $@
 
 # Fuzzers replay their corpus here; clang's -fsanitize=fuzzer drives the same files for real.
-$(FUZZERS): $(B)/tests/fuzz/%: $(B)/tests/fuzz/%.o $(B)/tests/fuzz/standalone.o $(TESTED)
+$(FUZZERS): $(B)/tests/fuzz/%: $(B)/tests/fuzz/%.o $(B)/tests/fuzz/standalone.o $(TESTED) | $(EMULATION)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
@@ -219,7 +219,7 @@ check-programs: $(UNIT_TESTS) $(FUZZERS)
 check-gpu-programs: $(GPU_TESTS) $(PARITY_TESTS) $(B)/tests/golden/test_golden
 
 BENCHES := $(patsubst %.c,$(B)/%,$(wildcard tests/bench/*.c))
-$(BENCHES): %: %.o $(TESTED)
+$(BENCHES): %: %.o $(TESTED) | $(EMULATION)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
