@@ -15,7 +15,9 @@ const struct ps_adaptive_rules ps_adaptive_rules = {
     .least = 2,
     .least_separation = 5,
     .certain = 6,
+    .outstanding = 6,
     .outlier = 12,
+    .few = 0.15,
     .energy = true,
     .probation = true,
     .support = true,
@@ -138,25 +140,72 @@ static double median_of(double *values, size_t count)
     return (values[(count - 1) / 2] + values[count / 2]) / 2;
 }
 
-void ps_adaptive_drop_outliers(const struct ps_adaptive_rules *rules, const struct ps_peak *peaks,
-                               size_t count, double *decisions)
+static double mean_of(const struct ps_peak *peak)
 {
-    enum { FEWEST = 20 };
+    return (double)peak->mean;
+}
+
+static double power_of(const struct ps_peak *peak)
+{
+    return pow((double)peak->mean, 2) + pow((double)peak->deviation, 2);
+}
+
+/* Median, and the robust standard deviation; `values` is room for as many. */
+static double middle(const struct ps_peak *peaks, size_t count,
+                     double (*property)(const struct ps_peak *), double *values,
+                     double *ret_deviation)
+{
+    for (size_t i = 0; i < count; i++)
+        values[i] = property(&peaks[i]);
+    double median = median_of(values, count);
+    for (size_t i = 0; i < count; i++)
+        values[i] = fabs(values[i] - median);
+    *ret_deviation = 1.4826 * median_of(values, count);
+    return median;
+}
+
+struct ps_window_range ps_adaptive_range(const struct ps_peak *peaks, size_t count,
+                                         double deviations)
+{
+    struct ps_window_range range = {-INFINITY, INFINITY, INFINITY};
     double *values = malloc((count + 1) * sizeof *values);
-    size_t picks = 0;
-    for (size_t i = 0; values && i < count; i++)
-        if (decisions[i] > 0)
-            values[picks++] = (double)peaks[i].mean;
-    if (picks >= FEWEST && rules->outlier > 0) {
-        double median = median_of(values, picks);
-        for (size_t i = 0; i < picks; i++)
-            values[i] = fabs(values[i] - median);
-        double limit = rules->outlier * 1.4826 * median_of(values, picks);
-        for (size_t i = 0; i < count; i++)
-            if (decisions[i] > 0 && fabs((double)peaks[i].mean - median) > limit)
-                decisions[i] = -1;
+    if (values && count >= PS_FEWEST_WINDOWS && deviations > 0) {
+        double deviation = 0;
+        double median = middle(peaks, count, mean_of, values, &deviation);
+        range.least_mean = median - deviations * deviation;
+        range.largest_mean = median + deviations * deviation;
+        median = middle(peaks, count, power_of, values, &deviation);
+        range.largest_power = median + deviations * deviation;
     }
     free(values);
+    return range;
+}
+
+bool ps_adaptive_stands_out(const struct ps_window_range *range, const struct ps_peak *peak)
+{
+    return mean_of(peak) < range->least_mean || mean_of(peak) > range->largest_mean ||
+           power_of(peak) > range->largest_power;
+}
+
+enum ps_capture ps_adaptive_capture(const struct ps_adaptive_rules *rules,
+                                    const struct ps_verdict *verdict,
+                                    const struct ps_verdict *probation, size_t outstanding,
+                                    double area)
+{
+    const size_t hardly = 20;
+    const size_t partly = 3;
+    if (outstanding == 0 || (double)outstanding > rules->few * area)
+        return CAPTURE_NONE;
+    if (!ps_adaptive_is_reliable(rules, verdict, probation) ||
+        partly * outstanding > verdict->above)
+        return CAPTURE_WHOLE;
+    return hardly * outstanding > verdict->above ? CAPTURE_PARTIAL : CAPTURE_NONE;
+}
+
+bool ps_adaptive_is_calm(const struct ps_adaptive_rules *rules, const struct ps_verdict *verdict,
+                         const struct ps_verdict *probation, size_t outstanding)
+{
+    return ps_adaptive_is_reliable(rules, verdict, probation) && verdict->above >= outstanding;
 }
 
 static double within(double value, double limit)

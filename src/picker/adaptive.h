@@ -27,7 +27,10 @@ struct ps_adaptive_rules {
     double least;
     double least_separation;
     double certain; /* a separation that noise does not come near: needs no probation */
-    double outlier; /* robust standard deviations from the median of the picks; 0: any */
+    /* Contaminants too small for the mask: windows so far, in robust standard deviations, from */
+    double outstanding; /* all candidates; 0: any */
+    double outlier;     /* the picks; 0: any */
+    double few;     /* they are this share of the particles that would cover the field at most */
     bool energy;    /* use that channel */
     bool probation; /* try the best hypothesis on held-out halves of the field */
     bool support;   /* train a support vector machine */
@@ -73,11 +76,34 @@ struct ps_verdict ps_adaptive_judge(const struct ps_adaptive_rules *rules,
 bool ps_adaptive_is_reliable(const struct ps_adaptive_rules *rules,
                              const struct ps_verdict *verdict, const struct ps_verdict *probation);
 
-/* Contaminants too small for the mask look like the best of particles, but are far darker (or
- * brighter) than these: makes the decision on picks (positive decisions) -1 whose mean is an
- * outlier among the picks'. Nothing is an outlier among fewer than twenty. */
-void ps_adaptive_drop_outliers(const struct ps_adaptive_rules *rules, const struct ps_peak *peaks,
-                               size_t count, double *decisions);
+/* What is usual for a peak's window: the medians of its mean and of its power, which is its mean
+ * square, and so many robust standard deviations up and, for the mean, down. Everything is where
+ * there are fewer than PS_FEWEST_WINDOWS, or `deviations` is 0. */
+enum { PS_FEWEST_WINDOWS = 5 };
+struct ps_window_range {
+    double least_mean;
+    double largest_mean;
+    double largest_power;
+};
+struct ps_window_range ps_adaptive_range(const struct ps_peak *peaks, size_t count,
+                                         double deviations);
+bool ps_adaptive_stands_out(const struct ps_window_range *range, const struct ps_peak *peak);
+
+/* Whether contaminants made a hypothesis what it is. `outstanding` of its candidates above the
+ * threshold stand out; if these are many, they are the particles. A twentieth of what is above the
+ * threshold may have been among the examples (PARTIAL: the next ones are taken without them). A
+ * third, or any where nothing was told apart, may be all that it is about (WHOLE: look for another
+ * one without them). `area` as for ps_adaptive_examples(). */
+enum ps_capture { CAPTURE_NONE, CAPTURE_PARTIAL, CAPTURE_WHOLE };
+enum ps_capture ps_adaptive_capture(const struct ps_adaptive_rules *rules,
+                                    const struct ps_verdict *verdict,
+                                    const struct ps_verdict *probation, size_t outstanding,
+                                    double area);
+
+/* Whether the candidates without those that stand out are the particles after all: they are a
+ * population of their own, and the larger one. */
+bool ps_adaptive_is_calm(const struct ps_adaptive_rules *rules, const struct ps_verdict *verdict,
+                         const struct ps_verdict *probation, size_t outstanding);
 
 /* Figure of merit: probability that a candidate is a particle, from how far its score is above the
  * threshold and from the support vector machine's decision (0 where there is none). A logistic

@@ -4,6 +4,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* Tiles of the halves of a field, in diameters. */
 static const double HALF_TILE = 3;
@@ -46,7 +47,30 @@ static int scale(struct group *group)
     return group->run->ops->scale(base->slot, diameters, group->count, base->error);
 }
 
-static int find_peaks(struct group *group)
+/* How many particles would cover the field. */
+static double area_of(const struct ps_adaptive_run *run, const struct ps_hypothesis *h)
+{
+    return (double)run->field.unmasked / pow(scale_diameter(run, h), 2);
+}
+
+/* Counts the candidates that stand out: all of them, or those above the threshold. A calm
+ * hypothesis does without them; if they are many it is calm no more, for they are the particles. */
+static void look_for_outstanding(const struct ps_adaptive_run *run, struct ps_hypothesis *h)
+{
+    struct ps_window_range range = ps_adaptive_range(h->peaks, h->count, run->rules->outstanding);
+    h->outstanding = 0;
+    for (size_t i = 0; i < h->count; i++)
+        if (h->calm || (double)h->peaks[i].value > h->verdict.threshold)
+            h->outstanding += ps_adaptive_stands_out(&range, &h->peaks[i]);
+    h->calm = h->calm && (double)h->outstanding <= run->rules->few * area_of(run, h);
+    size_t kept = 0;
+    for (size_t i = 0; i < h->count; i++)
+        if (!h->calm || !ps_adaptive_stands_out(&range, &h->peaks[i]))
+            h->peaks[kept++] = h->peaks[i];
+    h->count = kept;
+}
+
+static int find_all_peaks(struct group *group)
 {
     struct ps_adaptive_run *run = group->run;
     for (int i = 0; i < group->count; i++)
@@ -61,6 +85,15 @@ static int find_peaks(struct group *group)
         group->hypotheses[i].peaks = lane->peaks;
         group->hypotheses[i].count = lane->peak_count;
     }
+    return status;
+}
+
+static int find_peaks(struct group *group)
+{
+    int status = find_all_peaks(group);
+    for (int i = 0; i < group->count && status == 0; i++)
+        if (group->hypotheses[i].calm && !group->lanes[i].idle && !group->lanes[i].flat)
+            look_for_outstanding(group->run, &group->hypotheses[i]);
     return status;
 }
 
@@ -100,8 +133,7 @@ static int improve(struct group *group, const struct pool *pools)
     size_t values = 0;
     for (int i = 0; i < group->count; i++) {
         struct ps_lane *lane = &group->lanes[i];
-        double ds = scale_diameter(run, &group->hypotheses[i]);
-        double area = pools[i].share * (double)run->field.unmasked / ds / ds;
+        double area = pools[i].share * area_of(run, &group->hypotheses[i]);
         lane->idle = pools[i].count == 0;
         lane->examples = pools[i].peaks;
         lane->example_count =
@@ -200,22 +232,26 @@ static void take_if_better(struct ps_adaptive_run *run, struct ps_hypothesis *h)
     h->peaks = NULL;
 }
 
-static int compare(struct group *group)
+static int compare(struct group *group, bool calm)
 {
     int status = scale(group);
     if (status == 0)
         status = start(group);
     if (status == 0)
         status = improve_times(group, group->run->rules->coarse_rounds);
-    for (int i = 0; i < group->count && status == 0; i++)
-        if (!group->lanes[i].flat) /* no template: no hypothesis */
-            take_if_better(group->run, &group->hypotheses[i]);
+    for (int i = 0; i < group->count && status == 0; i++) {
+        struct ps_hypothesis *h = &group->hypotheses[i];
+        if (!calm)
+            look_for_outstanding(group->run, h);
+        if (!group->lanes[i].flat && h->calm == calm) /* no template: no hypothesis */
+            take_if_better(group->run, h);
+    }
     group_done(group);
     return status;
 }
 
 /* Step 12: scale by scale, the starts that the contrast allows. */
-int ps_adaptive_search(struct ps_adaptive_run *run)
+static int search(struct ps_adaptive_run *run, bool calm)
 {
     enum ps_contrast contrast = run->base->config->picker.contrast;
     struct group group = {.run = run};
@@ -225,11 +261,11 @@ int ps_adaptive_search(struct ps_adaptive_run *run)
         if (!(begin == BEGIN_DARK && contrast == PS_CONTRAST_BRIGHT) &&
             !(begin == BEGIN_BRIGHT && contrast == PS_CONTRAST_DARK) &&
             !(begin == BEGIN_DETAIL && !run->rules->energy))
-            group.hypotheses[group.count++] =
-                (struct ps_hypothesis){.scale = ps_adaptive_scales[k / BEGINS], .begin = begin};
+            group.hypotheses[group.count++] = (struct ps_hypothesis){
+                .scale = ps_adaptive_scales[k / BEGINS], .begin = begin, .calm = calm};
         bool last = k == PS_ADAPTIVE_SCALES * BEGINS - 1;
         if (group.count == run->ops->lanes || (last && group.count > 0)) {
-            status = compare(&group);
+            status = compare(&group, calm);
             group.count = 0;
         }
     }
@@ -305,7 +341,7 @@ static int try_halves(struct group *group, int first_half, struct ps_peak **list
     return 0;
 }
 
-int ps_adaptive_probe(struct ps_adaptive_run *run)
+static int probe(struct ps_adaptive_run *run)
 {
     if (!run->rules->probation) {
         run->probation.reliable = true;
@@ -318,8 +354,8 @@ int ps_adaptive_probe(struct ps_adaptive_run *run)
     for (int half = 0; half < 2 && status == 0; half += lanes) {
         struct group group = {.run = run, .count = lanes};
         for (int i = 0; i < lanes; i++)
-            group.hypotheses[i] =
-                (struct ps_hypothesis){.scale = run->best.scale, .begin = run->best.begin};
+            group.hypotheses[i] = (struct ps_hypothesis){
+                .scale = run->best.scale, .begin = run->best.begin, .calm = run->best.calm};
         status = try_halves(&group, half, &held_out, &count);
         group_done(&group);
     }
@@ -327,6 +363,36 @@ int ps_adaptive_probe(struct ps_adaptive_run *run)
         status = judge(run, &(struct pool){held_out, count, 1}, 1, &run->probation);
     free(held_out);
     return status == PS_E_INPUT ? 0 : status;
+}
+
+int ps_adaptive_search(struct ps_adaptive_run *run)
+{
+    int status = search(run, false);
+    if (status || !run->best.peaks)
+        return status;
+    status = probe(run);
+    if (status || !run->base->config->picker.mask_contaminants)
+        return status;
+    struct ps_hypothesis bold = run->best;
+    struct ps_verdict probation = run->probation;
+    enum ps_capture capture = ps_adaptive_capture(run->rules, &bold.verdict, &probation,
+                                                  bold.outstanding, area_of(run, &bold));
+    run->best.calm = capture == CAPTURE_PARTIAL;
+    if (capture != CAPTURE_WHOLE)
+        return 0;
+    run->best = (struct ps_hypothesis){0};
+    status = search(run, true);
+    if (status == 0 && run->best.peaks)
+        status = probe(run);
+    if (run->best.peaks && ps_adaptive_is_calm(run->rules, &run->best.verdict, &run->probation,
+                                               run->best.outstanding)) {
+        free(bold.peaks);
+        return status;
+    }
+    free(run->best.peaks);
+    run->best = bold;
+    run->probation = probation;
+    return status;
 }
 
 /* From the field of another bin and frame to this one. */
@@ -343,6 +409,40 @@ static void move_peaks(const struct ps_adaptive_run *run, struct ps_hypothesis *
     }
 }
 
+/* Whether a hypothesis that was refined ended with particles. */
+static bool has_particles(const struct ps_adaptive_run *run, const struct ps_hypothesis *h)
+{
+    return h->calm ? ps_adaptive_is_calm(run->rules, &h->verdict, &run->probation, h->outstanding)
+                   : ps_adaptive_is_reliable(run->rules, &h->verdict, &run->probation);
+}
+
+/* The hypothesis from these candidates on. On the fine field contaminants may still take it over,
+ * and a calm one may still have lost the particles: where it ends with nothing it is tried the
+ * other way, and stays as it was if that is no better. */
+static int refine(struct group *group, const struct ps_hypothesis *begin)
+{
+    struct ps_adaptive_run *run = group->run;
+    struct ps_hypothesis *h = &group->hypotheses[0];
+    bool contaminants = begin->outstanding > 0 && run->base->config->picker.mask_contaminants;
+    int last = !contaminants ? 0 : begin->calm ? 1 : 2;
+    int status = 0;
+    for (int attempt = 0; attempt <= last && status == 0; attempt++) {
+        free(h->peaks);
+        *h = *begin;
+        h->calm = begin->calm != (attempt == 1);
+        h->peaks = malloc((begin->count + 1) * sizeof *h->peaks);
+        if (!h->peaks)
+            return ps_fail_memory(run->base->error, begin->count * sizeof *h->peaks, "peaks");
+        memcpy(h->peaks, begin->peaks, begin->count * sizeof *h->peaks);
+        status = improve_times(group, run->rules->fine_rounds);
+        if (has_particles(run, h))
+            break;
+    }
+    if (status == 0 && h->calm && !group->lanes[0].flat)
+        status = find_all_peaks(group);
+    return status;
+}
+
 int ps_adaptive_refine(struct ps_adaptive_run *run)
 {
     int bin = run->bin;
@@ -350,12 +450,11 @@ int ps_adaptive_refine(struct ps_adaptive_run *run)
     int status = ps_adaptive_reduce(run, run->rules->fine);
     if (status)
         return status;
-    struct group group = {.run = run, .count = 1, .hypotheses = {run->best}};
-    run->best.peaks = NULL;
-    move_peaks(run, &group.hypotheses[0], bin, frame);
+    struct group group = {.run = run, .count = 1, .hypotheses = {{.scale = run->best.scale}}};
+    move_peaks(run, &run->best, bin, frame);
     status = scale(&group);
     if (status == 0)
-        status = improve_times(&group, run->rules->fine_rounds);
+        status = refine(&group, &run->best);
     if (status == 0 && group.lanes[0].flat)
         status =
             ps_fail(run->base->error, PS_E_INPUT, "no contrast: an average without any structure");

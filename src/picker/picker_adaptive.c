@@ -71,6 +71,60 @@ static int decide(struct ps_adaptive_run *run, double *ret_decisions)
     return status;
 }
 
+/* Nothing is an outlier among fewer picks. */
+enum { FEWEST_PICKS = 20 };
+
+/* Contaminants too small for the mask look like the best of particles, but their windows are far
+ * darker (or brighter) or have far more power. Candidates are dropped for it if they stand out from
+ * the particles of a calm hypothesis, or, where nothing was told apart, from all candidates: so
+ * many that are alike would have been told apart. One or a few may be particles. */
+static void drop_outstanding(struct ps_adaptive_run *run, struct ps_peak *room)
+{
+    struct ps_hypothesis *h = &run->now;
+    const struct ps_adaptive_rules *rules = run->rules;
+    struct ps_window_range range = ps_adaptive_range(h->peaks, h->count, rules->outstanding);
+    size_t own = 0;
+    size_t outstanding = 0;
+    for (size_t i = 0; i < h->count; i++) {
+        if ((double)h->peaks[i].value <= h->verdict.threshold)
+            continue;
+        if (ps_adaptive_stands_out(&range, &h->peaks[i]))
+            outstanding++;
+        else
+            room[own++] = h->peaks[i];
+    }
+    if (run->base->result->unreliable && outstanding < PS_FEWEST_WINDOWS)
+        return;
+    if (!run->base->result->unreliable)
+        range =
+            ps_adaptive_range(room, own, own < FEWEST_PICKS ? rules->outlier : rules->outstanding);
+    size_t kept = 0;
+    h->verdict.above = 0;
+    for (size_t i = 0; i < h->count; i++) {
+        if (ps_adaptive_stands_out(&range, &h->peaks[i]))
+            continue;
+        h->verdict.above += (double)h->peaks[i].value > h->verdict.threshold;
+        h->peaks[kept++] = h->peaks[i];
+    }
+    h->count = kept;
+}
+
+/* Picks that are outliers among the picks are picks no more. */
+static void drop_outliers(const struct ps_adaptive_run *run, struct ps_peak *room,
+                          double *decisions)
+{
+    size_t picks = 0;
+    for (size_t i = 0; i < run->now.count; i++)
+        if (decisions[i] > 0)
+            room[picks++] = run->now.peaks[i];
+    if (picks < FEWEST_PICKS)
+        return;
+    struct ps_window_range range = ps_adaptive_range(room, picks, run->rules->outlier);
+    for (size_t i = 0; i < run->now.count; i++)
+        if (decisions[i] > 0 && ps_adaptive_stands_out(&range, &run->now.peaks[i]))
+            decisions[i] = -1;
+}
+
 static int make_picks(struct ps_adaptive_run *run, const double *decisions)
 {
     const struct ps_hypothesis *h = &run->now;
@@ -87,7 +141,6 @@ static int make_picks(struct ps_adaptive_run *run, const double *decisions)
         free(centres);
         return status;
     }
-    result->unreliable = !ps_adaptive_is_reliable(run->rules, &h->verdict, &run->probation);
     double wide = h->scale * result->diameter;
     size_t count = 0;
     for (size_t i = 0; i < h->count; i++) {
@@ -162,22 +215,36 @@ static int find_candidates(struct ps_adaptive_run *run)
     ps_picking_stage_done(run->base, PS_STAGE_REFERENCES);
     if (!run->best.peaks)
         return ps_fail(run->base->error, PS_E_INPUT, "no contrast: no template has any structure");
-    status = ps_adaptive_probe(run);
-    if (status == 0)
-        status = ps_adaptive_refine(run);
+    status = ps_adaptive_refine(run);
     if (status == 0)
         ps_picking_stage_done(run->base, PS_STAGE_SCORE);
     return status;
 }
 
+static int decide_without_outliers(struct ps_adaptive_run *run, double *ret_decisions)
+{
+    bool masking = run->base->config->picker.mask_contaminants;
+    struct ps_peak *room = malloc((run->now.count + 1) * sizeof *room);
+    if (!room)
+        return ps_fail_memory(run->base->error, run->now.count * sizeof *room, "peaks");
+    if (masking && (run->now.calm || run->base->result->unreliable))
+        drop_outstanding(run, room);
+    int status = decide(run, ret_decisions);
+    if (status == 0 && masking)
+        drop_outliers(run, room, ret_decisions);
+    free(room);
+    return status;
+}
+
 static int choose_picks(struct ps_adaptive_run *run)
 {
+    run->base->result->unreliable =
+        !ps_adaptive_is_reliable(run->rules, &run->now.verdict, &run->probation);
     double *decisions = calloc(run->now.count + 1, sizeof *decisions);
     if (!decisions)
         return ps_fail_memory(run->base->error, run->now.count * sizeof *decisions, "decisions");
-    int status = decide(run, decisions);
+    int status = decide_without_outliers(run, decisions);
     if (status == 0) {
-        ps_adaptive_drop_outliers(run->rules, run->now.peaks, run->now.count, decisions);
         ps_picking_stage_done(run->base, PS_STAGE_TRAIN);
         status = make_picks(run, decisions);
     }

@@ -7,6 +7,7 @@
 #include "image/micrograph.h"
 #include "picker/picker.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +26,10 @@ static bool leave_out(const char *rule, struct ps_adaptive_rules *rules, struct 
         rules->support = false;
     else if (strcmp(rule, "outliers") == 0)
         rules->outlier = 0;
+    else if (strcmp(rule, "outstanding") == 0)
+        rules->outstanding = 0;
+    else if (strcmp(rule, "certain") == 0)
+        rules->certain = INFINITY;
     else if (strcmp(rule, "probation") == 0)
         rules->probation = false;
     else if (strcmp(rule, "low threshold") == 0)

@@ -11,14 +11,16 @@ Sets, all picked with the settings by default, nothing but the diameter given:
     apoferritin    six real micrographs, particles 60 to 66 px wide, tolerance 30 px
     synthetic      four, particles 0.65 boxes wide, tolerance 0.35 boxes
     contaminated   a real one with an ice crystal and its published mask: no pick belongs there
-    empty          made here: noise, and ice with a gradient: no pick belongs there
+    made.py        has more: rods, ice with small contaminants, few particles, and nothing at all
 
 A pick within half a diameter of a place on the ignore list is neither right nor wrong, unless it
 matches a particle. The exit status is 1 if a number to reach is missed.
 """
 
 import argparse
+import concurrent.futures
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -30,6 +32,7 @@ from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+import made
 from support import DATA, PROGRAM
 
 FACTORS = (0.75, 0.85, 1, 1.15, 1.25)
@@ -47,6 +50,12 @@ class Micrograph:
         self.box = int(path.stem.partition("box")[2] or 0)
         self.diameter = SYNTHETIC * self.box if self.box else APOFERRITIN
         self.tolerance = 0.35 * self.box if self.box else 30
+
+    @classmethod
+    def made(cls, path, diameter):
+        micrograph = cls(path)
+        micrograph.diameter, micrograph.tolerance = diameter, diameter / 3
+        return micrograph
 
 
 def points(path):
@@ -172,73 +181,9 @@ def largest_region(mask):
     return labels == 1 + np.argmax(np.bincount(labels.ravel())[1:])
 
 
-def empty_micrographs(directory):
-    """Noise of several kinds, and ice."""
-    from scipy import ndimage
-
-    random = np.random.default_rng(5)
-    shape = (1100, 1200)
-    white = random.normal(size=shape)
-    y, x = np.mgrid[: shape[0], : shape[1]]
-    spectrum = np.fft.rfft2(random.normal(size=shape))
-    frequency = np.hypot(np.fft.fftfreq(shape[0])[:, None], np.fft.rfftfreq(shape[1]))
-    pink = np.fft.irfft2(spectrum / np.maximum(frequency, 0.005) ** 0.5, shape)
-    ctf = np.fft.irfft2(np.fft.rfft2(random.normal(size=shape))
-                        * np.sin(2000 * frequency**2 + 0.1) * np.exp(-60 * frequency**2), shape)
-    made = {
-        "white": white,
-        "gradient": white + 3 * np.sin(x / 700) + 2 * y / 1000,
-        "pink": pink / pink.std(),
-        "blurred": ndimage.gaussian_filter(white, 2) * 7,
-        "poisson": random.poisson(4, shape).astype("f8"),
-        "ctf": 0.7 * white + 0.7 * ctf / ctf.std(),
-    }
-    for name, image in made.items():
-        path = pathlib.Path(directory) / f"{name}.mrc"
-        with mrcfile.new(path, data=image.astype("f4")) as mrc:
-            mrc.voxel_size = 1
-        yield name, path
-
-
-def elongated(directory):
-    """Rods half as wide as long, in all directions of the plane, dark in white noise."""
-    random = np.random.default_rng(7)
-    shape, length = (1400, 1500), 80
-    for index, contrast in enumerate((1.0, 0.5)):
-        image, centres = np.zeros(shape), []
-        while len(centres) < 150:
-            centre = random.uniform((0, 0), shape[::-1])
-            if all(np.hypot(*(centre - other)) > length for other in centres):
-                centres.append(centre)
-                angle = random.uniform(0, np.pi)
-                left, top = np.maximum(centre.astype(int) - length, 0)
-                y, x = np.mgrid[top:min(top + 2 * length, shape[0]),
-                                left:min(left + 2 * length, shape[1])]
-                along = (x - centre[0]) * np.cos(angle) + (y - centre[1]) * np.sin(angle)
-                across = (y - centre[1]) * np.cos(angle) - (x - centre[0]) * np.sin(angle)
-                rod = (np.abs(along) < length / 2) * np.sqrt(
-                    np.maximum(0, 1 - (across / (length / 4)) ** 2))
-                image[y, x] -= contrast * rod
-        path = pathlib.Path(directory) / f"elongated{index + 1}.mrc"
-        with mrcfile.new(path, overwrite=True, data=(image + random.normal(size=shape)).astype("f4")) as mrc:
-            mrc.voxel_size = 1
-        np.savetxt(path.with_name(path.stem + "_truth.txt"), centres)
-        micrograph = Micrograph(path)
-        micrograph.diameter, micrograph.tolerance = length, length / 3
-        yield micrograph
-
-
-def synth(program, directory, *options):
-    subprocess.run([program, "synth", *options, directory], check=True, capture_output=True)
-
-
 def empty(bench):
     with tempfile.TemporaryDirectory() as directory:
-        paths = list(empty_micrographs(directory))
-        synth(bench.program, directory, "--count", "2", "--particles", "0", "--contaminants", "0",
-              "--size", "1200x1100", "--seed", "9")
-        paths += [("ice", path) for path in sorted(pathlib.Path(directory).glob("synth*.mrc"))]
-        for name, path in paths:
+        for name, path in made.empty(bench.program, directory):
             counts = []
             for diameter in 30, 64, 120:
                 message = pick(bench.program, path, diameter)
@@ -306,10 +251,16 @@ def draw_reliability(rows, error, path):
     image.save(path)
 
 
+def made_sets(program, directory):
+    return {name: [Micrograph.made(path, diameter) for path, diameter in made_by(program, directory)]
+            for name, made_by in (("elongated", made.elongated), ("spotted", made.spotted),
+                                  ("few", made.few))}
+
+
 # ---- what each rule is worth ---------------------------------------------------------------------
 
-RULES = ("none", "frame", "coarse search", "outliers", "probation", "low threshold",
-         "support vectors", "energy channel", "contaminants", "learning")
+RULES = ("none", "frame", "coarse search", "outstanding", "outliers", "probation", "certain",
+         "low threshold", "support vectors", "energy channel", "contaminants", "learning")
 
 
 def pick_without(tool, rule, path, diameter):
@@ -322,22 +273,24 @@ def pick_without(tool, rule, path, diameter):
 def ablation(program, apoferritin, synthetic):
     tool = pathlib.Path(program).parent / "tests/bench/ablation"
     with tempfile.TemporaryDirectory() as directory:
-        rods = list(elongated(directory))
-        empties = [path for _, path in empty_micrographs(directory)]
+        sets = {"apoferritin": apoferritin, "synthetic": synthetic, **made_sets(program, directory)}
+        empties = [path for _, path in made.empty(program, directory)]
         print("\nF1, mean and worst, at diameter x " + ", ".join(map(str, FACTORS))
               + ";\npicks of empty micrographs that are not said to be unreliable\n"
-              f"{'left out':18}{'apoferritin':>16}{'synthetic':>16}{'elongated':>16}{'empty':>8}")
+              f"{'left out':18}" + "".join(f"{name:>16}" for name in sets) + f"{'empty':>8}")
+        pool = concurrent.futures.ThreadPoolExecutor(os.cpu_count())
         for rule in RULES:
             line = f"{rule:18}"
-            for micrographs in apoferritin, synthetic, rods:
-                scores = [rates(m, pick_without(tool, rule, m.path, factor * m.diameter)[0])[2]
-                          for m in micrographs for factor in FACTORS]
+            for micrographs in sets.values():
+                def score(run, rule=rule):
+                    micrograph, factor = run
+                    diameter = factor * micrograph.diameter
+                    return rates(micrograph, pick_without(tool, rule, micrograph.path, diameter)[0])[2]
+                scores = list(pool.map(score, [(m, factor) for m in micrographs for factor in FACTORS]))
                 line += f"{np.mean(scores):9.3f}{min(scores):7.3f}"
-            wrong = 0
-            for path in empties:
-                for diameter in 30, 64, 120:
-                    picks, flagged = pick_without(tool, rule, path, diameter)
-                    wrong += 0 if flagged else len(picks)
+            found = pool.map(lambda run, rule=rule: pick_without(tool, rule, *run),
+                             [(path, diameter) for path in empties for diameter in (30, 64, 120)])
+            wrong = sum(0 if flagged else len(picks) for picks, flagged in found)
             print(f"{line}{wrong:8}", flush=True)
 
 
@@ -359,9 +312,9 @@ def main():
     bench.sweep("synthetic, 0.5 to 0.8 box", synthetic,
                 lambda m: [factor * m.box for factor in SYNTHETIC_SWEEP], 0.98, 0.95)
     with tempfile.TemporaryDirectory() as directory:
-        bench.sweep("elongated, length", list(elongated(directory)), lambda m: [m.diameter])
-        bench.sweep("elongated, 0.75 to 1.25 length", list(elongated(directory)),
-                    lambda m: [factor * m.diameter for factor in FACTORS])
+        for name, micrographs in made_sets(arguments.program, directory).items():
+            bench.sweep(f"{name}, D x 0.75 to 1.25", micrographs,
+                        lambda m: [factor * m.diameter for factor in FACTORS], 0.9, 0.75)
     contaminated(bench)
     empty(bench)
     calibration(bench, apoferritin + synthetic, arguments.diagram)

@@ -115,6 +115,31 @@ def test_contrast(plate, tmp_path):
         assert agreement(picks, truth, DIAMETER / 4) > 0.98
 
 
+@pytest.mark.parametrize("diameter, snr, seed", [(40, 0.1, 31), (64, 0.05, 32), (100, 0.1, 33)])
+def test_auto_finds_dark_and_bright(tmp_path, diameter, snr, seed):
+    run("synth", "--size", "1100x1000", "--pixel-size", 1, "--diameter", diameter, "--snr", snr,
+        "--seed", seed, tmp_path)
+    path = tmp_path / "synth_000001.mrc"
+    truth = np.column_stack(list(read_star(tmp_path / "synth_000001_truth.star").values()))[:, :2]
+    told, _ = pick(path, tmp_path, diameter=diameter)
+    negative = write_mrc(tmp_path / "negative.mrc", -mrcfile.read(path))
+    for either in path, negative:
+        picks, _ = pick(either, tmp_path, "--set", "picker.contrast=auto", diameter=diameter)
+        assert agreement(picks, truth, diameter / 3) > 0.95
+        assert agreement(picks, told, diameter / 8) > 0.97
+
+
+@needs_data
+@pytest.mark.parametrize("name", ["May08_03.05.02", "May08_03.15.02", "May08_04.33.57"])
+def test_auto_finds_hollow_particles_dark_and_bright(tmp_path, name):
+    path = DATA / f"data/apoferritin/{name}.mrc"
+    told, _ = pick(path, tmp_path, diameter=64)
+    negative = write_mrc(tmp_path / "negative.mrc", -mrcfile.read(path).astype("f4"))
+    for either in path, negative:
+        picks, _ = pick(either, tmp_path, "--set", "picker.contrast=auto", diameter=64)
+        assert agreement(picks, told, 16) > 0.97
+
+
 def test_limits_on_picks(plate, tmp_path):
     path, _, _, picks = plate
     few, result = pick(path, tmp_path, "--set", "picker.max_picks=7")
@@ -137,6 +162,25 @@ def test_contaminants_are_masked(plate, tmp_path):
     assert cdist(truth[far], picks[:, :2]).min(axis=1).max() < DIAMETER / 4
     _, result = pick(path, tmp_path, "--set", "picker.mask_contaminants=no")
     assert result["masked"] == 0
+
+
+def test_small_contaminants_do_not_take_over(tmp_path):
+    """A dozen dark drops, too small for the mask and far clearer than the particles."""
+    run("synth", "--size", "1300x1202", "--pixel-size", 1, "--diameter", DIAMETER, "--seed", 4,
+        "--contaminants", 0, "--snr", 0.05, "--particles", 60, tmp_path)
+    image = mrcfile.read(tmp_path / "synth_000001.mrc").astype("f4")
+    truth = np.column_stack(list(read_star(tmp_path / "synth_000001_truth.star").values()))[:, :2]
+    random = np.random.default_rng(3)
+    y, x = np.mgrid[: image.shape[0], : image.shape[1]]
+    drops = random.uniform(0, image.shape[::-1], (14, 2))
+    for drop in drops:
+        inside = random.uniform(0.3, 0.7) * DIAMETER - np.hypot(x - drop[0], y - drop[1])
+        image -= 20 / (1 + np.exp(-inside / 4))
+    picks, result = pick(write_mrc(tmp_path / "x.mrc", image.astype("f4")), tmp_path)
+    far = truth[cdist(truth, drops).min(axis=1) > 1.5 * DIAMETER]
+    assert not unreliable(result) and len(far) > 40
+    assert (cdist(far, picks[:, :2]).min(axis=1) < DIAMETER / 4).mean() > 0.95
+    assert (cdist(drops, picks[:, :2]).min(axis=1) > DIAMETER / 4).mean() > 0.9
 
 
 def test_much_contamination_is_a_warning(plate, tmp_path):

@@ -499,23 +499,52 @@ static void the_channel_that_tells_weighs(void **state)
     assert_true(weights[0] == 1 && weights[1] == 1);
 }
 
-static void outliers_are_dropped(void **state)
+static struct ps_peak window(double mean, double deviation)
+{
+    return (struct ps_peak){.mean = (float)mean, .deviation = (float)deviation};
+}
+
+static void windows_stand_out(void **state)
 {
     (void)state;
-    struct ps_peak peaks[40] = {{0}};
-    double decisions[40];
-    for (int i = 0; i < 40; i++) {
-        peaks[i].mean = -0.2F + 0.01F * (float)(i % 7);
-        decisions[i] = i < 30 ? 1 : -0.5;
-    }
-    peaks[3].mean = -1;
-    peaks[35].mean = -1;
-    ps_adaptive_drop_outliers(&ps_adaptive_rules, peaks, 40, decisions);
+    struct ps_peak peaks[40];
     for (int i = 0; i < 40; i++)
-        assert_true(decisions[i] == (i == 3 ? -1 : i < 30 ? 1 : -0.5));
-    decisions[3] = 1;
-    ps_adaptive_drop_outliers(&ps_adaptive_rules, peaks, 15, decisions);
-    assert_true(decisions[3] == 1);
+        peaks[i] = window(-0.2 + 0.01 * (i % 7), 1 + 0.01 * (i % 5));
+    struct ps_window_range range = ps_adaptive_range(peaks, 40, 6);
+    for (int i = 0; i < 40; i++)
+        assert_false(ps_adaptive_stands_out(&range, &peaks[i]));
+    const struct ps_peak dark = window(-0.5, 0.9);
+    const struct ps_peak bright = window(0.3, 1);
+    const struct ps_peak rich = window(-0.2, 1.4);
+    const struct ps_peak poor = window(-0.2, 0.1);
+    const struct ps_peak far = window(-100, 10);
+    assert_true(ps_adaptive_stands_out(&range, &dark));
+    assert_true(ps_adaptive_stands_out(&range, &bright));
+    assert_true(ps_adaptive_stands_out(&range, &rich));
+    assert_false(ps_adaptive_stands_out(&range, &poor));
+    range = ps_adaptive_range(peaks, 40, 0);
+    assert_false(ps_adaptive_stands_out(&range, &far));
+    range = ps_adaptive_range(peaks, PS_FEWEST_WINDOWS - 1, 6);
+    assert_false(ps_adaptive_stands_out(&range, &far));
+}
+
+/* Contaminants that are few, and what they may have done; many are particles. */
+static void contaminants_capture(void **state)
+{
+    (void)state;
+    const struct ps_adaptive_rules *rules = &ps_adaptive_rules;
+    struct ps_verdict good = {.separation = 4, .above = 100, .reliable = true};
+    struct ps_verdict none = {.separation = 4, .above = 100};
+    assert_int_equal(ps_adaptive_capture(rules, &none, &good, 0, 500), CAPTURE_NONE);
+    assert_int_equal(ps_adaptive_capture(rules, &good, &good, 5, 500), CAPTURE_NONE);
+    assert_int_equal(ps_adaptive_capture(rules, &good, &good, 6, 500), CAPTURE_PARTIAL);
+    assert_int_equal(ps_adaptive_capture(rules, &good, &good, 34, 500), CAPTURE_WHOLE);
+    assert_int_equal(ps_adaptive_capture(rules, &none, &good, 1, 500), CAPTURE_WHOLE);
+    assert_int_equal(ps_adaptive_capture(rules, &good, &none, 1, 500), CAPTURE_WHOLE);
+    assert_int_equal(ps_adaptive_capture(rules, &good, &good, 90, 500), CAPTURE_NONE);
+    assert_true(ps_adaptive_is_calm(rules, &good, &good, 100));
+    assert_false(ps_adaptive_is_calm(rules, &good, &good, 101));
+    assert_false(ps_adaptive_is_calm(rules, &good, &none, 1));
 }
 
 static void probabilities_grow_and_doubt_keeps_them_low(void **state)
@@ -557,7 +586,8 @@ int main(void)
         cmocka_unit_test(held_out_halves_have_a_say),
         cmocka_unit_test(examples_are_bounded),
         cmocka_unit_test(the_channel_that_tells_weighs),
-        cmocka_unit_test(outliers_are_dropped),
+        cmocka_unit_test(windows_stand_out),
+        cmocka_unit_test(contaminants_capture),
         cmocka_unit_test(probabilities_grow_and_doubt_keeps_them_low),
         cmocka_unit_test(bins_follow_the_diameter),
     };
