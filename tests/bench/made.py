@@ -144,7 +144,8 @@ def spotted(program, directory):
 def few(program, directory):
     """From very clear particles to hardly visible ones, not many of them."""
     for seed, (diameter, particles, snr) in enumerate(
-            [(64, 15, 0.5), (64, 12, 0.1), (64, 12, 0.04), (100, 30, 0.1), (150, 25, 0.05)]):
+            [(64, 10, 0.5), (64, 15, 0.5), (64, 12, 0.1), (64, 12, 0.04), (100, 30, 0.1),
+             (150, 25, 0.05)]):
         made = synth(program, pathlib.Path(directory) / f"few{seed}", "--size", "1300x1200",
                      "--diameter", diameter, "--particles", particles, "--snr", snr,
                      "--seed", 300 + seed)
