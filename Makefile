@@ -59,12 +59,12 @@ GPU := $(if $(NVCC)$(filter 1,$(EMULATED)),1)
 KERNELS := $(if $(GPU),$(wildcard kernels/*.cu))
 EMULATION := $(if $(filter 1,$(EMULATED)),$(B)/tests/emu/libcufft.so.12)
 newest := $(lastword $(CUDA_ARCHITECTURES))
-NVCCFLAGS := -std=c++17 -O3 -fmad=false -lineinfo -Xcompiler -fPIC,-Wall,-Wextra --threads 2 \
+NVCCFLAGS := -std=c++17 -O3 -fmad=false -lineinfo -Xcompiler -fPIC,-fvisibility=hidden,-Wall,-Wextra --threads 2 \
              $(foreach a,$(CUDA_ARCHITECTURES),-gencode arch=compute_$(a),code=sm_$(a)) \
              -gencode arch=compute_$(newest),code=compute_$(newest)
 ifneq ($(NVCC),)
 override CPPFLAGS += -DPS_CUDA=1 -isystem $(CUDA_HOME)/include
-LDLIBS += -L$(CUDA_HOME)/lib64 -lcudart_static -ldl -lrt -lstdc++
+LDLIBS += $(CUDA_HOME)/lib64/libcudart_static.a -ldl -lrt -lstdc++
 else ifneq ($(EMULATION),)
 override CPPFLAGS += -DPS_CUDA=1 -isystem tests/emu/include
 LDLIBS += -L$(B)/tests/emu -l:libcufft.so.12 -Wl,-rpath,$(CURDIR)/$(B)/tests/emu -lstdc++

@@ -33,6 +33,7 @@ microscope=
 finish() {
     [ -z "$service" ] || kill "$service" 2>/dev/null || true
     [ -z "$microscope" ] || kill "$microscope" 2>/dev/null || true
+    wait # until nobody answers at the address any more
     rm -rf "$state"
 }
 trap finish EXIT
@@ -92,4 +93,5 @@ echo "Ctrl-C ends it."
 "$pickstream" synth --count 200 --seed 8 --rate 0.1 --slow --mode 12 --contaminants 2 \
     "$directory/micrographs/more" >>"$directory/synth.log" &
 microscope=$!
-wait "$service"
+wait "$service" || true
+exit 130 # only an interruption, or a failure, ends it
