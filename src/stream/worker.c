@@ -113,7 +113,6 @@ static void write_files(const struct worker *worker, const struct ps_job *job,
     struct ps_error error;
     if (ps_picks_write_all(config, prefix, &file, &error) == 0)
         return;
-    remove_files(worker, job);
     char quoted[PS_LOG_TEXT];
     ps_log_event(worker->crew->tools.log, PS_LOG_ERROR, "output_failed", "reason=%s",
                  ps_log_quote(error.message, quoted));
