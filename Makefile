@@ -51,10 +51,11 @@ ISA_FLAGS_sse2 := -msse2
 ISA_FLAGS_avx2 := -mavx2 -mfma -mf16c -mprefer-vector-width=256
 ISA_FLAGS_avx512 := -mavx512f -mavx512vl -mavx512dq -mavx512bw -mfma -mf16c -mprefer-vector-width=512
 
-# nvcc is found by itself; CUDA=0 leaves the GPU out. With EMULATED=1 kernels and host code of the
-# GPU are built for an emulation of both (tests/emu), which needs neither nvcc nor a GPU.
+# nvcc is found by itself, and asked where its toolkit is, for what is found may be a link or a
+# script; CUDA=0 leaves the GPU out. With EMULATED=1 kernels and host code of the GPU are built for
+# an emulation of both (tests/emu), which needs neither nvcc nor a GPU.
 NVCC := $(if $(filter 0,$(CUDA))$(filter 1,$(EMULATED)),,$(firstword $(shell command -v nvcc; ls /usr/local/cuda/bin/nvcc 2>/dev/null)))
-CUDA_HOME := $(patsubst %/bin/nvcc,%,$(NVCC))
+CUDA_HOME := $(if $(NVCC),$(realpath $(shell $(NVCC) --dryrun -x cu /dev/null 2>&1 | sed -n 's/^\#\$$ TOP=//p')))
 GPU := $(if $(NVCC)$(filter 1,$(EMULATED)),1)
 KERNELS := $(if $(GPU),$(wildcard kernels/*.cu))
 EMULATION := $(if $(filter 1,$(EMULATED)),$(B)/tests/emu/libcufft.so.12)
