@@ -7,6 +7,7 @@
 #include "backend/adaptive_formulas.h"
 #include "kernel.h"
 #include "launch_adaptive.h"
+#include "reduce.h"
 
 enum { THREADS = 256, BINS_EACH = PS_ORDER_BINS / THREADS, PASSES = 3 };
 
@@ -26,30 +27,6 @@ static __device__ unsigned known_mask(int pass)
     return pass == 0 ? 0 : pass == 1 ? 0xFFE00000U : 0xFFFFFC00U;
 }
 
-/* Sum of the values of the threads before this one. */
-static __device__ unsigned sum_before(unsigned value, unsigned *ret_total)
-{
-    __shared__ unsigned warps[THREADS / PS_WARP];
-    int lane = (int)threadIdx.x % PS_WARP;
-    unsigned sum = value;
-    for (int distance = 1; distance < PS_WARP; distance *= 2) {
-        unsigned other = __shfl_up_sync(0xFFFFFFFFU, sum, distance);
-        if (lane >= distance)
-            sum += other;
-    }
-    if (lane == PS_WARP - 1)
-        warps[threadIdx.x / PS_WARP] = sum;
-    __syncthreads();
-    unsigned before = 0;
-    unsigned total = 0;
-    for (int w = 0; w < THREADS / PS_WARP; w++) {
-        before += w < (int)threadIdx.x / PS_WARP ? warps[w] : 0;
-        total += warps[w];
-    }
-    *ret_total = total;
-    return before + sum - value;
-}
-
 /* One block: the bin that has the wanted rank, and what follows from it. */
 static __device__ void choose_bin(ps_order_state *state, int pass, ps_spread *spread,
                                   bool deviations)
@@ -63,7 +40,7 @@ static __device__ void choose_bin(ps_order_state *state, int pass, ps_spread *sp
         *bin = 0;
     }
     unsigned total;
-    unsigned before = sum_before(own, &total);
+    unsigned before = ps_sum_before(own, &total);
     unsigned rank = pass == 0 ? (total ? (total - 1) / 2 : 0) : state->rank;
     unsigned known = pass == 0 ? 0 : state->known;
     bool empty = pass == 0 ? total == 0 : state->empty != 0;

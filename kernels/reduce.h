@@ -1,4 +1,5 @@
-/* Reductions over a warp and a block, in a fixed order: the same numbers give the same bits.
+/* Reductions and sums over a warp and a block, in a fixed order: the same numbers give the same
+ * bits.
  *
  * A value is any of the types that shuffles take (int, unsigned, 64-bit integers, float, double).
  * Every thread of the block takes part; blocks are whole warps. */
@@ -58,6 +59,31 @@ __device__ T ps_reduce_block(T value, Operation operation, T rest)
         value = ps_reduce_warp(value, operation);
     }
     return value;
+}
+
+/* The sum of the values of the threads before this one; every thread gets the total. */
+template <typename T> __device__ T ps_sum_before(T value, T *ret_total)
+{
+    __shared__ T warps[PS_WARP];
+    int warp = (int)threadIdx.x / PS_WARP;
+    int lane = (int)threadIdx.x % PS_WARP;
+    T upto = value;
+    for (int distance = 1; distance < PS_WARP; distance *= 2) {
+        T other = __shfl_up_sync(PS_EVERY_LANE, upto, distance);
+        upto += lane >= distance ? other : 0;
+    }
+    __syncthreads(); /* the sums of a call before may still be read */
+    if (lane == PS_WARP - 1)
+        warps[warp] = upto;
+    __syncthreads();
+    T before = 0;
+    T total = 0;
+    for (int i = 0; i < (int)blockDim.x / PS_WARP; i++) {
+        before += i < warp ? warps[i] : 0;
+        total += warps[i];
+    }
+    *ret_total = total;
+    return before + upto - value;
 }
 
 #endif

@@ -24,30 +24,6 @@ __global__ void k_regions_count(const int *labels, int width, int *ret_counts)
         ret_counts[blockIdx.x] = count;
 }
 
-/* Sum of `value` over the threads before this one; every thread gets the total. */
-__device__ int scan_block(int value, int *ret_total)
-{
-    __shared__ int warps[THREADS / PS_WARP];
-    int lane = (int)threadIdx.x % PS_WARP;
-    int upto = value;
-    for (int distance = 1; distance < PS_WARP; distance *= 2) {
-        int other = __shfl_up_sync(PS_EVERY_LANE, upto, distance);
-        upto += lane >= distance ? other : 0;
-    }
-    __syncthreads();
-    if (lane == PS_WARP - 1)
-        warps[threadIdx.x / PS_WARP] = upto;
-    __syncthreads();
-    int before = 0;
-    int total = 0;
-    for (int i = 0; i < THREADS / PS_WARP; i++) {
-        before += i < (int)threadIdx.x / PS_WARP ? warps[i] : 0;
-        total += warps[i];
-    }
-    *ret_total = total;
-    return before + upto - value;
-}
-
 /* One block: counts[y] becomes the number of roots in rows before y; *ret_total is that of all. */
 __global__ void k_regions_scan(int *counts, int rows, int *ret_total)
 {
@@ -55,7 +31,7 @@ __global__ void k_regions_scan(int *counts, int rows, int *ret_total)
     for (int begin = 0; begin < rows; begin += THREADS) {
         int y = begin + (int)threadIdx.x;
         int total = 0;
-        int before = scan_block(y < rows ? counts[y] : 0, &total);
+        int before = ps_sum_before(y < rows ? counts[y] : 0, &total);
         if (y < rows)
             counts[y] = done + before;
         done += total;
@@ -75,7 +51,7 @@ __global__ void k_regions_number(int *labels, int width, const int *before,
         int node = (int)blockIdx.x * width + x + 1;
         bool root = x < width && is_root(labels, node);
         int total = 0;
-        int region = done + scan_block(root, &total);
+        int region = done + ps_sum_before((int)root, &total);
         if (root) {
             labels[node] = -2 - region;
             ret_measures[region] = ps_region_sums{0, 0, 0};
