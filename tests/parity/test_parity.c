@@ -184,47 +184,6 @@ static void next_to_nothing_to_see(void **state)
 
 /* ---- pixel types ----------------------------------------------------------------------------- */
 
-static uint16_t half_bits(float value) /* whole numbers below 2048 */
-{
-    if (value == 0)
-        return 0;
-    int exponent;
-    float fraction = frexpf(value, &exponent);
-    return (uint16_t)((exponent + 14) << 10 | ((int)ldexpf(fraction, 11) & 1023));
-}
-
-/* Pixels of a plate, which are whole numbers from 0 to 127, in another type. */
-static void *converted(const struct plate *plate, enum ps_pixel type)
-{
-    size_t count = plate_pixels(plate);
-    void *pixels = malloc(count * sizeof(float));
-    assert_non_null(pixels);
-    for (size_t i = 0; i < count; i++) {
-        float value = plate->pixels[i];
-        switch (type) {
-        case PS_PIXEL_I8:
-            ((int8_t *)pixels)[i] = (int8_t)value;
-            break;
-        case PS_PIXEL_U8:
-            ((uint8_t *)pixels)[i] = (uint8_t)value;
-            break;
-        case PS_PIXEL_I16:
-            ((int16_t *)pixels)[i] = (int16_t)value;
-            break;
-        case PS_PIXEL_U16:
-            ((uint16_t *)pixels)[i] = (uint16_t)value;
-            break;
-        case PS_PIXEL_F16:
-            ((uint16_t *)pixels)[i] = half_bits(value);
-            break;
-        case PS_PIXEL_F32:
-            ((float *)pixels)[i] = value;
-            break;
-        }
-    }
-    return pixels;
-}
-
 static void types_are_alike(void **state)
 {
     NEEDS_GPU();
@@ -237,7 +196,7 @@ static void types_are_alike(void **state)
     struct ps_result expected = picking_run(picker, &image);
     assert_true(expected.count > 0);
     for (size_t t = 0; t < sizeof types / sizeof *types; t++) {
-        void *pixels = converted(&plate, types[t]);
+        void *pixels = plate_pixels_as(&plate, types[t]);
         image.pixels = pixels;
         image.type = types[t];
         struct ps_result result = picking_run(picker, &image);

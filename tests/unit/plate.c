@@ -1,5 +1,7 @@
 #include "plate.h"
 
+#include "image/micrograph.h"
+
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -72,4 +74,35 @@ struct plate plate_copy(const struct plate *plate)
     struct plate copy = plate_flat(plate->width, plate->height);
     memcpy(copy.pixels, plate->pixels, plate_pixels(&copy) * sizeof *copy.pixels);
     return copy;
+}
+
+void *plate_pixels_as(const struct plate *plate, enum ps_pixel type)
+{
+    size_t count = plate_pixels(plate);
+    void *pixels = malloc(count * sizeof(float));
+    assert_non_null(pixels);
+    for (size_t i = 0; i < count; i++) {
+        float value = plate->pixels[i];
+        switch (type) {
+        case PS_PIXEL_I8:
+            ((int8_t *)pixels)[i] = (int8_t)value;
+            break;
+        case PS_PIXEL_U8:
+            ((uint8_t *)pixels)[i] = (uint8_t)value;
+            break;
+        case PS_PIXEL_I16:
+            ((int16_t *)pixels)[i] = (int16_t)value;
+            break;
+        case PS_PIXEL_U16:
+            ((uint16_t *)pixels)[i] = (uint16_t)value;
+            break;
+        case PS_PIXEL_F16:
+            ((uint16_t *)pixels)[i] = ps_float_to_half(value);
+            break;
+        case PS_PIXEL_F32:
+            ((float *)pixels)[i] = value;
+            break;
+        }
+    }
+    return pixels;
 }

@@ -32,6 +32,9 @@ void plate_done(struct plate *plate);
 size_t plate_pixels(const struct plate *plate);
 float *plate_pixel(const struct plate *plate, int x, int y);
 
+/* The pixels of plate_new() in another type, to be freed. */
+void *plate_pixels_as(const struct plate *plate, enum ps_pixel type);
+
 /* As float32, of unknown pixel size. */
 struct ps_image plate_image(const struct plate *plate);
 

@@ -105,47 +105,20 @@ static void the_past_changes_nothing(void **state)
     ps_result_done(&first);
 }
 
-/* One number of a pixel type. */
-static void store_pixel(enum ps_pixel type, float value, void *pixels, size_t i)
-{
-    switch (type) {
-    case PS_PIXEL_I8:
-        ((int8_t *)pixels)[i] = (int8_t)value;
-        break;
-    case PS_PIXEL_U8:
-        ((uint8_t *)pixels)[i] = (uint8_t)value;
-        break;
-    case PS_PIXEL_I16:
-        ((int16_t *)pixels)[i] = (int16_t)value;
-        break;
-    case PS_PIXEL_U16:
-        ((uint16_t *)pixels)[i] = (uint16_t)value;
-        break;
-    case PS_PIXEL_F16:
-        ((uint16_t *)pixels)[i] = ps_float_to_half(value);
-        break;
-    case PS_PIXEL_F32:
-        ((float *)pixels)[i] = value;
-        break;
-    }
-}
-
 static void pixel_types_change_nothing(void **state)
 {
     (void)state;
     struct ps_result expected = picking_plate(&sample, NO_SETTINGS);
-    void *pixels = malloc(plate_pixels(&sample) * sizeof(float));
     for (int type = PS_PIXEL_I8; type <= PS_PIXEL_F32; type++) {
-        for (size_t i = 0; i < plate_pixels(&sample); i++)
-            store_pixel((enum ps_pixel)type, sample.pixels[i], pixels, i);
+        void *pixels = plate_pixels_as(&sample, (enum ps_pixel)type);
         struct ps_image image = plate_image(&sample);
         image.pixels = pixels;
         image.type = (enum ps_pixel)type;
         struct ps_result result = picking_image(&image, NO_SETTINGS);
         assert_same_result(&expected, &result);
         ps_result_done(&result);
+        free(pixels);
     }
-    free(pixels);
     ps_result_done(&expected);
 }
 
