@@ -9,8 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_SPANS = 1024 };
-
 struct run {
     struct bench_latency *latency;
     double (*milliseconds)[BENCH_COLUMNS]; /* a repetition */
@@ -103,11 +101,11 @@ static size_t span_column(struct bench_latency *latency, const char *stage)
 static int take_spans(struct ps_slot *slot, struct run *run, uint64_t at, struct ps_error *error)
 {
     const struct ps_backend_ops *ops = slot->backend->ops;
-    struct ps_span spans[MOST_SPANS];
+    struct ps_span spans[PS_MOST_SPANS];
     size_t count = 0;
     if (!ops->trace)
         return 0;
-    int status = ops->trace(slot, spans, MOST_SPANS, &count, error);
+    int status = ops->trace(slot, spans, PS_MOST_SPANS, &count, error);
     if (status || count == 0)
         return status;
     struct bench_latency *latency = run->latency;

@@ -10,8 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_SPANS = 1024 };
-
 struct stream {
     const struct bench_input *input;
     FILE *timeline;
@@ -72,11 +70,11 @@ static int take_spans(struct lane *lane, uint64_t micrograph, struct ps_error *e
 {
     struct stream *stream = lane->stream;
     struct ps_slot *slot = lane->picker->slot;
-    struct ps_span spans[MOST_SPANS];
+    struct ps_span spans[PS_MOST_SPANS];
     size_t count = 0;
     if (!slot->backend->ops->trace)
         return 0;
-    int status = slot->backend->ops->trace(slot, spans, MOST_SPANS, &count, error);
+    int status = slot->backend->ops->trace(slot, spans, PS_MOST_SPANS, &count, error);
     pthread_mutex_lock(&stream->lock);
     for (size_t i = 0; i < count && status == 0; i++) {
         status = keep_interval(stream, &spans[i], error);

@@ -76,6 +76,8 @@ struct ps_backend_options {
     int device;  /* number of the GPU */
 };
 
+enum { PS_MOST_SPANS = 1024 }; /* that a slot notes between two calls of trace() */
+
 /* When a device worked on one call of a stage, ms by the monotonic clock. */
 struct ps_span {
     const char *stage;
@@ -131,7 +133,7 @@ struct ps_backend_ops {
                  struct ps_error *error);
 
     /* (optional) Notes from now on when the device works on which stage, and returns what was noted
-     * since the last call, `room` spans at most, after waiting for it. */
+     * since the last call, `room` spans at most (of PS_MOST_SPANS), after waiting for it. */
     int (*trace)(struct ps_slot *slot, struct ps_span *ret_spans, size_t room, size_t *ret_count,
                  struct ps_error *error);
 

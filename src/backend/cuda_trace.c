@@ -10,8 +10,6 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { MOST_SPANS = 1024 };
-
 struct noted {
     const char *name;
     cudaEvent_t begin;
@@ -23,7 +21,7 @@ struct cuda_trace {
     double origin_ms; /* by the monotonic clock */
     size_t made;      /* events exist for so many spans */
     size_t count;
-    struct noted spans[MOST_SPANS];
+    struct noted spans[PS_MOST_SPANS];
 };
 
 void cuda_trace_done(struct cuda_slot *slot)
@@ -77,7 +75,7 @@ int cuda_stage_begin(struct cuda_slot *slot, const char *name, struct ps_error *
     nvtxRangePushA(name);
     int status = cuda_enter(slot, error);
     struct cuda_trace *trace = slot->trace;
-    if (status || !trace || trace->count == MOST_SPANS)
+    if (status || !trace || trace->count == PS_MOST_SPANS)
         return status;
     if (trace->count == trace->made)
         status = make_events(trace, error);
@@ -91,7 +89,7 @@ int cuda_stage_end(struct cuda_slot *slot, int status, struct ps_error *error)
 {
     nvtxRangePop();
     struct cuda_trace *trace = slot->trace;
-    if (status || !trace || trace->count == MOST_SPANS)
+    if (status || !trace || trace->count == PS_MOST_SPANS)
         return status;
     return CU(cudaEventRecord(trace->spans[trace->count++].end, slot->stream));
 }
