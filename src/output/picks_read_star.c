@@ -14,6 +14,19 @@
 
 static const double farthest = 1e9; /* px */
 
+/* A reader of the file: the caller's to free. */
+static int open_star(const struct ps_picks_input *input, struct ps_star **ret_star,
+                     struct ps_error *error)
+{
+    struct ps_star *star = calloc(1, sizeof *star);
+    if (!star)
+        return ps_fail_memory(error, sizeof *star, "a STAR file");
+    star->lines.stream = input->stream;
+    star->lines.path = input->path;
+    *ret_star = star;
+    return 0;
+}
+
 /* A number of the row. */
 static int read_number(const struct ps_star *star, int column, double *ret, struct ps_error *error)
 {
@@ -115,14 +128,12 @@ static int take_row(const struct ps_picks_input *input, const struct ps_star *st
 
 int ps_picks_read_star(struct ps_picks_input *input, struct ps_error *error)
 {
-    struct ps_star *star = calloc(1, sizeof *star);
+    struct ps_star *star;
     struct columns columns = {0};
     bool wanted = false, found = false;
-    if (!star)
-        return ps_fail_memory(error, sizeof *star, "a STAR file");
-    star->lines.stream = input->stream;
-    star->lines.path = input->path;
-    int event;
+    int event = open_star(input, &star, error);
+    if (event)
+        return event;
     while ((event = ps_star_next(star, error)) > 0) {
         int status = 0;
         if (event == PS_STAR_LOOP) {
@@ -181,15 +192,13 @@ static int take_box(const struct ps_picks_input *input, const struct ps_star *st
 
 int ps_picks_read_cbox(struct ps_picks_input *input, struct ps_error *error)
 {
-    struct ps_star *star = calloc(1, sizeof *star);
+    struct ps_star *star;
     struct ps_heard *heard = NULL;
     struct box_columns columns = {0};
     bool wanted = false;
-    if (!star)
-        return ps_fail_memory(error, sizeof *star, "a STAR file");
-    star->lines.stream = input->stream;
-    star->lines.path = input->path;
-    int event;
+    int event = open_star(input, &star, error);
+    if (event)
+        return event;
     while ((event = ps_star_next(star, error)) > 0) {
         int status = 0;
         if (event == PS_STAR_LOOP) {

@@ -13,7 +13,6 @@ enum { SLOTS_OF_GPU = 3, SLOTS_OF_CPU = 1, READERS_OF_GPU = 2 };
 
 struct place {
     struct ps_picker *picker;
-    bool gpu;
     /* Under the lock: */
     bool taken;
     char *micrograph;
@@ -42,7 +41,7 @@ static bool is_gpu(const struct ps_picker *picker)
 
 static void add(struct ps_slots *slots, struct ps_picker *picker)
 {
-    slots->places[slots->count++] = (struct place){.picker = picker, .gpu = is_gpu(picker)};
+    slots->places[slots->count++] = (struct place){.picker = picker};
 }
 
 /* The first slot of each device decides how many it gets: the CPU may have stood in for a GPU. */
@@ -58,7 +57,7 @@ static int open_first(struct ps_slots *slots, const int *devices, int count, str
         if (picker->backend->note[0])
             ps_log_event(slots->log, PS_LOG_INFO, "gpu_not_used", "reason=%s",
                          ps_log_quote(picker->backend->note, quoted));
-        if (!slots->places[0].gpu)
+        if (!is_gpu(slots->places[0].picker))
             return 0;
     }
     return 0;
@@ -103,7 +102,7 @@ static int open_all(struct ps_slots *slots, struct ps_error *error)
     status = open_first(slots, devices, count, error);
     if (status)
         return status;
-    bool gpu = slots->places[0].gpu;
+    bool gpu = is_gpu(slots->places[0].picker);
     size_t used = slots->count;
     slots->readers = config->compute.readers > 0 ? (size_t)config->compute.readers
                      : gpu                       ? used * READERS_OF_GPU
