@@ -186,7 +186,8 @@ static int prepare_slot(struct cuda_slot *slot, struct ps_error *error)
             status = CU(cudaEventCreateWithFlags(&slot->staged[i], cudaEventDisableTiming));
     }
     if (status == 0)
-        status = cuda_reserve(slot, &slot->raw, EXPECTED_PIXELS * sizeof(float), "pixels", error);
+        status = cuda_reserve(slot, &slot->raw, EXPECTED_PIXELS * sizeof(uint16_t),
+                              "the file's pixels", error);
     if (status == 0)
         status = cuda_reserve(slot, &slot->micrograph, EXPECTED_PIXELS * sizeof(float),
                               "a micrograph", error);

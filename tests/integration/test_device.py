@@ -91,8 +91,8 @@ def test_auto_says_why_it_computes_on_the_cpu(micrograph):
 
 
 def test_a_card_with_little_memory_gets_fewer_slots(micrograph):
-    """Two slots of 200 MB each, for a micrograph of 24 million pixels, fit; a third does not."""
-    with gpus("compute.slots_per_device=5", EMU_MEMORY=str(500 << 20)) as (service, subscriber):
+    """Two slots of 144 MiB each, for a micrograph of 24 million pixels, fit; a third does not."""
+    with gpus("compute.slots_per_device=5", EMU_MEMORY=str(400 << 20)) as (service, subscriber):
         assert len(subscriber.status()["devices"]) == 2
         assert "event=fewer_slots slots=2" in service.log_text()
         write(service, micrograph, 1)
