@@ -342,25 +342,18 @@ __global__ void __launch_bounds__(THREADS)
     int lane = tracks.track[blockIdx.y].lane;
     const float *first = maps.response + 2 * (size_t)lane * maps.stride;
     const float *second = first + maps.stride;
-    double sums[5] = {0, 0, 0, 0, 0};
+    double sums[PS_MOMENT_SUMS] = {0, 0, 0, 0, 0};
     size_t pixels = (size_t)maps.width * (size_t)maps.height;
     size_t step = (size_t)gridDim.x * THREADS;
     for (size_t i = (size_t)blockIdx.x * THREADS + threadIdx.x; i < pixels; i += step) {
-        if (!maps.unmasked[i])
-            continue;
-        double u = (double)first[i];
-        double v = (double)second[i];
-        sums[0] += u;
-        sums[1] += v;
-        sums[2] += u * u;
-        sums[3] += u * v;
-        sums[4] += v * v;
+        if (maps.unmasked[i])
+            ps_add_moments(first[i], second[i], sums);
     }
-    double *own = parts + 5 * (size_t)blockIdx.y * gridDim.x;
-    for (int k = 0; k < 5; k++) {
+    double *own = parts + PS_MOMENT_SUMS * (size_t)blockIdx.y * gridDim.x;
+    for (int k = 0; k < PS_MOMENT_SUMS; k++) {
         sums[k] = ps_reduce_block(sums[k], ps_add(), 0.0);
         if (threadIdx.x == 0)
-            own[5 * blockIdx.x + k] = sums[k];
+            own[PS_MOMENT_SUMS * blockIdx.x + k] = sums[k];
     }
     __threadfence();
     if (threadIdx.x == 0)
@@ -369,8 +362,8 @@ __global__ void __launch_bounds__(THREADS)
     if (!last)
         return;
     __threadfence();
-    for (int k = 0; k < 5; k++) {
-        double part = threadIdx.x < gridDim.x ? __ldcg(&own[5 * threadIdx.x + k]) : 0;
+    for (int k = 0; k < PS_MOMENT_SUMS; k++) {
+        double part = threadIdx.x < gridDim.x ? __ldcg(&own[PS_MOMENT_SUMS * threadIdx.x + k]) : 0;
         part = ps_reduce_block(part, ps_add(), 0.0);
         if (threadIdx.x == 0)
             maps.answers[lane].sums[k] = part;

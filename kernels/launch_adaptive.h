@@ -6,7 +6,7 @@
 #ifndef PS_KERNELS_LAUNCH_ADAPTIVE_H
 #define PS_KERNELS_LAUNCH_ADAPTIVE_H
 
-#include "backend/adaptive.h"
+#include "backend/adaptive_formulas.h"
 
 #include <cuda_runtime_api.h>
 
@@ -182,7 +182,7 @@ struct ps_adaptive_maps {
 };
 
 struct ps_adaptive_answer {
-    double sums[5]; /* of both responses and their three products, unmasked px */
+    double sums[PS_MOMENT_SUMS]; /* over the unmasked pixels */
     int flat[PS_CHANNELS];
     unsigned found; /* maxima */
     unsigned kept;

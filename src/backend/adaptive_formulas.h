@@ -197,6 +197,34 @@ PS_HD float ps_cut_response(float response, float local, float inverse, double s
                    sqrt(fmax(norm, PS_LEAST_NORM)));
 }
 
+/* ---- moments of both responses ---- */
+
+enum { PS_MOMENT_SUMS = 5 };
+
+/* Adds the responses of a pixel: both, and their three products. */
+PS_HD void ps_add_moments(float first, float second, double sums[PS_MOMENT_SUMS])
+{
+    double u = (double)first;
+    double v = (double)second;
+    sums[0] += u;
+    sums[1] += v;
+    sums[2] += u * u;
+    sums[3] += u * v;
+    sums[4] += v * v;
+}
+
+/* What the sums over `n` px say. */
+PS_HD struct ps_response_moments ps_moments_of(const double sums[PS_MOMENT_SUMS], double n)
+{
+    struct ps_response_moments moments;
+    double u = moments.mean[0] = sums[0] / n;
+    double v = moments.mean[1] = sums[1] / n;
+    moments.covariance[0][0] = sums[2] / n - u * u;
+    moments.covariance[0][1] = moments.covariance[1][0] = sums[3] / n - u * v;
+    moments.covariance[1][1] = sums[4] / n - v * v;
+    return moments;
+}
+
 /* ---- peaks ---- */
 
 /* A maximum has nothing larger within so many rows and columns. */

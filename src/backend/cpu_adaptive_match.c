@@ -148,7 +148,7 @@ struct combination {
     float *score;
     float offset;
     float scale;
-    double (*sums)[5]; /* a piece: both means, the three products */
+    double (*sums)[PS_MOMENT_SUMS]; /* a piece */
     size_t count;
 };
 
@@ -215,17 +215,10 @@ static void moments_piece(void *context, int thread, size_t piece)
     const uint8_t *unmasked = c->a->unmasked.data;
     size_t begin = piece * PIXELS_PER_PIECE;
     size_t end = begin + PIXELS_PER_PIECE < c->count ? begin + PIXELS_PER_PIECE : c->count;
-    double sums[5] = {0};
+    double sums[PS_MOMENT_SUMS] = {0};
     for (size_t i = begin; i < end; i++) {
-        if (!unmasked[i])
-            continue;
-        double u = (double)first[i];
-        double v = (double)second[i];
-        sums[0] += u;
-        sums[1] += v;
-        sums[2] += u * u;
-        sums[3] += u * v;
-        sums[4] += v * v;
+        if (unmasked[i])
+            ps_add_moments(first[i], second[i], sums);
     }
     memcpy(c->sums[piece], sums, sizeof sums);
 }
@@ -240,18 +233,11 @@ int cpu_adaptive_moments(struct cpu_slot *slot, struct ps_response_moments *ret_
     if (!c.sums)
         return ps_fail_memory(error, pieces * sizeof *c.sums, "moments");
     ps_parallel(slot->threads, pieces, moments_piece, &c);
-    double sums[5] = {0};
+    double sums[PS_MOMENT_SUMS] = {0};
     for (size_t piece = 0; piece < pieces; piece++)
-        for (int i = 0; i < 5; i++)
+        for (int i = 0; i < PS_MOMENT_SUMS; i++)
             sums[i] += c.sums[piece][i];
     free(c.sums);
-    double n = (double)a->field.unmasked;
-    double u = sums[0] / n;
-    double v = sums[1] / n;
-    double uv = sums[3] / n - u * v;
-    *ret_moments = (struct ps_response_moments){
-        {u, v},
-        {{sums[2] / n - u * u, uv}, {uv, sums[4] / n - v * v}},
-    };
+    *ret_moments = ps_moments_of(sums, (double)a->field.unmasked);
     return 0;
 }

@@ -49,7 +49,7 @@ static int reserve_small(struct cuda_slot *slot, struct ps_error *error)
         {UNMASKED_COUNT, sizeof(unsigned long long)},
         {SPREADS, PS_JOBS * sizeof(struct ps_spread)},
         {ORDER, PS_JOBS * sizeof(struct ps_order_state)},
-        {PARTS, (size_t)5 * PS_LANES * PS_MOMENT_BLOCKS * sizeof(double)},
+        {PARTS, (size_t)PS_MOMENT_SUMS * PS_LANES * PS_MOMENT_BLOCKS * sizeof(double)},
     };
     int status = 0;
     for (size_t i = 0; i < sizeof small / sizeof *small && status == 0; i++) {
@@ -123,13 +123,38 @@ struct ps_pixel_jobs adaptive_pixel_jobs(const struct cuda_adaptive *a)
     return (struct ps_pixel_jobs){.pixels = adaptive_pixels(a)};
 }
 
-struct ps_order_jobs adaptive_order_jobs(const struct cuda_slot *slot)
+struct ps_order_jobs adaptive_order_jobs(const struct cuda_slot *slot, enum adaptive_buffer maps,
+                                         int count, bool unmasked)
 {
     enum { PIXELS_PER_BLOCK = 8192, BLOCKS_PER_MULTIPROCESSOR = 4 };
-    size_t pixels = adaptive_pixels(slot->adaptive);
+    const struct cuda_adaptive *a = slot->adaptive;
+    size_t pixels = adaptive_pixels(a);
     size_t most = (size_t)slot->cuda->multiprocessors * BLOCKS_PER_MULTIPROCESSOR;
     size_t blocks = (pixels + PIXELS_PER_BLOCK - 1) / PIXELS_PER_BLOCK;
-    return (struct ps_order_jobs){.blocks = (int)(blocks < most ? blocks : most), .pixels = pixels};
+    struct ps_order_jobs jobs = {
+        .blocks = (int)(blocks < most ? blocks : most), .pixels = pixels, .count = count};
+    for (int i = 0; i < count; i++)
+        jobs.job[i] = (struct ps_order_job){
+            .values = adaptive_map(a, maps, i),
+            .mask = unmasked ? a->buffers[UNMASKED].data : NULL,
+            .spread = (struct ps_spread *)a->buffers[SPREADS].data + i,
+        };
+    return jobs;
+}
+
+struct ps_pixel_jobs adaptive_spread_jobs(const struct cuda_adaptive *a, enum adaptive_buffer maps,
+                                          int count, bool weighted)
+{
+    struct ps_pixel_jobs jobs = adaptive_pixel_jobs(a);
+    jobs.count = count;
+    for (int i = 0; i < count; i++)
+        jobs.job[i] = (struct ps_pixel_job){
+            .in = adaptive_map(a, maps, i),
+            .out = adaptive_map(a, maps, i),
+            .weight = weighted ? a->buffers[WEIGHT].data : NULL,
+            .spread = (const struct ps_spread *)a->buffers[SPREADS].data + i,
+        };
+    return jobs;
 }
 
 /* ---- transforms -------------------------------------------------------------------------------

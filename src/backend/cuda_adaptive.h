@@ -141,7 +141,14 @@ int adaptive_transform(struct cuda_slot *slot, int first, int batch, bool forwar
 /* Jobs that are all done to maps of the field. */
 struct ps_filter_jobs adaptive_filter_jobs(const struct cuda_adaptive *a);
 struct ps_pixel_jobs adaptive_pixel_jobs(const struct cuda_adaptive *a);
-struct ps_order_jobs adaptive_order_jobs(const struct cuda_slot *slot);
+
+/* The first `count` maps of a buffer, each with the spread of its number: to find it where the mask
+ * leaves them (`unmasked`) or everywhere, and to use it, in place, by the weights (`weighted`) or
+ * everywhere. */
+struct ps_order_jobs adaptive_order_jobs(const struct cuda_slot *slot, enum adaptive_buffer maps,
+                                         int count, bool unmasked);
+struct ps_pixel_jobs adaptive_spread_jobs(const struct cuda_adaptive *a, enum adaptive_buffer maps,
+                                          int count, bool weighted);
 
 /* Copies the answers of all lanes, and `bytes` from `device` after them, into a->answer, and waits
  * for both. */

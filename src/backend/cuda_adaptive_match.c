@@ -140,17 +140,6 @@ static int send_examples(struct cuda_slot *slot, const struct ps_lane *lanes, in
     return status;
 }
 
-static struct ps_response_moments moments_from(const double sums[5], double n)
-{
-    double u = sums[0] / n;
-    double v = sums[1] / n;
-    double uv = sums[3] / n - u * v;
-    return (struct ps_response_moments){
-        {u, v},
-        {{sums[2] / n - u * u, uv}, {uv, sums[4] / n - v * v}},
-    };
-}
-
 /* Responses at the examples, moments, and which lanes are flat. */
 static int look(struct cuda_slot *slot, struct ps_lane *lanes, int count,
                 const struct ps_adaptive_tracks *tracks,
@@ -178,7 +167,7 @@ static int look(struct cuda_slot *slot, struct ps_lane *lanes, int count,
         if (!runs(&lanes[i]))
             continue;
         lanes[i].flat = answers[i].flat[0] || answers[i].flat[1];
-        lanes[i].moments = moments_from(answers[i].sums, (double)a->field.unmasked);
+        lanes[i].moments = ps_moments_of(answers[i].sums, (double)a->field.unmasked);
         for (int c = 0; c < PS_CHANNELS; c++)
             memcpy(lanes[i].responses[c],
                    (const float *)data + (size_t)c * total + examples->first[i],

@@ -74,14 +74,9 @@ static int make_score(struct cuda_slot *slot, const struct ps_adaptive_search *s
 {
     const struct cuda_adaptive *a = slot->adaptive;
     struct ps_adaptive_maps maps = adaptive_maps(a);
-    struct ps_order_jobs jobs = adaptive_order_jobs(slot);
-    jobs.count = search->count;
+    struct ps_order_jobs jobs = adaptive_order_jobs(slot, RAW, search->count, true);
     for (int i = 0; i < search->count; i++)
-        jobs.job[i] = (struct ps_order_job){
-            .values = adaptive_map(a, RAW, search->job[i].lane),
-            .mask = a->buffers[UNMASKED].data,
-            .spread = &search->spreads[i],
-        };
+        jobs.job[i].values = adaptive_map(a, RAW, search->job[i].lane);
     int status = CU(ps_launch_adaptive_score(&maps, search, slot->stream));
     if (status == 0)
         status = CU(ps_launch_adaptive_spread(&jobs, a->buffers[ORDER].data, slot->stream));

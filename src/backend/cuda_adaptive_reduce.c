@@ -8,31 +8,14 @@
 static int spread(struct cuda_slot *slot, enum adaptive_buffer maps, int count, bool unmasked,
                   struct ps_error *error)
 {
-    const struct cuda_adaptive *a = slot->adaptive;
-    struct ps_order_jobs jobs = adaptive_order_jobs(slot);
-    jobs.count = count;
-    for (int i = 0; i < count; i++)
-        jobs.job[i] = (struct ps_order_job){
-            .values = adaptive_map(a, maps, i),
-            .mask = unmasked ? a->buffers[UNMASKED].data : NULL,
-            .spread = (struct ps_spread *)a->buffers[SPREADS].data + i,
-        };
-    return CU(ps_launch_adaptive_spread(&jobs, a->buffers[ORDER].data, slot->stream));
+    struct ps_order_jobs jobs = adaptive_order_jobs(slot, maps, count, unmasked);
+    return CU(ps_launch_adaptive_spread(&jobs, slot->adaptive->buffers[ORDER].data, slot->stream));
 }
 
 static int normalise(struct cuda_slot *slot, enum adaptive_buffer images, int count, bool centre,
                      bool weighted, float clip, struct ps_error *error)
 {
-    const struct cuda_adaptive *a = slot->adaptive;
-    struct ps_pixel_jobs jobs = adaptive_pixel_jobs(a);
-    jobs.count = count;
-    for (int i = 0; i < count; i++)
-        jobs.job[i] = (struct ps_pixel_job){
-            .in = adaptive_map(a, images, i),
-            .out = adaptive_map(a, images, i),
-            .weight = weighted ? a->buffers[WEIGHT].data : NULL,
-            .spread = (const struct ps_spread *)a->buffers[SPREADS].data + i,
-        };
+    struct ps_pixel_jobs jobs = adaptive_spread_jobs(slot->adaptive, images, count, weighted);
     return CU(ps_launch_adaptive_normalise(&jobs, centre, clip, slot->stream));
 }
 

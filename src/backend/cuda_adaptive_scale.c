@@ -52,32 +52,8 @@ static int reserve(struct cuda_slot *slot, struct ps_error *error)
 static int median(struct cuda_slot *slot, enum adaptive_buffer maps, int count,
                   struct ps_error *error)
 {
-    const struct cuda_adaptive *a = slot->adaptive;
-    struct ps_order_jobs jobs = adaptive_order_jobs(slot);
-    jobs.count = count;
-    for (int i = 0; i < count; i++)
-        jobs.job[i] = (struct ps_order_job){
-            .values = adaptive_map(a, maps, i),
-            .mask = a->buffers[UNMASKED].data,
-            .spread = (struct ps_spread *)a->buffers[SPREADS].data + i,
-        };
-    return CU(ps_launch_adaptive_median(&jobs, a->buffers[ORDER].data, slot->stream));
-}
-
-/* Maps of the levels, each with its median: what is done to the pixels is the caller's. */
-static struct ps_pixel_jobs with_medians(const struct cuda_adaptive *a, enum adaptive_buffer maps,
-                                         int count)
-{
-    struct ps_pixel_jobs jobs = adaptive_pixel_jobs(a);
-    jobs.count = count;
-    for (int i = 0; i < count; i++)
-        jobs.job[i] = (struct ps_pixel_job){
-            .in = adaptive_map(a, maps, i),
-            .out = adaptive_map(a, maps, i),
-            .weight = a->buffers[WEIGHT].data,
-            .spread = (const struct ps_spread *)a->buffers[SPREADS].data + i,
-        };
-    return jobs;
+    struct ps_order_jobs jobs = adaptive_order_jobs(slot, maps, count, true);
+    return CU(ps_launch_adaptive_median(&jobs, slot->adaptive->buffers[ORDER].data, slot->stream));
 }
 
 /* Two filters for each level, of what `in` says: NULL for the level's energy. The results are those
@@ -145,7 +121,7 @@ static int make_detail(struct cuda_slot *slot, struct ps_error *error)
 static int make_energy(struct cuda_slot *slot, struct ps_error *error)
 {
     const struct cuda_adaptive *a = slot->adaptive;
-    struct ps_pixel_jobs energies = with_medians(a, ENERGY, a->levels);
+    struct ps_pixel_jobs energies = adaptive_spread_jobs(a, ENERGY, a->levels, true);
     int sides[PS_LEVELS];
     for (int i = 0; i < a->levels; i++)
         sides[i] = ps_box_side(PS_ENERGY_SURROUND * a->level[i].diameter);
@@ -214,7 +190,7 @@ static int make_norms(struct cuda_slot *slot, struct ps_error *error)
     int status = norms_of_levels(slot, error);
     if (status == 0)
         status = median(slot, INVERSE, 2 * a->levels, error);
-    struct ps_pixel_jobs inverses = with_medians(a, INVERSE, 2 * a->levels);
+    struct ps_pixel_jobs inverses = adaptive_spread_jobs(a, INVERSE, 2 * a->levels, true);
     if (status == 0)
         status = CU(ps_launch_adaptive_inverse(&inverses, slot->stream));
     return status;
