@@ -38,7 +38,6 @@ enum cudaMemcpyKind {
 
 #define cudaStreamNonBlocking 0x01
 
-#define cudaEventDefault       0x00
 #define cudaEventDisableTiming 0x02
 
 #define cudaDeviceScheduleBlockingSync 0x04

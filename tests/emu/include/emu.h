@@ -1,9 +1,9 @@
 /* What a test asks of the emulated GPU and tells it, beside the interfaces that it stands for.
  *
  * The emulation runs the CUDA backend on any machine: kernels compiled as C++, memory from the
- * heap, transforms by FFTW. It has the calls that the backend makes, and no other: a
- * program with cudaDeviceSynchronize() does not link. It is there to show mistakes, not to be like
- * a GPU in speed:
+ * heap, transforms by FFTW. It has the calls that the backend makes, and no other: a program with
+ * cudaDeviceSynchronize() does not link. It is there to show mistakes, not to be like a GPU in
+ * speed:
  *
  *  - work of a stream waits in a queue until something waits for it, so that a missing wait shows
  *    as a wrong result, and a staging buffer overwritten too early too;
