@@ -38,7 +38,8 @@ template <class T> static inline T __ldcg(const T *address)
 {
     return *address;
 }
-#define __threadfence() __atomic_thread_fence(__ATOMIC_SEQ_CST)
+/* All threads of a grid are on one OS thread. */
+#define __threadfence() __atomic_signal_fence(__ATOMIC_SEQ_CST)
 
 /* Atomics return what was there before. */
 static inline unsigned atomicAdd(unsigned *address, unsigned y)
