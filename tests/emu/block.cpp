@@ -112,7 +112,7 @@ class Machine
 {
   public:
     bool run(const emu_launch &launch, std::string *report);
-    emu_votes barrier(const emu_line *line, bool vote);
+    bool barrier(const emu_line *line, bool vote);
     void meet(const emu_line *line, unsigned mask, bool vote, unsigned long long value, int source);
 
     Thread *current = nullptr;
@@ -130,8 +130,8 @@ class Machine
     unsigned ready_end = 0;
     std::vector<Thread *> at_barrier;
     size_t living = 0;
-    int votes = 0;         /* of those at the barrier */
-    emu_votes result = {}; /* of the barrier before */
+    bool voted = false;  /* by any of those at the barrier */
+    bool result = false; /* of the barrier before */
     std::string *problem = nullptr;
 
     Fiber outside;
@@ -216,7 +216,7 @@ void Machine::begin_block()
     }
     ready_first = ready_end = 0;
     at_barrier.clear();
-    votes = 0;
+    voted = false;
     if (launch->shared_bytes)
         memset(emu_place.shared, 0xff, launch->shared_bytes);
 }
@@ -333,13 +333,13 @@ static bool same_line(const emu_line *a, const emu_line *b)
 
 void Machine::release_barrier()
 {
-    result = {votes, (int)living};
-    votes = 0;
+    result = voted;
+    voted = false;
     make_ready(at_barrier.data(), at_barrier.size());
     at_barrier.clear();
 }
 
-emu_votes Machine::barrier(const emu_line *line, bool vote)
+bool Machine::barrier(const emu_line *line, bool vote)
 {
     if (!at_barrier.empty() && !same_line(at_barrier[0]->line, line)) {
         const Thread &other = *at_barrier[0];
@@ -350,7 +350,7 @@ emu_votes Machine::barrier(const emu_line *line, bool vote)
     current->state = State::at_barrier;
     current->line = line;
     at_barrier.push_back(current);
-    votes += vote;
+    voted |= vote;
     if (at_barrier.size() == living)
         release_barrier();
     wait();
@@ -456,7 +456,7 @@ void Machine::give_up_waiting()
 
 } // namespace emu
 
-emu_votes emu_barrier(const emu_line *line, bool vote)
+bool emu_barrier(const emu_line *line, bool vote)
 {
     return emu::machine->barrier(line, vote);
 }

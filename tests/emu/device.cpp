@@ -76,7 +76,7 @@ void trace(const char *format, ...)
 static thread_local int device_of_thread;
 static thread_local cudaError_t last_error;
 static std::atomic<cudaError_t> errors_that_stay[MOST_DEVICES];
-static std::atomic<unsigned long> device_waits;
+static std::atomic<unsigned long> default_stream_uses;
 static std::atomic<bool> is_eager;
 
 int current_device()
@@ -103,9 +103,9 @@ cudaError_t stay(int device, cudaError_t error)
     return remember(staying(device));
 }
 
-void count_device_wait()
+void count_default_stream_use()
 {
-    device_waits++;
+    default_stream_uses++;
 }
 
 bool eager()
@@ -225,9 +225,9 @@ unsigned long emu_calls(enum emu_site site)
     return calls[site];
 }
 
-unsigned long emu_device_waits(void)
+unsigned long emu_default_stream_uses(void)
 {
-    return device_waits;
+    return default_stream_uses;
 }
 
 void emu_reset(void)
@@ -236,7 +236,7 @@ void emu_reset(void)
     for (auto &error : errors_that_stay)
         error = cudaSuccess;
     last_error = cudaSuccess;
-    device_waits = 0;
+    default_stream_uses = 0;
     is_eager = settings().eager;
     const char *order = getenv("EMU_ORDER");
     emu_order(order && *order ? order : "forward");
@@ -282,20 +282,15 @@ const char *emu_report(void)
     X(cudaSuccess, "no error")                                                                     \
     X(cudaErrorInvalidValue, "invalid argument")                                                   \
     X(cudaErrorMemoryAllocation, "out of memory")                                                  \
-    X(cudaErrorInitializationError, "initialization error")                                        \
     X(cudaErrorInvalidConfiguration, "invalid configuration argument")                             \
     X(cudaErrorInvalidPitchValue, "invalid pitch argument")                                        \
     X(cudaErrorInvalidMemcpyDirection, "invalid copy direction for memcpy")                        \
-    X(cudaErrorInsufficientDriver, "CUDA driver version is insufficient for CUDA runtime version") \
-    X(cudaErrorInvalidDeviceFunction, "invalid device function")                                   \
     X(cudaErrorNoDevice, "no CUDA-capable device is detected")                                     \
     X(cudaErrorInvalidDevice, "invalid device ordinal")                                            \
     X(cudaErrorInvalidResourceHandle, "invalid resource handle")                                   \
     X(cudaErrorNotReady, "device not ready")                                                       \
     X(cudaErrorIllegalAddress, "an illegal memory access was encountered")                         \
-    X(cudaErrorLaunchOutOfResources, "too many resources requested for launch")                    \
     X(cudaErrorLaunchFailure, "unspecified launch failure")                                        \
-    X(cudaErrorNotSupported, "operation not supported")                                            \
     X(cudaErrorUnknown, "unknown error")
 
 const char *cudaGetErrorName(cudaError_t error)
@@ -322,15 +317,10 @@ const char *cudaGetErrorString(cudaError_t error)
     return "unrecognized error code";
 }
 
-cudaError_t cudaPeekAtLastError(void)
-{
-    return remember(staying(current_device())) == cudaSuccess ? last_error
-                                                              : staying(current_device());
-}
-
 cudaError_t cudaGetLastError(void)
 {
-    cudaError_t error = cudaPeekAtLastError();
+    cudaError_t stays = staying(current_device());
+    cudaError_t error = stays != cudaSuccess ? stays : last_error;
     last_error = cudaSuccess;
     return error;
 }
@@ -359,89 +349,10 @@ cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *properties, int devic
         return error;
     *properties = {};
     (void)snprintf(properties->name, sizeof properties->name, "Emulated GPU");
-    properties->totalGlobalMem = memory_bytes();
-    properties->sharedMemPerBlock = EMU_SHARED_BYTES;
     properties->sharedMemPerBlockOptin = EMU_SHARED_BYTES_MOST;
-    properties->sharedMemPerMultiprocessor = EMU_SHARED_BYTES_MOST;
-    properties->regsPerBlock = 65536;
-    properties->warpSize = 32;
-    properties->maxThreadsPerBlock = 1024;
-    properties->maxThreadsPerMultiProcessor = 1024;
-    properties->maxThreadsDim[0] = 1024;
-    properties->maxThreadsDim[1] = 1024;
-    properties->maxThreadsDim[2] = 64;
-    properties->maxGridSize[0] = INT32_MAX;
-    properties->maxGridSize[1] = 65535;
-    properties->maxGridSize[2] = 65535;
     properties->major = 12;
     properties->multiProcessorCount = 4;
-    properties->l2CacheSize = 4 << 20;
-    properties->concurrentKernels = 1;
-    properties->asyncEngineCount = 2;
-    properties->unifiedAddressing = 1;
-    properties->pciBusID = device + 1;
     return cudaSuccess;
-}
-
-cudaError_t cudaDeviceGetAttribute(int *value, enum cudaDeviceAttr attribute, int device)
-{
-    struct cudaDeviceProp properties;
-    cudaError_t error = cudaGetDeviceProperties(&properties, device);
-    if (error != cudaSuccess)
-        return error;
-    switch (attribute) {
-    case cudaDevAttrMaxThreadsPerBlock:
-        *value = properties.maxThreadsPerBlock;
-        break;
-    case cudaDevAttrMaxSharedMemoryPerBlock:
-        *value = (int)properties.sharedMemPerBlock;
-        break;
-    case cudaDevAttrWarpSize:
-        *value = properties.warpSize;
-        break;
-    case cudaDevAttrMultiProcessorCount:
-        *value = properties.multiProcessorCount;
-        break;
-    case cudaDevAttrL2CacheSize:
-        *value = properties.l2CacheSize;
-        break;
-    case cudaDevAttrMaxThreadsPerMultiProcessor:
-        *value = properties.maxThreadsPerMultiProcessor;
-        break;
-    case cudaDevAttrAsyncEngineCount:
-        *value = properties.asyncEngineCount;
-        break;
-    case cudaDevAttrComputeCapabilityMajor:
-        *value = properties.major;
-        break;
-    case cudaDevAttrComputeCapabilityMinor:
-        *value = properties.minor;
-        break;
-    case cudaDevAttrMaxSharedMemoryPerMultiprocessor:
-        *value = (int)properties.sharedMemPerMultiprocessor;
-        break;
-    case cudaDevAttrMaxSharedMemoryPerBlockOptin:
-        *value = (int)properties.sharedMemPerBlockOptin;
-        break;
-    default:
-        return remember(cudaErrorInvalidValue);
-    }
-    return cudaSuccess;
-}
-
-cudaError_t cudaDeviceGetPCIBusId(char *id, int length, int device)
-{
-    cudaError_t error = enter_device(device);
-    if (error == cudaSuccess)
-        (void)snprintf(id, (size_t)length, "0000:%02X:00.0", device + 1);
-    return error;
-}
-
-cudaError_t cudaDeviceGetStreamPriorityRange(int *least, int *greatest)
-{
-    *least = 0;
-    *greatest = -5;
-    return enter(EMU_OTHER);
 }
 
 cudaError_t cudaSetDevice(int device)
@@ -452,26 +363,8 @@ cudaError_t cudaSetDevice(int device)
     return error;
 }
 
-cudaError_t cudaGetDevice(int *device)
-{
-    *device = current_device();
-    return cudaSuccess;
-}
-
 cudaError_t cudaSetDeviceFlags(unsigned flags)
 {
     (void)flags;
-    return enter(EMU_OTHER);
-}
-
-cudaError_t cudaDriverGetVersion(int *version)
-{
-    *version = CUDART_VERSION;
-    return enter(EMU_OTHER);
-}
-
-cudaError_t cudaRuntimeGetVersion(int *version)
-{
-    *version = CUDART_VERSION;
     return enter(EMU_OTHER);
 }

@@ -23,7 +23,7 @@ static cudaError_t check(const emu_launch &launch, const Stream &stream)
 {
     const dim3 &grid = launch.grid;
     const dim3 &block = launch.block;
-    if (!stream || stream->device != current_device())
+    if (stream->device != current_device())
         return cudaErrorInvalidResourceHandle;
     if (!grid.x || !grid.y || !grid.z || grid.x > INT32_MAX || grid.y > 65535 || grid.z > 65535 ||
         !block.x || !block.y || !block.z || block.x > 1024 || block.y > 1024 || block.z > 64 ||
@@ -80,10 +80,10 @@ using namespace emu;
 cudaError_t emu_enqueue(const emu_launch &launch, cudaStream_t handle)
 {
     std::shared_ptr<void> call{launch.call, launch.drop};
-    cudaError_t error = enter(EMU_LAUNCH);
-    if (error != cudaSuccess)
+    cudaError_t error;
+    Stream stream = enter_stream(EMU_LAUNCH, handle, &error);
+    if (!stream)
         return error;
-    Stream stream = find_stream(handle);
     error = check(launch, stream);
     if (error != cudaSuccess)
         return remember(error);
@@ -102,28 +102,5 @@ cudaError_t cudaFuncSetAttribute(const void *function, enum cudaFuncAttribute at
         return remember(cudaErrorInvalidValue);
     std::lock_guard<std::mutex> lock(emu::mutex);
     shared_bytes_most[function] = (size_t)value;
-    return cudaSuccess;
-}
-
-cudaError_t cudaFuncSetCacheConfig(const void *function, enum cudaFuncCache config)
-{
-    (void)function;
-    (void)config;
-    return enter(EMU_OTHER);
-}
-
-cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessor(int *blocks, const void *function,
-                                                          int block_size, size_t shared_bytes)
-{
-    cudaError_t error = enter(EMU_OTHER);
-    if (error != cudaSuccess)
-        return error;
-    if (block_size < 1 || block_size > 1024)
-        return remember(cudaErrorInvalidValue);
-    int by_threads = 1024 / block_size;
-    int by_shared = shared_bytes ? (int)(EMU_SHARED_BYTES_MOST / shared_bytes) : by_threads;
-    *blocks = shared_bytes > shared_bytes_of(function) ? 0
-              : by_shared < by_threads                 ? by_shared
-                                                       : by_threads;
     return cudaSuccess;
 }

@@ -85,8 +85,7 @@ static cudaError_t allocate(void **pointer, size_t bytes, Kind kind)
 static cudaError_t release(void *pointer, Kind kind)
 {
     if (pointer) {
-        for (int device = 0; device < device_count(); device++)
-            finish_device(device);
+        finish_all();
         std::lock_guard<std::mutex> lock(mutex);
         auto found = allocations.find(reinterpret_cast<uintptr_t>(pointer));
         if (found == allocations.end() || found->second.kind != kind)
@@ -128,29 +127,24 @@ struct Copy {
 static cudaError_t check(const Copy &copy, cudaMemcpyKind kind, const Place &to, const Place &from,
                          int device)
 {
-    bool to_device = to.kind == Kind::device;
-    bool from_device = from.kind == Kind::device;
-    if (kind < cudaMemcpyHostToHost || kind > cudaMemcpyDefault)
+    bool up = kind == cudaMemcpyHostToDevice;
+    if (!up && kind != cudaMemcpyDeviceToHost)
         return cudaErrorInvalidMemcpyDirection;
-    if (kind != cudaMemcpyDefault &&
-        (to_device != (kind == cudaMemcpyHostToDevice || kind == cudaMemcpyDeviceToDevice) ||
-         from_device != (kind == cudaMemcpyDeviceToHost || kind == cudaMemcpyDeviceToDevice)))
-        return cudaErrorInvalidValue;
-    if ((to_device && to.device != device) || (from_device && from.device != device))
+    const Place &there = up ? to : from;
+    const Place &here = up ? from : to;
+    if (there.kind != Kind::device || there.device != device || here.kind == Kind::device)
         return cudaErrorInvalidValue;
     if (to.left < copy.to_bytes() || from.left < copy.from_bytes())
         return cudaErrorInvalidValue;
     return cudaSuccess;
 }
 
-static cudaError_t copy_async(Copy copy, cudaMemcpyKind kind, cudaStream_t handle, bool wait)
+static cudaError_t copy_async(Copy copy, cudaMemcpyKind kind, cudaStream_t handle)
 {
-    cudaError_t error = enter(EMU_COPY);
-    if (error != cudaSuccess)
-        return error;
-    Stream stream = find_stream(handle);
+    cudaError_t error;
+    Stream stream = enter_stream(EMU_COPY, handle, &error);
     if (!stream)
-        return remember(cudaErrorInvalidResourceHandle);
+        return error;
     if (!copy.width || !copy.height)
         return cudaSuccess;
     if (copy.to_pitch < copy.width || copy.from_pitch < copy.width)
@@ -169,14 +163,14 @@ static cudaError_t copy_async(Copy copy, cudaMemcpyKind kind, cudaStream_t handl
             .run();
         copy.from = snapshot.get();
     }
-    bool down = to.kind != Kind::device;
+    bool down = kind == cudaMemcpyDeviceToHost;
     enqueue(stream, [copy, snapshot, down] {
         if (tracing())
             trace("copy %s %p, %zu x %zu bytes", down ? "to host" : "to device", (void *)copy.to,
                   copy.height, copy.width);
         copy.run();
     });
-    if (wait || to.kind == Kind::pageable) {
+    if (to.kind == Kind::pageable) {
         finish(stream);
         return remember(staying(stream->device));
     }
@@ -202,33 +196,9 @@ cudaError_t cudaMallocHost(void **pointer, size_t bytes)
     return allocate(pointer, bytes, Kind::pinned);
 }
 
-cudaError_t cudaHostAlloc(void **pointer, size_t bytes, unsigned flags)
-{
-    (void)flags;
-    return allocate(pointer, bytes, Kind::pinned);
-}
-
 cudaError_t cudaFreeHost(void *pointer)
 {
     return release(pointer, Kind::pinned);
-}
-
-cudaError_t cudaMemGetInfo(size_t *available, size_t *total)
-{
-    cudaError_t error = enter(EMU_OTHER);
-    if (error != cudaSuccess)
-        return error;
-    std::lock_guard<std::mutex> lock(emu::mutex);
-    *available = memory_bytes() - used[current_device()];
-    *total = memory_bytes();
-    return cudaSuccess;
-}
-
-cudaError_t cudaMemcpy(void *to, const void *from, size_t bytes, enum cudaMemcpyKind kind)
-{
-    return copy_async(
-        {static_cast<char *>(to), bytes, static_cast<const char *>(from), bytes, bytes, 1}, kind,
-        nullptr, true);
 }
 
 cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, enum cudaMemcpyKind kind,
@@ -236,7 +206,7 @@ cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, enum cudaM
 {
     return copy_async(
         {static_cast<char *>(to), bytes, static_cast<const char *>(from), bytes, bytes, 1}, kind,
-        stream, false);
+        stream);
 }
 
 cudaError_t cudaMemcpy2DAsync(void *to, size_t to_pitch, const void *from, size_t from_pitch,
@@ -245,22 +215,15 @@ cudaError_t cudaMemcpy2DAsync(void *to, size_t to_pitch, const void *from, size_
 {
     return copy_async({static_cast<char *>(to), to_pitch, static_cast<const char *>(from),
                        from_pitch, width, height},
-                      kind, stream, false);
-}
-
-cudaError_t cudaMemset(void *pointer, int value, size_t bytes)
-{
-    return cudaMemsetAsync(pointer, value, bytes, nullptr);
+                      kind, stream);
 }
 
 cudaError_t cudaMemsetAsync(void *pointer, int value, size_t bytes, cudaStream_t handle)
 {
-    cudaError_t error = enter(EMU_COPY);
-    if (error != cudaSuccess)
-        return error;
-    Stream stream = find_stream(handle);
+    cudaError_t error;
+    Stream stream = enter_stream(EMU_COPY, handle, &error);
     if (!stream)
-        return remember(cudaErrorInvalidResourceHandle);
+        return error;
     if (!on_device(pointer, bytes, stream->device))
         return remember(cudaErrorInvalidValue);
     if (bytes)

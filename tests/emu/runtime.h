@@ -8,7 +8,8 @@
  * stream waits for it; a copy to or from pageable memory reads or writes it before it returns.
  *  - A failure of a kernel stays: all later calls for that GPU return it, all later work is
  *    dropped. Calls that free do free, and then return it, so that leaks can be told from it.
- *  - The default stream runs what it is given at once, after the work of streams that block.
+ *  - No stream waits for another: all are made with cudaStreamNonBlocking, or refused. The default
+ *    stream runs what it is given at once; its uses are counted, for the backend is to have none.
  *
  * Locks: the registry's (what is alive), then a stream's. None is held while work runs. */
 #ifndef EMU_RUNTIME_H
@@ -28,7 +29,7 @@
 
 struct CUstream_st {
     int device;
-    bool blocking; /* waited for by the default stream */
+    bool is_default;
     std::mutex mutex;
     std::condition_variable changed;
     std::deque<std::function<void()>> queue;
@@ -62,7 +63,7 @@ void report(const std::string &text);
 int current_device();
 int device_count();
 size_t memory_bytes();
-void count_device_wait();
+void count_default_stream_use();
 bool tracing();
 __attribute__((format(printf, 1, 2))) void trace(const char *format, ...);
 
@@ -84,12 +85,15 @@ void count_memory(struct emu_live &live);
 
 /* NULL: no such stream. The default stream of the thread's GPU is one. */
 Stream find_stream(cudaStream_t handle);
-bool is_default(const Stream &stream);
-/* Adds work to a stream, which is dropped if an error stays with its GPU by then. */
-void enqueue(const Stream &stream, std::function<void()> work);
+/* enter(), and the stream that the call is for. NULL: the call is to return `*ret_error`. */
+Stream enter_stream(emu_site site, cudaStream_t handle, cudaError_t *ret_error);
+/* Adds work to a stream, which is dropped if an error stays with its GPU by then. Returns its
+ * number there. */
+uint64_t enqueue(const Stream &stream, std::function<void()> work);
 /* Runs a stream until all that is in it now is done. */
 void finish(const Stream &stream);
-void finish_device(int device);
+/* Every stream of every GPU. */
+void finish_all();
 void count_streams(struct emu_live &live);
 bool eager();
 

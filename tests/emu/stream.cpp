@@ -43,16 +43,15 @@ void count_streams(struct emu_live &live)
 /* ---- running ---------------------------------------------------------------------------------
  */
 
-/* Runs a stream until `number` pieces of its work are done, or until this thread has run `most`. */
-static void run_until(const Stream &stream, uint64_t number, uint64_t most)
+/* Runs a stream until `number` pieces of its work are done. */
+static void run_until(const Stream &stream, uint64_t number)
 {
     std::unique_lock<std::mutex> lock(stream->mutex);
-    while (stream->completed < number && most) {
+    while (stream->completed < number) {
         if (stream->running) {
             stream->changed.wait(lock);
             continue;
         }
-        most--;
         std::function<void()> work = std::move(stream->queue.front());
         stream->queue.pop_front();
         stream->running = true;
@@ -67,34 +66,17 @@ static void run_until(const Stream &stream, uint64_t number, uint64_t most)
     }
 }
 
-/* Returns the number of the work. */
-static uint64_t add(const Stream &stream, std::function<void()> work)
+uint64_t enqueue(const Stream &stream, std::function<void()> work)
 {
-    if (is_default(stream)) {
-        std::vector<Stream> before;
-        {
-            std::lock_guard<std::mutex> lock(mutex);
-            for (auto &[handle, other] : streams)
-                if (other->blocking && other->device == stream->device)
-                    before.push_back(other);
-        }
-        for (auto &other : before)
-            finish(other);
-    }
     uint64_t number;
     {
         std::lock_guard<std::mutex> lock(stream->mutex);
         stream->queue.push_back(std::move(work));
         number = ++stream->enqueued;
     }
-    if (is_default(stream) || eager())
-        run_until(stream, number, UINT64_MAX);
+    if (stream->is_default || eager())
+        run_until(stream, number);
     return number;
-}
-
-void enqueue(const Stream &stream, std::function<void()> work)
-{
-    (void)add(stream, std::move(work));
 }
 
 void finish(const Stream &stream)
@@ -104,17 +86,16 @@ void finish(const Stream &stream)
         std::lock_guard<std::mutex> lock(stream->mutex);
         number = stream->enqueued;
     }
-    run_until(stream, number, UINT64_MAX);
+    run_until(stream, number);
 }
 
-void finish_device(int device)
+void finish_all()
 {
     std::vector<Stream> all;
     {
         std::lock_guard<std::mutex> lock(mutex);
         for (auto &[handle, stream] : streams)
-            if (stream->device == device)
-                all.push_back(stream);
+            all.push_back(stream);
     }
     for (auto &stream : all)
         finish(stream);
@@ -129,32 +110,35 @@ static bool is_done(const Stream &stream, uint64_t number)
 /* ---- handles ---------------------------------------------------------------------------------
  */
 
-static Stream new_stream(int device, bool blocking)
+static Stream new_stream(bool is_default)
 {
     Stream stream = std::make_shared<CUstream_st>();
-    stream->device = device;
-    stream->blocking = blocking;
+    stream->device = current_device();
+    stream->is_default = is_default;
     return stream;
-}
-
-bool is_default(const Stream &stream)
-{
-    std::lock_guard<std::mutex> lock(mutex);
-    return stream == default_streams[stream->device];
 }
 
 Stream find_stream(cudaStream_t handle)
 {
     std::lock_guard<std::mutex> lock(mutex);
     if (!handle) {
-        count_device_wait();
+        count_default_stream_use();
         Stream &stream = default_streams[current_device()];
         if (!stream)
-            stream = new_stream(current_device(), false);
+            stream = new_stream(true);
         return stream;
     }
     auto found = streams.find(handle);
     return found == streams.end() ? nullptr : found->second;
+}
+
+Stream enter_stream(emu_site site, cudaStream_t handle, cudaError_t *ret_error)
+{
+    *ret_error = enter(site);
+    Stream stream = *ret_error == cudaSuccess ? find_stream(handle) : nullptr;
+    if (*ret_error == cudaSuccess && !stream)
+        *ret_error = remember(cudaErrorInvalidResourceHandle);
+    return stream;
 }
 
 /* False: no such event. */
@@ -180,22 +164,13 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned flags)
     cudaError_t error = enter(EMU_CREATE);
     if (error != cudaSuccess)
         return error;
-    Stream made = new_stream(current_device(), !(flags & cudaStreamNonBlocking));
+    if (flags != cudaStreamNonBlocking)
+        return remember(cudaErrorInvalidValue);
+    Stream made = new_stream(false);
     std::lock_guard<std::mutex> lock(emu::mutex);
     streams[made.get()] = made;
     *stream = made.get();
     return cudaSuccess;
-}
-
-cudaError_t cudaStreamCreate(cudaStream_t *stream)
-{
-    return cudaStreamCreateWithFlags(stream, cudaStreamDefault);
-}
-
-cudaError_t cudaStreamCreateWithPriority(cudaStream_t *stream, unsigned flags, int priority)
-{
-    (void)priority;
-    return cudaStreamCreateWithFlags(stream, flags);
 }
 
 cudaError_t cudaStreamDestroy(cudaStream_t handle)
@@ -211,77 +186,12 @@ cudaError_t cudaStreamDestroy(cudaStream_t handle)
 
 cudaError_t cudaStreamSynchronize(cudaStream_t handle)
 {
-    cudaError_t error = enter(EMU_SYNC);
-    if (error != cudaSuccess)
-        return error;
-    Stream stream = find_stream(handle);
+    cudaError_t error;
+    Stream stream = enter_stream(EMU_SYNC, handle, &error);
     if (!stream)
-        return remember(cudaErrorInvalidResourceHandle);
+        return error;
     finish(stream);
     return remember(staying(stream->device));
-}
-
-/* Asking again and again comes to an end: each time one piece of work is done. */
-static cudaError_t query(const Stream &stream, uint64_t number)
-{
-    run_until(stream, number, 1);
-    if (staying(stream->device) != cudaSuccess)
-        return remember(staying(stream->device));
-    return is_done(stream, number) ? cudaSuccess : cudaErrorNotReady;
-}
-
-cudaError_t cudaStreamQuery(cudaStream_t handle)
-{
-    cudaError_t error = enter(EMU_OTHER);
-    if (error != cudaSuccess)
-        return error;
-    Stream stream = find_stream(handle);
-    if (!stream)
-        return remember(cudaErrorInvalidResourceHandle);
-    uint64_t number;
-    {
-        std::lock_guard<std::mutex> lock(stream->mutex);
-        number = stream->enqueued;
-    }
-    return query(stream, number);
-}
-
-cudaError_t cudaStreamWaitEvent(cudaStream_t handle, cudaEvent_t event_handle, unsigned flags)
-{
-    (void)flags;
-    cudaError_t error = enter(EMU_OTHER);
-    if (error != cudaSuccess)
-        return error;
-    Stream stream = find_stream(handle);
-    Event event;
-    if (!stream || !find_event(event_handle, &event))
-        return remember(cudaErrorInvalidResourceHandle);
-    if (std::shared_ptr<Recording> recording = event.recording)
-        enqueue(stream,
-                [recording] { run_until(recording->stream, recording->number, UINT64_MAX); });
-    return cudaSuccess;
-}
-
-cudaError_t cudaLaunchHostFunc(cudaStream_t handle, cudaHostFn_t function, void *data)
-{
-    cudaError_t error = enter(EMU_OTHER);
-    if (error != cudaSuccess)
-        return error;
-    Stream stream = find_stream(handle);
-    if (!stream)
-        return remember(cudaErrorInvalidResourceHandle);
-    enqueue(stream, [function, data] { function(data); });
-    return cudaSuccess;
-}
-
-cudaError_t cudaDeviceSynchronize(void)
-{
-    cudaError_t error = enter(EMU_SYNC);
-    if (error != cudaSuccess)
-        return error;
-    count_device_wait();
-    finish_device(current_device());
-    return remember(staying(current_device()));
 }
 
 /* ---- events ----------------------------------------------------------------------------------
@@ -300,7 +210,7 @@ cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned flags)
 
 cudaError_t cudaEventCreate(cudaEvent_t *event)
 {
-    return cudaEventCreateWithFlags(event, cudaEventDefault);
+    return cudaEventCreateWithFlags(event, 0);
 }
 
 cudaError_t cudaEventDestroy(cudaEvent_t event)
@@ -313,19 +223,19 @@ cudaError_t cudaEventDestroy(cudaEvent_t event)
 
 cudaError_t cudaEventRecord(cudaEvent_t handle, cudaStream_t stream_handle)
 {
-    cudaError_t error = enter(EMU_OTHER);
-    if (error != cudaSuccess)
+    cudaError_t error;
+    Stream stream = enter_stream(EMU_OTHER, stream_handle, &error);
+    if (!stream)
         return error;
-    Stream stream = find_stream(stream_handle);
     Event event;
-    if (!stream || !find_event(handle, &event) || event.device != stream->device)
+    if (!find_event(handle, &event) || event.device != stream->device)
         return remember(cudaErrorInvalidResourceHandle);
     auto recording = std::make_shared<Recording>();
     /* Held weakly, for the recording holds the stream. */
     std::weak_ptr<Recording> weak = recording;
     recording->stream = stream;
     recording->seconds = 0;
-    recording->number = add(stream, [weak] {
+    recording->number = enqueue(stream, [weak] {
         if (auto reached = weak.lock()) {
             std::lock_guard<std::mutex> lock(reached->stream->mutex);
             reached->seconds = now();
@@ -347,19 +257,8 @@ cudaError_t cudaEventSynchronize(cudaEvent_t handle)
     if (!find_event(handle, &event))
         return remember(cudaErrorInvalidResourceHandle);
     if (event.recording)
-        run_until(event.recording->stream, event.recording->number, UINT64_MAX);
+        run_until(event.recording->stream, event.recording->number);
     return remember(staying(event.device));
-}
-
-cudaError_t cudaEventQuery(cudaEvent_t handle)
-{
-    cudaError_t error = enter(EMU_OTHER);
-    if (error != cudaSuccess)
-        return error;
-    Event event;
-    if (!find_event(handle, &event))
-        return remember(cudaErrorInvalidResourceHandle);
-    return event.recording ? query(event.recording->stream, event.recording->number) : cudaSuccess;
 }
 
 cudaError_t cudaEventElapsedTime(float *milliseconds, cudaEvent_t start, cudaEvent_t end)

@@ -25,7 +25,12 @@ extern "C" {
 #define OK(expression)            assert_int_equal(expression, cudaSuccess)
 #define EXPECT(error, expression) assert_int_equal(expression, error)
 
-/* Memory of the GPU, and what is in it. */
+template <class T> static inline cudaError_t cudaMalloc(T **pointer, size_t bytes)
+{
+    return cudaMalloc(reinterpret_cast<void **>(pointer), bytes);
+}
+
+/* Memory of the GPU, and what is in it, by the default stream: at once. */
 template <class T> struct Device {
     T *data = nullptr;
     size_t count;
@@ -48,12 +53,12 @@ template <class T> struct Device {
     }
     void send(const std::vector<T> &values)
     {
-        OK(cudaMemcpy(data, values.data(), count * sizeof(T), cudaMemcpyHostToDevice));
+        OK(cudaMemcpyAsync(data, values.data(), count * sizeof(T), cudaMemcpyHostToDevice, 0));
     }
     std::vector<T> receive() const
     {
         std::vector<T> values(count);
-        OK(cudaMemcpy(values.data(), data, count * sizeof(T), cudaMemcpyDeviceToHost));
+        OK(cudaMemcpyAsync(values.data(), data, count * sizeof(T), cudaMemcpyDeviceToHost, 0));
         return values;
     }
 };

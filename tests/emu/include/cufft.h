@@ -9,13 +9,11 @@ extern "C" {
 #endif
 
 #define CUFFT_VER_MAJOR 12
-#define CUFFT_VERSION   12000
 
 typedef enum cufftResult_t {
     CUFFT_SUCCESS = 0,
     CUFFT_INVALID_PLAN = 1,
     CUFFT_ALLOC_FAILED = 2,
-    CUFFT_INVALID_TYPE = 3,
     CUFFT_INVALID_VALUE = 4,
     CUFFT_INTERNAL_ERROR = 5,
     CUFFT_EXEC_FAILED = 6,
@@ -27,11 +25,7 @@ typedef enum cufftResult_t {
 typedef enum cufftType_t {
     CUFFT_R2C = 0x2a,
     CUFFT_C2R = 0x2c,
-    CUFFT_C2C = 0x29,
 } cufftType;
-
-#define CUFFT_FORWARD -1
-#define CUFFT_INVERSE 1
 
 typedef int cufftHandle;
 typedef float cufftReal;
@@ -39,17 +33,14 @@ typedef float2 cufftComplex;
 
 cufftResult cufftCreate(cufftHandle *plan);
 cufftResult cufftDestroy(cufftHandle plan);
-cufftResult cufftGetVersion(int *version);
 cufftResult cufftSetAutoAllocation(cufftHandle plan, int automatic);
 cufftResult cufftMakePlanMany(cufftHandle plan, int rank, int *n, int *inembed, int istride,
                               int idist, int *onembed, int ostride, int odist, cufftType type,
                               int batch, size_t *work_bytes);
-cufftResult cufftGetSize(cufftHandle plan, size_t *work_bytes);
 cufftResult cufftSetWorkArea(cufftHandle plan, void *work);
 cufftResult cufftSetStream(cufftHandle plan, cudaStream_t stream);
 cufftResult cufftExecR2C(cufftHandle plan, cufftReal *in, cufftComplex *out);
 cufftResult cufftExecC2R(cufftHandle plan, cufftComplex *in, cufftReal *out);
-cufftResult cufftExecC2C(cufftHandle plan, cufftComplex *in, cufftComplex *out, int direction);
 
 #ifdef __cplusplus
 }

@@ -1,7 +1,9 @@
 /* What a test asks of the emulated GPU and tells it, beside the interfaces that it stands for.
  *
  * The emulation runs the CUDA backend on any machine: kernels compiled as C++, memory from the
- * heap, transforms by FFTW. It is there to show mistakes, not to be like a GPU in speed:
+ * heap, transforms by FFTW. It has the calls that the backend makes, and no other: a program with
+ * cudaDeviceSynchronize() does not link. It is there to show mistakes, not to be like a GPU in
+ * speed:
  *
  *  - work of a stream waits in a queue until something waits for it, so that a missing wait shows
  *    as a wrong result, and a staging buffer overwritten too early too;
@@ -32,7 +34,7 @@ extern "C" {
 enum emu_site {
     EMU_MALLOC, /* cudaMalloc, cudaMallocHost: out of memory */
     EMU_CREATE, /* streams and events */
-    EMU_COPY,   /* cudaMemcpy*, cudaMemset*; stays, as after an illegal address */
+    EMU_COPY,   /* cudaMemcpy*Async, cudaMemsetAsync; stays, as after an illegal address */
     EMU_LAUNCH, /* a kernel cannot be launched; stays */
     EMU_FAULT,  /* a kernel is launched and fails when it runs; stays */
     EMU_SYNC,   /* cudaStreamSynchronize, cudaEventSynchronize; stays */
@@ -52,8 +54,8 @@ void emu_fail(enum emu_site site, unsigned long k);
 /* Calls of a site since emu_fail() or emu_reset(). */
 unsigned long emu_calls(enum emu_site site);
 
-/* Calls that wait for the whole device, or use the default stream, since emu_reset(). */
-unsigned long emu_device_waits(void);
+/* Calls that use the default stream, since emu_reset(). */
+unsigned long emu_default_stream_uses(void);
 
 /* Forgets errors that stay, failures to come and counts, and puts order and eagerness back to what
  * the environment says; what is allocated stays. */
@@ -82,8 +84,8 @@ void emu_eager(int eager);
 const char *emu_report(void);
 
 /* The largest dynamic shared memory of a block, in bytes: without asking, and after
- * cudaFuncSetAttribute(). The second is that of large cards, so that kernels which take what there is
- * are seen at their largest; Turing cards have 64 KB, and tests tell the backend so. */
+ * cudaFuncSetAttribute(). The second is that of large cards, so that kernels which take what there
+ * is are seen at their largest; Turing cards have 64 KB, and tests tell the backend so. */
 enum { EMU_SHARED_BYTES = 48 << 10, EMU_SHARED_BYTES_MOST = 227 << 10 };
 
 #ifdef __cplusplus

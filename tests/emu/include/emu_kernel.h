@@ -14,20 +14,16 @@
 #include "cuda_runtime.h"
 #include "emu_device.h"
 
+#include <string.h>
 #include <tuple>
 #include <type_traits>
 
 #define __global__
 #define __device__
 #define __host__
-#define __constant__
 #define __forceinline__ inline __attribute__((always_inline))
 #define __shared__      static thread_local
 #define __launch_bounds__(...)
-#define __align__(bytes) __attribute__((aligned(bytes)))
-#ifndef __restrict__
-#define __restrict__ __restrict
-#endif
 
 /* ---- where a thread is ---- */
 
@@ -44,7 +40,6 @@ extern __thread struct emu_place emu_place __attribute__((tls_model("initial-exe
 #define blockIdx  (static_cast<const uint3 &>(emu_place.block))
 #define blockDim  (static_cast<const uint3 &>(emu_place.block_size))
 #define gridDim   (static_cast<const uint3 &>(emu_place.grid_size))
-static constexpr int warpSize = 32;
 
 #define PS_SHARED(type, name) type *name = static_cast<type *>(emu_place.shared)
 
@@ -125,21 +120,12 @@ struct emu_line {
         &emu_here;                                                                                 \
     })
 
-struct emu_votes {
-    int yes;
-    int all;
-};
-struct emu_votes emu_barrier(const emu_line *line, bool vote);
+/* Returns whether any thread voted yes. */
+bool emu_barrier(const emu_line *line, bool vote);
 
 #define __syncthreads() ((void)emu_barrier(EMU_LINE("__syncthreads"), false))
-#define __syncthreads_count(predicate)                                                             \
-    (emu_barrier(EMU_LINE("__syncthreads_count"), (predicate) != 0).yes)
 #define __syncthreads_or(predicate)                                                                \
-    (emu_barrier(EMU_LINE("__syncthreads_or"), (predicate) != 0).yes > 0)
-#define __syncthreads_and(predicate)                                                               \
-    ([](emu_votes votes) {                                                                         \
-        return votes.yes == votes.all;                                                             \
-    }(emu_barrier(EMU_LINE("__syncthreads_and"), (predicate) != 0)))
+    static_cast<int>(emu_barrier(EMU_LINE("__syncthreads_or"), (predicate) != 0))
 
 /* All lanes of `mask` that have not ended meet here. Returns what lane `source` gave: -1 the lane
  * itself. */
@@ -161,55 +147,27 @@ static inline T emu_shuffle(const emu_line *line, unsigned mask, T value, int so
     return value;
 }
 
-/* Lanes in parts of `width`; a source outside of its part is the lane itself. */
+/* A source outside of the warp is the lane itself. */
 template <class T>
-static inline T emu_shuffle_to(const emu_line *line, unsigned mask, T value, int source, int width)
+static inline T emu_shuffle_up(const emu_line *line, unsigned mask, T value, int delta)
 {
-    int lane = emu_lane();
-    return emu_shuffle(line, mask, value, (lane & ~(width - 1)) + (source & (width - 1)));
+    return emu_shuffle(line, mask, value, emu_lane() < delta ? -1 : emu_lane() - delta);
 }
 template <class T>
-static inline T emu_shuffle_up(const emu_line *line, unsigned mask, T value, unsigned delta,
-                               int width = 32)
+static inline T emu_shuffle_down(const emu_line *line, unsigned mask, T value, int delta)
 {
-    int lane = emu_lane();
-    int source = lane - static_cast<int>(delta);
-    return emu_shuffle(line, mask, value, source < (lane & ~(width - 1)) ? -1 : source);
+    return emu_shuffle(line, mask, value, emu_lane() + delta > 31 ? -1 : emu_lane() + delta);
 }
 template <class T>
-static inline T emu_shuffle_down(const emu_line *line, unsigned mask, T value, unsigned delta,
-                                 int width = 32)
+static inline T emu_shuffle_xor(const emu_line *line, unsigned mask, T value, int bits)
 {
-    int lane = emu_lane();
-    int source = lane + static_cast<int>(delta);
-    return emu_shuffle(line, mask, value, source > (lane | (width - 1)) ? -1 : source);
-}
-template <class T>
-static inline T emu_shuffle_xor(const emu_line *line, unsigned mask, T value, int bits,
-                                int width = 32)
-{
-    int lane = emu_lane();
-    int source = lane ^ bits;
-    return emu_shuffle(line, mask, value, source > (lane | (width - 1)) ? -1 : source);
-}
-template <class T>
-static inline T emu_shuffle_to(const emu_line *line, unsigned mask, T value, int source)
-{
-    return emu_shuffle_to(line, mask, value, source, 32);
+    return emu_shuffle(line, mask, value, emu_lane() ^ bits);
 }
 
-#define __shfl_sync(...)      emu_shuffle_to(EMU_LINE("__shfl_sync"), __VA_ARGS__)
 #define __shfl_up_sync(...)   emu_shuffle_up(EMU_LINE("__shfl_up_sync"), __VA_ARGS__)
 #define __shfl_down_sync(...) emu_shuffle_down(EMU_LINE("__shfl_down_sync"), __VA_ARGS__)
 #define __shfl_xor_sync(...)  emu_shuffle_xor(EMU_LINE("__shfl_xor_sync"), __VA_ARGS__)
 
-static inline void emu_syncwarp(const emu_line *line, unsigned mask = 0xffffffffU)
-{
-    (void)emu_vote(line, mask, false);
-}
-#define __syncwarp(...)                emu_syncwarp(EMU_LINE("__syncwarp") __VA_OPT__(, ) __VA_ARGS__)
 #define __ballot_sync(mask, predicate) emu_vote(EMU_LINE("__ballot_sync"), mask, (predicate) != 0)
-#define __any_sync(mask, predicate)    (emu_vote(EMU_LINE("__any_sync"), mask, (predicate) != 0) != 0)
-#define __all_sync(mask, predicate)    (emu_vote(EMU_LINE("__all_sync"), mask, !(predicate)) == 0)
 
 #endif
