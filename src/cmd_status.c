@@ -67,6 +67,17 @@ static void print_devices(const json_t *devices)
     }
 }
 
+/* Only files whose close was told count: a scan cannot know when they were closed. */
+static void print_latency(const json_t *latency)
+{
+    if (number(latency, "count") == 0)
+        (void)printf("latency    none measured yet\n");
+    else
+        (void)printf("latency    close to published: median %.3f s, 99 %% %.3f s\n",
+                     json_number_value(json_object_get(latency, "p50")),
+                     json_number_value(json_object_get(latency, "p99")));
+}
+
 static void print_error(const json_t *error)
 {
     if (json_is_object(error))
@@ -77,7 +88,6 @@ static void print_text(int holder, const json_t *status)
 {
     const json_t *totals = json_object_get(status, "totals");
     const json_t *queue = json_object_get(status, "queue");
-    const json_t *latency = json_object_get(json_object_get(status, "metrics"), "latency_seconds");
     (void)printf("running    process %d, version %s, for %.0f s\n", holder, text(status, "version"),
                  json_number_value(json_object_get(status, "uptime_seconds")));
     (void)printf("stream     %s, last seq %lld\n", text(status, "stream"),
@@ -92,9 +102,7 @@ static void print_text(int holder, const json_t *status)
     (void)printf("rate       %.0f micrographs/h\n",
                  json_number_value(
                      json_object_get(json_object_get(status, "rates"), "micrographs_per_hour")));
-    (void)printf("latency    close to published: median %.3f s, 99 %% %.3f s\n",
-                 json_number_value(json_object_get(latency, "p50")),
-                 json_number_value(json_object_get(latency, "p99")));
+    print_latency(json_object_get(json_object_get(status, "metrics"), "latency_seconds"));
     (void)printf("journal    %s\n", text(status, "journal"));
     if (json_is_string(json_object_get(status, "live_view")))
         (void)printf("live view  %s\n", text(status, "live_view"));

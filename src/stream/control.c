@@ -2,9 +2,11 @@
 
 #include "base/error.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <zmq.h>
 
 enum { TIMEOUT_MS = 10000 };
@@ -62,18 +64,32 @@ static int exchange(void *socket, const char *endpoint, const json_t *request, j
     return status ? status : receive_answer(socket, ret_answer, error);
 }
 
+/* ZeroMQ would go on trying until the time is over, and then not say why. A socket that is not
+ * there may be of a service that is being started: that is waited for. */
+static int check_permission(const char *path, struct ps_error *error)
+{
+    if (access(path, W_OK) == 0 || errno != EACCES)
+        return 0;
+    return ps_fail(error, PS_E_SYSTEM, "%s: %s: ask as root, or as the user that the service has",
+                   path, strerror(EACCES));
+}
+
 int ps_control_ask(const char *state_directory, json_t *request, json_t **ret_answer,
                    struct ps_error *error)
 {
+    static const char scheme[] = "ipc://";
     char *endpoint = NULL;
     void *context = zmq_ctx_new();
     void *socket = context ? zmq_socket(context, ZMQ_DEALER) : NULL;
     int status;
-    if (!request || !socket || asprintf(&endpoint, "ipc://%s/control.sock", state_directory) < 0) {
+    if (!request || !socket ||
+        asprintf(&endpoint, "%s%s/control.sock", scheme, state_directory) < 0) {
         endpoint = NULL;
         status = ps_fail_memory(error, 1, "a request");
     } else {
-        status = exchange(socket, endpoint, request, ret_answer, error);
+        status = check_permission(endpoint + strlen(scheme), error);
+        if (status == 0)
+            status = exchange(socket, endpoint, request, ret_answer, error);
     }
     free(endpoint);
     json_decref(request);

@@ -134,9 +134,9 @@ static void report_failure(struct ps_scan *scan, const struct item *item, struct
     }
     if (number == ENOENT || number == ENOTDIR || number == ELOOP || (dir && dir->said))
         return;
-    char quoted[PS_LOG_TEXT];
+    char quoted[PS_LOG_TEXT], why[PS_LOG_TEXT];
     ps_log_event(scan->tools.log, PS_LOG_WARNING, "directory_unreadable", "directory=%s reason=%s",
-                 ps_log_quote(item->path, quoted), strerror(number));
+                 ps_log_quote(item->path, quoted), ps_log_quote(strerror(number), why));
     if (dir)
         dir->said = true;
 }

@@ -10,6 +10,7 @@ import os
 import pathlib
 import re
 import selectors
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,6 +21,7 @@ import pytest
 import zmq
 from fake_publisher import DEADLINE, FakePublisher, message
 from micrographs import read_picks
+from service import session
 from support import PROGRAM, ROOT, run
 
 SUBSCRIBER = pathlib.Path(__file__).with_name("subscriber.py")
@@ -577,7 +579,7 @@ def test_usage(arguments, expected):
     assert expected in done.stderr and not done.stdout
 
 
-# ---- the subscriber of the README ----------------------------------------------------------------
+# ---- the subscribers of the README ---------------------------------------------------------------
 
 def test_the_subscriber_in_python(publisher):
     with Process(sys.executable, SUBSCRIBER, publisher.endpoint,
@@ -613,3 +615,49 @@ def test_the_subscriber_in_python_takes_another_stream(publisher):
 
 def test_the_subscriber_in_python_is_short():
     assert len(re.findall(r"\n", SUBSCRIBER.read_text())) <= 29
+
+
+@pytest.fixture(scope="module")
+def subscriber_in_c(tmp_path_factory):
+    """Compiled by the very line that the README has."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    directory = tmp_path_factory.mktemp("subscriber")
+    (directory / "subscriber.c").write_text(re.findall(r"```c\n(.*?)```", readme, re.DOTALL)[0])
+    command, = re.findall(r"^ +(cc .* subscriber\.c .*)$", readme, re.M)
+    done = subprocess.run(
+        f"{command} -Wall -Wextra -Werror", shell=True, cwd=directory, capture_output=True,
+        text=True, env=os.environ | {"CPATH": str(ROOT / "include")}, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    return directory / "subscriber"
+
+
+def test_the_subscriber_in_c(publisher, subscriber_in_c):
+    with Process(subscriber_in_c, publisher.endpoint) as subscriber:
+        publisher.wait_for_subscriber("picks")
+        for _ in range(3):
+            publisher.publish()
+        publisher.status()
+        publisher.publish(2, drop={4})
+        publisher.publish(picks=0, status="failed", reason="cut short")
+        seq = publisher.outcome()
+        publisher.send([*publisher.journal[seq], b"an array of a later version", b"and another"])
+        publisher.publish()
+        subscriber.wait_lines(8)
+        subscriber.process.terminate()
+    assert subscriber.out[0] == "1 GridSquare_1/m1.mrc picked 3, the best at 1.0, 2.0"
+    assert subscriber.out[3] == "missed: 1 outcomes"
+    assert [line.split()[0] for line in subscriber.out[4:]] == ["5", "6", "7", "8"]
+    assert subscriber.out[5] == "6 GridSquare_1/m6.mrc failed 0"
+
+
+def test_the_subscriber_in_c_hears_a_real_service(subscriber_in_c, scene):
+    with session(f"picker.particle_diameter={scene.diameter}px") as (service, observer):
+        with Process(subscriber_in_c, service.endpoint) as subscriber:
+            observer.status(lambda status: status["metrics"]["subscribers"] >= 3)
+            shutil.copy(scene.path, service.data / "real.mrc")
+            outcome = observer.outcome()
+            subscriber.wait_lines(1)
+            subscriber.process.terminate()
+    best = outcome.picks[0]
+    assert subscriber.out == [f"1 real.mrc picked {len(outcome.picks)}, "
+                              f"the best at {best[0]:.1f}, {best[1]:.1f}"]

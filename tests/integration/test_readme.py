@@ -15,10 +15,11 @@ from support import PROGRAM, ROOT, run
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def test_subscriber_is_the_tested_one():
-    """The Python subscriber that is printed is the one that other tests run."""
-    blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    assert blocks == [(ROOT / "tests/integration/subscriber.py").read_text(encoding="utf-8")]
+@pytest.mark.parametrize("language, name", [("python", "subscriber.py"), ("c", "subscriber.c")])
+def test_subscribers_are_the_tested_ones(language, name):
+    """The subscribers that are printed are the ones that other tests run."""
+    blocks = re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+    assert blocks == [(ROOT / "tests/integration" / name).read_text(encoding="utf-8")]
 
 
 def test_files_that_are_named_exist():

@@ -7,12 +7,13 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 
 import micrographs
 import numpy as np
 import pytest
 from service import Service, Subscriber, session
-from support import run
+from support import PROGRAM, run
 
 SIDE = 420
 
@@ -375,6 +376,30 @@ def test_status_command(content):
         assert status["devices"][0]["device"].startswith("cpu")
         service.stop()
         assert "not running" in run("status", "-c", service.config, status=3).stdout
+
+
+def test_status_has_no_latency_of_what_lay_there(content):
+    """When it was closed nobody has told; a time of 0 s would be wrong."""
+    with Service() as service, Subscriber(service) as subscriber:
+        assert "latency    none measured yet\n" in run("status", "-c", service.config).stdout
+        subscriber.connected()
+        in_place(service.data / "x.mrc", content)
+        subscriber.outcome()
+        assert "close to published: median" in run("status", "-c", service.config).stdout
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+def test_status_says_that_it_may_not_ask():
+    """The control socket is its service's user's."""
+    with Service() as service:
+        service.home.chmod(0o755)
+        program = shutil.copy(PROGRAM, service.home)
+        for command in "status", "retry":
+            done = subprocess.run(
+                [program, command, "-c", service.config], user=65534, group=65534, cwd=service.home,
+                extra_groups=[], capture_output=True, text=True, timeout=60, check=False)
+            assert done.returncode == 1
+            assert "control.sock: Permission denied: ask as root" in done.stderr
 
 
 def test_open_to_others_only_with_keys():
