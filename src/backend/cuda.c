@@ -33,10 +33,25 @@ int ps_cuda_count(void)
     return cudaGetDeviceCount(&count) == cudaSuccess ? count : 0;
 }
 
+/* What CUDA calls insufficient may be old, or not there at all. */
+static int fail_driver(struct ps_error *error)
+{
+    int version = 0;
+    if (cudaDriverGetVersion(&version) != cudaSuccess || version == 0)
+        return ps_fail(error, PS_E_DEVICE, "no GPU that can be used: no NVIDIA driver");
+    return ps_fail(error, PS_E_DEVICE,
+                   "no GPU that can be used: the NVIDIA driver is of CUDA %d.%d, at least %d.%d "
+                   "expected",
+                   version / 1000, version % 1000 / 10, CUDART_VERSION / 1000,
+                   CUDART_VERSION % 1000 / 10);
+}
+
 static int open_device(struct cuda_backend *cuda, struct ps_error *error)
 {
     int count = 0;
     cudaError_t result = cudaGetDeviceCount(&count);
+    if (result == cudaErrorInsufficientDriver)
+        return fail_driver(error);
     if (result != cudaSuccess)
         return ps_fail(error, PS_E_DEVICE, "no GPU that can be used: %s (%s)",
                        cudaGetErrorString(result), cudaGetErrorName(result));
@@ -128,19 +143,57 @@ int cuda_reserve(struct cuda_slot *slot, struct cuda_buffer *buffer, size_t byte
     return status;
 }
 
+size_t cuda_generous(size_t bytes)
+{
+    size_t generous = (size_t)1 << 18;
+    while (generous < bytes)
+        generous *= 2;
+    return generous;
+}
+
+/* Goes on with the other piece as soon as the card has what was in it. */
+static int turn_over(struct cuda_slot *slot, struct ps_error *error)
+{
+    int status = CU(cudaEventRecord(slot->staged[slot->piece], slot->stream));
+    if (status)
+        return status;
+    slot->piece = !slot->piece;
+    slot->filled = 0;
+    return CU(cudaEventSynchronize(slot->staged[slot->piece]));
+}
+
 int cuda_send(struct cuda_slot *slot, void *ret_device, const void *data, size_t bytes,
               struct ps_error *error)
 {
-    /* From pageable memory: the runtime has read it when it returns. */
-    return CU(cudaMemcpyAsync(ret_device, data, bytes, cudaMemcpyHostToDevice, slot->stream));
+    int status = 0;
+    for (size_t done = 0; done < bytes && status == 0;) {
+        if (slot->filled == CUDA_STAGING_BYTES)
+            status = turn_over(slot, error);
+        if (status)
+            break;
+        size_t room = CUDA_STAGING_BYTES - slot->filled;
+        size_t length = bytes - done < room ? bytes - done : room;
+        char *staging = slot->staging[slot->piece] + slot->filled;
+        memcpy(staging, (const char *)data + done, length);
+        status = CU(cudaMemcpyAsync((char *)ret_device + done, staging, length,
+                                    cudaMemcpyHostToDevice, slot->stream));
+        slot->filled += length;
+        done += length;
+    }
+    return status;
 }
 
 int cuda_receive(struct cuda_slot *slot, void *ret_data, const void *device, size_t bytes,
                  struct ps_error *error)
 {
-    int status = CU(cudaMemcpyAsync(ret_data, device, bytes, cudaMemcpyDeviceToHost, slot->stream));
+    /* Into other than pinned memory the wait would be the copy's, which does not sleep. */
+    bool small = bytes <= CUDA_ANSWER_BYTES;
+    int status = CU(cudaMemcpyAsync(small ? slot->answer : ret_data, device, bytes,
+                                    cudaMemcpyDeviceToHost, slot->stream));
     if (status == 0)
         status = CU(cudaStreamSynchronize(slot->stream));
+    if (status == 0 && small)
+        memcpy(ret_data, slot->answer, bytes);
     return status;
 }
 
@@ -170,6 +223,7 @@ static void cuda_slot_free(struct ps_slot *base)
         if (slot->staged[i])
             (void)cudaEventDestroy(slot->staged[i]);
     }
+    (void)cudaFreeHost(slot->answer);
     if (slot->stream)
         (void)cudaStreamDestroy(slot->stream);
     free(slot);
@@ -181,10 +235,13 @@ static int prepare_slot(struct cuda_slot *slot, struct ps_error *error)
     if (status == 0)
         status = CU(cudaStreamCreateWithFlags(&slot->stream, cudaStreamNonBlocking));
     for (int i = 0; i < 2 && status == 0; i++) {
-        status = CU(cudaMallocHost(&slot->staging[i], CUDA_STAGING_BYTES));
+        status = CU(cudaMallocHost((void **)&slot->staging[i], CUDA_STAGING_BYTES));
         if (status == 0)
-            status = CU(cudaEventCreateWithFlags(&slot->staged[i], cudaEventDisableTiming));
+            status = CU(cudaEventCreateWithFlags(&slot->staged[i],
+                                                 cudaEventDisableTiming | cudaEventBlockingSync));
     }
+    if (status == 0)
+        status = CU(cudaMallocHost(&slot->answer, CUDA_ANSWER_BYTES));
     if (status == 0)
         status = cuda_reserve(slot, &slot->raw, EXPECTED_PIXELS * sizeof(uint16_t),
                               "the file's pixels", error);

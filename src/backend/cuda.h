@@ -8,7 +8,8 @@
  *     allocate nothing after the first.
  *  3. Every call of the runtime and of cuFFT and every launch is checked by CU() or CUFFT(), in
  *     every build. A stage stops at the first failure. Errors of the device stay: the runtime
- *     answers all later calls with the same one, so nothing can be published after it.
+ *     answers all later calls with the same one, so nothing can be published after it. What it
+ *     survives (a launch that it refuses) is a bug, and costs one micrograph, not the device.
  *  4. Sums have a fixed order (no floating-point atomics): the same file gives the same bytes.
  *  5. A slot may be used by another thread than the one that made it, one at a time: the table of
  *     stages holds what CUDA_STAGE() makes of them, which begins by taking the device. */
@@ -50,8 +51,9 @@ struct cuda_buffer {
     size_t bytes;
 };
 
-/* Of each of the two pinned pieces on their way to the card. */
-enum { CUDA_STAGING_BYTES = 4 << 20 };
+/* Of each of the two pinned pieces through which data goes to the card, and of the one through
+ * which answers come. */
+enum { CUDA_STAGING_BYTES = 4 << 20, CUDA_ANSWER_BYTES = 64 << 10 };
 
 struct cuda_trace;
 struct cuda_aspire;
@@ -66,8 +68,11 @@ struct cuda_slot {
     struct cuda_buffer micrograph; /* float, height x width: converted and repaired */
     struct cuda_buffer raw;        /* the file's pixels, before that; unused where they are float */
     struct cuda_buffer findings;   /* of the upload: statistics, dead lines */
-    void *staging[2];              /* pinned: pieces of the file's pixels on their way */
-    cudaEvent_t staged[2];         /* when the card has a piece */
+    char *staging[2];              /* pinned pieces on their way to the card */
+    cudaEvent_t staged[2];         /* when it has a piece */
+    int piece;                     /* being filled */
+    size_t filled;                 /* bytes of it */
+    void *answer;                  /* pinned */
     struct cuda_trace *trace;      /* NULL: nobody asks */
 
     struct cuda_aspire *aspire;     /* of that profile (cuda_aspire.c); NULL before */
@@ -92,7 +97,13 @@ int cuda_reserve(struct cuda_slot *slot, struct cuda_buffer *buffer, size_t byte
                  struct ps_error *error);
 void cuda_release(struct cuda_buffer *buffer);
 
-/* Copies `bytes` to the device; `data` may be changed as soon as this returns. */
+/* What to reserve for lists whose length differs from micrograph to micrograph: the next power of
+ * two, so that they soon stop growing. */
+size_t cuda_generous(size_t bytes);
+
+/* Copies `bytes` to the device; `data` may be changed as soon as this returns. It goes through
+ * pinned memory, for what the runtime does with other memory, and when, depends on the machine:
+ * while one piece is on the bus, the next is filled. */
 int cuda_send(struct cuda_slot *slot, void *ret_device, const void *data, size_t bytes,
               struct ps_error *error);
 /* Copies `bytes` from the device, after all that is in the stream, and waits for them. */
@@ -135,7 +146,8 @@ void cuda_plan_done(struct cuda_slot *slot, struct cuda_plan *plan);
 
 /* Makes the slot's device the calling thread's, and notes when the stage began. */
 int cuda_stage_begin(struct cuda_slot *slot, const char *name, struct ps_error *error);
-/* Notes when it ended, unless it failed; returns `status`, or the failure to note. */
+/* Notes when it ended, unless it failed; returns `status`, or the failure to note. A failure that
+ * the device has survived is PS_E_BUG, or PS_E_NOMEM, and not PS_E_DEVICE. */
 int cuda_stage_end(struct cuda_slot *slot, int status, struct ps_error *error);
 int cuda_trace(struct ps_slot *base, struct ps_span *ret_spans, size_t room, size_t *ret_count,
                struct ps_error *error);

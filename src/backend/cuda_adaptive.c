@@ -28,14 +28,6 @@ int adaptive_reserve(struct cuda_slot *slot, enum adaptive_buffer buffer, size_t
                         error);
 }
 
-size_t adaptive_generous(size_t bytes)
-{
-    size_t generous = (size_t)1 << 18;
-    while (generous < bytes)
-        generous *= 2;
-    return generous;
-}
-
 /* Memory whose size never changes. */
 static int reserve_small(struct cuda_slot *slot, struct ps_error *error)
 {
@@ -199,7 +191,7 @@ static int reserve_answer(struct cuda_slot *slot, size_t bytes, struct ps_error 
     struct cuda_adaptive *a = slot->adaptive;
     if (a->answer.bytes >= bytes)
         return 0;
-    bytes = adaptive_generous(bytes);
+    bytes = cuda_generous(bytes);
     int status = CU(cudaStreamSynchronize(slot->stream));
     if (status)
         return status;
@@ -255,9 +247,9 @@ static const float *map_of(const struct cuda_adaptive *a, enum ps_map map)
 static int send_peaks(struct cuda_slot *slot, const struct ps_peak *peaks, size_t count,
                       size_t value_bytes, struct ps_error *error)
 {
-    int status = adaptive_reserve(slot, EXAMPLES, adaptive_generous(count * sizeof *peaks), error);
+    int status = adaptive_reserve(slot, EXAMPLES, cuda_generous(count * sizeof *peaks), error);
     if (status == 0)
-        status = adaptive_reserve(slot, VALUES, adaptive_generous(count * value_bytes), error);
+        status = adaptive_reserve(slot, VALUES, cuda_generous(count * value_bytes), error);
     if (status == 0)
         status = cuda_send(slot, slot->adaptive->buffers[EXAMPLES].data, peaks,
                            count * sizeof *peaks, error);

@@ -74,7 +74,7 @@ struct adaptive_level {
     int radii[GAUSSES];
 };
 
-enum { ADAPTIVE_PLANS = 16 };
+enum { ADAPTIVE_PLANS = 48 };
 
 struct cuda_adaptive {
     struct ps_field field;
@@ -129,9 +129,6 @@ struct ps_adaptive_maps adaptive_maps(const struct cuda_adaptive *a);
 
 int adaptive_reserve(struct cuda_slot *slot, enum adaptive_buffer buffer, size_t bytes,
                      struct ps_error *error);
-/* What to reserve for lists whose length differs from micrograph to micrograph: the next power of
- * two, so that they soon stop growing. */
-size_t adaptive_generous(size_t bytes);
 
 /* Transforms `batch` images of the stack, from `first` on, in place. How many they are may show in
  * how cuFFT rounds: it must not depend on which lanes are idle. */

@@ -97,7 +97,7 @@ int adaptive_send_levels(struct cuda_slot *slot, struct ps_error *error)
     size_t bytes = begin;
     for (int i = 0; i < a->levels; i++)
         bytes += level_bytes(a->level[i].reach);
-    int status = adaptive_reserve(slot, LEVELS, adaptive_generous(bytes), error);
+    int status = adaptive_reserve(slot, LEVELS, cuda_generous(bytes), error);
     if (status)
         return status;
     char *host = calloc(1, bytes);

@@ -128,10 +128,10 @@ static int send_examples(struct cuda_slot *slot, const struct ps_lane *lanes, in
         if (examples.count[i] > 0)
             memcpy(peaks + examples.first[i], lanes[i].examples,
                    (size_t)examples.count[i] * sizeof *peaks);
-    int status = adaptive_reserve(slot, EXAMPLES, adaptive_generous(total * sizeof *peaks), error);
+    int status = adaptive_reserve(slot, EXAMPLES, cuda_generous(total * sizeof *peaks), error);
     if (status == 0)
-        status = adaptive_reserve(slot, VALUES,
-                                  adaptive_generous(PS_CHANNELS * total * sizeof(float)), error);
+        status = adaptive_reserve(slot, VALUES, cuda_generous(PS_CHANNELS * total * sizeof(float)),
+                                  error);
     if (status == 0)
         status = cuda_send(slot, a->buffers[EXAMPLES].data, peaks, total * sizeof *peaks, error);
     free(peaks);

@@ -46,12 +46,15 @@ int cuda_adaptive_mixtures(struct ps_slot *base, const struct ps_values *lists, 
         sort(values + jobs.first[i], lists[i].count);
     }
     size_t bytes = 2 * total * sizeof *values + sizeof mixtures;
-    int status = adaptive_reserve(slot, VALUES, adaptive_generous(bytes), error);
+    int status = adaptive_reserve(slot, VALUES, cuda_generous(bytes), error);
     double *device = slot->adaptive->buffers[VALUES].data;
     struct ps_mixture *found = (struct ps_mixture *)(device + 2 * total);
     if (status == 0 && total > 0)
         status = cuda_send(slot, device, values, total * sizeof *values, error);
     free(values);
+    /* Of lists too short for a mixture nothing is written. */
+    if (status == 0)
+        status = CU(cudaMemsetAsync(found, 0, (size_t)count * sizeof *found, slot->stream));
     if (status == 0)
         status = CU(
             ps_launch_adaptive_mixtures(device, device + total, &jobs, count, found, slot->stream));

@@ -53,11 +53,16 @@ static int reserve(struct cuda_slot *slot, struct ps_adaptive_search *search,
         {OPEN, maxima * sizeof *search->open},
         {KEPT, maxima * sizeof *search->kept},
         {PEAKS, maxima * sizeof(struct ps_peak)},
-        {HEADS, adaptive_generous((size_t)search->count * search->cells * sizeof *search->heads)},
+        {HEADS, cuda_generous((size_t)search->count * search->cells * sizeof *search->heads)},
     };
+    size_t before = a->buffers[PEAKS].bytes;
     int status = 0;
     for (size_t i = 0; i < sizeof buffers / sizeof *buffers && status == 0; i++)
         status = adaptive_reserve(slot, buffers[i].buffer, buffers[i].bytes, error);
+    /* More of them are copied than were found: those are to be something, too. */
+    const struct cuda_buffer *peaks = &a->buffers[PEAKS];
+    if (status == 0 && peaks->bytes > before)
+        status = CU(cudaMemsetAsync(peaks->data, 0, peaks->bytes, slot->stream));
     search->capacity = a->capacity;
     search->spreads = a->buffers[SPREADS].data;
     search->keys = a->buffers[KEYS].data;
@@ -114,7 +119,7 @@ static int find(struct cuda_slot *slot, struct ps_adaptive_search *search,
             kept += answer->kept;
         }
         if (status == 0 && found > a->capacity) {
-            a->capacity = adaptive_generous(found);
+            a->capacity = cuda_generous(found);
             continue;
         }
         a->expected = kept + kept / 4 + FIRST_EXPECTED / 4;

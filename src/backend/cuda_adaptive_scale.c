@@ -37,7 +37,7 @@ static int reserve(struct cuda_slot *slot, struct ps_error *error)
         {SCORE, lanes * map},
         {SPARE, spare * map},
         {STACK, stack * image},
-        {SUMS, adaptive_generous(2 * lanes * side * side * sizeof(struct ps_cut_sums))},
+        {SUMS, cuda_generous(2 * lanes * side * side * sizeof(struct ps_cut_sums))},
     };
     int status = 0;
     for (size_t i = 0; i < sizeof buffers / sizeof *buffers && status == 0; i++)

@@ -228,7 +228,7 @@ static int classify_rbf(struct cuda_slot *slot, const struct ps_model *model, si
     if (!support)
         return ps_fail_memory(error, bytes, "support vectors");
     struct ps_rbf rbf = ps_decision_rbf(model, slot->base.grey_offset, support);
-    int status = cuda_reserve(slot, &a->support, bytes + 1, "support vectors", error);
+    int status = cuda_reserve(slot, &a->support, cuda_generous(bytes), "support vectors", error);
     if (status == 0 && bytes)
         status = cuda_send(slot, a->support.data, support, bytes, error);
     free(support);

@@ -7,15 +7,18 @@
 #define TEXT(x)        #x
 #define LIBRARY(major) "libcufft.so." TEXT(major)
 
+/* It is not unloaded again: the runtime may still know kernels of it when the program ends. */
+enum { HOW = RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE };
+
 int cuda_fft_load(struct cuda_fft *ret_fft, struct ps_error *error)
 {
     /* The loader may not know where the toolkit puts it. */
     static const char *const names[] = {LIBRARY(CUFFT_VER_MAJOR),
                                         "/usr/local/cuda/lib64/" LIBRARY(CUFFT_VER_MAJOR)};
     const char *name = names[0];
-    struct cuda_fft fft = {.library = dlopen(name, RTLD_NOW | RTLD_LOCAL)};
+    struct cuda_fft fft = {.library = dlopen(name, HOW)};
     if (!fft.library)
-        fft.library = dlopen(names[1], RTLD_NOW | RTLD_LOCAL);
+        fft.library = dlopen(names[1], HOW);
     if (!fft.library)
         return ps_fail(error, PS_E_DEVICE, "the GPU needs cuFFT: %s", dlerror());
     const struct {
@@ -80,6 +83,16 @@ int cuda_check_fft(cufftResult result, const char *expression, struct ps_error *
                    "%s (%d) in %.120s", result_name(result), (int)result, expression);
 }
 
+/* Where there is no memory for a plan, cuFFT says that something inside it went wrong. */
+static int check_plan(cufftResult result, const char *expression, struct ps_error *error)
+{
+    int status = cuda_check_fft(result, expression, error);
+    if (result == CUFFT_INTERNAL_ERROR || result == CUFFT_SETUP_FAILED)
+        status = error->code = PS_E_NOMEM;
+    return status;
+}
+#define PLAN(expression) check_plan(expression, #expression, error)
+
 void cuda_plan_done(struct cuda_slot *slot, struct cuda_plan *plan)
 {
     if (plan->handles > 0)
@@ -98,18 +111,18 @@ static int make(struct cuda_slot *slot, struct cuda_plan *plan, bool forward,
     int size[2] = {s->height, s->width};
     int real[2] = {s->height, s->real_stride};
     int complex[2] = {s->height, s->complex_stride};
-    int status = CUFFT(fft->create(handle));
+    int status = PLAN(fft->create(handle));
     plan->handles += status == 0;
     if (status == 0)
         status = CUFFT(fft->set_auto_allocation(*handle, 0));
     if (status == 0 && forward)
         status =
-            CUFFT(fft->make_plan_many(*handle, 2, size, real, 1, s->real_distance, complex, 1,
-                                      s->complex_distance, CUFFT_R2C, s->batch, ret_work_bytes));
+            PLAN(fft->make_plan_many(*handle, 2, size, real, 1, s->real_distance, complex, 1,
+                                     s->complex_distance, CUFFT_R2C, s->batch, ret_work_bytes));
     else if (status == 0)
         status =
-            CUFFT(fft->make_plan_many(*handle, 2, size, complex, 1, s->complex_distance, real, 1,
-                                      s->real_distance, CUFFT_C2R, s->batch, ret_work_bytes));
+            PLAN(fft->make_plan_many(*handle, 2, size, complex, 1, s->complex_distance, real, 1,
+                                     s->real_distance, CUFFT_C2R, s->batch, ret_work_bytes));
     if (status == 0)
         status = CUFFT(fft->set_stream(*handle, slot->stream));
     return status;

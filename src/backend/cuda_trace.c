@@ -85,10 +85,24 @@ int cuda_stage_begin(struct cuda_slot *slot, const char *name, struct ps_error *
     return CU(cudaEventRecord(trace->spans[trace->count].begin, slot->stream));
 }
 
+/* After an error of the device every call fails, with whatever it makes of that. Where the stream
+ * still answers the device is well: it had no memory, or what it was asked was wrong. */
+static int judge(struct cuda_slot *slot, struct ps_error *error)
+{
+    (void)cudaGetLastError();
+    if (cudaStreamSynchronize(slot->stream) != cudaSuccess)
+        error->code = PS_E_DEVICE;
+    else if (error->code == PS_E_DEVICE)
+        error->code = PS_E_BUG;
+    return error->code;
+}
+
 int cuda_stage_end(struct cuda_slot *slot, int status, struct ps_error *error)
 {
     nvtxRangePop();
     struct cuda_trace *trace = slot->trace;
+    if (status == PS_E_DEVICE || status == PS_E_NOMEM)
+        return judge(slot, error);
     if (status || !trace || trace->count == PS_MOST_SPANS)
         return status;
     return CU(cudaEventRecord(trace->spans[trace->count++].end, slot->stream));
@@ -108,13 +122,14 @@ int cuda_trace(struct ps_slot *base, struct ps_span *ret_spans, size_t room, siz
     size_t count = trace->count < room ? trace->count : room;
     for (size_t i = 0; i < count && status == 0; i++) {
         const struct noted *span = &trace->spans[i];
-        float begin = 0;
-        float end = 0;
-        status = CU(cudaEventElapsedTime(&begin, trace->origin, span->begin));
+        float before = 0;
+        float length = 0;
+        status = CU(cudaEventElapsedTime(&before, trace->origin, span->begin));
+        /* Not the difference of two floats that have grown with the time since the origin. */
         if (status == 0)
-            status = CU(cudaEventElapsedTime(&end, trace->origin, span->end));
-        ret_spans[i] = (struct ps_span){span->name, trace->origin_ms + (double)begin,
-                                        trace->origin_ms + (double)end};
+            status = CU(cudaEventElapsedTime(&length, span->begin, span->end));
+        double begin = trace->origin_ms + (double)before;
+        ret_spans[i] = (struct ps_span){span->name, begin, begin + (double)length};
     }
     trace->count = 0;
     if (status == 0)

@@ -1,10 +1,9 @@
 /* A micrograph onto the card, for both profiles: in the file's own type, converted and repaired
  * there.
  *
- * The pixels go through two pinned pieces: while one is on the bus, the next is copied into the
- * other. The host waits for the card once, for the statistics and the marks of dead lines, which
- * are looked for before it is known that every pixel is finite; where one is not, or where columns
- * are dead, what depends on it is done again. */
+ * The host waits for the card once, for the statistics and the marks of dead lines, which are
+ * looked for before it is known that every pixel is finite; where one is not, or where columns are
+ * dead, what depends on it is done again. */
 #include "backend/cuda.h"
 #include "backend/lines.h"
 #include "image/micrograph.h"
@@ -30,26 +29,6 @@ struct upload {
     uint8_t *host_marks;
 };
 
-static int send_pixels(struct cuda_slot *slot, void *ret_device, const void *pixels, size_t bytes,
-                       struct ps_error *error)
-{
-    int status = 0;
-    int piece = 0;
-    for (size_t done = 0; done < bytes && status == 0; piece = !piece) {
-        size_t length = bytes - done < CUDA_STAGING_BYTES ? bytes - done : CUDA_STAGING_BYTES;
-        status = CU(cudaEventSynchronize(slot->staged[piece]));
-        if (status)
-            break;
-        memcpy(slot->staging[piece], (const char *)pixels + done, length);
-        status = CU(cudaMemcpyAsync((char *)ret_device + done, slot->staging[piece], length,
-                                    cudaMemcpyHostToDevice, slot->stream));
-        if (status == 0)
-            status = CU(cudaEventRecord(slot->staged[piece], slot->stream));
-        done += length;
-    }
-    return status;
-}
-
 static int convert(const struct upload *u, const struct ps_image *image, struct ps_error *error)
 {
     struct cuda_slot *slot = u->slot;
@@ -61,7 +40,7 @@ static int convert(const struct upload *u, const struct ps_image *image, struct 
         raw = slot->raw.data;
     }
     if (status == 0)
-        status = send_pixels(slot, raw, image->pixels, bytes, error);
+        status = cuda_send(slot, raw, image->pixels, bytes, error);
     if (status == 0)
         status = CU(ps_launch_upload_convert(raw, image->type, u->count, u->pixels, u->parts,
                                              u->total, slot->stream));

@@ -12,7 +12,7 @@
 enum { SLOTS_OF_GPU = 3, SLOTS_OF_CPU = 1, READERS_OF_GPU = 2 };
 
 struct place {
-    struct ps_picker *picker;
+    struct ps_picker *picker; /* NULL: given up */
     /* Under the lock: */
     bool taken;
     char *micrograph;
@@ -63,6 +63,16 @@ static int open_first(struct ps_slots *slots, const int *devices, int count, str
     return 0;
 }
 
+static void fewer_slots(const struct ps_slots *slots, const struct ps_error *reason)
+{
+    char quoted[PS_LOG_TEXT];
+    size_t left = 0;
+    for (size_t i = slots->first; i < slots->count; i++)
+        left += slots->places[i].picker != NULL;
+    ps_log_event(slots->log, PS_LOG_WARNING, "fewer_slots", "slots=%zu reason=%s", left,
+                 ps_log_quote(reason->message, quoted));
+}
+
 static int open_more(struct ps_slots *slots, const int *devices, int each, struct ps_error *error)
 {
     size_t found = slots->count;
@@ -71,9 +81,7 @@ static int open_more(struct ps_slots *slots, const int *devices, int each, struc
             struct ps_picker *picker = NULL;
             int status = ps_picker_new_on(slots->config, devices[i], &picker, error);
             if (status == PS_E_NOMEM) {
-                char quoted[PS_LOG_TEXT];
-                ps_log_event(slots->log, PS_LOG_WARNING, "fewer_slots", "slots=%zu reason=%s",
-                             slots->count, ps_log_quote(error->message, quoted));
+                fewer_slots(slots, error);
                 return 0;
             }
             if (status)
@@ -158,7 +166,7 @@ static struct place *take(struct ps_slots *slots, const char *name)
     pthread_mutex_lock(&slots->lock);
     while (slots->first < slots->count) {
         for (size_t i = slots->first; i < slots->count && !place; i++)
-            if (!slots->places[i].taken)
+            if (slots->places[i].picker && !slots->places[i].taken)
                 place = &slots->places[i];
         if (place)
             break;
@@ -185,6 +193,29 @@ static bool give(struct ps_slots *slots, struct place *place)
     pthread_cond_signal(&slots->given);
     pthread_mutex_unlock(&slots->lock);
     return good;
+}
+
+/* Other slots of the same GPU have what this one lacks: without it, they do its work. False: there
+ * is no other. */
+static bool give_up(struct ps_slots *slots, struct place *place, const struct ps_error *reason)
+{
+    struct ps_picker *picker = place->picker;
+    const char *device = ps_picker_device(picker);
+    size_t others = 0;
+    pthread_mutex_lock(&slots->lock);
+    for (size_t i = slots->first; i < slots->count && is_gpu(picker); i++) {
+        const struct place *other = &slots->places[i];
+        others += other != place && other->picker &&
+                  strcmp(ps_picker_device(other->picker), device) == 0;
+    }
+    if (others > 0) {
+        place->picker = NULL;
+        fewer_slots(slots, reason);
+    }
+    pthread_mutex_unlock(&slots->lock);
+    if (others > 0)
+        ps_picker_free(picker);
+    return others > 0;
 }
 
 static struct ps_picker *open_cpu(const struct ps_config *config, struct ps_error *error)
@@ -233,9 +264,10 @@ int ps_slots_pick(struct ps_slots *slots, const char *name, const struct ps_imag
     while ((place = take(slots, name)) != NULL) {
         struct ps_result result = {0};
         int status = ps_picker_pick(place->picker, image, &result, error);
+        bool again = status == PS_E_DEVICE || (status == PS_E_NOMEM && give_up(slots, place, error));
         if (status == PS_E_DEVICE)
             fail_over(slots, error);
-        if (give(slots, place) && status != PS_E_DEVICE) {
+        if (give(slots, place) && !again) {
             if (status == 0)
                 *ret_result = result;
             return status;
@@ -267,6 +299,8 @@ json_t *ps_slots_status(struct ps_slots *slots)
     pthread_mutex_lock(&slots->lock);
     for (size_t i = slots->first; i < slots->count; i++) {
         const struct place *place = &slots->places[i];
+        if (!place->picker)
+            continue;
         (void)json_array_append_new(
             array, json_pack("{s:s, s:b, s:s?}", "device", ps_picker_device(place->picker), "busy",
                              place->taken, "micrograph", place->micrograph));

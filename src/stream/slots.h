@@ -3,7 +3,8 @@
  *
  * Slots of several devices alternate, and the first free one is taken, so that work goes to the
  * device that has the fewest micrographs. A slot that has no memory when the service starts is left
- * out, with a warning; a device must have one at least.
+ * out, with a warning, and so is one of a GPU that has none for a micrograph while another slot of
+ * that GPU is left, which picks it then; a device must have one at least.
  *
  * A GPU that fails is not asked again, and no result of any GPU is used from then on: what was
  * being picked is picked once more. With compute.on_device_error = cpu a picker on the CPU takes

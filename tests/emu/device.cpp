@@ -4,6 +4,7 @@
 #include "block.h"
 
 #include <atomic>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,6 +35,7 @@ static uint64_t number_from(const char *name, uint64_t otherwise, uint64_t least
 struct Settings {
     int devices = (int)number_from("EMU_DEVICES", 1, 0, MOST_DEVICES);
     size_t memory = number_from("EMU_MEMORY", (uint64_t)8 << 30, 0, UINT64_MAX);
+    int driver = (int)number_from("EMU_DRIVER", CUDART_VERSION, 0, INT_MAX);
     bool eager = number_from("EMU_EAGER", 0, 0, 1);
     bool leaks = number_from("EMU_LEAKS", 0, 0, 1);
     bool trace = number_from("EMU_TRACE", 0, 0, 1);
@@ -285,6 +287,7 @@ const char *emu_report(void)
     X(cudaErrorInvalidConfiguration, "invalid configuration argument")                             \
     X(cudaErrorInvalidPitchValue, "invalid pitch argument")                                        \
     X(cudaErrorInvalidMemcpyDirection, "invalid copy direction for memcpy")                        \
+    X(cudaErrorInsufficientDriver, "CUDA driver version is insufficient for CUDA runtime version")  \
     X(cudaErrorNoDevice, "no CUDA-capable device is detected")                                     \
     X(cudaErrorInvalidDevice, "invalid device ordinal")                                            \
     X(cudaErrorInvalidResourceHandle, "invalid resource handle")                                   \
@@ -325,11 +328,19 @@ cudaError_t cudaGetLastError(void)
     return error;
 }
 
+cudaError_t cudaDriverGetVersion(int *version)
+{
+    *version = settings().driver;
+    return cudaSuccess;
+}
+
 cudaError_t cudaGetDeviceCount(int *count)
 {
     cudaError_t error = enter(EMU_OTHER);
     if (error != cudaSuccess)
         return error;
+    if (settings().driver < CUDART_VERSION)
+        return remember(cudaErrorInsufficientDriver);
     *count = device_count();
     return *count ? cudaSuccess : remember(cudaErrorNoDevice);
 }

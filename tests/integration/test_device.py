@@ -12,6 +12,8 @@ from test_crash import check_exactly_once
 
 pytestmark = needs_emulation
 
+SLOT = 144 << 20  # bytes that a slot takes when it is made: 24 Mi pixels of 2 and of 4 bytes
+
 
 @contextlib.contextmanager
 def gpus(*settings, **environment):
@@ -67,16 +69,23 @@ def test_cards_that_are_chosen(micrograph):
 
 
 @pytest.mark.parametrize(
-    ("settings", "cards", "reason"),
+    ("setting", "machine", "reason"),
     [
-        (["compute.devices=0,5"], "2", "compute.devices = 5: this machine has 2 GPUs"),
-        (["compute.backend=cuda"], "0", "no GPU that can be used"),
-        (["compute.require_gpu=yes"], "0", "compute.require_gpu: no GPU that can be used"),
-        (["compute.backend=cuda:1"], "1", "no cuda:1: this machine has 1 GPU"),
+        ("compute.devices=0,5", "EMU_DEVICES=2", "compute.devices = 5: this machine has 2 GPUs"),
+        ("compute.backend=cuda", "EMU_DEVICES=0", "no GPU that can be used"),
+        ("compute.require_gpu=yes", "EMU_DEVICES=0", "compute.require_gpu: no GPU that can be used"),
+        ("compute.backend=cuda:1", "EMU_DEVICES=1", "no cuda:1: this machine has 1 GPU"),
+        ("compute.backend=cuda", "EMU_DRIVER=0", "no NVIDIA driver"),
+        (
+            "compute.backend=cuda",
+            "EMU_DRIVER=12040",
+            "the NVIDIA driver is of CUDA 12.4, at least 13.0 expected",
+        ),
     ],
 )
-def test_cards_that_are_missing(settings, cards, reason):
-    service = Service(*settings, environment={"EMU_DEVICES": cards}, program=EMULATED_PROGRAM)
+def test_cards_that_cannot_be_used(setting, machine, reason):
+    name, value = machine.split("=")
+    service = Service(setting, environment={name: value}, program=EMULATED_PROGRAM)
     service.spawn()
     assert service.wait() == 1
     assert reason in service.log_text()
@@ -91,12 +100,25 @@ def test_auto_says_why_it_computes_on_the_cpu(micrograph):
 
 
 def test_a_card_with_little_memory_gets_fewer_slots(micrograph):
-    """Two slots of 144 MiB each, for a micrograph of 24 million pixels, fit; a third does not."""
-    with gpus("compute.slots_per_device=5", EMU_MEMORY=str(400 << 20)) as (service, subscriber):
+    """Two slots fit; a third does not."""
+    memory = 2 * SLOT + (100 << 20)
+    with gpus("compute.slots_per_device=5", EMU_MEMORY=str(memory)) as (service, subscriber):
         assert len(subscriber.status()["devices"]) == 2
         assert "event=fewer_slots slots=2" in service.log_text()
         write(service, micrograph, 1)
         assert subscriber.outcome().status == "picked"
+
+
+def test_slots_that_cannot_pick_leave_it_to_the_others(micrograph):
+    """Both slots were opened, but the card has no memory for two micrographs at once."""
+    memory = 2 * SLOT + (450 << 10)
+    with gpus("compute.slots_per_device=2", EMU_MEMORY=str(memory)) as (service, subscriber):
+        assert len(subscriber.status()["devices"]) == 2
+        write(service, micrograph, 6)
+        outcomes = [subscriber.outcome() for _ in range(6)]
+        assert {outcome.status for outcome in outcomes} == {"picked"}
+        assert len(subscriber.status()["devices"]) == 1
+        assert "event=fewer_slots slots=1" in service.log_text()
 
 
 def test_a_card_that_fails_ends_the_service(micrograph):

@@ -15,6 +15,7 @@
  * Environment, read at the first call:
  *   EMU_DEVICES=N        how many GPUs (1)
  *   EMU_MEMORY=BYTES     memory of each (8 GiB)
+ *   EMU_DRIVER=VERSION   CUDA that the driver knows: 12040 is 12.4 (the runtime's); 0: no driver
  *   EMU_ORDER=ORDER      forward, reverse or random:SEED: see emu_order()
  *   EMU_EAGER=1          run work at once, for looking at it in a debugger
  *   EMU_FAIL=SITE:K      see emu_fail()
