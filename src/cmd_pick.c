@@ -299,9 +299,10 @@ static void summarise(struct session *session, size_t count)
         (void)snprintf(before, sizeof before, ", %zu done before", session->before);
     ps_progress_end(&session->progress);
     if (count > 1 || session->failed || session->before)
-        (void)fprintf(stderr, "pickstream: %zu picked (%zu picks%s), %zu rejected, %zu failed%s\n",
+        (void)fprintf(stderr,
+                      "pickstream: %zu picked (%zu picks%s), %zu rejected, %zu failed%s, on %s\n",
                       session->picked, session->picks, accuracy, session->rejected, session->failed,
-                      before);
+                      before, ps_picker_device(session->picker));
 }
 
 /* Now and then, for a run may be killed. */
