@@ -135,6 +135,12 @@ function rounds(low, high) {
   return Array.from({ length: Math.floor(high / step) + 1 }, (_, i) => ({ v: i * step, label: label(i * step) }));
 }
 
+// As many of them as there is room for.
+const spaced = ticker => (low, high, pixels) => {
+  const ticks = ticker(low, high), every = Math.max(1, Math.ceil(15 * ticks.length / pixels));
+  return ticks.filter((_, i) => i % every === 0);
+};
+
 function makePlot(plot) {
   const box = document.createElement("div"), title = document.createElement("h2"), area = document.createElement("div");
   const value = document.createElement("b");
@@ -154,7 +160,7 @@ function makeGraph(plot) {
     valueRange: plot.log ? [0.1, 10] : [0, 1], gridLineColor: "#1f262e", axisLineColor: "#262e37", colors: plot.rate ? [INK.picked] : [INK.picked, "#dbe2ea"],
     logscale: !!plot.log, includeZero: !plot.log, fillGraph: !!plot.rate, fillAlpha: 0.2, stepPlot: !!plot.rate, strokeWidth: 1.4,
     highlightCircleSize: 3, rightGap: 8, connectSeparatedPoints: true,
-    axes: { y: { axisLabelWidth: 42, ticker: plot.log ? decades : rounds }, x: { pixelsPerLabel: 70, axisLabelHeight: plot.rate ? 14 : 0, drawAxis: !!plot.rate } },
+    axes: { y: { axisLabelWidth: 42, ticker: spaced(plot.log ? decades : rounds) }, x: { pixelsPerLabel: 70, axisLabelHeight: plot.rate ? 14 : 0, drawAxis: !!plot.rate } },
     series: plot.rate ? {} : { each: { plotter: dots(plot), highlightCircleSize: 4 } },
     highlightCallback: (event, x, points) => {
       const at = points[0];
