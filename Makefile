@@ -6,7 +6,6 @@
 CC ?= gcc
 AR ?= ar
 CUDA ?= auto
-CUDA_ARCHITECTURES ?= 75 80 86 89 90 100 120
 EMULATED ?= 0
 SANITIZER ?=
 V ?= 0
@@ -56,6 +55,9 @@ ISA_FLAGS_avx512 := -mavx512f -mavx512vl -mavx512dq -mavx512bw -mfma -mf16c -mpr
 # an emulation of both (tests/emu), which needs neither nvcc nor a GPU.
 NVCC := $(if $(filter 0,$(CUDA))$(filter 1,$(EMULATED)),,$(firstword $(shell command -v nvcc; ls /usr/local/cuda/bin/nvcc 2>/dev/null)))
 CUDA_HOME := $(if $(NVCC),$(realpath $(shell $(NVCC) --dryrun -x cu /dev/null 2>&1 | sed -n 's/^\#\$$ TOP=//p')))
+# An older nvcc builds for those that it knows.
+known := $(patsubst compute_%,%,$(if $(NVCC),$(shell $(NVCC) --list-gpu-arch)))
+CUDA_ARCHITECTURES ?= $(filter $(known),75 80 86 89 90 100 120)
 GPU := $(if $(NVCC)$(filter 1,$(EMULATED)),1)
 KERNELS := $(if $(GPU),$(wildcard kernels/*.cu))
 EMULATION := $(if $(filter 1,$(EMULATED)),$(B)/tests/emu/libcufft.so.12)
@@ -341,6 +343,6 @@ help: ## list the targets
 	@echo 'make [TARGET] [SANITIZER=...] [CUDA=0] [V=1] [PREFIX=...] [DESTDIR=...]'
 	@echo '  all          build/release/pickstream and the library'
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' Makefile | awk -F'|' '{printf "%-14s %s\n", $$1, $$2}'
-	@echo 'nvcc: $(or $(NVCC),none), kernels: $(or $(KERNELS),none)'
+	@echo 'nvcc: $(if $(NVCC),$(NVCC)$(comma) for $(CUDA_ARCHITECTURES),none)'
 
 -include $(LIB_OBJECTS:.o=.d) $(EMULATION_OBJECTS:.o=.d) $(APP_OBJECTS:.o=.d) $(UNIT_TESTS:=.d) $(GPU_TESTS:=.d) $(PARITY_TESTS:=.d) $(TEST_HELPERS:.o=.d) $(FUZZERS:=.d) $(BENCHES:=.d)
