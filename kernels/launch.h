@@ -120,6 +120,7 @@ struct ps_fused {
     int between;      /* size of what is there, likewise */
     int threads;
     int shared_bytes;
+    int shared_limit; /* that a block can have: what every launch allows the kernel to take */
 };
 
 /* Outputs in the table, whose rows are read four floats at a time. */

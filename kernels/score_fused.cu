@@ -54,6 +54,7 @@ bool ps_score_fused_plan(int q, int queries, int references, int shared_limit, i
     ps_fused f = shape_of(q, lanes);
     if (f.shared_bytes > shared_limit)
         return false;
+    f.shared_limit = shared_limit;
     /* Many more blocks than run at once, so that the last of them leave few idle. */
     int groups = (queries + lanes - 1) / lanes;
     f.references = references;

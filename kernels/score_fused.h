@@ -360,8 +360,10 @@ static cudaError_t score_fused_launch(const ps_fused &shape, const ps_score_run 
         waves.sine[i] = run.waves[Q + i];
     }
     const void *function = reinterpret_cast<const void *>(kernel);
+    /* The attribute is the kernel's, whichever slot launches it: not less than another slot, whose
+     * windows may be larger, has just set. */
     cudaError_t result = cudaFuncSetAttribute(function, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                              shape.shared_bytes);
+                                              shape.shared_limit);
     if (result == cudaSuccess)
         result = cudaFuncSetAttribute(function, cudaFuncAttributePreferredSharedMemoryCarveout,
                                       100); /* percent */
