@@ -129,7 +129,16 @@ PS_HD int ps_fused_padded(int outputs)
     return (outputs + 3) / 4 * 4;
 }
 
-/* False: q is too large, or odd, or does not fit `shared_limit` bytes of shared memory. */
+/* Length of a row pair: so that rows which neighbouring threads read at once fall into different
+ * banks, a row of fewer than 8 lanes begins as many banks on as a column. */
+PS_HD int ps_fused_stride(int columns, int lanes)
+{
+    int length = columns * lanes;
+    return length + (lanes % 8 - length % 8 + 8) % 8;
+}
+
+/* False: q is too large, or odd, or does not fit `shared_limit` bytes of shared memory, or too
+ * little would run at once. */
 bool ps_score_fused_plan(int q, int queries, int references, int shared_limit, int multiprocessors,
                          struct ps_fused *ret_shape);
 

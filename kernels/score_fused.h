@@ -155,7 +155,7 @@ template <int Q, int J, int L> struct block {
     }
     __device__ int stride() const
     {
-        return Q > 0 && L >= 8 ? columns() * L : shape.stride;
+        return L > 0 ? ps_fused_stride(columns(), L) : shape.stride;
     }
     __device__ int parts() const
     {

@@ -1,15 +1,24 @@
-/* The fused score compiled for common sizes: those of particles of 48 to 92 px. With 16 lanes where
- * two such blocks fit a multiprocessor's shared memory (up to 26 on H100 and newer), else with 8.
- */
+/* The fused score compiled for common sizes: those of particles of 48 to 92 px, each with the lanes
+ * that a card's shared memory gives it (ps_score_fused_plan()). With 228 KB a multiprocessor that
+ * are 16 up to a size of 26, then 8; with 164 KB 16 up to 22; with 100 KB 16, from 18 on 8, from 26
+ * on 4; with 64 KB 8, from 20 on 4 up to 26. */
 #include "score_sizes.h"
 #include "score_fused.h"
+
+/* What no card asks for need not be compiled. */
+static constexpr bool is_compiled(int q, int lanes)
+{
+    return lanes == 16 ? q <= 26 : lanes == 8 || q >= 20;
+}
 
 template <int L>
 static cudaError_t launch(const ps_fused &shape, const ps_score_run &run, bool *ret_known)
 {
 #define KNOWN(q)                                                                                   \
     case q:                                                                                        \
-        return score_fused_launch<q, q / 4 + 1, L>(shape, run)
+        if constexpr (is_compiled(q, L))                                                           \
+            return score_fused_launch<q, q / 4 + 1, L>(shape, run);                                \
+        break
     switch (shape.q) {
         KNOWN(16);
         KNOWN(18);
@@ -20,19 +29,25 @@ static cudaError_t launch(const ps_fused &shape, const ps_score_run &run, bool *
         KNOWN(28);
         KNOWN(30);
     default:
-        *ret_known = false;
-        return cudaSuccess;
+        break;
     }
 #undef KNOWN
+    *ret_known = false;
+    return cudaSuccess;
 }
 
 cudaError_t ps_score_known_size(const ps_fused &shape, const ps_score_run &run, bool *ret_known)
 {
     *ret_known = true;
-    if (shape.lanes == 16)
+    switch (shape.lanes) {
+    case 16:
         return launch<16>(shape, run, ret_known);
-    if (shape.lanes == 8)
+    case 8:
         return launch<8>(shape, run, ret_known);
-    *ret_known = false;
-    return cudaSuccess;
+    case 4:
+        return launch<4>(shape, run, ret_known);
+    default:
+        *ret_known = false;
+        return cudaSuccess;
+    }
 }

@@ -185,9 +185,10 @@ static const int shared_limits[] = {48 << 10, 64 << 10, 99 << 10, 227 << 10};
 static void scores_agree(void **state)
 {
     NEEDS_GPU();
-    static const int sizes[] = {2, 4, 6, 10, 16, 20, 22, 26, 30, 32, 34, 60, 66, 98};
+    static const int sizes[] = {2, 4, 6, 10, 16, 20, 22, 26, 30, 32, 34, 60, 84, 98};
     struct cuda_backend *cuda = GPU_SLOT->cuda;
     const int limit = cuda->shared_limit;
+    unsigned seen = 0; /* numbers of lanes */
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         int q = sizes[i];
         int side = q < 30 ? 4 * q + 3 : 2 * q + q / 2 + 1;
@@ -205,11 +206,14 @@ static void scores_agree(void **state)
                 continue;
             cuda->shared_limit = shared_limits[l];
             tried = (size_t)shape.lanes;
+            seen |= (unsigned)tried;
             check_path("fused", CUDA_SCORE_BEST, tried, expected);
         }
         cuda->shared_limit = limit;
         free(expected);
     }
+    if (limit >= shared_limits[sizeof shared_limits / sizeof *shared_limits - 1])
+        assert_int_equal(seen, 1 | 2 | 4 | 8 | 16);
 }
 
 /* ---- regions --------------------------------------------------------------------------------- */
