@@ -85,11 +85,10 @@ __global__ void __launch_bounds__(THREADS)
     float centre = deviations ? (float)job.spread->median : 0;
     size_t step = (size_t)gridDim.x * THREADS;
     for (size_t i = (size_t)blockIdx.x * THREADS + threadIdx.x; i < jobs.pixels; i += step) {
-        if (job.mask && !job.mask[i])
-            continue;
-        float value = job.values[i];
+        float value = job.values[i]; /* of any pixel: no load waits for the mask's */
+        bool counts = !job.mask || job.mask[i];
         unsigned key = ps_order_key(deviations ? fabsf(value - centre) : value);
-        if ((key & known_mask(pass)) == known)
+        if (counts & ((key & known_mask(pass)) == known))
             atomicAdd(&bins[key >> shift_of(pass) & bins_mask(pass)], 1U);
     }
     __syncthreads();

@@ -118,7 +118,7 @@ struct ps_pixel_jobs adaptive_pixel_jobs(const struct cuda_adaptive *a)
 struct ps_order_jobs adaptive_order_jobs(const struct cuda_slot *slot, enum adaptive_buffer maps,
                                          int count, bool unmasked)
 {
-    enum { PIXELS_PER_BLOCK = 8192, BLOCKS_PER_MULTIPROCESSOR = 4 };
+    enum { PIXELS_PER_BLOCK = 2048, BLOCKS_PER_MULTIPROCESSOR = 4 };
     const struct cuda_adaptive *a = slot->adaptive;
     size_t pixels = adaptive_pixels(a);
     size_t most = (size_t)slot->cuda->multiprocessors * BLOCKS_PER_MULTIPROCESSOR;
