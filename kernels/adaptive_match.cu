@@ -346,8 +346,10 @@ __global__ void __launch_bounds__(THREADS)
     size_t pixels = (size_t)maps.width * (size_t)maps.height;
     size_t step = (size_t)gridDim.x * THREADS;
     for (size_t i = (size_t)blockIdx.x * THREADS + threadIdx.x; i < pixels; i += step) {
-        if (maps.unmasked[i])
-            ps_add_moments(first[i], second[i], sums);
+        bool counts = maps.unmasked[i];
+        float u = first[i]; /* of any pixel: no load waits for the mask's */
+        float v = second[i];
+        ps_add_moments(counts ? u : 0, counts ? v : 0, sums);
     }
     double *own = parts + PS_MOMENT_SUMS * (size_t)blockIdx.y * gridDim.x;
     for (int k = 0; k < PS_MOMENT_SUMS; k++) {

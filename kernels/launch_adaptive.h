@@ -254,7 +254,7 @@ cudaError_t ps_launch_adaptive_respond(const struct ps_adaptive_maps *maps,
 
 /* ---- what comes back (adaptive_match.cu, adaptive_peaks.cu) ---- */
 
-enum { PS_MOMENT_BLOCKS = 64 };
+enum { PS_MOMENT_BLOCKS = 256 };
 /* Moments of the responses of the tracks' lanes; `parts` has 5 doubles a track and block. */
 cudaError_t ps_launch_adaptive_moments(const struct ps_adaptive_maps *maps,
                                        const struct ps_adaptive_tracks *tracks, double *parts,
