@@ -84,7 +84,7 @@ cudaError_t ps_launch_adaptive_images(const struct ps_adaptive_maps *maps,
 /* ---- averages ---------------------------------------------------------------------------------
  */
 
-enum { RING_THREADS = 128 };
+enum { RING_THREADS = 512 };
 
 /* A block has a ring of a track; its threads share out the ring's pixels in all windows, and their
  * sums are added up in a fixed order. Windows that the border cuts count as far as they go. Each is
