@@ -32,25 +32,39 @@ static short (*level_pixels(struct level_data *data, int reach))[2]
     return (short(*)[2])(data->area + side * side);
 }
 
-/* Pixels ring by ring, each ring in the order of rows; counts those that count. */
+/* Pixels ring by ring, each ring in the order of rows; counts those that count. Once over the
+ * square to see how long the rings are, and once to put its pixels in their places. */
 static void list_rings(struct ps_adaptive_level *level, short (*ret_pixels)[2])
 {
-    int count = 0;
-    for (int ring = 0; ring < level->rings; ring++) {
-        level->first[ring] = count;
-        for (int y = -level->reach; y <= level->reach; y++) {
-            for (int x = -level->reach; x <= level->reach; x++) {
-                double r = ps_radius(x, y);
-                if (ps_ring(r) != ring)
-                    continue;
-                ret_pixels[count][0] = (short)x;
-                ret_pixels[count++][1] = (short)y;
-                level->in_disk[ring] += r <= level->limit;
-            }
+    int reach = level->reach;
+    int length[PS_RADIAL_MAX] = {0};
+    for (int y = -reach; y <= reach; y++) {
+        for (int x = -reach; x <= reach; x++) {
+            double r = ps_radius(x, y);
+            int ring = ps_ring(r);
+            if (ring >= level->rings)
+                continue;
+            length[ring]++;
+            level->in_disk[ring] += r <= level->limit;
+            level->disk += r <= level->limit;
         }
-        level->disk += level->in_disk[ring];
     }
-    level->first[level->rings] = count;
+    int next[PS_RADIAL_MAX];
+    level->first[0] = 0;
+    for (int ring = 0; ring < level->rings; ring++) {
+        next[ring] = level->first[ring];
+        level->first[ring + 1] = level->first[ring] + length[ring];
+    }
+    for (int y = -reach; y <= reach; y++) {
+        for (int x = -reach; x <= reach; x++) {
+            int ring = ps_ring(ps_radius(x, y));
+            if (ring >= level->rings)
+                continue;
+            short *pixel = ret_pixels[next[ring]++];
+            pixel[0] = (short)x;
+            pixel[1] = (short)y;
+        }
+    }
 }
 
 static void sum_area(const struct ps_adaptive_level *level, int *ret_area)
