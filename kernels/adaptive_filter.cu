@@ -1,8 +1,10 @@
 /* Filters of fields, separable: along the columns, then along the rows.
  *
  * A field of n px: each pass reads 4 n bytes and writes 4 n, a filter 16 n. Boxes and squares take
- * two additions a pixel and pass whatever their width (and their first window once a segment),
- * Gaussians 3 (radius + 1). */
+ * two additions a pixel and pass whatever their width, Gaussians 3 (radius + 1). The first window
+ * of a segment of a column takes its width on top, that of a piece of a row, which is shorter, some
+ * 30 to 50 up to a radius of 100: doubles are what boxes wait for on cards with few units for them.
+ */
 #include "backend/adaptive_formulas.h"
 #include "kernel.h"
 #include "launch_adaptive.h"
@@ -83,14 +85,29 @@ __global__ void __launch_bounds__(COLUMN_THREADS)
 /* Odd, so that the threads of a warp look at different banks. */
 enum { EACH = 17, TILE_ROWS = 8, TILE = EACH * PS_WARP };
 
-/* A block has a piece of TILE_ROWS rows in shared memory; a thread goes along EACH pixels of it. */
+/* Chunks of EACH pixels that a thread's first window begins with, and how many of them the threads
+ * of a row have together. */
+PS_HD int chunks_of_window(int radius)
+{
+    return 2 * radius / EACH;
+}
+PS_HD int chunks_of_row(int radius)
+{
+    return chunks_of_window(radius) > 0 ? chunks_of_window(radius) + PS_WARP - 1 : 0;
+}
+
+/* A block has a piece of TILE_ROWS rows in shared memory; a thread goes along EACH pixels of it.
+ * Its first window is made of sums of chunks, which it has in common with its neighbours. */
 template <class Window>
 __global__ void __launch_bounds__(PS_WARP *TILE_ROWS)
     k_adaptive_window_rows(ps_filter_jobs jobs, bool erode)
 {
     typedef typename Window::pixel pixel;
+    typedef typename Window::sum sum;
     const ps_filter_job &job = jobs.job[blockIdx.z];
-    PS_SHARED(pixel, tile);
+    PS_SHARED(sum, sums);
+    int row_chunks = chunks_of_row(job.radius);
+    pixel *tile = reinterpret_cast<pixel *>(sums + TILE_ROWS * row_chunks);
     Window window(job, erode, false);
     int span = TILE + 2 * job.radius;
     int first = (int)blockIdx.x * TILE;
@@ -101,10 +118,23 @@ __global__ void __launch_bounds__(PS_WARP *TILE_ROWS)
     for (int i = (int)threadIdx.x; i < span; i += PS_WARP)
         line[i] = window.at(in, first - job.radius + i, jobs.width, 1);
     __syncthreads();
+    for (int c = (int)(threadIdx.y * PS_WARP + threadIdx.x); c < TILE_ROWS * row_chunks;
+         c += TILE_ROWS * PS_WARP) {
+        const pixel *begin = tile + c / row_chunks * span + c % row_chunks * EACH;
+        sum chunk = 0;
+        PS_UNROLL
+        for (int i = 0; i < EACH; i++)
+            chunk += begin[i];
+        sums[c] = chunk;
+    }
+    __syncthreads();
+    const sum *chunks = sums + threadIdx.y * row_chunks + threadIdx.x;
     pixel results[EACH];
     const pixel *from = line + threadIdx.x * EACH;
-    typename Window::sum total = 0;
-    for (int i = 0; i < 2 * job.radius; i++)
+    sum total = 0;
+    for (int c = 0; c < chunks_of_window(job.radius); c++)
+        total += chunks[c];
+    for (int i = chunks_of_window(job.radius) * EACH; i < 2 * job.radius; i++)
         total += from[i];
     PS_UNROLL
     for (int i = 0; i < EACH; i++) {
@@ -141,8 +171,9 @@ static cudaError_t filter_windows(const ps_filter_jobs *jobs, bool erode, cudaSt
         return result;
     dim3 rows(ps_blocks((size_t)jobs->width, TILE), ps_blocks((size_t)jobs->height, TILE_ROWS),
               (unsigned)jobs->count);
-    size_t shared =
-        (size_t)(TILE + 2 * largest_radius(jobs)) * TILE_ROWS * sizeof(typename Window::pixel);
+    int radius = largest_radius(jobs);
+    size_t shared = TILE_ROWS * ((size_t)(TILE + 2 * radius) * sizeof(typename Window::pixel) +
+                                 (size_t)chunks_of_row(radius) * sizeof(typename Window::sum));
     return PS_LAUNCH(k_adaptive_window_rows<Window>, rows, dim3(PS_WARP, TILE_ROWS), shared, stream,
                      *jobs, erode);
 }
