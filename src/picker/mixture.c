@@ -121,8 +121,12 @@ int ps_mixture_fit(const double *values, size_t count, struct ps_mixture *ret_mi
     for (int k = 0; k < 2; k++)
         m.deviation[k] = sqrt(variance[k]) + 1e-6;
     double floor = PS_MIXTURE_LEAST_DEVIATION * sqrt(all) + 1e-9;
-    for (int round = 0; round < PS_MIXTURE_ROUNDS; round++)
+    bool settled = false;
+    for (int round = 0; round < PS_MIXTURE_ROUNDS && !settled; round++) {
+        struct ps_mixture before = m;
         improve(&m, values, count, floor, uppers);
+        settled = ps_mixture_settled(&before, &m);
+    }
     free(uppers);
     *ret_mixture = m;
     return 0;

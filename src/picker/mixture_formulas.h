@@ -7,7 +7,8 @@
 
 #include <math.h>
 
-enum { PS_MIXTURE_ROUNDS = 100 };
+enum { PS_MIXTURE_ROUNDS = 100 };         /* at most */
+#define PS_MIXTURE_LEAST_STEP       1e-10 /* a round that moves less is the last */
 #define PS_MIXTURE_LEAST_SHARE      0.01
 #define PS_MIXTURE_LEAST_DEVIATION  0.2 /* of that of all values */
 #define PS_MIXTURE_LARGEST_LOG_ODDS 50.0
@@ -52,6 +53,21 @@ PS_HD double ps_mixture_upper(const struct ps_mixture *m, const struct ps_mixtur
 PS_HD double ps_mixture_share(double upper, double count)
 {
     return fmin(fmax(upper / count, PS_MIXTURE_LEAST_SHARE), 1 - PS_MIXTURE_LEAST_SHARE);
+}
+
+/* Whether a round led from one mixture to one so near that further rounds, whose steps are smaller
+ * still, change nothing that matters. Means are measured by deviations, as one of them may be 0;
+ * what is no number never settles. Two populations settle within 10 to 60 rounds; one that is
+ * parted in two creeps on for all of them. */
+PS_HD bool ps_mixture_settled(const struct ps_mixture *from, const struct ps_mixture *to)
+{
+    bool settled = fabs(to->share - from->share) <= PS_MIXTURE_LEAST_STEP * to->share;
+    for (int k = 0; k < 2; k++) {
+        double step = PS_MIXTURE_LEAST_STEP * to->deviation[k];
+        settled = settled && fabs(to->mean[k] - from->mean[k]) <= step &&
+                  fabs(to->deviation[k] - from->deviation[k]) <= step;
+    }
+    return settled;
 }
 
 #endif
