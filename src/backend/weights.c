@@ -70,7 +70,7 @@ static void gaussian_kernel(int radius, double exponent, float *ret_kernel)
 
 struct ps_smooth ps_smooth_weights(void)
 {
-    struct ps_smooth smooth;
+    struct ps_smooth smooth = {0};
     gaussian_kernel(PS_SMOOTH_X, 1.0, smooth.x);
     gaussian_kernel(PS_SMOOTH_Y, 2.0, smooth.y);
     return smooth;
