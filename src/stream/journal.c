@@ -51,7 +51,7 @@ static int read_head(struct ps_journal *journal, struct ps_sql *sql, struct ps_e
     if (strlen(journal->stream) != PS_STREAM_TEXT - 1 || last != outcomes)
         return ps_fail(error, PS_E_SYSTEM,
                        "%s: outcomes are missing (%" PRId64 " of %" PRId64
-                       "); moved away, a new journal is begun",
+                       "); if the file is moved away, a new journal is begun",
                        sql->path, last - outcomes, last);
     atomic_store(&journal->last_seq, (uint64_t)last);
     return 0;

@@ -79,9 +79,9 @@ static int fail(const struct ps_sql *sql, int code, const char *what, struct ps_
     } else if (primary == SQLITE_FULL) {
         reason = "no space left on the disk";
     } else if (primary == SQLITE_CORRUPT) {
-        reason = "the file is damaged; moved away, a new journal is begun";
+        reason = "the file is damaged; if it is moved away, a new journal is begun";
     } else if (primary == SQLITE_NOTADB) {
-        reason = "not a database; moved away, a new journal is begun";
+        reason = "not a database; if it is moved away, a new journal is begun";
     } else if (primary == SQLITE_READONLY) {
         reason = "read-only";
     } else if (primary == SQLITE_BUSY) {

@@ -64,8 +64,12 @@ if [ -d "$data/data" ]; then
         [ -n "$(ls "$d"*.star 2>/dev/null)" ] || continue
         for backend in cpu cuda; do
             "$bin/pickstream" pick --backend $backend --diameter 64px --truth "$d" -o "$work/truth.$backend" "$d" 2>&1 |
-                tail -1 | sed "s|^|$backend $d: |"
-        done
+                tail -1
+        done >"$work/accuracy"
+        cat "$work/accuracy"
+        sed -n 's/.*F1 \([0-9.]*\)).*/\1/p' "$work/accuracy" |
+            awk '{f1[NR] = $1} END {exit !(NR == 2 && f1[1] - f1[2] <= 0.005 && f1[2] - f1[1] <= 0.005)}'
+        verdict $? "the same F1 of $d"
     done
 else
     echo "skipped: PICKSTREAM_DATA names no micrographs"
