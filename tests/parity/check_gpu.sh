@@ -61,7 +61,7 @@ say "4. annotated micrographs"
 data=${PICKSTREAM_DATA:-}
 if [ -d "$data/data" ]; then
     for d in "$data"/data/*/; do
-        [ -n "$(ls "$d"*.star 2>/dev/null)" ] || continue
+        [ -n "$(ls "$d"*_truth.* 2>/dev/null)" ] || continue
         for backend in cpu cuda; do
             "$bin/pickstream" pick --backend $backend --diameter 64px --truth "$d" -o "$work/truth.$backend" "$d" 2>&1 |
                 tail -1
