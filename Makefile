@@ -196,10 +196,13 @@ DEB_PACKAGES := $(BUILD_PACKAGES) debhelper
 LINT_PACKAGES := $(BUILD_PACKAGES) clang-tidy cppcheck
 
 # ---- what one does with it -----------------------------------------------------------------------
+# On all cores, unless told otherwise.
+BUILD = $(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
+
 .PHONY: demo
 demo: ## install what it needs, then pick synthetic micrographs and show how well (VIEW=1 goes on)
 	@tests/packages.sh $(BUILD_PACKAGES)
-	@$(MAKE) --no-print-directory all
+	+@$(BUILD) all
 	@VIEW='$(VIEW)' tests/demo.sh $(B)/pickstream build/demo
 
 # The GPU's code runs in `make check` too, on the emulation and under sanitizers.
@@ -207,8 +210,8 @@ CHECK_EMULATED := $(if $(filter thread,$(SANITIZER)),thread,address$(comma)undef
 .PHONY: check
 check: ## install what they need, then run all tests (SANITIZER=address,undefined or thread)
 	@tests/packages.sh $(CHECK_PACKAGES)
-	@$(MAKE) --no-print-directory all check-programs
-	@$(MAKE) --no-print-directory EMULATED=1 SANITIZER=$(CHECK_EMULATED) all check-gpu-programs
+	+@$(BUILD) all check-programs
+	+@$(BUILD) EMULATED=1 SANITIZER=$(CHECK_EMULATED) all check-gpu-programs
 	@PICKSTREAM_EMULATED=build/emulated-sanitize-$(subst $(comma),-,$(CHECK_EMULATED)) \
 	 PICKSTREAM_BUILD=$(B) PICKSTREAM_SANITIZER=$(SANITIZER) CC='$(CC)' MAKE='$(MAKE)' \
 	 ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1 \
