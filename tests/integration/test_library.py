@@ -2,16 +2,18 @@
 and C++, pkg-config, the manual pages."""
 
 import os
+import pathlib
 import re
 import shlex
 import shutil
+import struct
 import subprocess
 import types
 
 import numpy as np
 import pytest
 from micrographs import read_picks
-from support import ROOT, SANITIZER, run
+from support import BUILD, PROGRAM, ROOT, SANITIZER, run
 
 CC = shlex.split(os.environ.get("CC", "cc"))
 PREFIX = "/usr"
@@ -141,6 +143,30 @@ def test_installed_program_runs(installed):
     done = execute(installed / "usr/bin/pickstream", "--version", cwd=installed)
     assert done.stdout.startswith("pickstream 0.")
     assert pkg_config(installed, "--modversion", "pickstream")[0] in done.stdout
+
+
+def device_code(program):
+    """Kinds ("ptx", "elf") and architectures of the code in a program's fat binaries, as cuobjdump
+    lists them: behind a header, entries with their own."""
+    data = pathlib.Path(program).read_bytes()
+    found = set()
+    for start in re.finditer(re.escape(struct.pack("<IHH", 0xBA55ED50, 1, 16)), data):
+        entry = start.end() + 8
+        end = entry + struct.unpack_from("<Q", data, start.end())[0]
+        while entry < end:
+            kind, _version, header, size = struct.unpack_from("<HHIQ", data, entry)
+            found.add(({1: "ptx", 2: "elf"}[kind], struct.unpack_from("<I", data, entry + 28)[0]))
+            entry += header + size
+    return found
+
+
+def test_machine_code_for_every_card():
+    """And code for later ones to compile."""
+    built = re.search(r"/nvcc ([0-9 ]+)$", (BUILD / "flags").read_text().strip())
+    if not built:
+        pytest.skip("built without nvcc")
+    cards = [int(card) for card in built[1].split()]
+    assert device_code(PROGRAM) == {("elf", card) for card in cards} | {("ptx", cards[-1])}
 
 
 def test_uninstall_leaves_nothing(tmp_path):
