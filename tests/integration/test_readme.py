@@ -34,6 +34,24 @@ def test_commands_that_are_named_exist():
         assert run(command, "--help").stdout.startswith("Usage: pickstream " + command)
 
 
+@pytest.fixture(scope="module")
+def viewed(tmp_path_factory):
+    """`make demo VIEW=1` without the building, and what it prints. It runs beside the other one,
+    for both wait for the microscope most of the time."""
+    directory = tmp_path_factory.mktemp("viewed")
+    log = directory / "log"
+    with log.open("w") as output:
+        demo = subprocess.Popen(
+            ["tests/demo.sh", PROGRAM, str(directory / "demo")], cwd=ROOT, stdout=output,
+            stderr=output, env=os.environ | {"VIEW": "1"}, start_new_session=True,
+        )
+    yield demo, log
+    if demo.poll() is None:
+        os.killpg(demo.pid, signal.SIGINT)
+        demo.wait(60)
+
+
+@pytest.mark.usefixtures("viewed")
 def test_demo(tmp_path):
     """`make demo` without the building: it ends by itself, and every micrograph was picked."""
     done = subprocess.run(
@@ -49,14 +67,9 @@ def test_demo(tmp_path):
     assert re.search(r"live view, while it runs:  http://127\.0\.0\.1:\d+/$", done.stdout, re.M)
 
 
-def test_demo_with_a_view(tmp_path):
+def test_demo_with_a_view(viewed):
     """It goes on until it is interrupted, and the address that it prints has the page."""
-    log = tmp_path / "log"
-    with log.open("w") as output:
-        demo = subprocess.Popen(
-            ["tests/demo.sh", PROGRAM, str(tmp_path / "demo")], cwd=ROOT, stdout=output,
-            stderr=output, env=os.environ | {"VIEW": "1"}, start_new_session=True,
-        )
+    demo, log = viewed
     try:
         begin = time.monotonic()
         while not (url := re.search(r"^    (http://\S+)$", log.read_text(), re.M)):
