@@ -205,8 +205,8 @@ static bool give_up(struct ps_slots *slots, struct place *place, const struct ps
     pthread_mutex_lock(&slots->lock);
     for (size_t i = slots->first; i < slots->count && is_gpu(picker); i++) {
         const struct place *other = &slots->places[i];
-        others += other != place && other->picker &&
-                  strcmp(ps_picker_device(other->picker), device) == 0;
+        others +=
+            other != place && other->picker && strcmp(ps_picker_device(other->picker), device) == 0;
     }
     if (others > 0) {
         place->picker = NULL;
@@ -264,7 +264,8 @@ int ps_slots_pick(struct ps_slots *slots, const char *name, const struct ps_imag
     while ((place = take(slots, name)) != NULL) {
         struct ps_result result = {0};
         int status = ps_picker_pick(place->picker, image, &result, error);
-        bool again = status == PS_E_DEVICE || (status == PS_E_NOMEM && give_up(slots, place, error));
+        bool again =
+            status == PS_E_DEVICE || (status == PS_E_NOMEM && give_up(slots, place, error));
         if (status == PS_E_DEVICE)
             fail_over(slots, error);
         if (give(slots, place) && !again) {

@@ -287,7 +287,7 @@ const char *emu_report(void)
     X(cudaErrorInvalidConfiguration, "invalid configuration argument")                             \
     X(cudaErrorInvalidPitchValue, "invalid pitch argument")                                        \
     X(cudaErrorInvalidMemcpyDirection, "invalid copy direction for memcpy")                        \
-    X(cudaErrorInsufficientDriver, "CUDA driver version is insufficient for CUDA runtime version")  \
+    X(cudaErrorInsufficientDriver, "CUDA driver version is insufficient for CUDA runtime version") \
     X(cudaErrorNoDevice, "no CUDA-capable device is detected")                                     \
     X(cudaErrorInvalidDevice, "invalid device ordinal")                                            \
     X(cudaErrorInvalidResourceHandle, "invalid resource handle")                                   \
