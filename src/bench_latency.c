@@ -186,7 +186,7 @@ int bench_measure_latency(struct ps_picker *picker, const struct bench_input *in
         status = repeat_picks(picker, input, &run, error);
     if (status == 0) {
         summarise(&run);
-        if (latency.parameters.query && picker->backend->ops == &ps_backend_cpu)
+        if (latency.parameters.query && !ps_picker_is_gpu(picker))
             rate_score(&latency);
         *ret_latency = latency;
     }

@@ -5,6 +5,7 @@
 #include "cli.h"
 #include "cmd.h"
 #include "image/micrograph.h"
+#include "stream/slots.h"
 #include "synth/synth.h"
 
 #include <stdio.h>
@@ -90,10 +91,10 @@ static int bench_device(const struct bench_input *input, const struct bench_opti
         return status;
     struct bench_device device = {0};
     memcpy(device.name, ps_picker_device(picker), sizeof device.name);
-    bool gpu = picker->backend->ops->trace != NULL;
+    bool gpu = ps_picker_is_gpu(picker);
     status = bench_measure_latency(picker, input, options->repeat, &device.latency, error);
     ps_picker_free(picker);
-    size_t slots = options->slots ? options->slots : gpu ? 3 : 1;
+    size_t slots = options->slots ? options->slots : gpu ? PS_SLOTS_OF_GPU : PS_SLOTS_OF_CPU;
     uint64_t micrographs = options->micrographs ? options->micrographs : options->repeat;
     if (status == 0)
         status = bench_measure_stream(input, number, slots, micrographs, timeline, &device.stream,

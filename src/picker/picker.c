@@ -131,6 +131,11 @@ const char *ps_picker_device(const struct ps_picker *picker)
     return picker->backend->device;
 }
 
+bool ps_picker_is_gpu(const struct ps_picker *picker)
+{
+    return picker->backend->ops != &ps_backend_cpu;
+}
+
 const char *ps_pixel_size_source(const struct ps_config *config, const struct ps_result *result)
 {
     if (!(result->pixel_size > 0))

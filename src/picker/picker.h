@@ -41,6 +41,7 @@ int ps_picker_pick_observed(struct ps_picker *picker, const struct ps_image *ima
 
 /* What computes: "cpu AMD EPYC 9654, 16 threads, avx512". */
 const char *ps_picker_device(const struct ps_picker *picker);
+bool ps_picker_is_gpu(const struct ps_picker *picker);
 
 /* Where result->pixel_size is from: "configuration", "header", or NULL where it is unknown. */
 const char *ps_pixel_size_source(const struct ps_config *config, const struct ps_result *result);

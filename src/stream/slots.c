@@ -9,14 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SLOTS_OF_GPU = 3, SLOTS_OF_CPU = 1, READERS_OF_GPU = 2 };
+enum { READERS_OF_GPU = 2 };
 
 struct place {
     struct ps_picker *picker; /* NULL: given up */
     /* Under the lock: */
-    bool taken;
-    char *micrograph;
-    int64_t since_ns; /* by the monotonic clock, if taken */
+    const char *micrograph; /* the caller's name of what is being picked, or NULL */
+    int64_t since_ns;       /* by the monotonic clock; 0: free */
 };
 
 struct ps_slots {
@@ -31,11 +30,6 @@ struct ps_slots {
     struct ps_error failure; /* code 0: no GPU has failed */
 };
 
-static bool is_gpu(const struct ps_picker *picker)
-{
-    return strncmp(ps_picker_device(picker), "cuda", 4) == 0;
-}
-
 /* ---- opening ----------------------------------------------------------------------------------
  */
 
@@ -44,23 +38,35 @@ static void add(struct ps_slots *slots, struct ps_picker *picker)
     slots->places[slots->count++] = (struct place){.picker = picker};
 }
 
-/* The first slot of each device decides how many it gets: the CPU may have stood in for a GPU. */
-static int open_first(struct ps_slots *slots, const int *devices, int count, struct ps_error *error)
+/* One slot of each device. Where the CPU stood in for a GPU, as compute.backend = auto lets it, it
+ * is kept only if no other GPU can be used. `devices` holds those of the slots afterwards. */
+static int open_first(struct ps_slots *slots, int *devices, int count, struct ps_error *error)
 {
-    for (int i = 0; i < count; i++) {
+    struct ps_picker *stand_in = NULL;
+    int status = 0;
+    for (int i = 0; status == 0 && i < count; i++) {
         struct ps_picker *picker = NULL;
-        int status = ps_picker_new_on(slots->config, devices[i], &picker, error);
+        status = ps_picker_new_on(slots->config, devices[i], &picker, error);
         if (status)
-            return status;
-        add(slots, picker);
+            break;
         char quoted[PS_LOG_TEXT];
         if (picker->backend->note[0])
             ps_log_event(slots->log, PS_LOG_INFO, "gpu_not_used", "reason=%s",
                          ps_log_quote(picker->backend->note, quoted));
-        if (!is_gpu(slots->places[0].picker))
-            return 0;
+        if (ps_picker_is_gpu(picker)) {
+            devices[slots->count] = devices[i];
+            add(slots, picker);
+        } else if (stand_in) {
+            ps_picker_free(picker);
+        } else {
+            stand_in = picker;
+        }
     }
-    return 0;
+    if (status == 0 && slots->count == 0)
+        add(slots, stand_in);
+    else
+        ps_picker_free(stand_in);
+    return status;
 }
 
 static void fewer_slots(const struct ps_slots *slots, const struct ps_error *reason)
@@ -103,19 +109,23 @@ static int open_all(struct ps_slots *slots, struct ps_error *error)
         return status;
     int asked = config->compute.slots_per_device;
     /* One more, for the CPU that may take over. */
-    size_t room = (size_t)count * (size_t)(asked > SLOTS_OF_GPU ? asked : SLOTS_OF_GPU) + 1;
+    size_t room = (size_t)count * (size_t)(asked > PS_SLOTS_OF_GPU ? asked : PS_SLOTS_OF_GPU) + 1;
     slots->places = calloc(room, sizeof *slots->places);
     if (!slots->places)
         return ps_fail_memory(error, room * sizeof *slots->places, "slots");
     status = open_first(slots, devices, count, error);
     if (status)
         return status;
-    bool gpu = is_gpu(slots->places[0].picker);
+    bool gpu = ps_picker_is_gpu(slots->places[0].picker);
     size_t used = slots->count;
     slots->readers = config->compute.readers > 0 ? (size_t)config->compute.readers
                      : gpu                       ? used * READERS_OF_GPU
                                                  : 0;
-    return open_more(slots, devices, asked > 0 ? asked : gpu ? SLOTS_OF_GPU : SLOTS_OF_CPU, error);
+    return open_more(slots, devices,
+                     asked > 0 ? asked
+                     : gpu     ? PS_SLOTS_OF_GPU
+                               : PS_SLOTS_OF_CPU,
+                     error);
 }
 
 int ps_slots_open(const struct ps_config *config, struct ps_log *log, struct ps_slots **ret_slots,
@@ -166,15 +176,14 @@ static struct place *take(struct ps_slots *slots, const char *name)
     pthread_mutex_lock(&slots->lock);
     while (slots->first < slots->count) {
         for (size_t i = slots->first; i < slots->count && !place; i++)
-            if (slots->places[i].picker && !slots->places[i].taken)
+            if (slots->places[i].picker && slots->places[i].since_ns == 0)
                 place = &slots->places[i];
         if (place)
             break;
         pthread_cond_wait(&slots->given, &slots->lock);
     }
     if (place) {
-        place->taken = true;
-        place->micrograph = strdup(name);
+        place->micrograph = name;
         place->since_ns = ps_clock_mono_ns();
     }
     pthread_mutex_unlock(&slots->lock);
@@ -185,9 +194,7 @@ static struct place *take(struct ps_slots *slots, const char *name)
 static bool give(struct ps_slots *slots, struct place *place)
 {
     pthread_mutex_lock(&slots->lock);
-    free(place->micrograph);
     place->micrograph = NULL;
-    place->taken = false;
     place->since_ns = 0;
     bool good = (size_t)(place - slots->places) >= slots->first;
     pthread_cond_signal(&slots->given);
@@ -203,7 +210,7 @@ static bool give_up(struct ps_slots *slots, struct place *place, const struct ps
     const char *device = ps_picker_device(picker);
     size_t others = 0;
     pthread_mutex_lock(&slots->lock);
-    for (size_t i = slots->first; i < slots->count && is_gpu(picker); i++) {
+    for (size_t i = slots->first; i < slots->count && ps_picker_is_gpu(picker); i++) {
         const struct place *other = &slots->places[i];
         others +=
             other != place && other->picker && strcmp(ps_picker_device(other->picker), device) == 0;
@@ -304,7 +311,7 @@ json_t *ps_slots_status(struct ps_slots *slots)
             continue;
         (void)json_array_append_new(
             array, json_pack("{s:s, s:b, s:s?}", "device", ps_picker_device(place->picker), "busy",
-                             place->taken, "micrograph", place->micrograph));
+                             place->since_ns != 0, "micrograph", place->micrograph));
     }
     pthread_mutex_unlock(&slots->lock);
     return array;

@@ -22,6 +22,9 @@
 
 struct ps_slots;
 
+/* Slots of a device where compute.slots_per_device does not say. */
+enum { PS_SLOTS_OF_GPU = 3, PS_SLOTS_OF_CPU = 1 };
+
 /* Opens the devices. PS_E_DEVICE, PS_E_CONFIG, PS_E_NOMEM. */
 int ps_slots_open(const struct ps_config *config, struct ps_log *log, struct ps_slots **ret_slots,
                   struct ps_error *error);

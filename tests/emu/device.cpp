@@ -35,6 +35,7 @@ static uint64_t number_from(const char *name, uint64_t otherwise, uint64_t least
 struct Settings {
     int devices = (int)number_from("EMU_DEVICES", 1, 0, MOST_DEVICES);
     size_t memory = number_from("EMU_MEMORY", (uint64_t)8 << 30, 0, UINT64_MAX);
+    int old = (int)number_from("EMU_OLD", MOST_DEVICES, 0, MOST_DEVICES);
     int driver = (int)number_from("EMU_DRIVER", CUDART_VERSION, 0, INT_MAX);
     bool eager = number_from("EMU_EAGER", 0, 0, 1);
     bool leaks = number_from("EMU_LEAKS", 0, 0, 1);
@@ -361,7 +362,7 @@ cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *properties, int devic
     *properties = {};
     (void)snprintf(properties->name, sizeof properties->name, "Emulated GPU");
     properties->sharedMemPerBlockOptin = EMU_SHARED_BYTES_MOST;
-    properties->major = 12;
+    properties->major = device == settings().old ? 6 : 12;
     properties->multiProcessorCount = 4;
     return cudaSuccess;
 }

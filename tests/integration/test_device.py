@@ -68,6 +68,13 @@ def test_cards_that_are_chosen(micrograph):
         assert devices(subscriber.status()) == ["cuda:2 Emulated GPU", "cuda:0 Emulated GPU"]
 
 
+@pytest.mark.parametrize(("old", "used"), [(0, 1), (1, 0)])
+def test_a_card_that_is_too_old_leaves_the_work_to_the_other(old, used):
+    with gpus(EMU_DEVICES="2", EMU_OLD=str(old)) as (service, subscriber):
+        assert devices(subscriber.status()) == [f"cuda:{used} Emulated GPU"] * 3
+        assert f"cuda:{old}, Emulated GPU: compute capability 6.0" in service.log.read_text()
+
+
 @pytest.mark.parametrize(
     ("setting", "machine", "reason"),
     [

@@ -14,6 +14,7 @@
  *
  * Environment, read at the first call:
  *   EMU_DEVICES=N        how many GPUs (1)
+ *   EMU_OLD=DEVICE       this one has compute capability 6.0, the others 12.0
  *   EMU_MEMORY=BYTES     memory of each (8 GiB)
  *   EMU_DRIVER=VERSION   CUDA that the driver knows: 12040 is 12.4 (the runtime's); 0: no driver
  *   EMU_ORDER=ORDER      forward, reverse or random:SEED: see emu_order()
