@@ -20,6 +20,7 @@ struct ps_http_viewer {
     bool suspended;
     uint64_t after;    /* the last seq that it was told */
     int64_t status_ns; /* monotonic: when the next status is due */
+    int64_t retry_ns;  /* monotonic: before it, outcomes are not asked for once more */
     char *text;        /* what is being sent, or NULL */
     size_t length;     /* of it */
     size_t sent;
@@ -49,51 +50,54 @@ static int print_outcome(void *context, uint64_t seq, json_t *summary)
     return 0;
 }
 
-static void print_status(struct ps_http_viewer *viewer, int64_t now, FILE *stream)
+static void print_status(const struct ps_http_viewer *viewer, FILE *stream)
 {
     const struct ps_http_tools *tools = &viewer->http->tools;
     json_t *status = tools->status(tools->context);
     if (status)
         print_event(stream, "status", status);
     json_decref(status);
-    viewer->status_ns = now + PS_HTTP_STATUS_SECONDS * second_ns;
 }
 
-static bool has_news(const struct ps_http_viewer *viewer)
+static bool has_news(const struct ps_http_viewer *viewer, int64_t now)
 {
-    return viewer->after < atomic_load(&viewer->http->last_seq);
+    return viewer->after < atomic_load(&viewer->http->last_seq) && now >= viewer->retry_ns;
 }
 
 /* Makes the next text. False: there is nothing to say, or no memory, or the journal cannot be read
- * now; all three may be otherwise at the next status. */
+ * now. What could not be said is tried again when a status is due, not at once. */
 static bool refill(struct ps_http_viewer *viewer)
 {
     int64_t now = ps_clock_mono_ns();
     free(viewer->text);
     viewer->text = NULL;
     viewer->length = viewer->sent = 0;
+    const int64_t later = now + PS_HTTP_STATUS_SECONDS * second_ns;
+    const uint64_t before = viewer->after;
     bool status = now >= viewer->status_ns;
-    if (!status && !has_news(viewer))
+    bool news = has_news(viewer, now);
+    if (status)
+        viewer->status_ns = later;
+    if (!status && !news)
         return false;
     FILE *stream = open_memstream(&viewer->text, &viewer->length);
-    if (!stream)
-        return false;
-    if (has_news(viewer)) {
+    if (stream && news) {
         struct portion portion = {viewer, stream};
         struct ps_error error = {0};
-        uint64_t before = viewer->after;
-        (void)ps_http_api_rows(viewer->http, viewer->after, PORTION_OUTCOMES, print_outcome,
-                               &portion, &error);
-        if (viewer->after == before && !status)
-            viewer->status_ns = now; /* not readable: not at once again */
+        (void)ps_http_api_rows(viewer->http, before, PORTION_OUTCOMES, print_outcome, &portion,
+                               &error);
     }
-    if (status)
-        print_status(viewer, now, stream);
-    /* A burst of outcomes gives one status a second, not one each. */
-    else if (viewer->status_ns > now + second_ns)
-        viewer->status_ns = now + second_ns;
-    if (fclose(stream) != 0)
+    if (stream && status)
+        print_status(viewer, stream);
+    if (stream && fclose(stream) != 0) {
         viewer->length = 0;
+        viewer->after = before;
+    }
+    if (news && viewer->after == before)
+        viewer->retry_ns = later;
+    /* A burst of outcomes gives one status a second, not one each. */
+    else if (news && !status && viewer->status_ns > now + second_ns)
+        viewer->status_ns = now + second_ns;
     return viewer->length > 0;
 }
 
@@ -188,7 +192,7 @@ int64_t ps_http_events_proceed(struct ps_http *http)
     bool stopping = atomic_load(&http->stopping);
     bool resumed = false;
     for (struct ps_http_viewer *viewer = http->viewers.first; viewer; viewer = viewer->next) {
-        if (viewer->suspended && (stopping || has_news(viewer) || now >= viewer->status_ns)) {
+        if (viewer->suspended && (stopping || has_news(viewer, now) || now >= viewer->status_ns)) {
             viewer->suspended = false;
             resumed = true;
             MHD_resume_connection(viewer->connection);

@@ -353,6 +353,26 @@ def test_health_says_that_the_journal_cannot_be_written():
         assert get(where, "/healthz")[0] == 200
 
 
+def test_an_outcome_that_cannot_be_read_costs_its_viewers_nothing_else():
+    """They hear of the state of things as often as others do, and go on where it can be read."""
+    with session(LISTEN) as (service, subscriber):
+        write(service, "a.mrc")
+        subscriber.outcome()
+        where = address(service)
+        wait_for(where, 1)
+        with contextlib.closing(
+                sqlite3.connect(service.state / "journal.sqlite", isolation_level=None)) as journal:
+            frames, = journal.execute("SELECT frames FROM outcomes").fetchone()
+            journal.execute("UPDATE outcomes SET frames = ?", (bytes(len(frames)),))
+            events = Events(where, "?since=0")
+            assert events.next()["event"] == "status"
+            begin = time.monotonic()
+            assert events.next()["event"] == "status"
+            assert time.monotonic() - begin > 1
+            journal.execute("UPDATE outcomes SET frames = ?", (frames,))
+        assert events.outcome()[0] == 1
+
+
 # ---- where it listens ----------------------------------------------------------------------------
 
 
