@@ -9,13 +9,12 @@
  */
 #include "stream/http.h"
 
-#include "base/error.h"
+#include "base/thread.h"
 #include "stream/http_inside.h"
 #include "stream/job.h"
 
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -265,20 +264,6 @@ static int start_daemon(struct ps_http *http, struct ps_error *error)
     return 0;
 }
 
-/* Signals are the main thread's. */
-static int start_thread(struct ps_http *http, struct ps_error *error)
-{
-    sigset_t all, before;
-    (void)sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    int failure = pthread_create(&http->thread, NULL, serve, http);
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (failure)
-        return ps_fail(error, PS_E_SYSTEM, "cannot start the live view: %s", strerror(failure));
-    (void)pthread_setname_np(http->thread, "ps-http");
-    return 0;
-}
-
 static void http_free(struct ps_http *http)
 {
     if (http->daemon)
@@ -307,7 +292,7 @@ int ps_http_start(const struct ps_http_tools *tools, struct ps_http **ret_http,
     if (status == 0)
         status = start_daemon(http, error);
     if (status == 0)
-        status = start_thread(http, error);
+        status = ps_thread_start(&http->thread, "ps-http", "the live view", serve, http, error);
     if (status) {
         http_free(http);
         return status;

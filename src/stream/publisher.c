@@ -11,7 +11,7 @@
  */
 #include "stream/publisher.h"
 
-#include "base/error.h"
+#include "base/thread.h"
 #include "pickstream_wire.h"
 #include "stream/admission.h"
 #include "stream/intake.h"
@@ -24,7 +24,6 @@
 
 #include <inttypes.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -394,20 +393,6 @@ static void publisher_free(struct ps_publisher *publisher)
     free(publisher);
 }
 
-/* Signals are the main thread's. */
-static int start_thread(struct ps_publisher *publisher, struct ps_error *error)
-{
-    sigset_t all, before;
-    (void)sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    int failure = pthread_create(&publisher->thread, NULL, publish, publisher);
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (failure)
-        return ps_fail(error, PS_E_SYSTEM, "cannot start the publisher: %s", strerror(failure));
-    (void)pthread_setname_np(publisher->thread, "ps-publisher");
-    return 0;
-}
-
 static int start(struct ps_publisher *publisher, struct ps_error *error)
 {
     const struct ps_config *config = publisher->config;
@@ -420,13 +405,15 @@ static int start(struct ps_publisher *publisher, struct ps_error *error)
     tools->parameters = publisher->parameters;
     int status = ps_status_parameters(config, publisher->parameters, error);
     if (status == 0)
-        status = ps_sockets_open(config, PS_SOCKETS_SERVICE, tools->log, &publisher->sockets, error);
+        status =
+            ps_sockets_open(config, PS_SOCKETS_SERVICE, tools->log, &publisher->sockets, error);
     if (status)
         return status;
     publisher->started_ns = ps_clock_mono_ns();
     ps_log_event(tools->log, PS_LOG_INFO, "publishing", "endpoint=%s replay=%s",
                  publisher->sockets.publish_endpoint, publisher->sockets.replay_endpoint);
-    return start_thread(publisher, error);
+    return ps_thread_start(&publisher->thread, "ps-publisher", "the publisher", publish, publisher,
+                           error);
 }
 
 int ps_publisher_start(const struct ps_config *config, struct ps_journal *journal,

@@ -8,7 +8,7 @@
  */
 #include "stream/watcher.h"
 
-#include "base/error.h"
+#include "base/thread.h"
 #include "stream/candidates.h"
 #include "stream/scan.h"
 #include "stream/watch_root.h"
@@ -18,7 +18,6 @@
 #include <limits.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -255,7 +254,6 @@ static void wait_for_news(struct ps_watcher *watcher, bool busy)
 static void *watch(void *argument)
 {
     struct ps_watcher *watcher = argument;
-    (void)pthread_setname_np(pthread_self(), "watcher");
     while (!atomic_load(&watcher->stopping)) {
         atomic_fetch_add(&watcher->ticks, 1);
         begin_scan_if_due(watcher);
@@ -266,18 +264,6 @@ static void *watch(void *argument)
         wait_for_news(watcher, busy);
     }
     return NULL;
-}
-
-static int start_thread(struct ps_watcher *watcher, struct ps_error *error)
-{
-    sigset_t all, old;
-    (void)sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &old);
-    const int status = pthread_create(&watcher->thread, NULL, watch, watcher);
-    (void)pthread_sigmask(SIG_SETMASK, &old, NULL);
-    if (status)
-        return ps_fail(error, PS_E_SYSTEM, "cannot start the watcher: %s", strerror(status));
-    return 0;
 }
 
 static void watcher_free(struct ps_watcher *watcher)
@@ -320,7 +306,8 @@ int ps_watcher_start(const struct ps_config *config, struct ps_log *log, struct 
              !watcher->scan)
         status = ps_fail_memory(error, EVENT_BYTES, "the watcher");
     else
-        status = start_thread(watcher, error);
+        status =
+            ps_thread_start(&watcher->thread, "ps-watcher", "the watcher", watch, watcher, error);
     if (status) {
         watcher_free(watcher);
         return status;

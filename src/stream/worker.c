@@ -1,6 +1,6 @@
 #include "stream/worker.h"
 
-#include "base/error.h"
+#include "base/thread.h"
 #include "image/micrograph.h"
 #include "output/picks.h"
 #include "output/picks_remove.h"
@@ -10,7 +10,6 @@
 #include <errno.h>
 #include <limits.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -317,14 +316,12 @@ static int start_worker(struct ps_crew *crew, struct ps_error *error)
     struct worker *worker = &crew->workers[crew->count];
     worker->crew = crew;
     crew->running++;
-    int failure = pthread_create(&worker->thread, NULL, work, worker);
-    if (failure) {
+    int status = ps_thread_start(&worker->thread, "ps-worker", "a worker", work, worker, error);
+    if (status)
         crew->running--;
-        return ps_fail(error, PS_E_SYSTEM, "cannot start a worker: %s", strerror(failure));
-    }
-    (void)pthread_setname_np(worker->thread, "ps-worker");
-    crew->count++;
-    return 0;
+    else
+        crew->count++;
+    return status;
 }
 
 int ps_crew_start(const struct ps_crew_tools *tools, struct ps_crew **ret_crew,
