@@ -281,7 +281,6 @@ int ps_http_start(const struct ps_http_tools *tools, struct ps_http **ret_http,
     if (!http)
         return ps_fail_memory(error, sizeof *http, "the live view");
     http->tools = *tools;
-    atomic_store(&http->last_seq, ps_journal_last_seq(tools->journal));
     http->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     int status = 0;
     if (http->wake_fd < 0)
@@ -289,8 +288,10 @@ int ps_http_start(const struct ps_http_tools *tools, struct ps_http **ret_http,
     if (status == 0)
         status =
             ps_journal_open_reading(tools->config->service.state_directory, &http->journal, error);
-    if (status == 0)
+    if (status == 0) {
+        atomic_store(&http->last_seq, ps_journal_last_seq(http->journal));
         status = start_daemon(http, error);
+    }
     if (status == 0)
         status = ps_thread_start(&http->thread, "ps-http", "the live view", serve, http, error);
     if (status) {

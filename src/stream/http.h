@@ -43,10 +43,8 @@ struct ps_http_tools {
     const struct ps_config *config;
     struct ps_log *log;
     struct ps_metrics *metrics;
-    struct ps_journal *journal;
     struct ps_previews *previews;
     json_t *(*status)(void *context); /* a new reference, or NULL without memory; any thread */
-    void (*refresh)(void *context);   /* brings gauges up to date before they are read */
     void *context;
 };
 

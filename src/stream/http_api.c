@@ -1,8 +1,8 @@
 /* What the journal holds, as JSON for the page.
  *
- * Nothing is kept in memory: an outcome in short is made of its message each time, in 36 us, so that
- * a page behind which 10,000 micrographs lie has all of them after ten requests and 0.4 s of one
- * core.
+ * Nothing is kept in memory: an outcome in short is made of its message each time, in 36 us, so
+ * that a page behind which 10,000 micrographs lie has all of them after ten requests and 0.4 s of
+ * one core.
  */
 #include "base/error.h"
 #include "output/header.h"
@@ -120,7 +120,7 @@ enum MHD_Result ps_http_api_list(struct ps_http *http, struct MHD_Connection *co
     }
     return ps_http_answer_json(
         connection, MHD_HTTP_OK,
-        json_pack("{s:s, s:I, s:o}", "stream", ps_journal_stream(http->tools.journal), "last_seq",
+        json_pack("{s:s, s:I, s:o}", "stream", ps_journal_stream(http->journal), "last_seq",
                   (json_int_t)atomic_load(&http->last_seq), "micrographs", rows));
 }
 

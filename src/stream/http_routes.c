@@ -109,8 +109,7 @@ static uint64_t seq_between(const char *path, const char *prefix, const char *en
 static const char *cache_of(const struct ps_http *http, struct MHD_Connection *connection)
 {
     const char *stream = MHD_lookup_connection_value(connection, MHD_GET_ARGUMENT_KIND, "stream");
-    return stream && strcmp(stream, ps_journal_stream(http->tools.journal)) == 0 ? for_ever
-                                                                                 : ask_again;
+    return stream && strcmp(stream, ps_journal_stream(http->journal)) == 0 ? for_ever : ask_again;
 }
 
 static enum MHD_Result answer_picture(struct ps_http *http, struct MHD_Connection *connection,
@@ -137,13 +136,12 @@ static enum MHD_Result answer_metrics(struct ps_http *http, struct MHD_Connectio
     FILE *stream = open_memstream(&text, &size);
     if (!stream)
         return MHD_NO;
-    http->tools.refresh(http->tools.context);
     ps_metrics_text(http->tools.metrics, stream);
     (void)fprintf(stream,
                   "# HELP pickstream_build_info version of this service and its stream\n"
                   "# TYPE pickstream_build_info gauge\n"
                   "pickstream_build_info{version=\"%s\",stream=\"%s\"} 1\n",
-                  ps_version(), ps_journal_stream(http->tools.journal));
+                  ps_version(), ps_journal_stream(http->journal));
     if (fclose(stream) != 0) {
         free(text);
         return MHD_NO;

@@ -26,6 +26,7 @@ struct ps_pending {
     pthread_cond_t changed; /* there is a job to take, or it was closed */
     size_t capacity;
     enum ps_order order;
+    struct ps_metrics *metrics;
     bool closed;
     bool wants_rescan;
     void *by_path;              /* of struct item */
@@ -158,13 +159,14 @@ static void release_item(struct ps_pending *pending, struct item *item)
 /* ---- the queue --------------------------------------------------------------------------------
  */
 
-struct ps_pending *ps_pending_new(size_t capacity, enum ps_order order)
+struct ps_pending *ps_pending_new(size_t capacity, enum ps_order order, struct ps_metrics *metrics)
 {
     struct ps_pending *pending = calloc(1, sizeof *pending);
     if (!pending)
         return NULL;
     pending->capacity = capacity ? capacity : 1;
     pending->order = order;
+    pending->metrics = metrics;
     (void)pthread_mutex_init(&pending->lock, NULL);
     (void)pthread_cond_init(&pending->changed, NULL);
     return pending;
@@ -240,13 +242,22 @@ static void add(struct ps_pending *pending, struct ps_job *job)
     }
 }
 
+/* Gives the lock back after something has come or gone. */
+static void unlock_changed(struct ps_pending *pending)
+{
+    ps_metrics_set(pending->metrics, PS_GAUGE_QUEUE_WAITING,
+                   (int64_t)(pending->ready + pending->deferred));
+    ps_metrics_set(pending->metrics, PS_GAUGE_QUEUE_IN_FLIGHT, (int64_t)pending->in_flight);
+    (void)pthread_mutex_unlock(&pending->lock);
+}
+
 bool ps_pending_put(struct ps_pending *pending, struct ps_job *job)
 {
     (void)pthread_mutex_lock(&pending->lock);
     const bool open = !pending->closed;
     if (open)
         add(pending, job);
-    (void)pthread_mutex_unlock(&pending->lock);
+    unlock_changed(pending);
     if (!open)
         ps_job_free(job);
     return open;
@@ -266,7 +277,7 @@ struct ps_job *ps_pending_take(struct ps_pending *pending)
         item->waiting = NULL;
         pending->in_flight++;
     }
-    (void)pthread_mutex_unlock(&pending->lock);
+    unlock_changed(pending);
     return job;
 }
 
@@ -290,7 +301,7 @@ void ps_pending_finish(struct ps_pending *pending, struct ps_job *job)
         }
     }
     release_item(pending, item);
-    (void)pthread_mutex_unlock(&pending->lock);
+    unlock_changed(pending);
     ps_job_free(next);
     ps_job_free(job);
 }
@@ -302,7 +313,7 @@ void ps_pending_close(struct ps_pending *pending)
     while (pending->ready > 0)
         let_go(pending, pending->heaps[LAST][pending->ready - 1]);
     (void)pthread_cond_broadcast(&pending->changed);
-    (void)pthread_mutex_unlock(&pending->lock);
+    unlock_changed(pending);
 }
 
 void ps_pending_free(struct ps_pending *pending)

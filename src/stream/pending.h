@@ -13,11 +13,13 @@
 #define PS_STREAM_PENDING_H
 
 #include "base/config.h"
+#include "base/metrics.h"
 #include "stream/job.h"
 
 struct ps_pending;
 
-struct ps_pending *ps_pending_new(size_t capacity, enum ps_order order);
+/* `metrics` (NULL: none) always has how many wait and are being picked. NULL without memory. */
+struct ps_pending *ps_pending_new(size_t capacity, enum ps_order order, struct ps_metrics *metrics);
 void ps_pending_free(struct ps_pending *pending); /* closed, and every job finished */
 
 /* Takes ownership of the job. False: closed (the job is freed). */

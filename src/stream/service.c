@@ -156,19 +156,11 @@ static double micrographs_per_hour(struct service *service)
     return count > 1 && seconds > 0 ? (double)count / seconds * 3600 : 0;
 }
 
-static struct ps_pending_counts count_queue(struct service *service)
-{
-    struct ps_pending_counts queue = ps_pending_counts(service->pending);
-    ps_metrics_set(service->metrics, PS_GAUGE_QUEUE_WAITING, (int64_t)queue.waiting);
-    ps_metrics_set(service->metrics, PS_GAUGE_QUEUE_IN_FLIGHT, (int64_t)queue.in_flight);
-    return queue;
-}
-
 /* What only the service knows of the state of things (pickstream-messages(7), "status"). */
 static void fill_status(void *context, json_t *header)
 {
     struct service *service = context;
-    struct ps_pending_counts queue = count_queue(service);
+    struct ps_pending_counts queue = ps_pending_counts(service->pending);
     (void)json_object_set_new(
         header, "queue",
         json_pack("{s:I, s:I, s:I, s:I}", "waiting", (json_int_t)queue.waiting, "in_flight",
@@ -193,11 +185,6 @@ static json_t *status_for_viewers(void *context)
 {
     struct service *service = context;
     return ps_publisher_status(service->publisher);
-}
-
-static void count_for_viewers(void *context)
-{
-    (void)count_queue(context);
 }
 
 /* ---- start and stop ---------------------------------------------------------------------------
@@ -227,10 +214,8 @@ static int start_live_view(struct service *service, struct ps_error *error)
         .config = service->config,
         .log = service->log,
         .metrics = service->metrics,
-        .journal = service->journal,
         .previews = service->previews,
         .status = status_for_viewers,
-        .refresh = count_for_viewers,
         .context = service,
     };
     struct ps_http *http = NULL;
@@ -253,8 +238,8 @@ static void stop_live_view(struct service *service)
 static int start(struct service *service, struct ps_error *error)
 {
     service->metrics = ps_metrics_new();
-    service->pending =
-        ps_pending_new((size_t)service->config->compute.queue_length, service->config->input.order);
+    service->pending = ps_pending_new((size_t)service->config->compute.queue_length,
+                                      service->config->input.order, service->metrics);
     service->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (!service->metrics || !service->pending || service->event_fd < 0)
         return ps_fail(error, PS_E_SYSTEM, "cannot start: %s", strerror(errno));

@@ -45,7 +45,7 @@ static void assert_counts(struct ps_pending *pending, size_t waiting, size_t in_
 static void the_oldest_is_taken_first(void **state)
 {
     (void)state;
-    struct ps_pending *pending = ps_pending_new(10, PS_ORDER_OLDEST);
+    struct ps_pending *pending = ps_pending_new(10, PS_ORDER_OLDEST, NULL);
     put(pending, "c", 30);
     put(pending, "a", 10);
     put(pending, "z", 20);
@@ -58,10 +58,30 @@ static void the_oldest_is_taken_first(void **state)
     ps_pending_free(pending);
 }
 
+static void metrics_follow(void **state)
+{
+    (void)state;
+    struct ps_metrics *metrics = ps_metrics_new();
+    struct ps_pending *pending = ps_pending_new(10, PS_ORDER_OLDEST, metrics);
+    put(pending, "a", 10);
+    put(pending, "b", 20);
+    assert_int_equal(ps_metrics_gauge(metrics, PS_GAUGE_QUEUE_WAITING), 2);
+    struct ps_job *taken = ps_pending_take(pending);
+    put(pending, "a", 30);
+    assert_int_equal(ps_metrics_gauge(metrics, PS_GAUGE_QUEUE_WAITING), 2);
+    assert_int_equal(ps_metrics_gauge(metrics, PS_GAUGE_QUEUE_IN_FLIGHT), 1);
+    ps_pending_finish(pending, taken);
+    assert_int_equal(ps_metrics_gauge(metrics, PS_GAUGE_QUEUE_IN_FLIGHT), 0);
+    ps_pending_close(pending);
+    assert_int_equal(ps_metrics_gauge(metrics, PS_GAUGE_QUEUE_WAITING), 0);
+    ps_pending_free(pending);
+    ps_metrics_free(metrics);
+}
+
 static void the_newest_does_not_wait_behind_a_backlog(void **state)
 {
     (void)state;
-    struct ps_pending *pending = ps_pending_new(6000, PS_ORDER_NEWEST);
+    struct ps_pending *pending = ps_pending_new(6000, PS_ORDER_NEWEST, NULL);
     for (int i = 0; i < 5000; i++) {
         char path[32];
         (void)snprintf(path, sizeof path, "old%04d", i);
@@ -80,7 +100,7 @@ static void any_sequence_comes_out_in_order(void **state)
 {
     (void)state;
     for (int order = PS_ORDER_OLDEST; order <= PS_ORDER_NEWEST; order++) {
-        struct ps_pending *pending = ps_pending_new(1000, (enum ps_order)order);
+        struct ps_pending *pending = ps_pending_new(1000, (enum ps_order)order, NULL);
         int64_t times[1000];
         size_t count = 0;
         uint32_t random = 1;
@@ -110,7 +130,7 @@ static void any_sequence_comes_out_in_order(void **state)
 static void a_path_waits_once(void **state)
 {
     (void)state;
-    struct ps_pending *pending = ps_pending_new(10, PS_ORDER_OLDEST);
+    struct ps_pending *pending = ps_pending_new(10, PS_ORDER_OLDEST, NULL);
     put(pending, "a", 10);
     put(pending, "b", 20);
     put(pending, "a", 30); /* rewritten before it was picked */
@@ -124,7 +144,7 @@ static void a_path_waits_once(void **state)
 static void a_path_is_picked_by_one_worker_at_a_time(void **state)
 {
     (void)state;
-    struct ps_pending *pending = ps_pending_new(10, PS_ORDER_OLDEST);
+    struct ps_pending *pending = ps_pending_new(10, PS_ORDER_OLDEST, NULL);
     put(pending, "a", 10);
     struct ps_job *taken = ps_pending_take(pending);
     put(pending, "a", 20);
@@ -145,7 +165,7 @@ static void a_path_is_picked_by_one_worker_at_a_time(void **state)
 static void the_file_being_picked_is_not_queued_again(void **state)
 {
     (void)state;
-    struct ps_pending *pending = ps_pending_new(10, PS_ORDER_OLDEST);
+    struct ps_pending *pending = ps_pending_new(10, PS_ORDER_OLDEST, NULL);
     put(pending, "a", 10);
     struct ps_job *taken = ps_pending_take(pending);
     put(pending, "a", 10); /* a scan found it again */
@@ -160,7 +180,7 @@ static void the_file_being_picked_is_not_queued_again(void **state)
 static void what_would_be_last_gives_way(void **state)
 {
     (void)state;
-    struct ps_pending *pending = ps_pending_new(4, PS_ORDER_OLDEST);
+    struct ps_pending *pending = ps_pending_new(4, PS_ORDER_OLDEST, NULL);
     for (int i = 0; i < 4; i++)
         put(pending, (const char *[]){"d", "c", "b", "a"}[i], 40 - 10 * i);
     assert_false(ps_pending_wants_rescan(pending));
@@ -183,7 +203,7 @@ static void what_would_be_last_gives_way(void **state)
 static void a_full_queue_of_newest_keeps_the_newest(void **state)
 {
     (void)state;
-    struct ps_pending *pending = ps_pending_new(2, PS_ORDER_NEWEST);
+    struct ps_pending *pending = ps_pending_new(2, PS_ORDER_NEWEST, NULL);
     put(pending, "a", 10);
     put(pending, "b", 20);
     put(pending, "c", 30);
@@ -196,7 +216,7 @@ static void a_full_queue_of_newest_keeps_the_newest(void **state)
 static void closing_ends_it(void **state)
 {
     (void)state;
-    struct ps_pending *pending = ps_pending_new(10, PS_ORDER_OLDEST);
+    struct ps_pending *pending = ps_pending_new(10, PS_ORDER_OLDEST, NULL);
     put(pending, "a", 10);
     put(pending, "b", 20);
     struct ps_job *taken = ps_pending_take(pending);
@@ -247,7 +267,7 @@ static void *take_all(void *context)
 static void many_workers_share_it(void **state)
 {
     (void)state;
-    struct crowd crowd = {.pending = ps_pending_new(1000, PS_ORDER_OLDEST)};
+    struct crowd crowd = {.pending = ps_pending_new(1000, PS_ORDER_OLDEST, NULL)};
     pthread_t takers[TAKERS];
     pthread_mutex_init(&crowd.lock, NULL);
     for (int i = 0; i < TAKERS; i++)
@@ -284,7 +304,7 @@ static void *take_one(void *context)
 static void takers_wait(void **state)
 {
     (void)state;
-    struct ps_pending *pending = ps_pending_new(10, PS_ORDER_OLDEST);
+    struct ps_pending *pending = ps_pending_new(10, PS_ORDER_OLDEST, NULL);
     pthread_t taker;
     void *taken;
     assert_int_equal(pthread_create(&taker, NULL, take_one, pending), 0);
@@ -303,6 +323,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_oldest_is_taken_first),
+        cmocka_unit_test(metrics_follow),
         cmocka_unit_test(the_newest_does_not_wait_behind_a_backlog),
         cmocka_unit_test(any_sequence_comes_out_in_order),
         cmocka_unit_test(a_path_waits_once),
