@@ -105,6 +105,8 @@ function changed() {
 
 let source = null;
 function listen() {
+  if (document.hidden) return; // it listens when it is shown
+  if (source) source.close();
   source = new EventSource(`/events?since=${last}`);
   source.addEventListener("open", () => { document.body.classList.remove("lost"); showService(); });
   source.addEventListener("error", () => {
