@@ -12,6 +12,7 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <zmq.h>
 
 enum { PS_PREVIEW_BYTES = 128 << 20 };
 
@@ -24,5 +25,10 @@ struct ps_preview_outlet {
  * was dropped. */
 bool ps_preview_send(struct ps_preview_outlet *outlet, void *socket,
                      const struct ps_preview_facts *facts, struct ps_preview *preview);
+
+/* For previews that another service made: whether there is room for one, and one frame of it, which
+ * is taken. False: it was not sent. */
+bool ps_preview_fits(const struct ps_preview_outlet *outlet);
+bool ps_preview_pass(struct ps_preview_outlet *outlet, void *socket, zmq_msg_t *frame, int flags);
 
 #endif

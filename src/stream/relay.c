@@ -6,6 +6,7 @@
 #include "pickstream_wire.h"
 #include "stream/admission.h"
 #include "stream/job.h"
+#include "stream/preview_outlet.h"
 #include "stream/relay_clients.h"
 #include "stream/sockets.h"
 
@@ -29,6 +30,7 @@ struct relay {
     struct ps_log *log;
     struct ps_metrics *metrics;
     struct ps_sockets sockets;
+    struct ps_preview_outlet previews;
     struct ps_relayed *services;
     size_t service_count;
     struct ps_relay_clients *clients;
@@ -70,12 +72,19 @@ static void learn(struct relay *relay, struct ps_relayed *service, zmq_msg_t *to
     service->streams[0].last_seq = envelope.seq;
 }
 
+static bool is_preview(zmq_msg_t *topic)
+{
+    static const char name[] = PS_WIRE_TOPIC_PREVIEW;
+    return zmq_msg_size(topic) == sizeof name - 1 &&
+           memcmp(zmq_msg_data(topic), name, sizeof name - 1) == 0;
+}
+
 /* Passes a message on as it comes, but for the time that its header is looked at. False: there is
  * none. */
 static bool pass_message(struct relay *relay, struct ps_relayed *service)
 {
     zmq_msg_t part, topic;
-    bool more = true, sent = true;
+    bool more = true, sent = true, preview = false;
     (void)zmq_msg_init(&topic);
     for (int i = 0; more; i++) {
         (void)zmq_msg_init(&part);
@@ -85,13 +94,18 @@ static bool pass_message(struct relay *relay, struct ps_relayed *service)
             return false;
         }
         more = zmq_msg_more(&part) != 0;
-        if (i == 0)
+        if (i == 0) {
             (void)zmq_msg_copy(&topic, &part);
+            preview = is_preview(&topic);
+            sent = !preview || ps_preview_fits(&relay->previews);
+        }
         if (i == 1)
             learn(relay, service, &topic, &part);
         /* Never blocks: for subscribers that do not keep up it is dropped, as a whole. */
-        sent = sent && zmq_msg_send(&part, relay->sockets.publish,
-                                    ZMQ_DONTWAIT | (more ? ZMQ_SNDMORE : 0)) >= 0;
+        int flags = ZMQ_DONTWAIT | (more ? ZMQ_SNDMORE : 0);
+        void *publish = relay->sockets.publish;
+        sent = sent && (preview && i > 0 ? ps_preview_pass(&relay->previews, publish, &part, flags)
+                                         : zmq_msg_send(&part, publish, flags) >= 0);
         (void)zmq_msg_close(&part);
     }
     (void)zmq_msg_close(&topic);

@@ -193,6 +193,36 @@ def test_the_relay_passes_everything_on_as_it_is():
         relay.stop()
 
 
+def test_pictures_that_nobody_reads_are_dropped_but_no_picks():
+    """What waits for a subscriber that has stopped is bounded in bytes, as the service's own is."""
+    pictures, picture = 300, b"\x89PNG" + bytes(1 << 20)
+    with publishers(1) as services, Relay(services) as relay:
+        relay.know(services)
+        context = zmq.Context()
+        subscriber, other = context.socket(zmq.SUB), context.socket(zmq.SUB)
+        subscriber.rcvhwm = 2
+        subscriber.subscribe(b"preview")
+        for socket in subscriber, other:
+            socket.subscribe(b"picks")
+            socket.connect(relay.endpoint)
+        service, = services
+        service.wait_for_subscriber("status", "picks", "preview")
+        for _ in range(pictures):
+            service.send([b"preview", b"{}", picture])
+        service.publish()
+        assert other.poll(DEADLINE * 1000)  # the relay has passed everything on
+        heard = []
+        while not heard or heard[-1] != b"picks":
+            assert subscriber.poll(DEADLINE * 1000)
+            heard.append(subscriber.recv_multipart()[0])
+        assert 100 < heard.count(b"preview") < 200
+        service.send([b"preview", b"{}", picture])
+        assert subscriber.poll(DEADLINE * 1000)
+        assert subscriber.recv_multipart() == [b"preview", b"{}", picture]
+        context.destroy(linger=0)
+        relay.stop()
+
+
 def test_listen_through_a_relay():
     """All services behind one address: order, gaps and replay of each."""
     with publishers(3) as (first, second, third), Relay([first, second, third]) as relay, \
