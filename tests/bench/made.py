@@ -6,6 +6,7 @@ import subprocess
 
 import mrcfile
 import numpy as np
+from micrographs import read_star
 from scipy import ndimage
 
 
@@ -23,9 +24,8 @@ def synth(program, directory, *options):
     subprocess.run([program, "synth", "--pixel-size", "1", "--contaminants", "0",
                     *map(str, options), directory], check=True, capture_output=True)
     for path in sorted(pathlib.Path(directory).glob("synth_*[0-9].mrc")):
-        lines = path.with_name(path.stem + "_truth.star").read_text("utf-8").splitlines()
-        rows = [line.split()[:2] for line in lines if line.strip()[:1].isdigit()]
-        yield path, np.array(rows, "f8").reshape(-1, 2)
+        truth = read_star(path.with_name(path.stem + "_truth.star"))
+        yield path, np.column_stack(list(truth.values()))[:, :2]
 
 
 # ---- nothing -------------------------------------------------------------------------------------

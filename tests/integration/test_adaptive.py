@@ -31,17 +31,24 @@ def unreliable(result):
     return any(warning.startswith("unreliable: ") for warning in result["warnings"])
 
 
+def synthetic(directory, *options, diameter=DIAMETER):
+    """Path and true centres of a micrograph, 1 angstrom a pixel."""
+    run("synth", "--pixel-size", 1, "--diameter", diameter, *options, directory)
+    columns = read_star(directory / "synth_000001_truth.star")
+    return directory / "synth_000001.mrc", np.column_stack(list(columns.values()))[:, :2]
+
+
+PLATE = "--size", "1300x1202", "--seed", 4, "--contaminants", 0
+
+
 @pytest.fixture(scope="module")
 def plate(tmp_path_factory):
     """Image, true centres, picks."""
     directory = tmp_path_factory.mktemp("plate")
-    run("synth", "--size", "1300x1202", "--pixel-size", 1, "--diameter", DIAMETER, "--seed", 4,
-        "--contaminants", 0, directory)
-    path = directory / "synth_000001.mrc"
-    truth = np.column_stack(list(read_star(directory / "synth_000001_truth.star").values()))
+    path, truth = synthetic(directory, *PLATE)
     picks, result = pick(path, directory)
     assert result["warnings"] == []
-    return path, mrcfile.read(path), truth[:, :2], picks
+    return path, mrcfile.read(path), truth, picks
 
 
 def test_picks_are_right_and_centred(plate):
@@ -117,10 +124,8 @@ def test_contrast(plate, tmp_path):
 
 @pytest.mark.parametrize("diameter, snr, seed", [(40, 0.1, 31), (64, 0.05, 32), (100, 0.1, 33)])
 def test_auto_finds_dark_and_bright(tmp_path, diameter, snr, seed):
-    run("synth", "--size", "1100x1000", "--pixel-size", 1, "--diameter", diameter, "--snr", snr,
-        "--seed", seed, tmp_path)
-    path = tmp_path / "synth_000001.mrc"
-    truth = np.column_stack(list(read_star(tmp_path / "synth_000001_truth.star").values()))[:, :2]
+    path, truth = synthetic(tmp_path, "--size", "1100x1000", "--snr", snr, "--seed", seed,
+                            diameter=diameter)
     told, _ = pick(path, tmp_path, diameter=diameter)
     negative = write_mrc(tmp_path / "negative.mrc", -mrcfile.read(path))
     for either in path, negative:
@@ -166,10 +171,8 @@ def test_contaminants_are_masked(plate, tmp_path):
 
 def test_small_contaminants_do_not_take_over(tmp_path):
     """A dozen dark drops, too small for the mask and far clearer than the particles."""
-    run("synth", "--size", "1300x1202", "--pixel-size", 1, "--diameter", DIAMETER, "--seed", 4,
-        "--contaminants", 0, "--snr", 0.05, "--particles", 60, tmp_path)
-    image = mrcfile.read(tmp_path / "synth_000001.mrc").astype("f4")
-    truth = np.column_stack(list(read_star(tmp_path / "synth_000001_truth.star").values()))[:, :2]
+    path, truth = synthetic(tmp_path, *PLATE, "--snr", 0.05, "--particles", 60)
+    image = mrcfile.read(path).astype("f4")
     random = np.random.default_rng(3)
     y, x = np.mgrid[: image.shape[0], : image.shape[1]]
     drops = random.uniform(0, image.shape[::-1], (14, 2))
