@@ -92,19 +92,6 @@ static enum MHD_Result answer_asset(struct MHD_Connection *connection,
     return ps_http_answer(connection, MHD_HTTP_OK, response, asset->type, ask_again);
 }
 
-/* The seq in "/preview/12.png", given prefix and ending; 0: it is something else. */
-static uint64_t seq_between(const char *path, const char *prefix, const char *ending)
-{
-    char digits[24];
-    uint64_t seq;
-    size_t before = strlen(prefix), behind = strlen(ending), length = strlen(path);
-    if (length <= before + behind || length - before - behind >= sizeof digits ||
-        strncmp(path, prefix, before) != 0 || strcmp(path + length - behind, ending) != 0)
-        return 0;
-    (void)snprintf(digits, sizeof digits, "%.*s", (int)(length - before - behind), path + before);
-    return ps_text_to_uint(digits, 1, INT64_MAX, &seq) ? seq : 0;
-}
-
 /* A seq means another micrograph in another journal: only a URL with its stream may be kept. */
 static const char *cache_of(const struct ps_http *http, struct MHD_Connection *connection)
 {
@@ -188,12 +175,12 @@ enum MHD_Result ps_http_route(struct ps_http *http, struct MHD_Connection *conne
         if (strcmp(path, asset->path) == 0)
             return answer_asset(connection, asset);
     }
-    uint64_t seq = seq_between(path, "/api/micrographs/", "");
+    uint64_t seq = ps_seq_between(path, "/api/micrographs/", "");
     if (seq)
         return ps_http_api_one(http, connection, seq);
-    if ((seq = seq_between(path, "/preview/", ".png")) != 0)
+    if ((seq = ps_seq_between(path, "/preview/", ".png")) != 0)
         return answer_picture(http, connection, seq, PS_PREVIEW_LARGE);
-    if ((seq = seq_between(path, "/thumbnail/", ".png")) != 0)
+    if ((seq = ps_seq_between(path, "/thumbnail/", ".png")) != 0)
         return answer_picture(http, connection, seq, PS_PREVIEW_SMALL);
     return ps_http_refuse(connection, MHD_HTTP_NOT_FOUND, "there is no such page");
 }

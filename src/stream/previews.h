@@ -44,4 +44,8 @@ bool ps_previews_has(struct ps_previews *previews, uint64_t seq);
 /* Opens one for reading; -1: it is not kept (any more). */
 int ps_previews_read(struct ps_previews *previews, uint64_t seq, enum ps_preview_size size);
 
+/* The seq that stands between `prefix` and `ending`, as in "/preview/12.png"; 0: it is something
+ * else. */
+uint64_t ps_seq_between(const char *text, const char *prefix, const char *ending);
+
 #endif
