@@ -434,8 +434,9 @@ static int refine(struct group *group, const struct ps_hypothesis *begin)
         if (!h->peaks)
             return ps_fail_memory(run->base->error, begin->count * sizeof *h->peaks, "peaks");
         memcpy(h->peaks, begin->peaks, begin->count * sizeof *h->peaks);
+        group->lanes[0] = (struct ps_lane){.weights = {0}};
         status = improve_times(group, run->rules->fine_rounds);
-        if (has_particles(run, h))
+        if (!group->lanes[0].flat && has_particles(run, h))
             break;
     }
     if (status == 0 && h->calm && !group->lanes[0].flat)
