@@ -29,15 +29,16 @@ static __device__ const float *channel_of(const ps_adaptive_maps &maps, int leve
                                            : maps.energy + (size_t)level * maps.stride;
 }
 
+/* Rows come first, of which a grid takes more than 65535. */
 static dim3 image_grid(const ps_adaptive_maps *maps, int images)
 {
-    return dim3(ps_blocks((size_t)maps->fft_width + 2, THREADS), (unsigned)maps->fft_height,
+    return dim3((unsigned)maps->fft_height, ps_blocks((size_t)maps->fft_width + 2, THREADS),
                 (unsigned)images);
 }
 
 static dim3 map_grid(const ps_adaptive_maps *maps, int images)
 {
-    return dim3(ps_blocks((size_t)maps->width, THREADS), (unsigned)maps->height, (unsigned)images);
+    return dim3((unsigned)maps->height, ps_blocks((size_t)maps->width, THREADS), (unsigned)images);
 }
 
 /* Radius of a pixel of a wrapped image; -1 outside of the template's square. */
@@ -55,8 +56,8 @@ static __device__ double wrapped_radius(const ps_adaptive_maps &maps, int reach,
 __global__ void __launch_bounds__(THREADS)
     k_adaptive_images(ps_adaptive_maps maps, ps_image_jobs jobs, float *ret_stack)
 {
-    int x = (int)(blockIdx.x * THREADS + threadIdx.x);
-    int y = (int)blockIdx.y;
+    int x = (int)(blockIdx.y * THREADS + threadIdx.x);
+    int y = (int)blockIdx.x;
     if (x >= (int)row_floats(maps))
         return;
     const auto &job = jobs.job[blockIdx.z];
@@ -202,8 +203,8 @@ __global__ void __launch_bounds__(THREADS)
 __global__ void __launch_bounds__(THREADS)
     k_adaptive_template_images(ps_adaptive_maps maps, ps_adaptive_tracks tracks, float *ret_stack)
 {
-    int x = (int)(blockIdx.x * THREADS + threadIdx.x);
-    int y = (int)blockIdx.y;
+    int x = (int)(blockIdx.y * THREADS + threadIdx.x);
+    int y = (int)blockIdx.x;
     if (x >= (int)row_floats(maps))
         return;
     const auto &track = tracks.track[blockIdx.z];
@@ -263,8 +264,8 @@ static __device__ int area_over(const ps_adaptive_level &level, const ps_cut &cu
 __global__ void __launch_bounds__(THREADS)
     k_adaptive_norms(ps_adaptive_maps maps, const float *stack)
 {
-    int x = (int)(blockIdx.x * THREADS + threadIdx.x);
-    int y = (int)blockIdx.y;
+    int x = (int)(blockIdx.y * THREADS + threadIdx.x);
+    int y = (int)blockIdx.x;
     if (x >= maps.width)
         return;
     int job = (int)blockIdx.z;
@@ -294,8 +295,8 @@ cudaError_t ps_launch_adaptive_norms(const struct ps_adaptive_maps *maps, int jo
 __global__ void __launch_bounds__(THREADS)
     k_adaptive_respond(ps_adaptive_maps maps, ps_adaptive_tracks tracks, const float *stack)
 {
-    int x = (int)(blockIdx.x * THREADS + threadIdx.x);
-    int y = (int)blockIdx.y;
+    int x = (int)(blockIdx.y * THREADS + threadIdx.x);
+    int y = (int)blockIdx.x;
     if (x >= maps.width)
         return;
     const auto &track = tracks.track[blockIdx.z];

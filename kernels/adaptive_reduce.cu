@@ -27,8 +27,8 @@ __global__ void __launch_bounds__(THREADS)
     k_adaptive_bin(const float *micrograph, int micrograph_width, int bin, int width, int height,
                    int frame, float *ret_field)
 {
-    int x = (int)(blockIdx.x * THREADS + threadIdx.x);
-    int y = (int)blockIdx.y;
+    int x = (int)(blockIdx.y * THREADS + threadIdx.x);
+    int y = (int)blockIdx.x;
     if (x >= width)
         return;
     const float *in =
@@ -49,7 +49,7 @@ cudaError_t ps_launch_adaptive_bin(const float *micrograph, int micrograph_width
                                    int width, int height, int frame, float *ret_field,
                                    cudaStream_t stream)
 {
-    dim3 grid(ps_blocks((size_t)width, THREADS), (unsigned)height);
+    dim3 grid((unsigned)height, ps_blocks((size_t)width, THREADS)); /* rows may be many */
     return PS_LAUNCH(k_adaptive_bin, grid, THREADS, 0, stream, micrograph, micrograph_width, bin,
                      width, height, frame, ret_field);
 }
