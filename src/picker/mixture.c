@@ -4,23 +4,8 @@
 
 enum { GRID = 400, FEWEST = 5 };
 
-static int descending(const void *left, const void *right)
-{
-    double a = *(const double *)left;
-    double b = *(const double *)right;
-    return (a < b) - (a > b);
-}
-
-/* Values come sorted, the largest first, mostly; a copy is made where they do not. */
-static bool is_descending(const double *values, size_t count)
-{
-    for (size_t i = 1; i < count; i++)
-        if (values[i] > values[i - 1])
-            return false;
-    return true;
-}
-
-static double otsu_sorted(const double *values, size_t count)
+/* Otsu's threshold parts values best in two classes (1979). */
+static double otsu(const double *values, size_t count)
 {
     double total = 0;
     for (size_t i = 0; i < count; i++)
@@ -36,21 +21,6 @@ static double otsu_sorted(const double *values, size_t count)
             threshold = (values[k - 1] + values[k]) / 2;
         }
     }
-    return threshold;
-}
-
-double ps_otsu(const double *values, size_t count)
-{
-    if (is_descending(values, count))
-        return otsu_sorted(values, count);
-    double *sorted = malloc(count * sizeof *sorted);
-    if (!sorted)
-        return values[0];
-    for (size_t i = 0; i < count; i++)
-        sorted[i] = values[i];
-    qsort(sorted, count, sizeof *sorted, descending);
-    double threshold = otsu_sorted(sorted, count);
-    free(sorted);
     return threshold;
 }
 
@@ -109,7 +79,7 @@ int ps_mixture_fit(const double *values, size_t count, struct ps_mixture *ret_mi
     double *uppers = malloc((count + 1) * sizeof *uppers);
     if (!uppers)
         return PS_E_NOMEM;
-    double threshold = ps_otsu(values, count);
+    double threshold = otsu(values, count);
     struct ps_mixture m = {0};
     double variance[2];
     double mean;

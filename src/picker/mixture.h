@@ -11,8 +11,8 @@ struct ps_mixture {
     double deviation[2];
 };
 
-/* Fits by expectation maximisation to at least two values, starting at Otsu's threshold. No
- * deviation falls below a fifth of that of all values. 0 or PS_E_NOMEM. */
+/* Fits by expectation maximisation to at least two values, the largest first, starting at Otsu's
+ * threshold. No deviation falls below a fifth of that of all values. 0 or PS_E_NOMEM. */
 int ps_mixture_fit(const double *values, size_t count, struct ps_mixture *ret_mixture);
 
 /* Probability that a value is from the upper Gaussian: grows with the value, also where the tails
@@ -26,8 +26,5 @@ double ps_mixture_threshold(const struct ps_mixture *mixture);
 /* Distance of the means of the values above and not above a threshold, over the root of the mean of
  * their variances; 0 with fewer than five on either side. A Gaussian cut in two gives 2.65. */
 double ps_separation(const double *values, size_t count, double threshold, size_t *ret_above);
-
-/* Threshold that parts values best in two classes (Otsu 1979). */
-double ps_otsu(const double *values, size_t count);
 
 #endif
