@@ -53,8 +53,7 @@ struct ps_shrink {
     int side;
     int taps;
     const int *first;
-    const double *weights; /* rows of `stride` */
-    int stride;
+    const double *weights;
 };
 
 /* How many `sums` the shrinking needs. */
