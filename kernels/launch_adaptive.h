@@ -165,7 +165,6 @@ struct ps_adaptive_maps {
     const struct ps_adaptive_level *levels;
     const uint8_t *unmasked;
     const uint8_t *allowed;
-    const float *weight;
     float *intensity;
     float *energy;                      /* [level] */
     float *inverse;                     /* [level][channel] 1 / norm of the window */

@@ -88,7 +88,6 @@ struct ps_adaptive_maps adaptive_maps(const struct cuda_adaptive *a)
         .levels = a->buffers[LEVELS].data,
         .unmasked = a->buffers[UNMASKED].data,
         .allowed = a->buffers[ALLOWED].data,
-        .weight = a->buffers[WEIGHT].data,
         .intensity = a->buffers[INTENSITY].data,
         .energy = a->buffers[ENERGY].data,
         .inverse = a->buffers[INVERSE].data,

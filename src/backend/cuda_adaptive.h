@@ -87,7 +87,6 @@ struct cuda_adaptive {
     int lanes;
     short level_of[PS_LANES];
     size_t capacity; /* maxima of a lane */
-    size_t cells;    /* of a lane */
     size_t expected; /* peaks of a call: as many are copied at once */
     struct cuda_buffer buffers[BUFFERS];
     struct cuda_plan plans[ADAPTIVE_PLANS];

@@ -115,22 +115,6 @@ double ps_mixture_threshold(const struct ps_mixture *mixture)
     return mixture->mean[1];
 }
 
-double ps_mixture_posterior(const struct ps_mixture *mixture, double value)
-{
-    /* Log odds are a parabola; beyond its top or its bottom it stays there. */
-    double a = 0.5 / (mixture->deviation[0] * mixture->deviation[0]) -
-               0.5 / (mixture->deviation[1] * mixture->deviation[1]);
-    double b = mixture->mean[1] / (mixture->deviation[1] * mixture->deviation[1]) -
-               mixture->mean[0] / (mixture->deviation[0] * mixture->deviation[0]);
-    double turn = a != 0 ? -b / (2 * a) : 0;
-    if (a > 0)
-        value = fmax(value, turn);
-    else if (a < 0)
-        value = fmin(value, turn);
-    struct ps_mixture_tops tops = ps_mixture_tops_of(mixture);
-    return ps_mixture_upper(mixture, &tops, value);
-}
-
 double ps_separation(const double *values, size_t count, double threshold, size_t *ret_above)
 {
     double mean[2];

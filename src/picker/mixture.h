@@ -15,12 +15,8 @@ struct ps_mixture {
  * threshold. No deviation falls below a fifth of that of all values. 0 or PS_E_NOMEM. */
 int ps_mixture_fit(const double *values, size_t count, struct ps_mixture *ret_mixture);
 
-/* Probability that a value is from the upper Gaussian: grows with the value, also where the tails
- * of the two would have it otherwise. */
-double ps_mixture_posterior(const struct ps_mixture *mixture, double value);
-
-/* Where between the means that probability is one half; the upper mean if it is less up to there.
- */
+/* Where between the means a value is as likely from the one as from the other Gaussian; the upper
+ * mean if the lower one is likelier up to there. */
 double ps_mixture_threshold(const struct ps_mixture *mixture);
 
 /* Distance of the means of the values above and not above a threshold, over the root of the mean of
