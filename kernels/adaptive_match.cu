@@ -15,12 +15,12 @@ enum { THREADS = 256, MOST_BLOCKS = 1024 };
 
 static __device__ size_t row_floats(const ps_adaptive_maps &maps)
 {
-    return 2 * ((size_t)maps.fft_width / 2 + 1);
+    return ps_image_row(maps.fft_width);
 }
 
 static __device__ size_t image_floats(const ps_adaptive_maps &maps)
 {
-    return row_floats(maps) * (size_t)maps.fft_height;
+    return ps_image_floats(maps.fft_width, maps.fft_height);
 }
 
 static __device__ const float *channel_of(const ps_adaptive_maps &maps, int level, int channel)
@@ -32,7 +32,7 @@ static __device__ const float *channel_of(const ps_adaptive_maps &maps, int leve
 /* Rows come first, of which a grid takes more than 65535. */
 static dim3 image_grid(const ps_adaptive_maps *maps, int images)
 {
-    return dim3((unsigned)maps->fft_height, ps_blocks((size_t)maps->fft_width + 2, THREADS),
+    return dim3((unsigned)maps->fft_height, ps_blocks(ps_image_row(maps->fft_width), THREADS),
                 (unsigned)images);
 }
 
@@ -246,7 +246,7 @@ __global__ void __launch_bounds__(THREADS) k_adaptive_multiply(size_t count, ps_
 cudaError_t ps_launch_adaptive_multiply(const struct ps_adaptive_maps *maps,
                                         const struct ps_product_jobs *jobs, cudaStream_t stream)
 {
-    size_t count = ((size_t)maps->fft_width / 2 + 1) * (size_t)maps->fft_height;
+    size_t count = ps_image_floats(maps->fft_width, maps->fft_height) / 2;
     unsigned blocks = ps_blocks(count, 2 * THREADS);
     dim3 grid(blocks < MOST_BLOCKS ? blocks : (unsigned)MOST_BLOCKS, (unsigned)jobs->count);
     return PS_LAUNCH(k_adaptive_multiply, grid, THREADS, 0, stream, count, *jobs);

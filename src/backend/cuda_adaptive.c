@@ -73,16 +73,12 @@ int cuda_adaptive_of(struct cuda_slot *slot, struct cuda_adaptive **ret_adaptive
 
 struct ps_adaptive_maps adaptive_maps(const struct cuda_adaptive *a)
 {
-    size_t side = 0;
-    for (int i = 0; i < a->levels; i++)
-        if (side < 2 * (size_t)a->level[i].reach + 2)
-            side = 2 * (size_t)a->level[i].reach + 2;
     return (struct ps_adaptive_maps){
         .width = a->field.width,
         .height = a->field.height,
         .frame = a->field.frame,
         .stride = a->stride,
-        .sums_stride = side * side,
+        .sums_stride = adaptive_cut_sums(a),
         .fft_width = a->fft_width,
         .fft_height = a->fft_height,
         .levels = a->buffers[LEVELS].data,
@@ -155,15 +151,15 @@ int adaptive_transform(struct cuda_slot *slot, int first, int batch, bool forwar
                        struct ps_error *error)
 {
     struct cuda_adaptive *a = slot->adaptive;
-    int columns = a->fft_width / 2 + 1;
+    int row = (int)ps_image_row(a->fft_width);
     struct cuda_fft_shape shape = {
         .width = a->fft_width,
         .height = a->fft_height,
         .batch = batch,
-        .real_stride = 2 * columns,
-        .complex_stride = columns,
-        .real_distance = 2 * columns * a->fft_height,
-        .complex_distance = columns * a->fft_height,
+        .real_stride = row,
+        .complex_stride = row / 2,
+        .real_distance = row * a->fft_height,
+        .complex_distance = row / 2 * a->fft_height,
     };
     struct cuda_plan *plan = NULL;
     for (int i = 0; i < ADAPTIVE_PLANS; i++)
