@@ -8,8 +8,6 @@
 #include "base/hd.h"
 
 #include <math.h>
-#include <stdint.h>
-#include <string.h>
 
 /* ---- lengths and limits ---- */
 
@@ -110,22 +108,6 @@ PS_HD float ps_window_norm(float mean_square, float mean, float n)
 }
 
 /* ---- order ---- */
-
-/* Whole numbers that grow with the float, and back. */
-PS_HD uint32_t ps_order_key(float value)
-{
-    uint32_t bits;
-    memcpy(&bits, &value, sizeof bits);
-    return bits & 0x80000000U ? ~bits : bits | 0x80000000U;
-}
-
-PS_HD float ps_order_value(uint32_t key)
-{
-    uint32_t bits = key & 0x80000000U ? key & 0x7FFFFFFFU : ~key;
-    float value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
 
 /* Standard deviation of a Gaussian from its median absolute deviation. Not 0. */
 PS_HD double ps_robust_deviation(double median_deviation)

@@ -35,6 +35,18 @@ PS_HD float ps_between(float a, float b, float weight)
     return a + weight * (b - a);
 }
 
+/* Whole numbers that grow with the float, and back. */
+PS_HD uint32_t ps_order_key(float value)
+{
+    uint32_t bits = ps_float_bits(value);
+    return bits & 0x80000000U ? ~bits : bits | 0x80000000U;
+}
+
+PS_HD float ps_order_value(uint32_t key)
+{
+    return ps_bits_float(key & 0x80000000U ? key & 0x7FFFFFFFU : ~key);
+}
+
 /* ---- windows --------------------------------------------------------------------------------- */
 
 /* Mean and population standard deviation of `area` values from their sum and the sum of their
