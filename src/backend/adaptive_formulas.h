@@ -140,6 +140,16 @@ PS_HD int ps_ring(double radius)
     return (int)rint(radius);
 }
 
+/* How many rings a template has, and how many rows and columns on each side of its centre. */
+PS_HD int ps_template_rings(double diameter)
+{
+    return ps_ring(PS_TEMPLATE_REACH * diameter) + 1;
+}
+PS_HD int ps_template_reach(double diameter)
+{
+    return (int)ceil(PS_TEMPLATE_REACH * diameter);
+}
+
 /* Rows and columns of a template of (2 reach + 1)^2 px that lie inside: [top, bottom) and so on.
  * Near the border, or the frame, a part of it lies outside and counts for nothing. */
 struct ps_cut {
