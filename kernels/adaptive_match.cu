@@ -304,10 +304,9 @@ __global__ void __launch_bounds__(THREADS)
     size_t pixel = (size_t)y * (size_t)maps.width + (size_t)x;
     size_t i = (2 * (size_t)track.level + track.channel) * maps.stride + pixel;
     int index = 2 * track.lane + track.channel;
-    float factor = (float)(1 / ((double)maps.fft_width * (double)maps.fft_height));
     float inverse = maps.inverse[i];
     float response = stack[blockIdx.z * image_floats(maps) + (size_t)y * row_floats(maps) + x] *
-                     factor * inverse;
+                     maps.fft_scale * inverse;
     ps_cut cut;
     if (ps_window_cut(level.reach, maps.frame, maps.width, maps.height, x, y, &cut)) {
         const ps_cut_sums *sums = maps.sums + (size_t)index * maps.sums_stride;

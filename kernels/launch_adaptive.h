@@ -52,7 +52,8 @@ cudaError_t ps_launch_adaptive_square(const struct ps_filter_jobs *jobs, bool er
 
 struct ps_spread {
     double median;
-    double deviation; /* robust standard deviation, not 0 */
+    double deviation; /* robust standard deviation, not 0, */
+    float scale;      /* and 1 over it */
 };
 
 /* What a median needs between its passes; zeros before the first. */
@@ -172,6 +173,7 @@ struct ps_adaptive_maps {
     size_t sums_stride;
     int fft_width; /* images to be transformed */
     int fft_height;
+    float fft_scale; /* 1 over their pixels: a transform there and back multiplies by these */
     const struct ps_adaptive_level *levels;
     const uint8_t *unmasked;
     const uint8_t *allowed;

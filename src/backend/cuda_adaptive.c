@@ -81,6 +81,7 @@ struct ps_adaptive_maps adaptive_maps(const struct cuda_adaptive *a)
         .sums_stride = adaptive_cut_sums(a),
         .fft_width = a->fft_width,
         .fft_height = a->fft_height,
+        .fft_scale = (float)(1 / ((double)a->fft_width * (double)a->fft_height)),
         .levels = a->buffers[LEVELS].data,
         .unmasked = a->buffers[UNMASKED].data,
         .allowed = a->buffers[ALLOWED].data,
