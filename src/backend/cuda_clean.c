@@ -7,9 +7,6 @@
 #include <stddef.h>
 #include <stdlib.h>
 
-/* Section 8, step 1: a mask that is particle everywhere gets a corner of background. */
-enum { CLEARED_CORNER = 100 };
-
 static int reserve(struct cuda_slot *slot, struct cuda_aspire *a, struct ps_error *error)
 {
     size_t side = (size_t)a->windows;
@@ -40,7 +37,7 @@ int cuda_clean(struct ps_slot *base, int smallest, int largest, struct ps_error 
     uint8_t *levels = large + (size_t)side * (size_t)side;
     const struct ps_mask_view holes = {a->mask.data, side, side, side, true};
     const struct ps_mask_view eroded = {levels, side, side, side, false};
-    int corner = side < CLEARED_CORNER ? side : CLEARED_CORNER;
+    int corner = side < PS_CLEARED_CORNER ? side : PS_CLEARED_CORNER;
     status = CU(ps_launch_label(&holes, false, true, a->labels.data, slot->stream));
     if (status == 0)
         status = CU(ps_launch_clean_fill(a->labels.data, side, corner, a->mask.data,
