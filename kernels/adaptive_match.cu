@@ -15,12 +15,12 @@ enum { THREADS = 256, MOST_BLOCKS = 1024 };
 
 static __device__ size_t row_floats(const ps_adaptive_maps &maps)
 {
-    return 2 * ((size_t)maps.fft_width / 2 + 1);
+    return ps_image_row(maps.fft_width);
 }
 
 static __device__ size_t image_floats(const ps_adaptive_maps &maps)
 {
-    return row_floats(maps) * (size_t)maps.fft_height;
+    return ps_image_floats(maps.fft_width, maps.fft_height);
 }
 
 static __device__ const float *channel_of(const ps_adaptive_maps &maps, int level, int channel)
@@ -29,15 +29,16 @@ static __device__ const float *channel_of(const ps_adaptive_maps &maps, int leve
                                            : maps.energy + (size_t)level * maps.stride;
 }
 
+/* Rows come first, of which a grid takes more than 65535. */
 static dim3 image_grid(const ps_adaptive_maps *maps, int images)
 {
-    return dim3(ps_blocks((size_t)maps->fft_width + 2, THREADS), (unsigned)maps->fft_height,
+    return dim3((unsigned)maps->fft_height, ps_blocks(ps_image_row(maps->fft_width), THREADS),
                 (unsigned)images);
 }
 
 static dim3 map_grid(const ps_adaptive_maps *maps, int images)
 {
-    return dim3(ps_blocks((size_t)maps->width, THREADS), (unsigned)maps->height, (unsigned)images);
+    return dim3((unsigned)maps->height, ps_blocks((size_t)maps->width, THREADS), (unsigned)images);
 }
 
 /* Radius of a pixel of a wrapped image; -1 outside of the template's square. */
@@ -55,8 +56,8 @@ static __device__ double wrapped_radius(const ps_adaptive_maps &maps, int reach,
 __global__ void __launch_bounds__(THREADS)
     k_adaptive_images(ps_adaptive_maps maps, ps_image_jobs jobs, float *ret_stack)
 {
-    int x = (int)(blockIdx.x * THREADS + threadIdx.x);
-    int y = (int)blockIdx.y;
+    int x = (int)(blockIdx.y * THREADS + threadIdx.x);
+    int y = (int)blockIdx.x;
     if (x >= (int)row_floats(maps))
         return;
     const auto &job = jobs.job[blockIdx.z];
@@ -202,8 +203,8 @@ __global__ void __launch_bounds__(THREADS)
 __global__ void __launch_bounds__(THREADS)
     k_adaptive_template_images(ps_adaptive_maps maps, ps_adaptive_tracks tracks, float *ret_stack)
 {
-    int x = (int)(blockIdx.x * THREADS + threadIdx.x);
-    int y = (int)blockIdx.y;
+    int x = (int)(blockIdx.y * THREADS + threadIdx.x);
+    int y = (int)blockIdx.x;
     if (x >= (int)row_floats(maps))
         return;
     const auto &track = tracks.track[blockIdx.z];
@@ -245,7 +246,7 @@ __global__ void __launch_bounds__(THREADS) k_adaptive_multiply(size_t count, ps_
 cudaError_t ps_launch_adaptive_multiply(const struct ps_adaptive_maps *maps,
                                         const struct ps_product_jobs *jobs, cudaStream_t stream)
 {
-    size_t count = ((size_t)maps->fft_width / 2 + 1) * (size_t)maps->fft_height;
+    size_t count = ps_image_floats(maps->fft_width, maps->fft_height) / 2;
     unsigned blocks = ps_blocks(count, 2 * THREADS);
     dim3 grid(blocks < MOST_BLOCKS ? blocks : (unsigned)MOST_BLOCKS, (unsigned)jobs->count);
     return PS_LAUNCH(k_adaptive_multiply, grid, THREADS, 0, stream, count, *jobs);
@@ -263,8 +264,8 @@ static __device__ int area_over(const ps_adaptive_level &level, const ps_cut &cu
 __global__ void __launch_bounds__(THREADS)
     k_adaptive_norms(ps_adaptive_maps maps, const float *stack)
 {
-    int x = (int)(blockIdx.x * THREADS + threadIdx.x);
-    int y = (int)blockIdx.y;
+    int x = (int)(blockIdx.y * THREADS + threadIdx.x);
+    int y = (int)blockIdx.x;
     if (x >= maps.width)
         return;
     int job = (int)blockIdx.z;
@@ -294,8 +295,8 @@ cudaError_t ps_launch_adaptive_norms(const struct ps_adaptive_maps *maps, int jo
 __global__ void __launch_bounds__(THREADS)
     k_adaptive_respond(ps_adaptive_maps maps, ps_adaptive_tracks tracks, const float *stack)
 {
-    int x = (int)(blockIdx.x * THREADS + threadIdx.x);
-    int y = (int)blockIdx.y;
+    int x = (int)(blockIdx.y * THREADS + threadIdx.x);
+    int y = (int)blockIdx.x;
     if (x >= maps.width)
         return;
     const auto &track = tracks.track[blockIdx.z];
@@ -303,10 +304,9 @@ __global__ void __launch_bounds__(THREADS)
     size_t pixel = (size_t)y * (size_t)maps.width + (size_t)x;
     size_t i = (2 * (size_t)track.level + track.channel) * maps.stride + pixel;
     int index = 2 * track.lane + track.channel;
-    float factor = (float)(1 / ((double)maps.fft_width * (double)maps.fft_height));
     float inverse = maps.inverse[i];
     float response = stack[blockIdx.z * image_floats(maps) + (size_t)y * row_floats(maps) + x] *
-                     factor * inverse;
+                     maps.fft_scale * inverse;
     ps_cut cut;
     if (ps_window_cut(level.reach, maps.frame, maps.width, maps.height, x, y, &cut)) {
         const ps_cut_sums *sums = maps.sums + (size_t)index * maps.sums_stride;

@@ -50,7 +50,6 @@ static __device__ cut better(cut a, cut b)
  * the cuts after each. */
 static __device__ double otsu(const double *values, int count)
 {
-    __shared__ double sums[THREADS];
     __shared__ cut cuts[THREADS];
     int threads = (int)blockDim.x;
     int each = (count + threads - 1) / threads;
@@ -59,14 +58,8 @@ static __device__ double otsu(const double *values, int count)
     double own = 0;
     for (int i = begin; i < end; i++)
         own += values[i];
-    sums[threadIdx.x] = own;
-    __syncthreads();
-    double before = 0;
-    double total = 0;
-    for (int t = 0; t < threads; t++) {
-        before += t < (int)threadIdx.x ? sums[t] : 0;
-        total += sums[t];
-    }
+    double total;
+    double before = ps_sum_before(own, &total);
     cut best = {-1, 0};
     for (int i = begin; i < end && i < count - 1; i++) {
         before += values[i];

@@ -63,10 +63,12 @@ static __device__ void choose_bin(ps_order_state *state, int pass, ps_spread *sp
     }
     if (pass == PASSES - 1 && (here || (empty && threadIdx.x == 0))) {
         double median = empty ? 0 : (double)ps_order_value(known);
-        if (deviations)
+        if (deviations) {
             spread->deviation = ps_robust_deviation(median);
-        else
+            spread->scale = (float)(1 / spread->deviation);
+        } else {
             spread->median = median;
+        }
     }
 }
 

@@ -85,7 +85,7 @@ __global__ void __launch_bounds__(TILE_WIDTH *TILE_HEIGHT)
     const auto &job = search.job[index];
     const float *raw = maps.raw + (size_t)job.lane * maps.stride;
     float offset = (float)search.spreads[index].median;
-    float scale = (float)(1 / search.spreads[index].deviation);
+    float scale = search.spreads[index].scale;
     int left = (int)blockIdx.x * TILE_WIDTH - 1;
     int top = (int)blockIdx.y * TILE_HEIGHT - 1;
     int thread = (int)(threadIdx.y * TILE_WIDTH + threadIdx.x);

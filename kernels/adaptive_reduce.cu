@@ -27,8 +27,8 @@ __global__ void __launch_bounds__(THREADS)
     k_adaptive_bin(const float *micrograph, int micrograph_width, int bin, int width, int height,
                    int frame, float *ret_field)
 {
-    int x = (int)(blockIdx.x * THREADS + threadIdx.x);
-    int y = (int)blockIdx.y;
+    int x = (int)(blockIdx.y * THREADS + threadIdx.x);
+    int y = (int)blockIdx.x;
     if (x >= width)
         return;
     const float *in =
@@ -49,7 +49,7 @@ cudaError_t ps_launch_adaptive_bin(const float *micrograph, int micrograph_width
                                    int width, int height, int frame, float *ret_field,
                                    cudaStream_t stream)
 {
-    dim3 grid(ps_blocks((size_t)width, THREADS), (unsigned)height);
+    dim3 grid((unsigned)height, ps_blocks((size_t)width, THREADS)); /* rows may be many */
     return PS_LAUNCH(k_adaptive_bin, grid, THREADS, 0, stream, micrograph, micrograph_width, bin,
                      width, height, frame, ret_field);
 }
@@ -120,29 +120,27 @@ cudaError_t ps_launch_adaptive_mask(const uint8_t *below, const uint8_t *above, 
 /* ---- passes over maps -------------------------------------------------------------------------
  */
 
-/* What becomes of a pixel; `median` and `deviation` are those of the job's spread, if it has one.
- */
+/* What becomes of a pixel; `median` and `scale` are those of the job's spread, if it has one. */
 struct normalised {
     bool centre;
     float clip;
-    __device__ float operator()(const ps_pixel_job &job, size_t i, double median,
-                                double deviation) const
+    __device__ float operator()(const ps_pixel_job &job, size_t i, double median, float scale) const
     {
         float offset = centre ? (float)median : 0;
-        float value = ps_clipped((job.in[i] - offset) * (float)(1 / deviation), clip);
+        float value = ps_clipped((job.in[i] - offset) * scale, clip);
         return job.weight ? value * job.weight[i] : value;
     }
 };
 
 struct without_background {
-    __device__ float operator()(const ps_pixel_job &job, size_t i, double, double) const
+    __device__ float operator()(const ps_pixel_job &job, size_t i, double, float) const
     {
         return (job.out[i] - job.in[i] / ps_share(job.other[i])) * job.weight[i];
     }
 };
 
 struct squared_detail {
-    __device__ float operator()(const ps_pixel_job &job, size_t i, double, double) const
+    __device__ float operator()(const ps_pixel_job &job, size_t i, double, float) const
     {
         float difference = job.in[i] - job.other[i];
         return difference * difference * job.weight[i];
@@ -150,28 +148,28 @@ struct squared_detail {
 };
 
 struct divided {
-    __device__ float operator()(const ps_pixel_job &job, size_t i, double, double) const
+    __device__ float operator()(const ps_pixel_job &job, size_t i, double, float) const
     {
         return job.in[i] / ps_share(job.other[i]);
     }
 };
 
 struct logarithm {
-    __device__ float operator()(const ps_pixel_job &job, size_t i, double median, double) const
+    __device__ float operator()(const ps_pixel_job &job, size_t i, double median, float) const
     {
         return logf(job.in[i] + ps_energy_floor(median));
     }
 };
 
 struct centred {
-    __device__ float operator()(const ps_pixel_job &job, size_t i, double median, double) const
+    __device__ float operator()(const ps_pixel_job &job, size_t i, double median, float) const
     {
         return (job.in[i] - (float)median) * job.weight[i];
     }
 };
 
 struct inverse_norm {
-    __device__ float operator()(const ps_pixel_job &job, size_t i, double median, double) const
+    __device__ float operator()(const ps_pixel_job &job, size_t i, double median, float) const
     {
         float least = ps_norm_floor(median);
         float norm = job.in[i];
@@ -184,9 +182,9 @@ __global__ void __launch_bounds__(THREADS) k_adaptive_pass(ps_pixel_jobs jobs, P
 {
     const ps_pixel_job &job = jobs.job[blockIdx.y];
     double median = job.spread ? job.spread->median : 0;
-    double deviation = job.spread ? job.spread->deviation : 0;
+    float scale = job.spread ? job.spread->scale : 0;
     FOR_PIXELS(i, jobs.pixels)
-    job.out[i] = pass(job, i, median, deviation);
+    job.out[i] = pass(job, i, median, scale);
 }
 
 template <class Pass>

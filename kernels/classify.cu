@@ -31,7 +31,6 @@ __global__ void k_classify_rbf(ps_rbf model, const float *mean, const float *dev
 {
     __shared__ float4 vectors[VECTORS];
     size_t first = (size_t)blockIdx.x * PER_BLOCK + threadIdx.x;
-    float exponent = -model.gamma * 1.44269504088896341F; /* log2 e */
     float u[PER_THREAD];
     float v[PER_THREAD];
     float sum[PER_THREAD];
@@ -53,7 +52,8 @@ __global__ void k_classify_rbf(ps_rbf model, const float *mean, const float *dev
             float4 vector = vectors[j];
             for (int i = 0; i < PER_THREAD; i++)
                 sum[i] = ps_multiply_add(
-                    vector.z, ps_rbf_term(exponent, u[i] - vector.x, v[i] - vector.y), sum[i]);
+                    vector.z, ps_rbf_term(model.exponent, u[i] - vector.x, v[i] - vector.y),
+                    sum[i]);
         }
     }
     decide(sum, first, windows, ret_mask, particle);

@@ -53,8 +53,7 @@ struct ps_shrink {
     int side;
     int taps;
     const int *first;
-    const double *weights; /* rows of `stride` */
-    int stride;
+    const double *weights;
 };
 
 /* How many `sums` the shrinking needs. */
@@ -98,9 +97,8 @@ cudaError_t ps_launch_score_multiply(const float *query_spectra, const float *re
                                      int q, size_t references, size_t pairs, size_t first,
                                      size_t count, float *ret_products, cudaStream_t stream);
 /* The largest value of each of `count` images of `pixels` pixels, as the response of the pair. */
-cudaError_t ps_launch_score_largest(const float *images, size_t pixels, size_t references,
-                                    size_t first, size_t count, int lanes, float *ret_responses,
-                                    cudaStream_t stream);
+cudaError_t ps_launch_score_largest(const float *images, size_t pixels, size_t count,
+                                    float *ret_responses, cudaStream_t stream);
 
 /* How the fused kernel is laid out. */
 enum {

@@ -52,7 +52,8 @@ cudaError_t ps_launch_adaptive_square(const struct ps_filter_jobs *jobs, bool er
 
 struct ps_spread {
     double median;
-    double deviation; /* robust standard deviation, not 0 */
+    double deviation; /* robust standard deviation, not 0, */
+    float scale;      /* and 1 over it */
 };
 
 /* What a median needs between its passes; zeros before the first. */
@@ -147,6 +148,16 @@ struct ps_adaptive_level {
     const int *area; /* px that count in the first rows and columns, (2 reach + 2)^2 of them */
 };
 
+/* Floats of an image to be transformed, and of a row of it: a spectrum takes its place. */
+PS_HD size_t ps_image_row(int fft_width)
+{
+    return 2 * ((size_t)fft_width / 2 + 1);
+}
+PS_HD size_t ps_image_floats(int fft_width, int fft_height)
+{
+    return ps_image_row(fft_width) * (size_t)fft_height;
+}
+
 /* Sums over a template's first rows and columns. */
 struct ps_cut_sums {
     double sum;
@@ -160,12 +171,12 @@ struct ps_adaptive_maps {
     int frame;
     size_t stride;
     size_t sums_stride;
-    int fft_width; /* images to be transformed; their rows are 2 (fft_width / 2 + 1) floats */
+    int fft_width; /* images to be transformed */
     int fft_height;
+    float fft_scale; /* 1 over their pixels: a transform there and back multiplies by these */
     const struct ps_adaptive_level *levels;
     const uint8_t *unmasked;
     const uint8_t *allowed;
-    const float *weight;
     float *intensity;
     float *energy;                      /* [level] */
     float *inverse;                     /* [level][channel] 1 / norm of the window */

@@ -103,13 +103,6 @@ __global__ void k_moments_windows(const double2 *prefix, int side, int q, float 
 
 /* ---- references ------------------------------------------------------------------------------ */
 
-/* A number that orders as the float does; the two zeros are one. */
-__device__ __forceinline__ unsigned ordered(float value)
-{
-    unsigned bits = ps_float_bits(value + 0.0F);
-    return bits & 0x80000000u ? ~bits : bits | 0x80000000u;
-}
-
 /* A block has a container, and the means (0) or deviations (1) of its windows: finds the first of
  * the largest and the first of the smallest ones, by numbers that hold value and place. */
 __global__ void k_references_choose(const float *mean, const float *deviation, int side, int q,
@@ -125,7 +118,8 @@ __global__ void k_references_choose(const float *mean, const float *deviation, i
     unsigned long long smallest = ~0ULL;
     for (int i = (int)threadIdx.x; i < width * height; i += (int)blockDim.x) {
         unsigned at = (unsigned)((top + i / width) * windows + left + i % width);
-        unsigned long long value = (unsigned long long)ordered(values[at]) << 32;
+        /* + 0: the two zeros are one. */
+        unsigned long long value = (unsigned long long)ps_order_key(values[at] + 0.0F) << 32;
         largest = ps_largest()(largest, value | (0xffffffffu - at));
         smallest = ps_least()(smallest, value | at);
     }

@@ -31,11 +31,10 @@ __global__ void k_preprocess_shrink(const float *micrograph, int stride, ps_shri
     int thread = (int)threadIdx.x;
     for (int i = thread; i < taps * TILE_X; i += THREADS) {
         int x = min(x0 + i % TILE_X, shrink.side - 1);
-        weights_x[i / TILE_X][i % TILE_X] = shrink.weights[(size_t)x * shrink.stride + i / TILE_X];
+        weights_x[i / TILE_X][i % TILE_X] = shrink.weights[(size_t)x * taps + i / TILE_X];
     }
     for (int i = thread; i < outputs * taps; i += THREADS)
-        weights_y[i / taps][i % taps] =
-            shrink.weights[(size_t)(y0 + i / taps) * shrink.stride + i % taps];
+        weights_y[i / taps][i % taps] = shrink.weights[(size_t)(y0 + i / taps) * taps + i % taps];
     __syncthreads();
     int top = shrink.first[y0];
     int rows = shrink.first[y0 + outputs - 1] + taps - top;

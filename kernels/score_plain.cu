@@ -27,8 +27,8 @@ __global__ void k_score_multiply(const float2 *queries, const float2 *references
 }
 
 /* A warp has a correlation. */
-__global__ void k_score_largest(const float *images, size_t pixels, size_t references, size_t first,
-                                size_t count, int lanes, float *ret_responses)
+__global__ void k_score_largest(const float *images, size_t pixels, size_t count,
+                                float *ret_responses)
 {
     size_t i = (size_t)blockIdx.x * (THREADS / PS_WARP) + threadIdx.x / PS_WARP;
     if (i >= count)
@@ -38,13 +38,8 @@ __global__ void k_score_largest(const float *images, size_t pixels, size_t refer
     for (size_t p = threadIdx.x % PS_WARP; p < pixels; p += PS_WARP)
         best = fmaxf(best, image[p]);
     best = ps_reduce_warp(best, ps_largest());
-    if (threadIdx.x % PS_WARP == 0) {
-        size_t query = (first + i) / references;
-        size_t reference = (first + i) % references;
-        size_t group = query / (size_t)lanes;
-        ret_responses[(group * references + reference) * (size_t)lanes + query % (size_t)lanes] =
-            best;
-    }
+    if (threadIdx.x % PS_WARP == 0)
+        ret_responses[i] = best;
 }
 
 cudaError_t ps_launch_score_multiply(const float *query_spectra, const float *reference_spectra,
@@ -57,10 +52,9 @@ cudaError_t ps_launch_score_multiply(const float *query_spectra, const float *re
                      references, pairs - 1, first, reinterpret_cast<float2 *>(ret_products));
 }
 
-cudaError_t ps_launch_score_largest(const float *images, size_t pixels, size_t references,
-                                    size_t first, size_t count, int lanes, float *ret_responses,
-                                    cudaStream_t stream)
+cudaError_t ps_launch_score_largest(const float *images, size_t pixels, size_t count,
+                                    float *ret_responses, cudaStream_t stream)
 {
     return PS_LAUNCH(k_score_largest, ps_blocks(count, THREADS / PS_WARP), THREADS, 0, stream,
-                     images, pixels, references, first, count, lanes, ret_responses);
+                     images, pixels, count, ret_responses);
 }

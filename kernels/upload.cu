@@ -25,25 +25,24 @@ __device__ __forceinline__ float as_float(binary16 value)
     return ps_half_value(value.bits);
 }
 
-struct tally {
-    double sum;
-    unsigned long long finite;
-    float minimum;
-    float maximum;
+/* Of no pixels. */
+static __device__ ps_upload_statistics nothing()
+{
+    return {0.0, 0, (float)INFINITY, -(float)INFINITY};
+}
 
-    __device__ void add(float value)
-    {
-        if (!ps_is_finite(value))
-            return;
-        sum += (double)value;
-        finite++;
-        minimum = value < minimum ? value : minimum;
-        maximum = value > maximum ? value : maximum;
-    }
-};
+static __device__ void add(ps_upload_statistics &t, float value)
+{
+    if (!ps_is_finite(value))
+        return;
+    t.sum += (double)value;
+    t.finite++;
+    t.minimum = value < t.minimum ? value : t.minimum;
+    t.maximum = value > t.maximum ? value : t.maximum;
+}
 
 /* Thread 0 stores what the block found. */
-__device__ void store(const tally &t, ps_upload_statistics *ret_statistics)
+static __device__ void store(const ps_upload_statistics &t, ps_upload_statistics *ret_statistics)
 {
     double sum = ps_reduce_block(t.sum, ps_add(), 0.0);
     unsigned long long finite = ps_reduce_block(t.finite, ps_add(), 0ULL);
@@ -64,7 +63,7 @@ __global__ void k_upload_convert(const T *raw, size_t count, float *ret_pixels,
 {
     size_t begin = (size_t)blockIdx.x * PIXELS_PER_BLOCK;
     bool in_place = (const void *)raw == (const void *)ret_pixels;
-    tally t = {0.0, 0, (float)INFINITY, -(float)INFINITY};
+    ps_upload_statistics t = nothing();
     for (int round = 0; round < ROUNDS; round++) {
         size_t at = begin + ((size_t)round * THREADS + threadIdx.x) * PIXELS_AT_ONCE;
         if (at + PIXELS_AT_ONCE <= count) {
@@ -72,14 +71,14 @@ __global__ void k_upload_convert(const T *raw, size_t count, float *ret_pixels,
             four<float> out;
             for (int i = 0; i < PIXELS_AT_ONCE; i++) {
                 out.value[i] = as_float(in.value[i]);
-                t.add(out.value[i]);
+                add(t, out.value[i]);
             }
             if (!in_place)
                 *reinterpret_cast<four<float> *>(ret_pixels + at) = out;
         } else {
             for (size_t i = at; i < count; i++) {
                 float value = as_float(raw[i]);
-                t.add(value);
+                add(t, value);
                 ret_pixels[i] = value;
             }
         }
@@ -91,7 +90,7 @@ __global__ void k_upload_convert(const T *raw, size_t count, float *ret_pixels,
 __global__ void k_upload_total(const ps_upload_statistics *parts, int count,
                                ps_upload_statistics *ret_total)
 {
-    tally t = {0.0, 0, (float)INFINITY, -(float)INFINITY};
+    ps_upload_statistics t = nothing();
     for (int i = (int)threadIdx.x; i < count; i += THREADS) {
         t.sum += parts[i].sum;
         t.finite += parts[i].finite;
@@ -132,17 +131,15 @@ __global__ void k_upload_rows(const float *pixels, int width, int height, uint8_
 {
     int y = (int)(blockIdx.x * (THREADS / PS_WARP) + threadIdx.x / PS_WARP);
     int lane = (int)threadIdx.x % PS_WARP;
-    int same = 1;
+    bool same = true;
     if (y < height) {
         const float *row = pixels + (size_t)y * (size_t)width;
         for (int x = 0; x < width && same; x += PS_WARP) {
-            int mine = x + lane < width ? row[x + lane] == row[0] : 1;
-            for (int distance = PS_WARP / 2; distance > 0; distance /= 2)
-                mine &= __shfl_xor_sync(PS_EVERY_LANE, mine, distance);
-            same = mine;
+            int differs = x + lane < width && row[x + lane] != row[0];
+            same = __ballot_sync(PS_EVERY_LANE, differs) == 0;
         }
         if (lane == 0)
-            constant[y] = (uint8_t)same;
+            constant[y] = same;
     }
 }
 

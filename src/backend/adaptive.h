@@ -96,6 +96,7 @@ struct ps_lane {
     size_t peak_count;
 };
 
+/* The largest first. */
 struct ps_values {
     const double *items;
     size_t count;

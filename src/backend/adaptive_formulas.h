@@ -8,8 +8,6 @@
 #include "base/hd.h"
 
 #include <math.h>
-#include <stdint.h>
-#include <string.h>
 
 /* ---- lengths and limits ---- */
 
@@ -111,22 +109,6 @@ PS_HD float ps_window_norm(float mean_square, float mean, float n)
 
 /* ---- order ---- */
 
-/* Whole numbers that grow with the float, and back. */
-PS_HD uint32_t ps_order_key(float value)
-{
-    uint32_t bits;
-    memcpy(&bits, &value, sizeof bits);
-    return bits & 0x80000000U ? ~bits : bits | 0x80000000U;
-}
-
-PS_HD float ps_order_value(uint32_t key)
-{
-    uint32_t bits = key & 0x80000000U ? key & 0x7FFFFFFFU : ~key;
-    float value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
 /* Standard deviation of a Gaussian from its median absolute deviation. Not 0. */
 PS_HD double ps_robust_deviation(double median_deviation)
 {
@@ -156,6 +138,16 @@ PS_HD double ps_radius(int x, int y)
 PS_HD int ps_ring(double radius)
 {
     return (int)rint(radius);
+}
+
+/* How many rings a template has, and how many rows and columns on each side of its centre. */
+PS_HD int ps_template_rings(double diameter)
+{
+    return ps_ring(PS_TEMPLATE_REACH * diameter) + 1;
+}
+PS_HD int ps_template_reach(double diameter)
+{
+    return (int)ceil(PS_TEMPLATE_REACH * diameter);
 }
 
 /* Rows and columns of a template of (2 reach + 1)^2 px that lie inside: [top, bottom) and so on.

@@ -41,13 +41,6 @@ void cpu_adaptive_done(struct cpu_slot *slot)
 /* ---- the lane ---------------------------------------------------------------------------------
  */
 
-/* What a stage of the lane returns: that a template is flat is no failure. */
-static int seen(struct ps_lane *lane, int status)
-{
-    lane->flat = status == PS_E_INPUT;
-    return lane->flat ? 0 : status;
-}
-
 static bool runs(const struct ps_lane *lane, int count)
 {
     return count > 0 && !lane->idle && !lane->flat;
@@ -57,7 +50,7 @@ static int respond(struct ps_slot *base, struct ps_lane *lane, int count, struct
 {
     if (!runs(lane, count))
         return 0;
-    return seen(lane, cpu_adaptive_respond((struct cpu_slot *)base, lane->templates, error));
+    return cpu_adaptive_respond((struct cpu_slot *)base, lane->templates, &lane->flat, error);
 }
 
 static int learn(struct ps_slot *base, struct ps_lane *lane, int count, struct ps_error *error)
@@ -68,7 +61,7 @@ static int learn(struct ps_slot *base, struct ps_lane *lane, int count, struct p
         return 0;
     int status = cpu_adaptive_average(slot, lane->examples, lane->example_count, templates, error);
     if (status == 0)
-        status = seen(lane, cpu_adaptive_respond(slot, templates, error));
+        status = cpu_adaptive_respond(slot, templates, &lane->flat, error);
     if (status || lane->flat)
         return status;
     static const enum ps_map maps[PS_CHANNELS] = {PS_MAP_INTENSITY_MATCH, PS_MAP_ENERGY_MATCH};

@@ -113,9 +113,9 @@ int cpu_adaptive_reduce(struct ps_slot *base, const struct ps_reduction *reducti
                         struct ps_field *ret_field, struct ps_error *error);
 int cpu_adaptive_scale(struct ps_slot *base, const double *diameters, int lanes,
                        struct ps_error *error);
-/* PS_E_INPUT: a template is the same at every radius. */
+/* Stops at a template that is the same at every radius, and says so. */
 int cpu_adaptive_respond(struct cpu_slot *slot, const struct ps_radial templates[PS_CHANNELS],
-                         struct ps_error *error);
+                         bool *ret_flat, struct ps_error *error);
 /* The score. */
 int cpu_adaptive_combine(struct cpu_slot *slot, const double weights[PS_CHANNELS],
                          struct ps_error *error);

@@ -114,9 +114,10 @@ static int correct_cut_windows(const struct cpu_adaptive *a, int channel, const 
 }
 
 int cpu_adaptive_respond(struct cpu_slot *slot, const struct ps_radial templates[PS_CHANNELS],
-                         struct ps_error *error)
+                         bool *ret_flat, struct ps_error *error)
 {
     struct cpu_adaptive *a = slot->adaptive;
+    *ret_flat = false;
     float *values = malloc(template_size(a) * sizeof *values);
     if (!values)
         return ps_fail_memory(error, template_size(a) * sizeof *values, "a template");
@@ -124,12 +125,12 @@ int cpu_adaptive_respond(struct cpu_slot *slot, const struct ps_radial templates
     for (int c = 0; c < PS_CHANNELS && status == 0; c++) {
         if (templates[c].count == 0)
             continue;
+        *ret_flat = !draw_template(a, &templates[c], values);
+        if (*ret_flat)
+            break;
         float *response = a->response[c].data;
-        if (!draw_template(a, &templates[c], values))
-            status = ps_fail(error, PS_E_INPUT, "no contrast: an average without any structure");
-        if (status == 0)
-            status = cpu_fft_correlate(slot, &a->spectrum[c], values, 1, a->inverse[c].data,
-                                       response, error);
+        status = cpu_fft_correlate(slot, &a->spectrum[c], values, 1, a->inverse[c].data, response,
+                                   error);
         if (status == 0)
             status = correct_cut_windows(a, c, values, response, error);
         if (status == 0)

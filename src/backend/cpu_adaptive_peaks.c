@@ -248,7 +248,7 @@ int cpu_adaptive_average(const struct cpu_slot *slot, const struct ps_peak *peak
                          struct ps_radial ret_profiles[PS_CHANNELS], struct ps_error *error)
 {
     const struct cpu_adaptive *a = slot->adaptive;
-    int bins = ps_ring(PS_TEMPLATE_REACH * a->diameter) + 1;
+    int bins = ps_template_rings(a->diameter);
     if (bins > PS_RADIAL_MAX)
         return ps_fail(error, PS_E_BUG, "a template of %d rings", bins);
     int side = 2 * a->reach + 1;

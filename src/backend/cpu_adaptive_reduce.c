@@ -244,12 +244,12 @@ int cpu_adaptive_reduce(struct ps_slot *base, const struct ps_reduction *reducti
     a->field.width = slot->width / reduction->bin + 2 * reduction->frame;
     a->field.height = slot->height / reduction->bin + 2 * reduction->frame;
     int status = reserve(a, error);
+    if (status)
+        return status;
     float *image = a->channel[PS_CHANNEL_INTENSITY].data;
-    if (status == 0)
-        status = bin_micrograph(slot, reduction->bin, image, error);
-    size_t count = cpu_field_pixels(a);
     uint8_t *mask = a->unmasked.data;
-    memset(mask, 0, count);
+    memset(mask, 0, cpu_field_pixels(a));
+    status = bin_micrograph(slot, reduction->bin, image, error);
     if (status == 0 && reduction->mask)
         status = find_contaminants(slot, image, reduction->diameter, mask, error);
     if (status)

@@ -207,7 +207,7 @@ int cpu_adaptive_scale(struct ps_slot *base, const double *diameters, int lanes,
     if (a->diameter == diameter)
         return 0;
     a->diameter = diameter;
-    a->reach = (int)ceil(PS_TEMPLATE_REACH * diameter);
+    a->reach = ps_template_reach(diameter);
     int status = cpu_fft_prepare(slot, error);
     if (status == 0)
         status = make_energy(slot, diameter, error);

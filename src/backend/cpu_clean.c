@@ -6,9 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Section 8, step 1: a mask that is particle everywhere gets a corner of background. */
-enum { CLEARED_CORNER = 100 };
-
 static int fill(struct cpu_slot *slot, struct ps_error *error)
 {
     uint8_t *mask = slot->mask.data;
@@ -16,7 +13,7 @@ static int fill(struct cpu_slot *slot, struct ps_error *error)
     size_t set = 0;
     int status = ps_binary_fill_holes(mask, side, side, &set, error);
     if (status == 0 && set == (size_t)side * (size_t)side) {
-        int corner = side < CLEARED_CORNER ? side : CLEARED_CORNER;
+        int corner = side < PS_CLEARED_CORNER ? side : PS_CLEARED_CORNER;
         for (int y = 0; y < corner; y++)
             memset(mask + (size_t)y * (size_t)side, 0, (size_t)corner);
     }

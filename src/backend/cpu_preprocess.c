@@ -27,14 +27,14 @@ static void narrow_rows(void *context, int thread, size_t piece)
 {
     (void)thread;
     const struct preprocess *p = context;
-    int taps = p->resampler.taps < p->crop->side ? p->resampler.taps : p->crop->side;
+    int taps = p->resampler.taps;
     int first = (int)piece * ROWS_PER_PIECE;
     for (int y = first; y < first + ROWS_PER_PIECE && y < p->crop->side; y++) {
         const float *row =
             p->micrograph + (size_t)(p->crop->top + y) * (size_t)p->slot->width + p->crop->left;
         float *out = p->narrowed + (size_t)y * (size_t)p->side;
         for (int i = 0; i < p->side; i++) {
-            const double *weights = p->resampler.weights + (size_t)i * (size_t)p->resampler.taps;
+            const double *weights = p->resampler.weights + (size_t)i * (size_t)taps;
             const float *from = row + p->resampler.first[i];
             double sum = 0;
             for (int k = 0; k < taps; k++)
@@ -49,13 +49,13 @@ static void shorten_columns(void *context, int thread, size_t piece)
     const struct preprocess *p = context;
     size_t side = (size_t)p->side;
     double *sums = (double *)p->slot->scratch.data + (size_t)thread * side;
-    int taps = p->resampler.taps < p->crop->side ? p->resampler.taps : p->crop->side;
+    int taps = p->resampler.taps;
     int first = (int)piece * ROWS_PER_PIECE;
     for (int y = first; y < first + ROWS_PER_PIECE && y < p->side; y++) {
         for (size_t x = 0; x < side; x++)
             sums[x] = 0;
         for (int k = 0; k < taps; k++) {
-            double weight = p->resampler.weights[(size_t)y * (size_t)p->resampler.taps + (size_t)k];
+            double weight = p->resampler.weights[(size_t)y * (size_t)taps + (size_t)k];
             const float *row = p->narrowed + (size_t)(p->resampler.first[y] + k) * side;
             for (size_t x = 0; x < side; x++)
                 sums[x] += (double)row[x] * weight;

@@ -73,22 +73,18 @@ int cuda_adaptive_of(struct cuda_slot *slot, struct cuda_adaptive **ret_adaptive
 
 struct ps_adaptive_maps adaptive_maps(const struct cuda_adaptive *a)
 {
-    size_t side = 0;
-    for (int i = 0; i < a->levels; i++)
-        if (side < 2 * (size_t)a->level[i].reach + 2)
-            side = 2 * (size_t)a->level[i].reach + 2;
     return (struct ps_adaptive_maps){
         .width = a->field.width,
         .height = a->field.height,
         .frame = a->field.frame,
         .stride = a->stride,
-        .sums_stride = side * side,
+        .sums_stride = adaptive_cut_sums(a),
         .fft_width = a->fft_width,
         .fft_height = a->fft_height,
+        .fft_scale = (float)(1 / ((double)a->fft_width * (double)a->fft_height)),
         .levels = a->buffers[LEVELS].data,
         .unmasked = a->buffers[UNMASKED].data,
         .allowed = a->buffers[ALLOWED].data,
-        .weight = a->buffers[WEIGHT].data,
         .intensity = a->buffers[INTENSITY].data,
         .energy = a->buffers[ENERGY].data,
         .inverse = a->buffers[INVERSE].data,
@@ -156,15 +152,15 @@ int adaptive_transform(struct cuda_slot *slot, int first, int batch, bool forwar
                        struct ps_error *error)
 {
     struct cuda_adaptive *a = slot->adaptive;
-    int columns = a->fft_width / 2 + 1;
+    int row = (int)ps_image_row(a->fft_width);
     struct cuda_fft_shape shape = {
         .width = a->fft_width,
         .height = a->fft_height,
         .batch = batch,
-        .real_stride = 2 * columns,
-        .complex_stride = columns,
-        .real_distance = 2 * columns * a->fft_height,
-        .complex_distance = columns * a->fft_height,
+        .real_stride = row,
+        .complex_stride = row / 2,
+        .real_distance = row * a->fft_height,
+        .complex_distance = row / 2 * a->fft_height,
     };
     struct cuda_plan *plan = NULL;
     for (int i = 0; i < ADAPTIVE_PLANS; i++)

@@ -87,7 +87,6 @@ struct cuda_adaptive {
     int lanes;
     short level_of[PS_LANES];
     size_t capacity; /* maxima of a lane */
-    size_t cells;    /* of a lane */
     size_t expected; /* peaks of a call: as many are copied at once */
     struct cuda_buffer buffers[BUFFERS];
     struct cuda_plan plans[ADAPTIVE_PLANS];
@@ -117,11 +116,21 @@ static inline float *adaptive_map(const struct cuda_adaptive *a, enum adaptive_b
 /* Image `index` of the stack. */
 static inline size_t adaptive_image_floats(const struct cuda_adaptive *a)
 {
-    return 2 * ((size_t)a->fft_width / 2 + 1) * (size_t)a->fft_height;
+    return ps_image_floats(a->fft_width, a->fft_height);
 }
 static inline float *adaptive_image(const struct cuda_adaptive *a, int index)
 {
     return (float *)a->buffers[STACK].data + (size_t)index * adaptive_image_floats(a);
+}
+
+/* How many sums over a template's first rows and columns the largest one has. */
+static inline size_t adaptive_cut_sums(const struct cuda_adaptive *a)
+{
+    size_t side = 0;
+    for (int i = 0; i < a->levels; i++)
+        if (side < 2 * (size_t)a->level[i].reach + 2)
+            side = 2 * (size_t)a->level[i].reach + 2;
+    return side * side;
 }
 
 /* What the kernels see of it. */

@@ -2,7 +2,6 @@
  * to know of each. */
 #include "backend/cuda_adaptive.h"
 
-#include <math.h>
 #include <stdlib.h>
 
 static const double DEVIATIONS[GAUSSES] = {
@@ -141,8 +140,8 @@ bool adaptive_find_levels(struct cuda_adaptive *a, const double *diameters, int 
         if (level == a->levels)
             a->level[a->levels++] = (struct adaptive_level){
                 .diameter = diameters[i],
-                .reach = (int)ceil(PS_TEMPLATE_REACH * diameters[i]),
-                .rings = ps_ring(PS_TEMPLATE_REACH * diameters[i]) + 1,
+                .reach = ps_template_reach(diameters[i]),
+                .rings = ps_template_rings(diameters[i]),
             };
         a->level_of[i] = (short)level;
     }

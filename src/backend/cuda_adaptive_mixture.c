@@ -5,24 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int descending(const void *left, const void *right)
-{
-    double a = *(const double *)left;
-    double b = *(const double *)right;
-    return (a < b) - (a > b);
-}
-
-/* The largest first, as the kernel wants them; mostly they are. */
-static void sort(double *values, size_t count)
-{
-    for (size_t i = 1; i < count; i++) {
-        if (values[i] > values[i - 1]) {
-            qsort(values, count, sizeof *values, descending);
-            return;
-        }
-    }
-}
-
 /* On the card: the values of all lists, probabilities of as many, the mixtures. */
 int cuda_adaptive_mixtures(struct ps_slot *base, const struct ps_values *lists, int count,
                            struct ps_mixture *ret_mixtures, struct ps_error *error)
@@ -41,10 +23,8 @@ int cuda_adaptive_mixtures(struct ps_slot *base, const struct ps_values *lists, 
     double *values = malloc((total + 1) * sizeof *values);
     if (!values)
         return ps_fail_memory(error, total * sizeof *values, "scores");
-    for (int i = 0; i < count; i++) {
+    for (int i = 0; i < count; i++)
         memcpy(values + jobs.first[i], lists[i].items, lists[i].count * sizeof *values);
-        sort(values + jobs.first[i], lists[i].count);
-    }
     size_t bytes = 2 * total * sizeof *values + sizeof mixtures;
     int status = adaptive_reserve(slot, VALUES, cuda_generous(bytes), error);
     double *device = slot->adaptive->buffers[VALUES].data;

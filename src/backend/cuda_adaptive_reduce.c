@@ -1,7 +1,6 @@
 /* Steps 1 to 3 of the adaptive profile on the GPU: from the micrograph to the first channel. */
 #include "backend/cuda_adaptive.h"
 
-#include <math.h>
 #include <string.h>
 
 /* Robust statistics of maps, to the spreads from 0 on. */
@@ -136,7 +135,7 @@ static void begin_field(struct cuda_slot *slot, const struct ps_reduction *reduc
 {
     enum { ALIGNMENT = 64 };
     struct cuda_adaptive *a = slot->adaptive;
-    int reach = (int)ceil(PS_TEMPLATE_REACH * reduction->largest);
+    int reach = ps_template_reach(reduction->largest);
     a->field = (struct ps_field){
         .width = slot->width / reduction->bin + 2 * reduction->frame,
         .height = slot->height / reduction->bin + 2 * reduction->frame,

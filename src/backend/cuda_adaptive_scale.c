@@ -20,9 +20,6 @@ static int reserve(struct cuda_slot *slot, struct ps_error *error)
     size_t lanes = (size_t)a->lanes;
     size_t spare = (size_t)more(6 * a->levels, 2 * a->lanes);
     size_t stack = 1 + levels + (size_t)more(6 * a->levels + 1, 2 * a->lanes);
-    size_t side = 0;
-    for (int i = 0; i < a->levels; i++)
-        side = (size_t)more((int)side, 2 * a->level[i].reach + 2);
     const struct {
         enum adaptive_buffer buffer;
         size_t bytes;
@@ -37,7 +34,7 @@ static int reserve(struct cuda_slot *slot, struct ps_error *error)
         {SCORE, lanes * map},
         {SPARE, spare * map},
         {STACK, stack * image},
-        {SUMS, cuda_generous(2 * lanes * side * side * sizeof(struct ps_cut_sums))},
+        {SUMS, cuda_generous(2 * lanes * adaptive_cut_sums(a) * sizeof(struct ps_cut_sums))},
     };
     int status = 0;
     for (size_t i = 0; i < sizeof buffers / sizeof *buffers && status == 0; i++)

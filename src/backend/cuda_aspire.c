@@ -84,10 +84,9 @@ static int shrink(struct cuda_slot *slot, struct cuda_aspire *a, const struct ps
     const double *weights = a->weights.data;
     const struct ps_shrink shrink = {
         .side = (int)side,
-        .taps = a->taps < crop->side ? a->taps : crop->side,
+        .taps = a->taps,
         .first = (const int *)(weights + side * (size_t)a->taps),
         .weights = weights,
-        .stride = a->taps,
     };
     const float *from =
         (const float *)slot->micrograph.data + (size_t)crop->top * (size_t)slot->width + crop->left;

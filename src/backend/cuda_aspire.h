@@ -14,7 +14,7 @@ struct cuda_aspire {
     int table_of; /* size of the windows that the tables are for; 0: none yet */
     float waves[2 * PS_FUSED_MOST_SIZE]; /* cosines and sines of 2 pi i / table_of */
 
-    struct cuda_buffer weights; /* first taps (int, a side), then weights (double) */
+    struct cuda_buffer weights; /* double, side x taps; then first taps (int, a side) */
     struct cuda_buffer sums;    /* double, of the shrunk image's tiles; before them `outside` */
     struct cuda_buffer shrunk;  /* float, side x side */
     struct cuda_buffer preprocessed; /* float, side x side */

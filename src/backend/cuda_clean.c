@@ -4,10 +4,8 @@
 
 #include "launch.h"
 
+#include <stddef.h>
 #include <stdlib.h>
-
-/* Section 8, step 1: a mask that is particle everywhere gets a corner of background. */
-enum { CLEARED_CORNER = 100 };
 
 static int reserve(struct cuda_slot *slot, struct cuda_aspire *a, struct ps_error *error)
 {
@@ -39,7 +37,7 @@ int cuda_clean(struct ps_slot *base, int smallest, int largest, struct ps_error 
     uint8_t *levels = large + (size_t)side * (size_t)side;
     const struct ps_mask_view holes = {a->mask.data, side, side, side, true};
     const struct ps_mask_view eroded = {levels, side, side, side, false};
-    int corner = side < CLEARED_CORNER ? side : CLEARED_CORNER;
+    int corner = side < PS_CLEARED_CORNER ? side : PS_CLEARED_CORNER;
     status = CU(ps_launch_label(&holes, false, true, a->labels.data, slot->stream));
     if (status == 0)
         status = CU(ps_launch_clean_fill(a->labels.data, side, corner, a->mask.data,
@@ -55,32 +53,29 @@ int cuda_clean(struct ps_slot *base, int smallest, int largest, struct ps_error 
     return status;
 }
 
-/* Sums become measures: the same three numbers, signed. */
-static struct ps_region *measures_of(const struct ps_region_sums *sums, size_t count)
-{
-    struct ps_region *measures = calloc(count + 1, sizeof *measures);
-    for (size_t i = 0; i < count && measures; i++)
-        measures[i] = (struct ps_region){(int64_t)sums[i].area, (int64_t)sums[i].row_sum,
-                                         (int64_t)sums[i].column_sum};
-    return measures;
-}
+/* A kernel's sums are a region's measures, but for the sign that neither needs. */
+_Static_assert(sizeof(struct ps_region) == sizeof(struct ps_region_sums) &&
+                   offsetof(struct ps_region, area) == offsetof(struct ps_region_sums, area) &&
+                   offsetof(struct ps_region, row_sum) ==
+                       offsetof(struct ps_region_sums, row_sum) &&
+                   offsetof(struct ps_region, column_sum) ==
+                       offsetof(struct ps_region_sums, column_sum),
+               "regions are copied as they are");
 
 static int receive(struct cuda_slot *slot, size_t count, struct ps_region **ret_regions,
                    struct ps_error *error)
 {
-    size_t bytes = (count + 1) * sizeof(struct ps_region_sums);
-    struct ps_region_sums *sums = malloc(bytes);
-    if (!sums)
+    size_t bytes = count * sizeof(struct ps_region);
+    struct ps_region *regions = malloc(bytes + sizeof *regions);
+    if (!regions)
         return ps_fail_memory(error, bytes, "regions");
     int status = 0;
     if (count)
-        status = cuda_receive(slot, sums, slot->aspire->measures.data, count * sizeof *sums, error);
-    struct ps_region *measures = status ? NULL : measures_of(sums, count);
-    if (status == 0 && !measures)
-        status = ps_fail_memory(error, bytes, "regions");
+        status = cuda_receive(slot, regions, slot->aspire->measures.data, bytes, error);
     if (status == 0)
-        *ret_regions = measures;
-    free(sums);
+        *ret_regions = regions;
+    else
+        free(regions);
     return status;
 }
 

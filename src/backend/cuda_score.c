@@ -141,9 +141,9 @@ static int respond_plain(const struct score *s, size_t first, size_t queries,
         if (status == 0)
             status = CUFFT(fft->exec_c2r(a->plan.inverse, a->product.data, a->batch.data));
         if (status == 0)
-            status = CU(ps_launch_score_largest(a->batch.data, (size_t)s->q * (size_t)s->q,
-                                                s->references, done, count, 1, a->responses.data,
-                                                s->slot->stream));
+            status =
+                CU(ps_launch_score_largest(a->batch.data, (size_t)s->q * (size_t)s->q, count,
+                                           (float *)a->responses.data + done, s->slot->stream));
     }
     return status;
 }

@@ -9,7 +9,7 @@ struct ps_rbf ps_decision_rbf(const struct ps_model *model, double grey_offset, 
     return (struct ps_rbf){
         .centre = {(float)(model->centre.mean - grey_offset), (float)model->centre.deviation},
         .inverse_scale = {(float)(1 / model->scale.mean), (float)(1 / model->scale.deviation)},
-        .gamma = (float)model->gamma,
+        .exponent = -(float)model->gamma * 1.44269504088896341F, /* log2 e */
         .offset = (float)model->offset,
         .count = count,
         .u = ret_support,

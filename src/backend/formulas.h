@@ -35,6 +35,18 @@ PS_HD float ps_between(float a, float b, float weight)
     return a + weight * (b - a);
 }
 
+/* Whole numbers that grow with the float, and back. */
+PS_HD uint32_t ps_order_key(float value)
+{
+    uint32_t bits = ps_float_bits(value);
+    return bits & 0x80000000U ? ~bits : bits | 0x80000000U;
+}
+
+PS_HD float ps_order_value(uint32_t key)
+{
+    return ps_bits_float(key & 0x80000000U ? key & 0x7FFFFFFFU : ~key);
+}
+
 /* ---- windows --------------------------------------------------------------------------------- */
 
 /* Mean and population standard deviation of `area` values from their sum and the sum of their
@@ -62,7 +74,7 @@ PS_HD float ps_response_threshold(float minimum, float maximum)
 struct ps_rbf {
     float centre[2];
     float inverse_scale[2];
-    float gamma;
+    float exponent; /* -gamma / ln 2 */
     float offset;
     size_t count; /* of support vectors: position u, v and weight in an array each */
     const float *u;
@@ -107,10 +119,16 @@ PS_HD float ps_power_of_two(float x)
     return ps_bits_float(ps_float_bits(e * scale) & kept);
 }
 
-/* One support vector's part of a model's value; `exponent` is -gamma / ln 2. */
+/* One support vector's part of a model's value, but for its weight. */
 PS_HD float ps_rbf_term(float exponent, float du, float dv)
 {
     return ps_power_of_two(exponent * ps_multiply_add(du, du, dv * dv));
 }
+
+/* ---- the mask -------------------------------------------------------------------------------- */
+
+/* A mask that is particle everywhere gets a corner of background, so wide (apple-reference section
+ * 8, step 1). */
+enum { PS_CLEARED_CORNER = 100 };
 
 #endif

@@ -11,7 +11,7 @@ enum { BLOCK = 4 * LANES };
 void PS_SIMD_NAME(ps_classify_rbf)(const struct ps_rbf *model, const float *mean,
                                    const float *deviation, size_t count, float *ret_value)
 {
-    float exponent = -model->gamma * 1.44269504088896341F; /* log2 e */
+    float exponent = model->exponent;
     for (size_t i = 0; i < count; i += BLOCK) {
         size_t taken = count - i < BLOCK ? count - i : BLOCK;
         float u[BLOCK] = {0};

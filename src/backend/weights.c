@@ -21,7 +21,8 @@ int ps_resampler_new(int input, int output, struct ps_resampler *ret_resampler,
 {
     double scale = (double)input / output;
     double support = 2 * scale;
-    struct ps_resampler r = {.taps = (int)ceil(support) * 2 + 1};
+    int taps = (int)ceil(support) * 2 + 1;
+    struct ps_resampler r = {.taps = taps < input ? taps : input};
     r.first = calloc((size_t)output, sizeof *r.first);
     r.weights = calloc((size_t)output * (size_t)r.taps, sizeof *r.weights);
     if (!r.first || !r.weights) {
@@ -43,7 +44,6 @@ int ps_resampler_new(int input, int output, struct ps_resampler *ret_resampler,
             weights[k] /= sum;
         /* Taps past the end weigh nothing; moving them inside keeps reads inside too. */
         int first = low + r.taps > input ? input - r.taps : low;
-        first = first > 0 ? first : 0;
         for (int k = r.taps - 1; k >= 0; k--)
             weights[k] = k >= low - first ? weights[k - (low - first)] : 0;
         r.first[i] = first;

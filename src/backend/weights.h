@@ -6,7 +6,7 @@
 #include "pickstream.h"
 
 /* Taps of every output pixel along one axis: `taps` weights from input pixel `first`. Unused taps
- * weigh 0; all lie inside where the input has as many pixels as there are taps. */
+ * weigh 0; all lie inside. */
 struct ps_resampler {
     int taps;
     int *first;      /* one an output */

@@ -1,5 +1,7 @@
 #include "picker/adaptive.h"
 
+#include "backend/adaptive_formulas.h"
+
 #include <math.h>
 #include <stdlib.h>
 
@@ -36,7 +38,7 @@ int ps_adaptive_bin(double diameter, double target)
 
 struct ps_radial ps_adaptive_start(double diameter, int sign)
 {
-    struct ps_radial radial = {.count = (int)rint(PS_TEMPLATE_REACH * diameter) + 1};
+    struct ps_radial radial = {.count = ps_template_rings(diameter)};
     if (radial.count > PS_RADIAL_MAX)
         radial.count = PS_RADIAL_MAX;
     for (int r = 0; r < radial.count; r++)

@@ -157,6 +157,24 @@ static int improve(struct group *group, const struct pool *pools)
     return status;
 }
 
+static int descending(const void *left, const void *right)
+{
+    double a = *(const double *)left;
+    double b = *(const double *)right;
+    return (a < b) - (a > b);
+}
+
+/* The largest first, as lists of peaks mostly are. */
+static void sort(double *values, size_t count)
+{
+    for (size_t i = 1; i < count; i++) {
+        if (values[i] > values[i - 1]) {
+            qsort(values, count, sizeof *values, descending);
+            return;
+        }
+    }
+}
+
 /* Step 11, of several lists of peaks. */
 static int judge(const struct ps_adaptive_run *run, const struct pool *lists, int count,
                  struct ps_verdict *ret_verdicts)
@@ -174,6 +192,7 @@ static int judge(const struct ps_adaptive_run *run, const struct pool *lists, in
         values[i] = (struct ps_values){next, lists[i].count};
         for (size_t k = 0; k < lists[i].count; k++)
             *next++ = (double)lists[i].peaks[k].value;
+        sort(next - lists[i].count, lists[i].count);
     }
     int status = run->ops->mixtures(run->base->slot, values, count, mixtures, run->base->error);
     for (int i = 0; i < count && status == 0; i++)
@@ -434,8 +453,9 @@ static int refine(struct group *group, const struct ps_hypothesis *begin)
         if (!h->peaks)
             return ps_fail_memory(run->base->error, begin->count * sizeof *h->peaks, "peaks");
         memcpy(h->peaks, begin->peaks, begin->count * sizeof *h->peaks);
+        group->lanes[0] = (struct ps_lane){.weights = {0}};
         status = improve_times(group, run->rules->fine_rounds);
-        if (has_particles(run, h))
+        if (!group->lanes[0].flat && has_particles(run, h))
             break;
     }
     if (status == 0 && h->calm && !group->lanes[0].flat)

@@ -4,23 +4,8 @@
 
 enum { GRID = 400, FEWEST = 5 };
 
-static int descending(const void *left, const void *right)
-{
-    double a = *(const double *)left;
-    double b = *(const double *)right;
-    return (a < b) - (a > b);
-}
-
-/* Values come sorted, the largest first, mostly; a copy is made where they do not. */
-static bool is_descending(const double *values, size_t count)
-{
-    for (size_t i = 1; i < count; i++)
-        if (values[i] > values[i - 1])
-            return false;
-    return true;
-}
-
-static double otsu_sorted(const double *values, size_t count)
+/* Otsu's threshold parts values best in two classes (1979). */
+static double otsu(const double *values, size_t count)
 {
     double total = 0;
     for (size_t i = 0; i < count; i++)
@@ -36,21 +21,6 @@ static double otsu_sorted(const double *values, size_t count)
             threshold = (values[k - 1] + values[k]) / 2;
         }
     }
-    return threshold;
-}
-
-double ps_otsu(const double *values, size_t count)
-{
-    if (is_descending(values, count))
-        return otsu_sorted(values, count);
-    double *sorted = malloc(count * sizeof *sorted);
-    if (!sorted)
-        return values[0];
-    for (size_t i = 0; i < count; i++)
-        sorted[i] = values[i];
-    qsort(sorted, count, sizeof *sorted, descending);
-    double threshold = otsu_sorted(sorted, count);
-    free(sorted);
     return threshold;
 }
 
@@ -109,7 +79,7 @@ int ps_mixture_fit(const double *values, size_t count, struct ps_mixture *ret_mi
     double *uppers = malloc((count + 1) * sizeof *uppers);
     if (!uppers)
         return PS_E_NOMEM;
-    double threshold = ps_otsu(values, count);
+    double threshold = otsu(values, count);
     struct ps_mixture m = {0};
     double variance[2];
     double mean;
@@ -143,22 +113,6 @@ double ps_mixture_threshold(const struct ps_mixture *mixture)
             return value;
     }
     return mixture->mean[1];
-}
-
-double ps_mixture_posterior(const struct ps_mixture *mixture, double value)
-{
-    /* Log odds are a parabola; beyond its top or its bottom it stays there. */
-    double a = 0.5 / (mixture->deviation[0] * mixture->deviation[0]) -
-               0.5 / (mixture->deviation[1] * mixture->deviation[1]);
-    double b = mixture->mean[1] / (mixture->deviation[1] * mixture->deviation[1]) -
-               mixture->mean[0] / (mixture->deviation[0] * mixture->deviation[0]);
-    double turn = a != 0 ? -b / (2 * a) : 0;
-    if (a > 0)
-        value = fmax(value, turn);
-    else if (a < 0)
-        value = fmin(value, turn);
-    struct ps_mixture_tops tops = ps_mixture_tops_of(mixture);
-    return ps_mixture_upper(mixture, &tops, value);
 }
 
 double ps_separation(const double *values, size_t count, double threshold, size_t *ret_above)

@@ -11,23 +11,16 @@ struct ps_mixture {
     double deviation[2];
 };
 
-/* Fits by expectation maximisation to at least two values, starting at Otsu's threshold. No
- * deviation falls below a fifth of that of all values. 0 or PS_E_NOMEM. */
+/* Fits by expectation maximisation to at least two values, the largest first, starting at Otsu's
+ * threshold. No deviation falls below a fifth of that of all values. 0 or PS_E_NOMEM. */
 int ps_mixture_fit(const double *values, size_t count, struct ps_mixture *ret_mixture);
 
-/* Probability that a value is from the upper Gaussian: grows with the value, also where the tails
- * of the two would have it otherwise. */
-double ps_mixture_posterior(const struct ps_mixture *mixture, double value);
-
-/* Where between the means that probability is one half; the upper mean if it is less up to there.
- */
+/* Where between the means a value is as likely from the one as from the other Gaussian; the upper
+ * mean if the lower one is likelier up to there. */
 double ps_mixture_threshold(const struct ps_mixture *mixture);
 
 /* Distance of the means of the values above and not above a threshold, over the root of the mean of
  * their variances; 0 with fewer than five on either side. A Gaussian cut in two gives 2.65. */
 double ps_separation(const double *values, size_t count, double threshold, size_t *ret_above);
-
-/* Threshold that parts values best in two classes (Otsu 1979). */
-double ps_otsu(const double *values, size_t count);
 
 #endif

@@ -8,6 +8,7 @@
 #include "twin.h"
 
 #include "base/error.h"
+#include "picker/adaptive.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -112,6 +113,72 @@ static void sizes(void **state)
         compare_sizes("aspire", of_aspire, sizeof of_aspire / sizeof *of_aspire);
     else
         compare_sizes("adaptive", of_adaptive, sizeof of_adaptive / sizeof *of_adaptive);
+}
+
+/* ---- more rows than most axes of a grid have --------------------------------------------------
+ */
+
+static void must(int status, const struct ps_error *error)
+{
+    if (status)
+        fail_msg("%s", error->message);
+}
+
+/* Responses of the intensity to a disk; to be freed. */
+static float *responses(const struct ps_backend_ops *ops, const struct ps_image *image,
+                        double diameter, size_t *ret_count)
+{
+    const struct ps_backend_options options = {.threads = 1};
+    const struct ps_reduction reduction = {
+        .bin = 1, .frame = 2, .diameter = diameter, .largest = diameter};
+    struct ps_lane lane = {.templates = {ps_adaptive_start(diameter, -1)}, .weights = {1}};
+    struct ps_backend *backend;
+    struct ps_slot *slot;
+    struct ps_pixel_report report;
+    struct ps_field field;
+    struct ps_error error;
+    must(ops->open(&options, &backend, &error), &error);
+    must(ops->slot_new(backend, &slot, &error), &error);
+    must(ops->upload(slot, image, &report, &error), &error);
+    must(ops->adaptive->reduce(slot, &reduction, &field, &error), &error);
+    must(ops->adaptive->scale(slot, &diameter, 1, &error), &error);
+    must(ops->adaptive->respond(slot, &lane, 1, &error), &error);
+    *ret_count = (size_t)field.width * (size_t)field.height;
+    float *values = malloc(*ret_count * sizeof *values);
+    assert_non_null(values);
+    must(ops->adaptive->fetch(slot, PS_MAP_INTENSITY_MATCH, values, &error), &error);
+    ops->slot_free(slot);
+    ops->close(backend);
+    return values;
+}
+
+static void many_rows(void **state)
+{
+    NEEDS_GPU();
+    enum { WIDTH = 3, HEIGHT = 65540 };
+    float *pixels = malloc(sizeof(float) * WIDTH * HEIGHT);
+    assert_non_null(pixels);
+    uint32_t random = 1;
+    for (int i = 0; i < WIDTH * HEIGHT; i++) {
+        random = random * 1664525u + 1013904223u;
+        pixels[i] = (float)(random >> 16) / 1300;
+    }
+    const struct ps_image image = {pixels, PS_PIXEL_F32, WIDTH, HEIGHT, 0};
+    size_t counts[2];
+    float *expected = responses(&ps_backend_cpu, &image, 3, &counts[0]);
+    float *values = responses(&ps_backend_cuda, &image, 3, &counts[1]);
+    double largest = 0;
+    double difference = 0;
+    assert_int_equal(counts[0], counts[1]);
+    for (size_t i = 0; i < counts[0]; i++) {
+        largest = fmax(largest, fabs((double)expected[i]));
+        difference = fmax(difference, fabs((double)values[i] - (double)expected[i]));
+    }
+    print_message("  largest response %.3g, largest difference %.2g\n", largest, difference);
+    assert_true(largest > 0.1 && difference < 2e-5);
+    free(expected);
+    free(values);
+    free(pixels);
 }
 
 /* ---- images that are not as they should be --------------------------------------------------- */
@@ -314,6 +381,10 @@ int main(int count, char **arguments)
     {                                                                                              \
         "slots_side_by_side_" #profile, slots_side_by_side, NULL, NULL, &(profile)                 \
     }
-    const struct CMUnitTest tests[] = {TESTS_OF(aspire), TESTS_OF(adaptive)};
+    const struct CMUnitTest tests[] = {
+        TESTS_OF(aspire),
+        TESTS_OF(adaptive),
+        cmocka_unit_test(many_rows),
+    };
     return cmocka_run_group_tests(tests, find_gpu, NULL);
 }

@@ -1,7 +1,8 @@
 /* The adaptive profile from inside: its stages on the CPU against plain loops over small fields,
  * and its decisions. tests/integration/test_adaptive.py has what users see. */
 #include "backend/cpu_adaptive.h"
-#include "picker/adaptive.h"
+#include "picker/adaptive_search.h"
+#include "picker/mixture_formulas.h"
 #include "synth/random.h"
 
 #include <math.h>
@@ -334,13 +335,16 @@ static void responses_are_correlation_coefficients(void **state)
     check(cpu_gauss(bed.slot, plain, 2, plain, &error), &error); /* a tenth of the diameter */
     for (size_t i = 0; i < count; i++)
         expected[i] = (double)plain[i];
-    check(cpu_adaptive_respond(bed.slot, templates, &error), &error);
+    bool flat = true;
+    check(cpu_adaptive_respond(bed.slot, templates, &flat, &error), &error);
+    assert_false(flat);
     double difference = largest_difference(a->response[0].data, expected, count);
     print_message("  largest difference %.2g\n", difference);
     assert_true(difference < 2e-5);
     for (int r = 0; r < templates[0].count; r++)
         templates[0].values[r] = 3;
-    assert_int_equal(cpu_adaptive_respond(bed.slot, templates, &error), PS_E_INPUT);
+    check(cpu_adaptive_respond(bed.slot, templates, &flat, &error), &error);
+    assert_true(flat);
     free(expected);
     free(plain);
     bed_done(&bed);
@@ -437,14 +441,9 @@ static void two_populations_are_told_apart(void **state)
     assert_true(fabs(verdict.mixture.mean[0] - 1.5) < 0.2 &&
                 fabs(verdict.mixture.mean[1] - 6.5) < 0.2);
     assert_true(fabs(verdict.mixture.share - 0.25) < 0.01);
-    double last = -1;
-    for (double value = -10; value < 20; value += 0.1) {
-        double posterior = ps_mixture_posterior(&verdict.mixture, value);
-        assert_true(posterior >= last);
-        last = posterior;
-    }
-    assert_true(ps_mixture_posterior(&verdict.mixture, verdict.threshold - 0.1) < 0.5);
-    assert_true(ps_mixture_posterior(&verdict.mixture, verdict.threshold + 0.1) > 0.5);
+    struct ps_mixture_tops tops = ps_mixture_tops_of(&verdict.mixture);
+    assert_true(ps_mixture_upper(&verdict.mixture, &tops, verdict.threshold - 0.1) < 0.5);
+    assert_true(ps_mixture_upper(&verdict.mixture, &tops, verdict.threshold + 0.1) > 0.5);
     free(peaks);
 }
 
@@ -571,6 +570,106 @@ static void bins_follow_the_diameter(void **state)
     assert_int_equal(ps_adaptive_bin(8, 32), 1);
 }
 
+/* ---- refinement -------------------------------------------------------------------------------
+ */
+
+/* A device whose templates are flat in one call; what it finds is one population. */
+static struct {
+    int calls;
+    int flat_call;
+} bland;
+
+static int bland_reduce(struct ps_slot *slot, const struct ps_reduction *reduction,
+                        struct ps_field *ret_field, struct ps_error *error)
+{
+    (void)slot, (void)reduction, (void)error;
+    *ret_field = (struct ps_field){.width = 1000, .height = 1000, .unmasked = 1000000};
+    return 0;
+}
+
+static int bland_scale(struct ps_slot *slot, const double *diameters, int lanes,
+                       struct ps_error *error)
+{
+    (void)slot, (void)diameters, (void)lanes, (void)error;
+    return 0;
+}
+
+static int bland_learn(struct ps_slot *slot, struct ps_lane *lane, int count,
+                       struct ps_error *error)
+{
+    (void)slot, (void)count, (void)error;
+    if (lane->flat)
+        return 0;
+    lane->flat = ++bland.calls == bland.flat_call;
+    lane->moments = (struct ps_response_moments){{0, 0}, {{1, 0}, {0, 1}}};
+    for (int c = 0; c < PS_CHANNELS; c++)
+        for (size_t i = 0; i < lane->example_count; i++)
+            lane->responses[c][i] = 1;
+    return 0;
+}
+
+static int bland_peaks(struct ps_slot *slot, struct ps_lane *lane, int count,
+                       struct ps_error *error)
+{
+    (void)slot, (void)count, (void)error;
+    if (lane->flat)
+        return 0;
+    lane->peaks = two_populations(200, 0, 0);
+    lane->peak_count = 200;
+    return 0;
+}
+
+static int bland_mixtures(struct ps_slot *slot, const struct ps_values *lists, int count,
+                          struct ps_mixture *ret_mixtures, struct ps_error *error)
+{
+    (void)slot, (void)error;
+    assert_int_equal(count, 1);
+    return ps_mixture_fit(lists->items, lists->count, ret_mixtures);
+}
+
+/* With contaminants a hypothesis that ends with nothing is tried without what stands out: where
+ * that has no template it stays as it was. */
+static void a_flat_attempt_is_one_of_three(void **state)
+{
+    (void)state;
+    const struct ps_adaptive_ops ops = {
+        .lanes = 1,
+        .reduce = bland_reduce,
+        .scale = bland_scale,
+        .learn = bland_learn,
+        .peaks = bland_peaks,
+        .mixtures = bland_mixtures,
+    };
+    struct ps_adaptive_rules rules = ps_adaptive_rules;
+    rules.fine_rounds = 1;
+    const struct ps_config config = {.picker.mask_contaminants = true};
+    struct ps_result result = {.diameter = 32};
+    struct ps_error error;
+    struct ps_picking picking = {.config = &config, .result = &result, .error = &error};
+    for (int flat_call = 0; flat_call <= 3; flat_call++) {
+        bland.calls = 0;
+        bland.flat_call = flat_call;
+        struct ps_adaptive_run run = {
+            .base = &picking,
+            .ops = &ops,
+            .rules = &rules,
+            .bin = 1,
+            .best = {.scale = 1,
+                     .peaks = two_populations(300, 100, 5),
+                     .count = 400,
+                     .outstanding = 1},
+            .probation = {.reliable = true},
+        };
+        int status = ps_adaptive_refine(&run);
+        assert_int_equal(bland.calls, 3);
+        assert_int_equal(status, flat_call == 3 ? PS_E_INPUT : 0);
+        assert_false(run.now.calm);
+        assert_int_equal(run.now.count, flat_call == 3 ? 400 : 200);
+        free(run.now.peaks);
+        free(run.best.peaks);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -590,6 +689,7 @@ int main(void)
         cmocka_unit_test(contaminants_capture),
         cmocka_unit_test(probabilities_grow_and_doubt_keeps_them_low),
         cmocka_unit_test(bins_follow_the_diameter),
+        cmocka_unit_test(a_flat_attempt_is_one_of_three),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,7 @@
 /* The classifiers, against LIBSVM and scikit-learn, and the loops that apply them to many windows,
  * against the model's own definition. */
 #include "backend/cpu.h"
+#include "backend/decision.h"
 #include "picker/model.h"
 
 #include <libsvm/svm.h>
@@ -285,20 +286,8 @@ static void instruction_sets_decide_alike(void **state)
     (void)state;
     struct ps_model model = train(PS_CLASSIFIER_SVM, windows, COUNT, POSITIVES);
     struct cpu_slot *slot = slot_with_moments();
-    float support[3][COUNT];
-    for (size_t j = 0; j < model.support_count; j++)
-        for (size_t i = 0; i < 3; i++)
-            support[i][j] = (float)model.support[3 * j + i];
-    struct ps_rbf rbf = {
-        .centre = {(float)(model.centre.mean - GREY), (float)model.centre.deviation},
-        .inverse_scale = {(float)(1 / model.scale.mean), (float)(1 / model.scale.deviation)},
-        .gamma = (float)model.gamma,
-        .offset = (float)model.offset,
-        .count = model.support_count,
-        .u = support[0],
-        .v = support[1],
-        .weight = support[2],
-    };
+    float support[3 * COUNT];
+    struct ps_rbf rbf = ps_decision_rbf(&model, GREY, support);
     const struct ps_simd *list[PS_SIMD_MAX];
     size_t sets = ps_simd_list(list);
     float *values = malloc(WINDOWS * sizeof *values);
