@@ -83,10 +83,12 @@ class Service:
 
     def wait_notify(self, text):
         """Waits for a notification that contains a line."""
-        while True:
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
             message = self.notify.recv(65536).decode()
             if text in message.splitlines():
                 return message
+        raise AssertionError(f"no {text} in time")
 
     def start(self):
         self.spawn()
@@ -169,12 +171,14 @@ class Subscriber:
 
     def outcome(self):
         """The next outcome that is published."""
-        while True:
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
             frames = self.receive(self.sub)
             if frames[0] == b"status":
                 self.last_status = json.loads(frames[1])
             else:
                 return Outcome(frames)
+        raise AssertionError("no outcome in time")
 
     def outcomes(self, count):
         return [self.outcome() for _ in range(count)]
@@ -204,6 +208,15 @@ class Subscriber:
             end = json.loads(frames[-1])
             assert end["type"] == "end"
             return outcomes, end["last_seq"]
+
+    def replay_until(self, condition, since=0):
+        """Every outcome after `since` as soon as they meet the condition; looks again with every
+        status, so what is published meanwhile is dropped."""
+        deadline = time.monotonic() + PATIENCE
+        while not condition(outcomes := self.replay(since)[0]):
+            assert time.monotonic() < deadline, f"{len(outcomes)} outcomes, and no others in time"
+            self.status()
+        return outcomes
 
     def close(self):
         self.context.destroy(linger=0)

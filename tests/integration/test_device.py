@@ -132,10 +132,7 @@ def test_a_card_that_fails_ends_the_service(micrograph):
         assert "event=device_failed" in service.log_text()
         service.environment = {}
         service.start()
-        outcomes = []
-        while len(outcomes) < 30:
-            outcomes, _ = subscriber.replay()
-            subscriber.status()
+        outcomes = subscriber.replay_until(lambda outcomes: len(outcomes) >= 30)
         check_exactly_once(outcomes, names)
         assert {outcome.status for outcome in outcomes} == {"picked"}
         assert all((outcome.picks == outcomes[0].picks).all() for outcome in outcomes)

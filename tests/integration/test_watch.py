@@ -149,11 +149,8 @@ def test_what_is_there_at_the_start(content):
         path.write_bytes(content)
         os.utime(path, (1_700_000_000 - index, 1_700_000_000 - index))
     with service, Subscriber(service) as subscriber:
-        outcomes = [subscriber.connected().replay()[0]]
-        while len(outcomes[-1]) < 5:
-            subscriber.outcome()
-            outcomes.append(subscriber.replay()[0])
-        assert [o.name for o in outcomes[-1]] == [f"{i}.mrc" for i in range(4, -1, -1)]
+        outcomes = subscriber.connected().replay_until(lambda outcomes: len(outcomes) >= 5)
+        assert [o.name for o in outcomes] == [f"{i}.mrc" for i in range(4, -1, -1)]
 
 
 def test_companions_are_left_alone(content):
@@ -250,9 +247,7 @@ def test_retry(content):
         assert "1" in run("retry", "-c", service.config).stdout  # without the service
         service.start()
         with Subscriber(service) as late:
-            outcomes = []
-            while len(outcomes) < 3:
-                outcomes = late.connected().replay()[0]
+            outcomes = late.connected().replay_until(lambda outcomes: len(outcomes) >= 3)
             assert [o.seq for o in outcomes] == [1, 2, 3]
 
 
@@ -268,11 +263,8 @@ def test_vanished_before_it_was_read(content):
             path.unlink()
         service.start()
         with Subscriber(service) as late:
-            late.connected()
-            outcomes = []
-            while not any(outcome.status == "failed" for outcome in outcomes):
-                outcomes, _ = late.replay()
-                late.status()
+            outcomes = late.connected().replay_until(
+                lambda outcomes: any(outcome.status == "failed" for outcome in outcomes))
             assert {o.reason for o in outcomes} == {None, "vanished before it was read"}
             assert len({o.name for o in outcomes}) == len(outcomes)
 
@@ -327,10 +319,7 @@ def test_stop_and_start_again(content):
         in_place(service.data / "y.mrc", content)
         service.start()
         with Subscriber(service) as second:
-            second.connected()
-            outcomes = []
-            while len(outcomes) < 2:
-                outcomes, _ = second.replay()
+            outcomes = second.connected().replay_until(lambda outcomes: len(outcomes) >= 2)
             assert [(o.seq, o.name) for o in outcomes] == [(1, "x.mrc"), (2, "y.mrc")]
             assert outcomes[0].frames == first.frames
             assert outcomes[1].header["stream"] == first.header["stream"]
