@@ -112,13 +112,17 @@ class Service:
     def log_text(self):
         return self.log.read_text(errors="replace")
 
+    def end(self):
+        """No process is left."""
+        if self.process and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
     def __enter__(self):
         return self.start()
 
     def __exit__(self, kind, value, trace):
-        if self.process and self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
+        self.end()
         if kind:
             print(self.log_text())
         elif self.owned:
@@ -226,6 +230,18 @@ class Subscriber:
 
     def __exit__(self, *_):
         self.close()
+
+
+def refused(*settings, **options):
+    """Exit status and log of a service that is expected to end by itself instead of to start."""
+    service = Service(*settings, **options)
+    before = len(service.log_text()) if service.log.exists() else 0
+    try:
+        return service.spawn().wait(), service.log_text()[before:]
+    finally:
+        service.end()
+        if service.owned:
+            shutil.rmtree(service.home, ignore_errors=True)
 
 
 @contextlib.contextmanager

@@ -17,7 +17,7 @@ from live import Events, address, dots, get, get_json, wait_for, write, write_fa
 from PIL import Image
 from prometheus_client.parser import text_string_to_metric_families
 from scipy.ndimage import gaussian_filter
-from service import Service, Subscriber, session
+from service import PATIENCE, Service, Subscriber, refused, session
 from support import ROOT
 
 SCHEMA = json.loads((ROOT / "tests/integration/messages.schema.json").read_text())
@@ -363,16 +363,16 @@ def test_health_says_that_the_journal_cannot_be_written():
     ("127.0.0.1:99999", 2, "expected ADDRESS:PORT"),
 ])
 def test_addresses_that_are_refused(listen, code, reason):
-    service = Service(f"http.listen={listen}").spawn()
-    assert service.wait() == code
-    assert f"http.listen = {listen}: " in service.log_text() and reason in service.log_text()
+    status, log = refused(f"http.listen={listen}")
+    assert status == code
+    assert f"http.listen = {listen}: " in log and reason in log
 
 
 def test_a_port_in_use():
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        service = Service(f"http.listen=127.0.0.1:{taken.getsockname()[1]}").spawn()
-        assert service.wait() == 1
-        assert "cannot bind: Address already in use" in service.log_text()
+        status, log = refused(f"http.listen=127.0.0.1:{taken.getsockname()[1]}")
+        assert status == 1
+        assert "cannot bind: Address already in use" in log
 
 
 @pytest.mark.parametrize("listen", ["0.0.0.0:0", "[::]:0", "*:0"])

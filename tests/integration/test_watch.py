@@ -12,7 +12,7 @@ import subprocess
 import micrographs
 import numpy as np
 import pytest
-from service import Service, Subscriber, session
+from service import Service, Subscriber, refused, session
 from support import PROGRAM, run
 
 SIDE = 420
@@ -328,9 +328,9 @@ def test_stop_and_start_again(content):
 def test_one_service_a_state_directory():
     """P35: the second one says who has it, and leaves the first alone."""
     with session() as (service, subscriber):
-        second = Service(directory=service.home).spawn()
-        assert second.wait() == 1
-        assert f"{service.process.pid}" in second.log_text()
+        status, log = refused(directory=service.home)
+        assert status == 1
+        assert f"in use by another pickstream, process {service.process.pid}" in log
         assert subscriber.status()["type"] == "status"
 
 
@@ -393,13 +393,9 @@ def test_status_says_that_it_may_not_ask():
 
 def test_open_to_others_only_with_keys():
     """P36, P37."""
-    service = Service("publish.endpoint=tcp://*:5599")
-    try:
-        service.spawn()
-        assert service.wait() == 2
-        assert "curve" in service.log_text()
-    finally:
-        shutil.rmtree(service.home)
+    status, log = refused("publish.endpoint=tcp://*:5599")
+    assert status == 2
+    assert "curve" in log
 
 
 def test_newest_first(content):
