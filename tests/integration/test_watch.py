@@ -369,11 +369,13 @@ def test_status_command(content):
 
 def test_status_has_no_latency_of_what_lay_there(content):
     """When it was closed nobody has told; a time of 0 s would be wrong."""
-    with Service() as service, Subscriber(service) as subscriber:
+    service = Service()
+    in_place(service.data / "lay_there.mrc", content)
+    with service, Subscriber(service) as subscriber:
+        subscriber.status(lambda status: status["last_seq"] == status["totals"]["picked"] == 1)
         assert "latency    none measured yet\n" in run("status", "-c", service.config).stdout
-        subscriber.connected()
-        in_place(service.data / "x.mrc", content)
-        subscriber.outcome()
+        in_place(service.data / "new.mrc", content)
+        assert subscriber.outcome().name == "new.mrc"
         assert "close to published: median" in run("status", "-c", service.config).stdout
 
 
