@@ -416,9 +416,7 @@ def both(*seqs):
 
 
 def test_pictures_are_bounded_and_outlive_the_service():
-    service = Service(LISTEN, "http.previews=3")
-    with service, Subscriber(service) as subscriber:
-        subscriber.connected()
+    with session(LISTEN, "http.previews=3") as (service, subscriber):
         for index in range(5):
             write(service, f"{index}.mrc")
             subscriber.outcome()
