@@ -452,7 +452,9 @@ def test_previews_are_published():
         write_failed(service, "bad.mrc")
         write(service, "end.mrc")
         outcomes, previews, order = {}, {}, []
+        deadline = time.monotonic() + PATIENCE
         while len(outcomes) < 4 or len(previews) < 3:
+            assert time.monotonic() < deadline, order
             topic, text, *arrays = subscriber.receive(subscriber.sub)
             header = json.loads(text)
             check(header)
