@@ -13,7 +13,18 @@ import time
 import jsonschema
 import numpy as np
 import pytest
-from live import Events, address, dots, get, get_json, wait_for, write, write_failed, write_rejected
+from live import (
+    Events,
+    address,
+    dots,
+    get,
+    get_json,
+    multiply,
+    wait_for,
+    write,
+    write_failed,
+    write_rejected,
+)
 from PIL import Image
 from prometheus_client.parser import text_string_to_metric_families
 from scipy.ndimage import gaussian_filter
@@ -22,6 +33,7 @@ from support import ROOT
 
 SCHEMA = json.loads((ROOT / "tests/integration/messages.schema.json").read_text())
 LISTEN = "http.listen=127.0.0.1:0"
+BEHIND = 10_000  # outcomes: more than the buffers of a connection take
 CONNECTIONS, VIEWERS, SECONDS = (
     int(re.search(rf"{name} = (\d+)", (ROOT / "src/stream/http.h").read_text())[1])
     for name in ("PS_HTTP_CONNECTIONS", "PS_HTTP_VIEWERS", "PS_HTTP_SECONDS")
@@ -316,17 +328,22 @@ def test_slow_clients_are_shown_out():
 
 
 def test_who_reads_nothing_holds_up_nobody():
-    """Neither one that asks for much and takes none of it, nor a viewer."""
+    """Neither one that asks for much and takes none of it, nor a viewer, which is shown out."""
     with session(LISTEN) as (service, subscriber):
+        multiply(service, subscriber, BEHIND)
         where = address(service)
-        with socket.create_connection(where) as deaf, socket.create_connection(where) as viewer:
+        with socket.create_connection(where) as deaf, socket.socket() as viewer:
             deaf.sendall(b"GET /plot.js HTTP/1.1\r\nHost: localhost\r\n\r\n" * 200)  # 26 MB
+            viewer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            viewer.connect(where)
             viewer.sendall(b"GET /events?since=0 HTTP/1.1\r\nHost: localhost\r\n\r\n")
             for index in range(10):
                 write(service, f"{index}.mrc")
             subscriber.outcomes(10)
-            events = Events(where, "?since=0")
-            assert [events.outcome()[0] for _ in range(10)] == list(range(1, 11))
+            events = Events(where, f"?since={BEHIND}")
+            assert [events.outcome()[0] for _ in range(10)] == list(range(BEHIND + 1, BEHIND + 11))
+            subscriber.status(lambda status: status["metrics"]["viewers"] == 2)
+            subscriber.status(lambda status: status["metrics"]["viewers"] == 1)  # it was stuck
 
 
 def test_health_says_that_the_journal_cannot_be_written():
