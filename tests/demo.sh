@@ -58,7 +58,7 @@ microscope=$!
 echo "The subscriber prints every outcome as it is published: seq, micrograph, outcome, picks,"
 echo "median score, seconds from the close of the file to the message"
 echo
-timeout 110 "$pickstream" listen -c "$directory/pickstream.ini" --since 0 --count $count || {
+timeout --foreground 110 "$pickstream" listen -c "$directory/pickstream.ini" --since 0 --count $count || {
     echo "The subscriber did not get $count outcomes; the service's log:"
     cat "$directory/service.log"
     exit 1

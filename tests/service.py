@@ -83,10 +83,12 @@ class Service:
 
     def wait_notify(self, text):
         """Waits for a notification that contains a line."""
-        while True:
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
             message = self.notify.recv(65536).decode()
             if text in message.splitlines():
                 return message
+        raise AssertionError(f"no {text} in time")
 
     def start(self):
         self.spawn()
@@ -110,13 +112,17 @@ class Service:
     def log_text(self):
         return self.log.read_text(errors="replace")
 
+    def end(self):
+        """No process is left."""
+        if self.process and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
     def __enter__(self):
         return self.start()
 
     def __exit__(self, kind, value, trace):
-        if self.process and self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
+        self.end()
         if kind:
             print(self.log_text())
         elif self.owned:
@@ -169,12 +175,14 @@ class Subscriber:
 
     def outcome(self):
         """The next outcome that is published."""
-        while True:
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
             frames = self.receive(self.sub)
             if frames[0] == b"status":
                 self.last_status = json.loads(frames[1])
             else:
                 return Outcome(frames)
+        raise AssertionError("no outcome in time")
 
     def outcomes(self, count):
         return [self.outcome() for _ in range(count)]
@@ -205,6 +213,15 @@ class Subscriber:
             assert end["type"] == "end"
             return outcomes, end["last_seq"]
 
+    def replay_until(self, condition, since=0):
+        """Every outcome after `since` as soon as they meet the condition; looks again with every
+        status, so what is published meanwhile is dropped."""
+        deadline = time.monotonic() + PATIENCE
+        while not condition(outcomes := self.replay(since)[0]):
+            assert time.monotonic() < deadline, f"{len(outcomes)} outcomes, and no others in time"
+            self.status()
+        return outcomes
+
     def close(self):
         self.context.destroy(linger=0)
 
@@ -213,6 +230,18 @@ class Subscriber:
 
     def __exit__(self, *_):
         self.close()
+
+
+def refused(*settings, **options):
+    """Exit status and log of a service that is expected to end by itself instead of to start."""
+    service = Service(*settings, **options)
+    before = len(service.log_text()) if service.log.exists() else 0
+    try:
+        return service.spawn().wait(), service.log_text()[before:]
+    finally:
+        service.end()
+        if service.owned:
+            shutil.rmtree(service.home, ignore_errors=True)
 
 
 @contextlib.contextmanager

@@ -11,7 +11,16 @@ bin=$(cd "$1" && pwd)
 mkdir -p "$2"
 out=$(cd "$2" && pwd)
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+service=
+listener=
+finish() {
+    [ -z "$listener" ] || kill "$listener" 2>/dev/null || true
+    [ -z "$service" ] || kill "$service" 2>/dev/null || true
+    wait
+    rm -rf "$work"
+}
+trap finish EXIT
+trap 'exit 130' INT TERM
 nvidia-smi --query-gpu=name,driver_version,clocks.max.sm,memory.total --format=csv >"$out/gpu.csv" || true
 "$bin/pickstream" synth --count 1 --size $square "$work/float32" >/dev/null
 "$bin/pickstream" synth --count 1 --size $wide --mode 12 --pixel-size 0.83 --diameter 166 "$work/float16" >/dev/null
@@ -42,10 +51,12 @@ service=$!
 until "$bin/pickstream" status --set "service.state_directory=$work/state" >/dev/null 2>&1 || ! kill -0 $service; do
     sleep 0.2
 done
-timeout 300 "$bin/pickstream" listen --connect "ipc://$work/picks" --replay "ipc://$work/replay" --since 0 --count $published >"$out/latency.txt" &
+timeout --foreground 300 "$bin/pickstream" listen --connect "ipc://$work/picks" --replay "ipc://$work/replay" --since 0 --count $published >"$out/latency.txt" &
 listener=$!
 "$bin/pickstream" synth --count $published --rate 5 --size $square "$work/watched" >/dev/null
 wait $listener
+listener=
 kill -TERM $service
 wait $service || true
+service=
 awk '{print $NF}' "$out/latency.txt" | sort -n | awk '{v[NR] = $1} END {print "close -> published: p50", v[int((NR + 1) / 2)], "p99", v[NR]}'

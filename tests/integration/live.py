@@ -1,7 +1,9 @@
 """The live view of a service under test: its address, plain requests, and micrographs to show."""
 
+import contextlib
 import http.client
 import json
+import sqlite3
 import urllib.parse
 
 import numpy as np
@@ -11,11 +13,15 @@ from support import run
 SIDE = 420
 
 
+def url(service):
+    """Where the live view of a service with http.listen is."""
+    return json.loads(run("status", "-c", service.config, "--json").stdout)["live_view"]
+
+
 def address(service):
-    """Host and port of a service with http.listen."""
-    status = json.loads(run("status", "-c", service.config, "--json").stdout)
-    url = urllib.parse.urlsplit(status["live_view"])
-    return url.hostname, url.port
+    """Its host and port."""
+    parts = urllib.parse.urlsplit(url(service))
+    return parts.hostname, parts.port
 
 
 def get(where, path, method="GET", headers=None, body=None):
@@ -91,3 +97,28 @@ def write_failed(service, name):
     path = service.data / name
     path.write_bytes(b"no micrograph" * 400)
     return path
+
+
+def multiply(service, subscriber, count):
+    """A service that has `count` outcomes: one, and copies of it that were put into its journal as
+    if it had been picked so often. It was started anew."""
+    path = write(service, "x.mrc")
+    subscriber.outcome()
+    service.stop()
+    path.unlink()
+    database = service.state / "journal.sqlite"
+    with contextlib.closing(sqlite3.connect(database, isolation_level=None)) as journal:
+        columns = "device, inode, size, mtime_ns, closed_ns, detected_ns"
+        numbers = f"WITH RECURSIVE n(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < {count})"
+        journal.execute("BEGIN")
+        journal.execute(
+            f"{numbers} INSERT INTO micrographs (id, path, name, revision, attempt, state, {columns})"
+            f" SELECT id + i, path || i, name || i, 1, 1, state, {columns} FROM n, micrographs"
+            " WHERE id = (SELECT min(id) FROM micrographs)")
+        journal.execute(
+            f"{numbers} INSERT INTO outcomes (seq, micrograph, attempt, status, reason, picks, frames)"
+            " SELECT i, micrograph + i, attempt, status, reason, picks, frames FROM n, outcomes"
+            " WHERE seq = 1")
+        journal.execute("COMMIT")
+    service.start()
+    subscriber.status(lambda status: status["last_seq"] == count)

@@ -70,11 +70,7 @@ def test_killed_at_random_moments():
             service.start()
         microscope.wait()
         with Subscriber(service) as subscriber:
-            subscriber.connected()
-            replayed = []
-            while len(replayed) < count:
-                replayed, _ = subscriber.replay()
-                subscriber.status()
+            replayed = subscriber.connected().replay_until(lambda outcomes: len(outcomes) >= count)
         assert service.stop() == 0
         stop.set()
         collector.join()
@@ -180,6 +176,6 @@ def test_a_hung_worker_starves_the_watchdog(tmp_path):
         shutil.copy(tmp_path / "synth_000001.mrc", service.data / "hang.mrc")
         service.notify.settimeout(5)
         with pytest.raises(TimeoutError):
-            while True:
+            for _ in range(100):
                 service.wait_notify("WATCHDOG=1")
         assert service.stop() == 0  # drain_seconds are over

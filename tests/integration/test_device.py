@@ -1,12 +1,9 @@
 """The service with GPUs: the CUDA backend as it is, on the emulation of tests/emu. Every message
 names its device; several cards share the work; a card that fails costs nothing."""
 
-import contextlib
-import json
-
 import pytest
 from micrographs import write_mrc
-from service import Service, Subscriber
+from service import refused, session
 from support import EMULATED_PROGRAM, needs_emulation
 from test_crash import check_exactly_once
 
@@ -15,12 +12,9 @@ pytestmark = needs_emulation
 SLOT = 144 << 20  # bytes that a slot takes when it is made: 24 Mi pixels of 2 and of 4 bytes
 
 
-@contextlib.contextmanager
 def gpus(*settings, **environment):
     """A service with emulated GPUs, and a subscriber."""
-    service = Service(*settings, environment=environment, program=EMULATED_PROGRAM)
-    with service, Subscriber(service) as subscriber:
-        yield service, subscriber.connected()
+    return session(*settings, environment=environment, program=EMULATED_PROGRAM)
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +56,7 @@ def test_several_cards_share_the_work(micrograph):
         assert all((outcome.picks == first).all() for outcome in outcomes)
 
 
-def test_cards_that_are_chosen(micrograph):
+def test_cards_that_are_chosen():
     settings = ["compute.devices=2,0", "compute.slots_per_device=1"]
     with gpus(*settings, EMU_DEVICES="3") as (_, subscriber):
         assert devices(subscriber.status()) == ["cuda:2 Emulated GPU", "cuda:0 Emulated GPU"]
@@ -91,11 +85,10 @@ def test_a_card_that_is_too_old_leaves_the_work_to_the_other(old, used):
     ],
 )
 def test_cards_that_cannot_be_used(setting, machine, reason):
-    name, value = machine.split("=")
-    service = Service(setting, environment={name: value}, program=EMULATED_PROGRAM)
-    service.spawn()
-    assert service.wait() == 1
-    assert reason in service.log_text()
+    environment = dict([machine.split("=")])
+    status, log = refused(setting, environment=environment, program=EMULATED_PROGRAM)
+    assert status == 1
+    assert reason in log
 
 
 def test_auto_says_why_it_computes_on_the_cpu(micrograph):
@@ -122,7 +115,7 @@ def test_slots_that_cannot_pick_leave_it_to_the_others(micrograph):
     with gpus("compute.slots_per_device=2", EMU_MEMORY=str(memory)) as (service, subscriber):
         assert len(subscriber.status()["devices"]) == 2
         write(service, micrograph, 6)
-        outcomes = [subscriber.outcome() for _ in range(6)]
+        outcomes = subscriber.outcomes(6)
         assert {outcome.status for outcome in outcomes} == {"picked"}
         assert len(subscriber.status()["devices"]) == 1
         assert "event=fewer_slots slots=1" in service.log_text()
@@ -130,19 +123,13 @@ def test_slots_that_cannot_pick_leave_it_to_the_others(micrograph):
 
 def test_a_card_that_fails_ends_the_service(micrograph):
     """Nothing that it computed afterwards is published; the next start picks what is left."""
-    service = Service("compute.slots_per_device=2", program=EMULATED_PROGRAM,
-                      environment={"EMU_FAIL": "launch:400"})
-    with service, Subscriber(service) as subscriber:
-        subscriber.connected()
+    with gpus("compute.slots_per_device=2", EMU_FAIL="launch:400") as (service, subscriber):
         names = write(service, micrograph, 30)
         assert service.wait() == 1
         assert "event=device_failed" in service.log_text()
         service.environment = {}
         service.start()
-        outcomes = []
-        while len(outcomes) < 30:
-            outcomes, _ = subscriber.replay()
-            subscriber.status()
+        outcomes = subscriber.replay_until(lambda outcomes: len(outcomes) >= 30)
         check_exactly_once(outcomes, names)
         assert {outcome.status for outcome in outcomes} == {"picked"}
         assert all((outcome.picks == outcomes[0].picks).all() for outcome in outcomes)

@@ -13,15 +13,27 @@ import time
 import jsonschema
 import numpy as np
 import pytest
-from live import Events, address, dots, get, get_json, wait_for, write, write_failed, write_rejected
+from live import (
+    Events,
+    address,
+    dots,
+    get,
+    get_json,
+    multiply,
+    wait_for,
+    write,
+    write_failed,
+    write_rejected,
+)
 from PIL import Image
 from prometheus_client.parser import text_string_to_metric_families
 from scipy.ndimage import gaussian_filter
-from service import Service, Subscriber, session
+from service import PATIENCE, Service, Subscriber, refused, session
 from support import ROOT
 
 SCHEMA = json.loads((ROOT / "tests/integration/messages.schema.json").read_text())
 LISTEN = "http.listen=127.0.0.1:0"
+BEHIND = 10_000  # outcomes: more than the buffers of a connection take
 CONNECTIONS, VIEWERS, SECONDS = (
     int(re.search(rf"{name} = (\d+)", (ROOT / "src/stream/http.h").read_text())[1])
     for name in ("PS_HTTP_CONNECTIONS", "PS_HTTP_VIEWERS", "PS_HTTP_SECONDS")
@@ -316,17 +328,22 @@ def test_slow_clients_are_shown_out():
 
 
 def test_who_reads_nothing_holds_up_nobody():
-    """Neither one that asks for much and takes none of it, nor a viewer."""
+    """Neither one that asks for much and takes none of it, nor a viewer, which is shown out."""
     with session(LISTEN) as (service, subscriber):
+        multiply(service, subscriber, BEHIND)
         where = address(service)
-        with socket.create_connection(where) as deaf, socket.create_connection(where) as viewer:
+        with socket.create_connection(where) as deaf, socket.socket() as viewer:
             deaf.sendall(b"GET /plot.js HTTP/1.1\r\nHost: localhost\r\n\r\n" * 200)  # 26 MB
+            viewer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            viewer.connect(where)
             viewer.sendall(b"GET /events?since=0 HTTP/1.1\r\nHost: localhost\r\n\r\n")
             for index in range(10):
                 write(service, f"{index}.mrc")
             subscriber.outcomes(10)
-            events = Events(where, "?since=0")
-            assert [events.outcome()[0] for _ in range(10)] == list(range(1, 11))
+            events = Events(where, f"?since={BEHIND}")
+            assert [events.outcome()[0] for _ in range(10)] == list(range(BEHIND + 1, BEHIND + 11))
+            subscriber.status(lambda status: status["metrics"]["viewers"] == 2)
+            subscriber.status(lambda status: status["metrics"]["viewers"] == 1)  # it was stuck
 
 
 def test_health_says_that_the_journal_cannot_be_written():
@@ -383,16 +400,16 @@ def test_an_outcome_that_cannot_be_read_costs_its_viewers_nothing_else():
     ("127.0.0.1:99999", 2, "expected ADDRESS:PORT"),
 ])
 def test_addresses_that_are_refused(listen, code, reason):
-    service = Service(f"http.listen={listen}").spawn()
-    assert service.wait() == code
-    assert f"http.listen = {listen}: " in service.log_text() and reason in service.log_text()
+    status, log = refused(f"http.listen={listen}")
+    assert status == code
+    assert f"http.listen = {listen}: " in log and reason in log
 
 
 def test_a_port_in_use():
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        service = Service(f"http.listen=127.0.0.1:{taken.getsockname()[1]}").spawn()
-        assert service.wait() == 1
-        assert "cannot bind: Address already in use" in service.log_text()
+        status, log = refused(f"http.listen=127.0.0.1:{taken.getsockname()[1]}")
+        assert status == 1
+        assert "cannot bind: Address already in use" in log
 
 
 @pytest.mark.parametrize("listen", ["0.0.0.0:0", "[::]:0", "*:0"])
@@ -436,9 +453,7 @@ def both(*seqs):
 
 
 def test_pictures_are_bounded_and_outlive_the_service():
-    service = Service(LISTEN, "http.previews=3")
-    with service, Subscriber(service) as subscriber:
-        subscriber.connected()
+    with session(LISTEN, "http.previews=3") as (service, subscriber):
         for index in range(5):
             write(service, f"{index}.mrc")
             subscriber.outcome()
@@ -474,7 +489,9 @@ def test_previews_are_published():
         write_failed(service, "bad.mrc")
         write(service, "end.mrc")
         outcomes, previews, order = {}, {}, []
+        deadline = time.monotonic() + PATIENCE
         while len(outcomes) < 4 or len(previews) < 3:
+            assert time.monotonic() < deadline, order
             topic, text, *arrays = subscriber.receive(subscriber.sub)
             header = json.loads(text)
             check(header)

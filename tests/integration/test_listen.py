@@ -622,7 +622,7 @@ def subscriber_in_c(tmp_path_factory):
     """Compiled by the very line that the README has."""
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     directory = tmp_path_factory.mktemp("subscriber")
-    (directory / "subscriber.c").write_text(re.findall(r"```c\n(.*?)```", readme, re.DOTALL)[0])
+    shutil.copy(ROOT / "tests/integration/subscriber.c", directory)
     command, = re.findall(r"^ +(cc .* subscriber\.c .*)$", readme, re.M)
     done = subprocess.run(
         f"{command} -Wall -Wextra -Werror", shell=True, cwd=directory, capture_output=True,

@@ -47,10 +47,7 @@ def test_without_the_service(failed):
     assert retry(service, "a.mrc") == ["0 micrographs to be picked again when the service starts"]
     service.start()
     with Subscriber(service) as subscriber:
-        subscriber.connected()
-        outcomes, last = [], 0
-        while last < 3:
-            outcomes, last = subscriber.replay(since=2)
+        outcomes = subscriber.connected().replay_until(bool, since=2)
     assert [outcome.name for outcome in outcomes] == ["a.mrc"]
 
 

@@ -1,15 +1,14 @@
 """The live view in a real browser, headless Chromium, with a real service behind it."""
 
 import contextlib
-import json
 import shutil
 import sqlite3
 import time
 
 import numpy as np
 import pytest
-from live import address, dots, write, write_failed, write_rejected
-from service import Service, Subscriber
+from live import address, dots, multiply, url, write, write_failed, write_rejected
+from service import session
 
 pytest.importorskip("selenium")
 from selenium import webdriver
@@ -78,19 +77,16 @@ def driver():
     options.binary_location = shutil.which("chromium")
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     service = webdriver.chrome.service.Service(shutil.which("chromedriver"))
-    with contextlib.closing(webdriver.Chrome(service=service, options=options)) as chrome:
-        chrome.close = chrome.quit
+    with webdriver.Chrome(service=service, options=options) as chrome:
         yield chrome
 
 
 @contextlib.contextmanager
 def open_page(driver, *settings):
     """A service and its page, which has no micrograph yet."""
-    with Service("http.listen=127.0.0.1:0", "picker.profile=adaptive", "picker.min_score=0.3",
-                 "publish.session=grid <3>", *settings) as service, \
-            Subscriber(service) as subscriber:
-        subscriber.connected()
-        page = Page(driver, "http://%s:%d/" % address(service))
+    with session("http.listen=127.0.0.1:0", "picker.profile=adaptive", "picker.min_score=0.3",
+                 "publish.session=grid <3>", *settings) as (service, subscriber):
+        page = Page(driver, url(service))
         page.until(lambda: page.text("#state") == "running")
         yield service, subscriber, page
         page.assert_clean()
@@ -237,7 +233,6 @@ def test_the_state_of_the_service(driver):
         write(service, "again.mrc", dots(5))
         page.shows(4)
         page.until(lambda: page.text("#state") == "running")
-        service.log.write_text("")
 
 
 def test_plots(driver):
@@ -275,36 +270,11 @@ def test_without_the_plotting_library(driver):
         driver.execute_cdp_cmd("Network.disable", {})
 
 
-def multiply(database, count):
-    """Copies of the first outcome of a journal, as if it had been picked so often."""
-    with contextlib.closing(sqlite3.connect(database, isolation_level=None)) as journal:
-        columns = "device, inode, size, mtime_ns, closed_ns, detected_ns"
-        numbers = f"WITH RECURSIVE n(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < {count})"
-        journal.execute("BEGIN")
-        journal.execute(
-            f"{numbers} INSERT INTO micrographs (id, path, name, revision, attempt, state, {columns})"
-            f" SELECT id + i, path || i, name || i, 1, 1, state, {columns} FROM n, micrographs"
-            " WHERE id = (SELECT min(id) FROM micrographs)")
-        journal.execute(
-            f"{numbers} INSERT INTO outcomes (seq, micrograph, attempt, status, reason, picks, frames)"
-            " SELECT i, micrograph + i, attempt, status, reason, picks, frames FROM n, outcomes"
-            " WHERE seq = 1")
-        journal.execute("COMMIT")
-
-
 def test_ten_thousand_behind(driver):
-    service = Service("http.listen=127.0.0.1:0", "picker.profile=adaptive")
-    with service, Subscriber(service) as subscriber:
-        subscriber.connected()
-        path = write(service, "x.mrc")
-        subscriber.outcome()
-        service.stop()
-        path.unlink()
-        multiply(service.state / "journal.sqlite", BEHIND)
-        service.start()
-        subscriber.connected()
+    with session("http.listen=127.0.0.1:0", "picker.profile=adaptive") as (service, subscriber):
+        multiply(service, subscriber, BEHIND)
         begin = time.monotonic()
-        page = Page(driver, "http://%s:%d/" % address(service))
+        page = Page(driver, url(service))
         page.shows(BEHIND)
         first = time.monotonic() - begin
         # the service goes on while the page loads all of them
@@ -329,7 +299,7 @@ def test_ten_thousand_behind(driver):
             page.press(Keys.ARROW_RIGHT)
         page.shows(21)
         assert time.monotonic() - begin < 10
-        memory = json.loads(json.dumps(page.js("performance.memory.usedJSHeapSize")))
+        memory = page.js("performance.memory.usedJSHeapSize")
         print(f"memory of the page: {memory / 1e6:.0f} MB")
         page.assert_clean()
         driver.get("about:blank")

@@ -12,7 +12,7 @@ import subprocess
 import micrographs
 import numpy as np
 import pytest
-from service import Service, Subscriber, session
+from service import Service, Subscriber, refused, session
 from support import PROGRAM, run
 
 SIDE = 420
@@ -149,11 +149,8 @@ def test_what_is_there_at_the_start(content):
         path.write_bytes(content)
         os.utime(path, (1_700_000_000 - index, 1_700_000_000 - index))
     with service, Subscriber(service) as subscriber:
-        outcomes = [subscriber.connected().replay()[0]]
-        while len(outcomes[-1]) < 5:
-            subscriber.outcome()
-            outcomes.append(subscriber.replay()[0])
-        assert [o.name for o in outcomes[-1]] == [f"{i}.mrc" for i in range(4, -1, -1)]
+        outcomes = subscriber.connected().replay_until(lambda outcomes: len(outcomes) >= 5)
+        assert [o.name for o in outcomes] == [f"{i}.mrc" for i in range(4, -1, -1)]
 
 
 def test_companions_are_left_alone(content):
@@ -250,9 +247,7 @@ def test_retry(content):
         assert "1" in run("retry", "-c", service.config).stdout  # without the service
         service.start()
         with Subscriber(service) as late:
-            outcomes = []
-            while len(outcomes) < 3:
-                outcomes = late.connected().replay()[0]
+            outcomes = late.connected().replay_until(lambda outcomes: len(outcomes) >= 3)
             assert [o.seq for o in outcomes] == [1, 2, 3]
 
 
@@ -268,11 +263,8 @@ def test_vanished_before_it_was_read(content):
             path.unlink()
         service.start()
         with Subscriber(service) as late:
-            late.connected()
-            outcomes = []
-            while not any(outcome.status == "failed" for outcome in outcomes):
-                outcomes, _ = late.replay()
-                late.status()
+            outcomes = late.connected().replay_until(
+                lambda outcomes: any(outcome.status == "failed" for outcome in outcomes))
             assert {o.reason for o in outcomes} == {None, "vanished before it was read"}
             assert len({o.name for o in outcomes}) == len(outcomes)
 
@@ -327,10 +319,7 @@ def test_stop_and_start_again(content):
         in_place(service.data / "y.mrc", content)
         service.start()
         with Subscriber(service) as second:
-            second.connected()
-            outcomes = []
-            while len(outcomes) < 2:
-                outcomes, _ = second.replay()
+            outcomes = second.connected().replay_until(lambda outcomes: len(outcomes) >= 2)
             assert [(o.seq, o.name) for o in outcomes] == [(1, "x.mrc"), (2, "y.mrc")]
             assert outcomes[0].frames == first.frames
             assert outcomes[1].header["stream"] == first.header["stream"]
@@ -339,9 +328,9 @@ def test_stop_and_start_again(content):
 def test_one_service_a_state_directory():
     """P35: the second one says who has it, and leaves the first alone."""
     with session() as (service, subscriber):
-        second = Service(directory=service.home).spawn()
-        assert second.wait() == 1
-        assert f"{service.process.pid}" in second.log_text()
+        status, log = refused(directory=service.home)
+        assert status == 1
+        assert f"in use by another pickstream, process {service.process.pid}" in log
         assert subscriber.status()["type"] == "status"
 
 
@@ -380,11 +369,13 @@ def test_status_command(content):
 
 def test_status_has_no_latency_of_what_lay_there(content):
     """When it was closed nobody has told; a time of 0 s would be wrong."""
-    with Service() as service, Subscriber(service) as subscriber:
+    service = Service()
+    in_place(service.data / "lay_there.mrc", content)
+    with service, Subscriber(service) as subscriber:
+        subscriber.status(lambda status: status["last_seq"] == status["totals"]["picked"] == 1)
         assert "latency    none measured yet\n" in run("status", "-c", service.config).stdout
-        subscriber.connected()
-        in_place(service.data / "x.mrc", content)
-        subscriber.outcome()
+        in_place(service.data / "new.mrc", content)
+        assert subscriber.outcome().name == "new.mrc"
         assert "close to published: median" in run("status", "-c", service.config).stdout
 
 
@@ -404,13 +395,9 @@ def test_status_says_that_it_may_not_ask():
 
 def test_open_to_others_only_with_keys():
     """P36, P37."""
-    service = Service("publish.endpoint=tcp://*:5599")
-    try:
-        service.spawn()
-        assert service.wait() == 2
-        assert "curve" in service.log_text()
-    finally:
-        shutil.rmtree(service.home)
+    status, log = refused("publish.endpoint=tcp://*:5599")
+    assert status == 2
+    assert "curve" in log
 
 
 def test_newest_first(content):

@@ -16,6 +16,15 @@ work=${2:-$(mktemp -d)}
 mkdir -p "$work"
 work=$(cd "$work" && pwd)
 failed=0
+service=
+writer=
+finish() {
+    [ -z "$writer" ] || kill "$writer" 2>/dev/null || true
+    [ -z "$service" ] || kill "$service" 2>/dev/null || true
+    wait
+}
+trap finish EXIT
+trap 'exit 130' INT TERM
 say() { printf '\n== %s\n' "$*"; }
 verdict() {
     if [ "$1" -eq 0 ]; then echo "passed: $2"; else echo "FAILED: $2"; failed=1; fi
@@ -100,7 +109,7 @@ memory() {
     device=$(nvidia-smi --query-gpu=memory.used --format=csv,noheader,nounits 2>/dev/null | head -1)
     echo "$1 outcomes: host $host kB, device ${device:-0} MiB"
 }
-timeout 900 "$bin/pickstream" listen --connect "ipc://$work/picks" --replay "ipc://$work/replay" --since 0 --count $many | {
+timeout --foreground 900 "$bin/pickstream" listen --connect "ipc://$work/picks" --replay "ipc://$work/replay" --since 0 --count $many | {
     outcomes=0
     while read -r line; do
         echo "$line"
@@ -112,9 +121,11 @@ cat "$work/memory"
 [ "$(wc -l <"$work/outcomes")" -eq "$many" ]
 verdict $? "$many outcomes"
 kill $writer 2>/dev/null
+writer=
 kill -TERM $service
 wait $service
 verdict $? "the service ended well"
+service=
 ! grep -qw failed "$work/outcomes"
 verdict $? "none failed"
 awk '{gsub(",", ""); h[NR] = $4; d[NR] = $7} END {exit !(NR > 1 && h[NR] <= h[1] * 1.05 && d[NR] <= d[1] * 1.05)}' "$work/memory"
