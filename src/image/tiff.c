@@ -315,6 +315,11 @@ static int read_open(TIFF *tif, struct client *client, const struct ps_read_opti
     micrograph->image.pixel_size = page.pixel_size;
     if (page.photometric == PHOTOMETRIC_MINISWHITE)
         ps_micrograph_warn(micrograph, "TIFF says that 0 is white: values taken as stored");
+    if (page.packed)
+        ps_micrograph_warn(micrograph,
+                           "8-bit TIFF of %u x %u px: taken for 4-bit pixels, two a byte, as "
+                           "SerialEM packs them",
+                           page.width / 2, page.height);
     if (frames > 1)
         memset(micrograph->pixels, 0, (size_t)page.width * page.height * sizeof(float));
     code = read_frames(tif, client, options, frames, micrograph, error);

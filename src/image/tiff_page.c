@@ -4,6 +4,9 @@
  *    tested, is let loose on a file that came by itself.
  *  - Integers of 32 bits and floats of 64 become float32, other samples keep their type. Of 4-bit
  *    samples the high half of a byte comes first, as TIFF 6.0 says; they become bytes.
+ *  - SerialEM packs super-resolution frames of 4 bits two a byte, the low half first, in files that
+ *    say 8 bits and half the width. Nothing but the size tells: no camera has images of such sizes
+ *    and 8 bits. IMOD, RELION and cisTEM take them so too.
  *  - Values are taken as stored: MINISWHITE is not inverted (RELION does not either).
  */
 #include "image/tiff_page.h"
@@ -134,6 +137,19 @@ static int check_samples(TIFF *tif, struct ps_tiff_page *page, struct ps_error *
     return 0;
 }
 
+static bool is_packed(const struct ps_tiff_page *page)
+{
+    static const uint32_t sides[][2] = {{7676, 7420}, {7680, 7424}, {11520, 8184}}; /* K2, K3 */
+    if (page->bits != 8 || page->sample_format != SAMPLEFORMAT_UINT || page->tiled)
+        return false;
+    for (size_t i = 0; i < sizeof sides / sizeof *sides; i++) {
+        for (int k = 0; k < 2; k++)
+            if (2 * page->width == sides[i][k] && page->height == sides[i][1 - k])
+                return true;
+    }
+    return false;
+}
+
 int ps_tiff_page_inspect(TIFF *tif, const struct ps_read_options *options, struct ps_tiff_page *ret,
                          struct ps_error *error)
 {
@@ -148,12 +164,17 @@ int ps_tiff_page_inspect(TIFF *tif, const struct ps_read_options *options, struc
         code = check_samples(tif, &page, error);
     if (!code)
         code = choose_type(&page, error);
+    page.tiled = TIFFIsTiled(tif);
+    page.packed = is_packed(&page);
+    if (page.packed) {
+        page.bits = 4;
+        page.width *= 2;
+    }
     if (!code)
         code = ps_frame_check(page.width, page.height, options, error);
     if (code)
         return code;
 
-    page.tiled = TIFFIsTiled(tif);
     if (page.tiled) {
         (void)TIFFGetField(tif, TIFFTAG_TILEWIDTH, &page.cell_width);
         (void)TIFFGetField(tif, TIFFTAG_TILELENGTH, &page.cell_height);
@@ -256,7 +277,7 @@ void ps_tiff_convert(const struct ps_tiff_page *page, const void *samples, size_
 
     if (page->bits == 4)
         for (size_t i = 0; i < count; i++)
-            to_bytes[i] = (unsigned char)(nibbles[i / 2] >> (i % 2 ? 0 : 4)) & 15;
+            to_bytes[i] = (unsigned char)(nibbles[i / 2] >> (i % 2 == page->packed ? 4 : 0)) & 15;
     else if (page->bits == 64)
         for (size_t i = 0; i < count; i++)
             to_floats[i] = (float)doubles[i];

@@ -11,6 +11,7 @@ struct ps_tiff_page {
     uint32_t width;  /* px */
     uint32_t height; /* px */
     uint16_t bits;   /* a sample */
+    bool packed;     /* of 4 bits, the low half of a byte first, in a file that says 8 */
     uint16_t sample_format;
     uint16_t compression;
     uint16_t photometric;

@@ -123,6 +123,45 @@ static void test_every_compression_and_predictor(void **state)
     }
 }
 
+/* P17: only the size tells, so a row more or less is an image of bytes. */
+static void test_sizes_of_packed_frames(void **state)
+{
+    (void)state;
+    const struct ps_read_options large = {PS_MOVIES_SKIP, 1 << 27};
+    for (uint32_t surplus = 0; surplus <= 1; surplus++) {
+        const struct spec spec = {.width = 3838,
+                                  .height = 7420 + surplus,
+                                  .bits = 8,
+                                  .format = SAMPLEFORMAT_UINT,
+                                  .compression = COMPRESSION_LZW,
+                                  .rows_per_strip = 100,
+                                  .photometric = PHOTOMETRIC_MINISBLACK};
+        struct file file = make_file(&spec);
+        struct ps_micrograph *m = parse(&file, &large);
+        assert_int_equal(m->image.type, PS_PIXEL_U8);
+        assert_int_equal(m->image.height, spec.height);
+        if (surplus) {
+            assert_string_equal(m->warning, "");
+            check_pixels(&spec, m, 0, 0);
+        } else {
+            assert_int_equal(m->image.width, 7676);
+            assert_int_equal(m->mode, 4);
+            assert_string_equal(m->warning, "8-bit TIFF of 3838 x 7420 px: taken for 4-bit pixels, "
+                                            "two a byte, as SerialEM packs them");
+            const unsigned char *pixels = m->pixels;
+            for (uint32_t y = 0; y < 7420; y += 53) {
+                for (uint32_t x = 0; x < 3838; x++) {
+                    int byte = pattern(&spec, x, 7419 - y, 0);
+                    assert_int_equal(pixels[7676 * y + 2 * x], byte & 15);
+                    assert_int_equal(pixels[7676 * y + 2 * x + 1], byte >> 4);
+                }
+            }
+        }
+        ps_micrograph_free(m);
+        free(file.bytes);
+    }
+}
+
 /* The image whose first MRC row is the TIFF's last: as RELION reads both, the same pixels. */
 static void test_rows_are_those_of_the_mrc_file(void **state)
 {
@@ -247,6 +286,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_sample_in_every_layout),
         cmocka_unit_test(test_every_compression_and_predictor),
+        cmocka_unit_test(test_sizes_of_packed_frames),
         cmocka_unit_test(test_rows_are_those_of_the_mrc_file),
         cmocka_unit_test(test_movies_are_refused_or_summed),
         cmocka_unit_test(test_thumbnails_and_masks_are_no_frames),
