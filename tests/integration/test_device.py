@@ -121,8 +121,23 @@ def test_slots_that_cannot_pick_leave_it_to_the_others(micrograph):
         assert "event=fewer_slots slots=1" in service.log_text()
 
 
+def test_a_larger_camera_than_the_card_has_memory_for(micrograph, scene, tmp_path):
+    """P43: those micrographs fail, and say why; the others are picked as before."""
+    memory = SLOT + (900 << 10)
+    large = write_mrc(tmp_path / "large.mrc", scene.image[:840, :800]).read_bytes()
+    with gpus("compute.slots_per_device=1", EMU_MEMORY=str(memory)) as (service, subscriber):
+        outcomes = []
+        for name, content in ("a", micrograph), ("b", large), ("c", large), ("d", micrograph):
+            (service.data / f"{name}.mrc").write_bytes(content)
+            outcomes.append(subscriber.outcome())
+        assert [outcome.status for outcome in outcomes] == ["picked", "failed", "failed", "picked"]
+        assert all("memory" in outcome.reason for outcome in outcomes[1:3])
+        assert (outcomes[0].picks == outcomes[3].picks).all()
+        assert outcomes[3].header["picker"]["device"].startswith("cuda:0 ")
+
+
 def test_a_card_that_fails_ends_the_service(micrograph):
-    """Nothing that it computed afterwards is published; the next start picks what is left."""
+    """P42: nothing that it computed afterwards is published; the next start picks what is left."""
     with gpus("compute.slots_per_device=2", EMU_FAIL="launch:400") as (service, subscriber):
         names = write(service, micrograph, 30)
         assert service.wait() == 1

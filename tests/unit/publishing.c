@@ -139,7 +139,7 @@ static struct ps_submission submission(struct service *service, const char *name
     uint64_t number = ++service->submitted;
     pthread_mutex_unlock(&service->lock);
     item.job->identity = (struct ps_identity){1, number, 1000, 1};
-    item.job->closed_ns = ps_clock_wall_ns();
+    item.job->closed_ns = ps_clock_wall_ns() + service->clock_ahead_ns;
     item.job->detected_ns = item.job->closed_ns;
     item.job->closed_mono_ns = ps_clock_mono_ns();
     item.read_milliseconds = 0.5;

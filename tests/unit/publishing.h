@@ -32,6 +32,7 @@ struct service {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     size_t submitted;
+    int64_t clock_ahead_ns; /* of the wall when files are closed, of that when they are published */
     size_t finished;
     size_t retried;
 };

@@ -82,6 +82,25 @@ static void a_restart_goes_on(void **state)
     client_close(&subscriber);
 }
 
+/* P50: what took milliseconds is not said to have taken hours, or less than nothing. */
+static void clocks_are_set(void **state)
+{
+    struct service *service = *state;
+    service_start(service);
+    const int64_t hour_ns = (int64_t)3600 * 1000000000;
+    for (int i = -1; i <= 1; i++) {
+        char name[32];
+        (void)snprintf(name, sizeof name, "%d.mrc", i);
+        service->clock_ahead_ns = i * hour_ns;
+        submit(service, name, 1);
+    }
+    wait_finished(service, 3);
+    for (int i = 0; i <= 1; i++) {
+        double seconds = ps_metrics_quantile(service->metrics, PS_HISTOGRAM_LATENCY, i);
+        assert_true(seconds > 0 && seconds < 600);
+    }
+}
+
 /* ---- status ---------------------------------------------------------------------------------- */
 
 static void heartbeats_tell_where_it_stands(void **state)
@@ -341,10 +360,15 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, service_setup, service_teardown)
     const struct CMUnitTest tests[] = {
-        TEST(every_outcome_is_published),       TEST(a_restart_goes_on),
-        TEST(heartbeats_tell_where_it_stands),  TEST(the_end_is_told),
-        TEST(drops_show_and_can_be_repaired),   TEST(a_full_disk_holds_everything_back),
-        TEST(stopping_gives_up_on_a_full_disk), TEST(a_refused_outcome_holds_up_no_other),
+        TEST(every_outcome_is_published),
+        TEST(a_restart_goes_on),
+        TEST(clocks_are_set),
+        TEST(heartbeats_tell_where_it_stands),
+        TEST(the_end_is_told),
+        TEST(drops_show_and_can_be_repaired),
+        TEST(a_full_disk_holds_everything_back),
+        TEST(stopping_gives_up_on_a_full_disk),
+        TEST(a_refused_outcome_holds_up_no_other),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
