@@ -4,6 +4,8 @@ PICKSTREAM_BUILD  directory of the build under test (default build/release)
 PICKSTREAM_EMULATED  directory of the build with the emulated GPU
 PICKSTREAM_DATA   directory of the sample data (default ../shared); tests that need it are skipped
                   where it is not there
+
+P1 to P50 in the tests are the pitfalls of ../shared/reference/field-notes.md, where they cover them.
 """
 
 import os

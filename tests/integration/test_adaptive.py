@@ -52,6 +52,7 @@ def plate(tmp_path_factory):
 
 
 def test_picks_are_right_and_centred(plate):
+    """P22"""
     _, _, truth, picks = plate
     assert len(truth) > 80
     assert agreement(picks, truth, DIAMETER / 4) > 0.98
@@ -63,6 +64,7 @@ def test_picks_are_right_and_centred(plate):
 
 
 def test_scores_are_probabilities(plate):
+    """P28"""
     _, _, truth, picks = plate
     assert (0 <= picks[:, 2]).all() and (picks[:, 2] <= 1).all()
     assert (np.diff(picks[:, 2]) <= 0).all()
@@ -146,6 +148,7 @@ def test_auto_finds_hollow_particles_dark_and_bright(tmp_path, name):
 
 
 def test_limits_on_picks(plate, tmp_path):
+    """P39"""
     path, _, _, picks = plate
     few, result = pick(path, tmp_path, "--set", "picker.max_picks=7")
     assert np.array_equal(few, picks[:7]) and result["truncated"]
@@ -155,6 +158,7 @@ def test_limits_on_picks(plate, tmp_path):
 
 
 def test_contaminants_are_masked(plate, tmp_path):
+    """P27"""
     _, image, truth, _ = plate
     image = image.copy()
     image[300:600, 400:750] -= 60

@@ -152,6 +152,7 @@ def test_a_card_that_fails_ends_the_service(micrograph):
 
 
 def test_the_cpu_takes_over(micrograph):
+    """P42"""
     settings = ["compute.slots_per_device=2", "compute.on_device_error=cpu"]
     with gpus(*settings, EMU_FAIL="launch:400") as (service, subscriber):
         names = write(service, micrograph, 30)

@@ -84,6 +84,7 @@ def test_the_manual_page_has_every_key():
 
 
 def test_what_a_service_sends_has_the_schema(scene):
+    """P38: JSON and arrays that it describes, nothing to be executed"""
     with Service(diameter=f"{scene.diameter}px") as service:
         subscriber = Subscriber(service).connected()
         shutil.copy(scene.path, service.data / "good.mrc")

@@ -72,13 +72,14 @@ def test_every_format_gives_the_same_file(formats, expected, name):
 
 
 def test_a_flipped_image_has_other_picks(tmp_path, scene, expected):
-    """Without this the test above could not see a TIFF that is read upside down."""
+    """P23: without this the test above could not see a TIFF that is read upside down."""
     path = write_tiff(tmp_path / "x.tif", scene.image[::-1])
     run("pick", *scene.options, "-o", tmp_path, path)
     assert star_of(tmp_path) != expected
 
 
 def test_pixel_size_of_either_format(tmp_path, scene, expected):
+    """P20"""
     for path in (write_mrc(tmp_path / "mrc.mrc", scene.image),
                  write_tiff(tmp_path / "cm.tif", scene.image),
                  write_tiff(tmp_path / "inch.tif", scene.image,
@@ -105,6 +106,7 @@ def frames(scene):
     ("x.tif", write_tiff, {"dtype": "f4", "tile": (128, 128), "compression": "zlib"}),
 ], ids=["mrc", "mrcs", "big_endian", "tiff", "tiff_tiles"])
 def test_frames_of_a_movie_are_added_up(tmp_path, scene, expected, frames, name, write, options):
+    """P11"""
     path = write(tmp_path / name, frames, **options)
     run("pick", *scene.options, "--set", "input.movies=sum", "--format", "star,json", "-o",
         tmp_path, path)
@@ -117,12 +119,13 @@ def test_frames_of_a_movie_are_added_up(tmp_path, scene, expected, frames, name,
 
 @pytest.mark.parametrize("threads", [1, 2, 3, 4, 16])
 def test_any_number_of_threads(tmp_path, scene, expected, threads):
+    """P26"""
     run("pick", *scene.options, "--threads", threads, "-o", tmp_path, scene.path)
     assert star_of(tmp_path, scene.path.stem) == expected
 
 
 def test_any_order_and_company(tmp_path, scene, expected):
-    """First, in the middle and last; behind images that are larger, smaller, rejected, damaged."""
+    """P25: first, in the middle and last; behind images that are larger, smaller, rejected, damaged."""
     write_mrc(tmp_path / "a.mrc", scene.image)
     write_mrc(tmp_path / "b.mrc", np.tile(scene.image[::-1], (2, 1)))
     write_mrc(tmp_path / "c.mrc", scene.image)

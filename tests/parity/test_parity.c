@@ -282,6 +282,7 @@ static void types_are_alike(void **state)
 
 enum { RUNS = PARITY_EMULATED ? 6 : 24 };
 
+/* P26 */
 static void same_bytes_every_time(void **state)
 {
     NEEDS_GPU();

@@ -95,6 +95,7 @@ static void refuse(struct file file, const struct ps_read_options *options, cons
     free(file.bytes);
 }
 
+/* P13, P14 */
 static void test_every_mode_in_both_byte_orders(void **state)
 {
     (void)state;
@@ -135,6 +136,7 @@ static void test_every_mode_in_both_byte_orders(void **state)
     }
 }
 
+/* P14 */
 static void test_byte_order_does_not_trust_the_stamp(void **state)
 {
     (void)state;
@@ -173,6 +175,7 @@ static void test_the_stamp_breaks_a_tie(void **state)
     free(data);
 }
 
+/* P13 */
 static void test_bytes_are_unsigned_where_imod_says_so(void **state)
 {
     (void)state;
@@ -244,6 +247,7 @@ static double pixel_size_of(int mx, float cell_x, int my, float cell_y, char *wa
     return size;
 }
 
+/* P20 */
 static void test_pixel_size_or_unknown(void **state)
 {
     (void)state;
@@ -265,6 +269,7 @@ static void test_pixel_size_or_unknown(void **state)
     assert_string_equal(warning, "pixel size unknown: 1.25 A along x, 2.5 A along y");
 }
 
+/* P11 */
 static void test_movies_are_refused_or_summed(void **state)
 {
     (void)state;
@@ -320,6 +325,7 @@ static void test_volumes_are_refused(void **state)
     free(file.bytes);
 }
 
+/* P16 */
 static void test_modes_are_named(void **state)
 {
     (void)state;
@@ -354,6 +360,7 @@ static void test_sides_must_make_sense(void **state)
            "corrupt header: nx = 0, ny = 2, nz = 1 (1 to 1048575 expected of each)");
 }
 
+/* P15 */
 static void test_truncated_data(void **state)
 {
     (void)state;
@@ -377,6 +384,7 @@ static void test_truncated_data(void **state)
     free(data);
 }
 
+/* P15 */
 static void test_wrong_nsymbt(void **state)
 {
     (void)state;

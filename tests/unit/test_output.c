@@ -100,6 +100,7 @@ static int write_much(FILE *stream, const void *context, struct ps_error *error)
     return 0;
 }
 
+/* P41 */
 static void writes_and_replaces(void **state)
 {
     (void)state;
@@ -127,7 +128,7 @@ static void without_a_directory(void **state)
     assert_content(in_directory("here"), "x");
 }
 
-/* Another name of the file that is there keeps the old bytes: it was not written over. */
+/* P41: another name of the file that is there keeps the old bytes: it was not written over. */
 static void old_file_is_not_touched(void **state)
 {
     (void)state;
@@ -141,6 +142,7 @@ static void old_file_is_not_touched(void **state)
     assert_content(path, "new");
 }
 
+/* P41 */
 static void failed_writer_leaves_nothing(void **state)
 {
     (void)state;
@@ -300,6 +302,7 @@ static void csv_round_trip(void **state)
     free(text);
 }
 
+/* P40 */
 static void no_picks(void **state)
 {
     (void)state;

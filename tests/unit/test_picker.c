@@ -61,6 +61,7 @@ static void particles_are_found(void **state)
     ps_result_done(&result);
 }
 
+/* P26 */
 static void threads_change_nothing(void **state)
 {
     (void)state;
@@ -75,7 +76,7 @@ static void threads_change_nothing(void **state)
     ps_result_done(&one);
 }
 
-/* Larger, smaller, spoiled and refused micrographs in between leave no trace. */
+/* P25: larger, smaller, spoiled and refused micrographs in between leave no trace. */
 static void the_past_changes_nothing(void **state)
 {
     (void)state;
@@ -198,6 +199,7 @@ static void the_best_scores_come_first(void **state)
     ps_result_done(&result);
 }
 
+/* P39: no limit by default, and a limit that is reached is told */
 static void max_picks_keeps_the_best(void **state)
 {
     (void)state;
@@ -260,6 +262,7 @@ static void a_diameter_in_angstrom_needs_a_pixel_size(void **state)
     ps_result_done(&result);
 }
 
+/* P20 */
 static void the_configured_pixel_size_wins(void **state)
 {
     (void)state;

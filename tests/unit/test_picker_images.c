@@ -44,6 +44,7 @@ static void expect_picks_in_spite_of(const struct plate *spoiled, const char *co
     ps_result_done(&result);
 }
 
+/* P19 */
 static void numbers_that_are_none_are_replaced(void **state)
 {
     (void)state;
@@ -61,6 +62,7 @@ static void numbers_that_are_none_are_replaced(void **state)
     plate_done(&spoiled);
 }
 
+/* P19 */
 static void dead_lines_are_interpolated(void **state)
 {
     (void)state;
@@ -92,7 +94,7 @@ static void lines_of_nan_are_interpolated(void **state)
     plate_done(&spoiled);
 }
 
-/* One absurd pixel does not hide the rest. */
+/* P19: one absurd pixel does not hide the rest. */
 static void a_hot_pixel_is_survived(void **state)
 {
     (void)state;
@@ -106,6 +108,7 @@ static void a_hot_pixel_is_survived(void **state)
     plate_done(&spoiled);
 }
 
+/* P19 */
 static void images_without_content_are_rejected(void **state)
 {
     (void)state;
@@ -180,6 +183,7 @@ static void large_images_are_refused(void **state)
                    "too large: 1024 x 1024 px, at most 1000000 px expected (compute.max_pixels)");
 }
 
+/* P24 */
 static void sizes_may_be_odd_or_prime(void **state)
 {
     (void)state;
@@ -196,7 +200,7 @@ static void sizes_may_be_odd_or_prime(void **state)
     }
 }
 
-/* The profile looks at a square at the first corner. Its outermost picks, from the outermost
+/* P27: the profile looks at a square at the first corner. Its outermost picks, from the outermost
  * windows of that square: apple-reference sections 2, 3 and 9, for windows of 12 px at half the
  * resolution. */
 static void margins_say_where_nothing_is_looked_for(void **state)

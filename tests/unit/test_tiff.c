@@ -65,6 +65,7 @@ static void check_spec(const struct spec *spec, enum ps_pixel type)
     free(file.bytes);
 }
 
+/* P18 */
 static void test_every_sample_in_every_layout(void **state)
 {
     (void)state;
@@ -90,6 +91,7 @@ static void test_every_sample_in_every_layout(void **state)
     }
 }
 
+/* P18 */
 static void test_every_compression_and_predictor(void **state)
 {
     (void)state;
@@ -162,7 +164,7 @@ static void test_sizes_of_packed_frames(void **state)
     }
 }
 
-/* The image whose first MRC row is the TIFF's last: as RELION reads both, the same pixels. */
+/* P23: the image whose first MRC row is the TIFF's last: as RELION reads both, the same pixels. */
 static void test_rows_are_those_of_the_mrc_file(void **state)
 {
     (void)state;
@@ -185,6 +187,7 @@ static void test_rows_are_those_of_the_mrc_file(void **state)
     free(tiff_file.bytes);
 }
 
+/* P11 */
 static void test_movies_are_refused_or_summed(void **state)
 {
     (void)state;
@@ -254,6 +257,7 @@ static double pixel_size_of(float resolution, uint16_t unit)
     return size;
 }
 
+/* P20 */
 static void test_pixel_size_or_unknown(void **state)
 {
     (void)state;

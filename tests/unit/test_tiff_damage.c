@@ -42,6 +42,7 @@ static void refuse_with_length(struct file file, const struct ps_read_options *o
     refuse(file, options, message);
 }
 
+/* P18 */
 static void test_compressions_are_named(void **state)
 {
     (void)state;
