@@ -191,6 +191,27 @@ def empty(bench, empties):
         print(f"empty, {name:10} 30, 64, 120 px: {', '.join(counts)}")
 
 
+# ---- centres -------------------------------------------------------------------------------------
+
+def centres(bench, synthetic, sets):
+    """How far right picks lie from centres that are known because they were put there. Limits are
+    for `sets`: the truth of `synthetic` is the centre of a ribosome's box, and its projections,
+    which have no symmetry, have theirs elsewhere (the prototype errs by as much, 0.06 to 0.09)."""
+    print("\ncentres       picks  median error, diameters  mean dx, dy, px")
+    for name, micrographs in {"synthetic": synthetic, **sets}.items():
+        errors, distances = [], []
+        for micrograph in micrographs:
+            picks = bench.pick(micrograph, micrograph.diameter)["picks"]
+            right, found = match(picks, micrograph.truth, micrograph.tolerance)
+            errors.append(picks[right, :2] - micrograph.truth[found])
+            distances.append(np.hypot(*errors[-1].T) / micrograph.diameter)
+        errors, median = np.concatenate(errors), np.median(np.concatenate(distances))
+        mean = errors.mean(axis=0)
+        print(f"{name:12} {len(errors):6} {median:24.3f}  {mean[0]:+.2f}, {mean[1]:+.2f}")
+        if name in sets and (median > 0.05 or np.abs(mean).max() > 0.5):
+            bench.missed.append(f"centres, {name}: {median:.3f} D, {mean[0]:.2f}, {mean[1]:.2f} px")
+
+
 # ---- scores --------------------------------------------------------------------------------------
 
 def calibration(bench, micrographs, diagram):
@@ -313,6 +334,7 @@ def main():
                         lambda m: [factor * m.diameter for factor in FACTORS], 0.9, 0.75)
         contaminated(bench)
         empty(bench, empties)
+        centres(bench, synthetic, sets)
         calibration(bench, apoferritin + synthetic, arguments.diagram)
         if arguments.ablation:
             ablation(arguments.program,
