@@ -216,7 +216,7 @@ check: ## install what they need, then run all tests (SANITIZER=address,undefine
 	 PICKSTREAM_BUILD=$(B) PICKSTREAM_SANITIZER=$(SANITIZER) CC='$(CC)' MAKE='$(MAKE)' \
 	 ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1 \
 	 TSAN_OPTIONS=suppressions=$(CURDIR)/tests/tsan.supp \
-	 $(PYTHON) -m pytest -q -p no:cacheprovider $(PYTEST_ARGUMENTS) tests
+	 tests/check.sh $(PYTHON) $(PYTEST_ARGUMENTS)
 
 .PHONY: check-programs
 check-programs: $(UNIT_TESTS) $(FUZZERS)
