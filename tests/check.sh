@@ -4,7 +4,7 @@
 #     check.sh PYTHON [PYTEST-ARGUMENT ...]
 #
 # The test programs keep the cores busy and the others mostly wait for something, so both go on at
-# once. What the programs said comes last.
+# once, the others first where both want a core. What the programs said comes last.
 python=$1
 shift
 cd "$(dirname "$0")/.." || exit 1
@@ -18,7 +18,7 @@ finish() {
 trap finish EXIT
 trap 'exit 130' INT TERM
 set -- -m pytest -q -p no:cacheprovider "$@"
-"$python" "$@" tests/test_programs.py >"$report" 2>&1 &
+nice "$python" "$@" tests/test_programs.py >"$report" 2>&1 &
 programs=$!
 "$python" "$@" --ignore=tests/test_programs.py tests
 others=$?
