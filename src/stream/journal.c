@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 void ps_journal_begin_write(struct ps_journal *journal)
 {
@@ -246,6 +247,23 @@ static bool is_known(const struct latest *latest, const struct ps_job *job,
     return latest->id && is_same_file(&latest->identity, &job->identity);
 }
 
+/* Begins to write with `quick`, and takes `reading`, which is not held while another program has
+ * the database: whoever only reads goes on. */
+static int begin_quick(struct ps_journal *journal, struct ps_error *error)
+{
+    static const struct timespec pause = {.tv_nsec = 10000000};
+    const int64_t until = ps_clock_mono_ns() + (int64_t)PS_SQL_BUSY_MS * 1000000;
+    for (;;) {
+        bool busy;
+        pthread_mutex_lock(&journal->reading);
+        int result = ps_sql_try_begin(&journal->quick, &busy, error);
+        if (!busy || ps_clock_mono_ns() >= until)
+            return result;
+        pthread_mutex_unlock(&journal->reading);
+        (void)nanosleep(&pause, NULL);
+    }
+}
+
 int ps_journal_see(struct ps_journal *journal, struct ps_job *job, enum ps_journal_state *ret_state,
                    struct ps_error *error)
 {
@@ -257,8 +275,7 @@ int ps_journal_see(struct ps_journal *journal, struct ps_job *job, enum ps_journ
     pthread_mutex_unlock(&journal->reading);
     if (result == 0 && !is_known(&latest, job, &state)) {
         ps_journal_begin_write(journal);
-        pthread_mutex_lock(&journal->reading);
-        result = ps_sql_begin(sql, error);
+        result = begin_quick(journal, error);
         if (result == 0) {
             /* Again: somebody may have been quicker. */
             result = look_up(sql, job->path, &latest, error);

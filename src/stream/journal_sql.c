@@ -12,9 +12,6 @@ enum {
     APPLICATION_ID = 0x70736a6c, /* "psjl" */
     FORMAT = 1,                  /* user_version: raise it when the tables change */
 
-    /* Another program (a backup, a curious person) may hold the database that long. */
-    BUSY_MS = 5000,
-
     /* The log is brought into the database when it has so many pages of 4 KB. The durable
      * connection, which waits for the disk anyway, normally does it; the other one only when
      * micrographs are seen by the thousand and nothing is committed. */
@@ -224,7 +221,7 @@ int ps_sql_open(struct ps_sql *sql, const char *path, enum ps_sql_sync sync, str
                                mode | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
     if (code != SQLITE_OK)
         return fail(sql, code, "open the journal", error);
-    (void)sqlite3_busy_timeout(sql->db, BUSY_MS);
+    (void)sqlite3_busy_timeout(sql->db, PS_SQL_BUSY_MS);
     int ours = identify(sql, error);
     if (ours < 0)
         return ours;
@@ -335,6 +332,15 @@ int ps_sql_begin(struct ps_sql *sql, struct ps_error *error)
         return ps_fail(error, PS_E_SYSTEM, "%s: moved or deleted while in use", sql->path);
     ps_sql_use(sql, PS_SQL_BEGIN);
     return ps_sql_run(sql, error);
+}
+
+int ps_sql_try_begin(struct ps_sql *sql, bool *ret_busy, struct ps_error *error)
+{
+    (void)sqlite3_busy_timeout(sql->db, 0);
+    int result = ps_sql_begin(sql, error);
+    *ret_busy = result && (sqlite3_errcode(sql->db) & 0xff) == SQLITE_BUSY;
+    (void)sqlite3_busy_timeout(sql->db, PS_SQL_BUSY_MS);
+    return result;
 }
 
 int ps_sql_finish(struct ps_sql *sql, int failed, struct ps_error *error)

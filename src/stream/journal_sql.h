@@ -134,6 +134,12 @@ void ps_sql_end(struct ps_sql *sql);
  * us. */
 int ps_sql_begin(struct ps_sql *sql, struct ps_error *error);
 
+/* Another program (a backup, a curious person) may hold the database that long. */
+enum { PS_SQL_BUSY_MS = 5000 };
+
+/* The same, but waits for no other program: `ret_busy` tells that one has the database. */
+int ps_sql_try_begin(struct ps_sql *sql, bool *ret_busy, struct ps_error *error);
+
 /* Ends it: commits if `failed` is 0, otherwise (or if the commit fails) takes everything back.
  * Returns `failed`, or what came of the commit. */
 int ps_sql_finish(struct ps_sql *sql, int failed, struct ps_error *error);
