@@ -6,8 +6,8 @@
  * diameter, two responses and a score. A device has as many lanes as it can fill (`lanes`).
  *
  *     upload -> reduce -> scale -> respond -> peaks
- *                                               ^ |
- *                                           learn +   as often as it takes
+ *                         ^                     ^ |
+ *                     randomise             learn +   as often as it takes
  *
  * Maps have the field's size, row by row, and stay on the device; peaks, responses at them and
  * moments are small and are copied out. Between two calls a device decides nothing: which peaks are
@@ -19,7 +19,6 @@
 #ifndef PS_BACKEND_ADAPTIVE_H
 #define PS_BACKEND_ADAPTIVE_H
 
-#include "picker/mixture.h"
 #include "pickstream.h"
 
 struct ps_slot;
@@ -32,7 +31,7 @@ enum ps_map {
     PS_MAP_ENERGY,          /* the same, for the scale */
     PS_MAP_INTENSITY_MATCH, /* response to the template: correlation coefficient, smoothed */
     PS_MAP_ENERGY_MATCH,
-    PS_MAP_SCORE, /* weighted sum of the responses, in robust standard deviations */
+    PS_MAP_SCORE, /* weighted sum of the responses, in deviations of its lower half */
     PS_MAP_MEAN,  /* those of peaks */
     PS_MAP_DEVIATION,
 };
@@ -83,7 +82,7 @@ struct ps_lane {
     bool idle; /* stages leave it alone */
     bool flat; /* too, and set it: a template is the same at every radius */
 
-    struct ps_radial templates[PS_CHANNELS]; /* respond() */
+    struct ps_radial templates[PS_CHANNELS]; /* respond() takes them, learn() makes them */
 
     const struct ps_peak *examples; /* learn(): a channel's templates are made of these */
     size_t example_count;
@@ -96,12 +95,6 @@ struct ps_lane {
     size_t peak_count;
 };
 
-/* The largest first. */
-struct ps_values {
-    const double *items;
-    size_t count;
-};
-
 struct ps_adaptive_ops {
     int lanes; /* that it takes, at most PS_LANES; the stages below get as many or fewer */
 
@@ -109,6 +102,11 @@ struct ps_adaptive_ops {
      * whole field is masked. */
     int (*reduce)(struct ps_slot *slot, const struct ps_reduction *reduction,
                   struct ps_field *ret_field, struct ps_error *error);
+
+    /* Makes the field a null: the intensity channel keeps its power spectrum and gets the phases of
+     * white noise (ps_noise() of the pixel's index and the seed), then it is masked, normalised and
+     * clipped as in step 3. What scale() prepared is void. */
+    int (*randomise)(struct ps_slot *slot, unsigned seed, struct ps_error *error);
 
     /* Step 4 and what step 5 can prepare for all templates: the energy channel for particles of
      * each lane's diameter, and the norm of each window in both channels. Nothing is done twice:
@@ -120,18 +118,13 @@ struct ps_adaptive_ops {
      * flat template may be seen by peaks() only. */
     int (*respond)(struct ps_slot *slot, struct ps_lane *lanes, int count, struct ps_error *error);
 
-    /* Steps 9 and 10: the templates are the mean of both channels around the examples, by radius;
+    /* Steps 9 and 10: the templates become the mean of both channels around the examples, by radius;
      * responses to them, at the examples and their moments. */
     int (*learn)(struct ps_slot *slot, struct ps_lane *lanes, int count, struct ps_error *error);
 
     /* Step 7: the score, from the responses whose weight is not 0, and its local maxima that are
      * not on contaminants, the best first, none within `distance` of a better one. */
     int (*peaks)(struct ps_slot *slot, struct ps_lane *lanes, int count, struct ps_error *error);
-
-    /* Step 11: two Gaussians for each of at most PS_LANES lists of values; those of fewer than two
-     * values are left alone. */
-    int (*mixtures)(struct ps_slot *slot, const struct ps_values *lists, int count,
-                    struct ps_mixture *ret_mixtures, struct ps_error *error);
 
     /* The rest looks at the first lane. */
 

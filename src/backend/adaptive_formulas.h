@@ -8,6 +8,7 @@
 #include "base/hd.h"
 
 #include <math.h>
+#include <stdint.h>
 
 /* ---- lengths and limits ---- */
 
@@ -107,12 +108,32 @@ PS_HD float ps_window_norm(float mean_square, float mean, float n)
     return sqrtf(variance > 0 ? variance * n : 0);
 }
 
+/* ---- noise ---- */
+
+/* White noise of pixel `i`: uniform, zero mean; the same on every machine (Wellons' lowbias32). */
+PS_HD float ps_noise(uint32_t i, uint32_t seed)
+{
+    uint32_t x = i ^ seed * 0x9E3779B9U;
+    x = (x ^ x >> 16) * 0x7FEB352DU;
+    x = (x ^ x >> 15) * 0x846CA68BU;
+    x ^= x >> 16;
+    return (float)(x >> 8) / 16777216.0F - 0.5F;
+}
+
 /* ---- order ---- */
 
 /* Standard deviation of a Gaussian from its median absolute deviation. Not 0. */
 PS_HD double ps_robust_deviation(double median_deviation)
 {
     return 1.4826 * median_deviation + 1e-12;
+}
+
+/* Standard deviation of the lower half of values, from their median and the value that so many are
+ * below: particles, which are above, leave it alone. Not 0. */
+#define PS_LOWER_SHARE 0.1587
+PS_HD double ps_lower_deviation(double median, double lower)
+{
+    return median - lower + 1e-12;
 }
 
 /* What the logarithm of the energy begins with, from the energy's median. */

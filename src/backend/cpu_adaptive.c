@@ -56,12 +56,12 @@ static int respond(struct ps_slot *base, struct ps_lane *lane, int count, struct
 static int learn(struct ps_slot *base, struct ps_lane *lane, int count, struct ps_error *error)
 {
     struct cpu_slot *slot = (struct cpu_slot *)base;
-    struct ps_radial templates[PS_CHANNELS];
     if (!runs(lane, count))
         return 0;
-    int status = cpu_adaptive_average(slot, lane->examples, lane->example_count, templates, error);
+    int status =
+        cpu_adaptive_average(slot, lane->examples, lane->example_count, lane->templates, error);
     if (status == 0)
-        status = cpu_adaptive_respond(slot, templates, &lane->flat, error);
+        status = cpu_adaptive_respond(slot, lane->templates, &lane->flat, error);
     if (status || lane->flat)
         return status;
     static const enum ps_map maps[PS_CHANNELS] = {PS_MAP_INTENSITY_MATCH, PS_MAP_ENERGY_MATCH};
@@ -87,17 +87,6 @@ static int peaks(struct ps_slot *base, struct ps_lane *lane, int count, struct p
 /* ---- the table --------------------------------------------------------------------------------
  */
 
-static int mixtures(struct ps_slot *base, const struct ps_values *lists, int count,
-                    struct ps_mixture *ret_mixtures, struct ps_error *error)
-{
-    (void)base;
-    for (int i = 0; i < count; i++)
-        if (lists[i].count > 1 &&
-            ps_mixture_fit(lists[i].items, lists[i].count, &ret_mixtures[i]) != 0)
-            return ps_fail_memory(error, lists[i].count * sizeof(double), "a mixture");
-    return 0;
-}
-
 static int fetch(struct ps_slot *base, enum ps_map map, float *ret_values, struct ps_error *error)
 {
     (void)error;
@@ -117,11 +106,11 @@ static int fetch_mask(struct ps_slot *base, unsigned char *ret_mask, struct ps_e
 const struct ps_adaptive_ops ps_adaptive_cpu = {
     .lanes = 1,
     .reduce = cpu_adaptive_reduce,
+    .randomise = cpu_adaptive_randomise,
     .scale = cpu_adaptive_scale,
     .respond = respond,
     .learn = learn,
     .peaks = peaks,
-    .mixtures = mixtures,
     .sample = cpu_adaptive_sample,
     .locate = cpu_adaptive_locate,
     .fetch = fetch,

@@ -76,6 +76,9 @@ int cpu_median(struct cpu_slot *slot, const float *values, const uint8_t *mask,
 /* The median, and the median deviation from it in standard deviations of a Gaussian. */
 int cpu_spread(struct cpu_slot *slot, const float *values, const uint8_t *mask, double *ret_median,
                double *ret_deviation, struct ps_error *error);
+/* The median, and the standard deviation of the half below it. */
+int cpu_lower_spread(struct cpu_slot *slot, const float *values, const uint8_t *mask,
+                     double *ret_median, double *ret_deviation, struct ps_error *error);
 
 /* ---- correlation (cpu_adaptive_fft.c) ---- */
 
@@ -88,6 +91,10 @@ int cpu_fft_forward(struct cpu_slot *slot, const float *field, bool squared,
  * multiplied by `factor`, and by its pixel of `map` where that is not NULL. */
 int cpu_fft_correlate(struct cpu_slot *slot, const struct cpu_buffer *spectrum, const float *values,
                       double factor, const float *map, float *ret_field, struct ps_error *error);
+
+/* Replaces a field by one of the same power spectrum and the phases of `noise`. */
+int cpu_fft_randomise(struct cpu_slot *slot, const float *noise, float *field,
+                      struct ps_error *error);
 
 /* 1 in the disk of a template's (2 reach + 1)^2 values, 0 outside; counts them in a->disk. To be
  * freed. */
@@ -111,6 +118,7 @@ double cpu_integral_over(const struct cpu_adaptive *a, const double *integral,
 /* ---- stages, as adaptive.h states them ---- */
 int cpu_adaptive_reduce(struct ps_slot *base, const struct ps_reduction *reduction,
                         struct ps_field *ret_field, struct ps_error *error);
+int cpu_adaptive_randomise(struct ps_slot *base, unsigned seed, struct ps_error *error);
 int cpu_adaptive_scale(struct ps_slot *base, const double *diameters, int lanes,
                        struct ps_error *error);
 /* Stops at a template that is the same at every radius, and says so. */

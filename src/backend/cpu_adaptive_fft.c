@@ -119,6 +119,7 @@ struct transform {
     const float *field; /* of the image, or the template */
     bool squared;
     const fftwf_complex *spectrum;
+    const fftwf_complex *noise;
     fftwf_complex *out;
     float factor;
     const float *map;
@@ -263,6 +264,54 @@ int cpu_fft_correlate(struct cpu_slot *slot, const struct cpu_buffer *spectrum, 
     ps_parallel(slot->threads, 2 * (size_t)a->reach + 1, template_rows, &t);
     t.out = a->product.data;
     ps_parallel(slot->threads, a->fft.stride / FFT_COLUMNS, correlate_columns, &t);
+    size_t rows = (size_t)a->field.height;
+    ps_parallel(slot->threads, (rows + ROWS_PER_PIECE - 1) / ROWS_PER_PIECE, result_rows, &t);
+    return 0;
+}
+
+/* ---- a field of the same spectrum without particles -------------------------------------------
+ */
+
+/* Turns the phases of a spectrum by those of another one, which is that of noise. */
+static void turn_columns(void *context, int thread, size_t block)
+{
+    const struct transform *t = context;
+    const struct cpu_fft *fft = &t->a->fft;
+    size_t count = (size_t)fft->height * FFT_COLUMNS;
+    float(*columns)[2] = thread_memory(t->slot, thread);
+    float(*noise)[2] = columns + count;
+    load_columns(fft, t->spectrum, (size_t)fft->height, block, columns);
+    load_columns(fft, t->noise, (size_t)fft->height, block, noise);
+    for (size_t i = 0; i < count; i++) {
+        float power = columns[i][0] * columns[i][0] + columns[i][1] * columns[i][1];
+        float other = noise[i][0] * noise[i][0] + noise[i][1] * noise[i][1];
+        float factor = other > 0 ? sqrtf(power / other) : 0;
+        columns[i][0] = noise[i][0] * factor;
+        columns[i][1] = noise[i][1] * factor;
+    }
+    fftwf_execute_dft(fft->columns_inverse, columns, columns);
+    store_columns(fft, columns, (size_t)t->a->field.height, block, t->out);
+}
+
+int cpu_fft_randomise(struct cpu_slot *slot, const float *noise, float *field,
+                      struct ps_error *error)
+{
+    struct cpu_adaptive *a = slot->adaptive;
+    int status = cpu_fft_forward(slot, field, false, &a->spectrum[0], error);
+    if (status == 0)
+        status = cpu_fft_forward(slot, noise, false, &a->spectrum[1], error);
+    if (status)
+        return status;
+    struct transform t = {
+        .slot = slot,
+        .a = a,
+        .out = a->product.data,
+        .spectrum = a->spectrum[0].data,
+        .noise = a->spectrum[1].data,
+        .factor = (float)(1 / ((double)a->fft.width * a->fft.height)),
+        .result = field,
+    };
+    ps_parallel(slot->threads, a->fft.stride / FFT_COLUMNS, turn_columns, &t);
     size_t rows = (size_t)a->field.height;
     ps_parallel(slot->threads, (rows + ROWS_PER_PIECE - 1) / ROWS_PER_PIECE, result_rows, &t);
     return 0;

@@ -195,7 +195,7 @@ int cpu_adaptive_combine(struct cpu_slot *slot, const double weights[PS_CHANNELS
     ps_parallel(slot->threads, pieces_of(c.count), sum_piece, &c);
     double median = 0;
     double deviation = 0;
-    int status = cpu_spread(slot, c.score, a->unmasked.data, &median, &deviation, error);
+    int status = cpu_lower_spread(slot, c.score, a->unmasked.data, &median, &deviation, error);
     if (status)
         return status;
     c.offset = (float)median;

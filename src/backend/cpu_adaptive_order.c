@@ -50,8 +50,8 @@ static void count(struct cpu_slot *slot, struct order *o)
             o->counts[i] += o->counts[(size_t)t * BINS + i];
 }
 
-/* The median of the pixels: the lower one of the two middle ones. */
-static float find_median(struct cpu_slot *slot, struct order *o)
+/* The value that `share` of the pixels are below; of two, the lower one. */
+static float find_quantile(struct cpu_slot *slot, struct order *o, double share)
 {
     static const int shifts[] = {21, 10, 0};
     static const uint32_t bin_masks[] = {0x7FF, 0x7FF, 0x3FF};
@@ -66,7 +66,7 @@ static float find_median(struct cpu_slot *slot, struct order *o)
                 total += o->counts[i];
             if (total == 0)
                 return 0;
-            rank = (total - 1) / 2;
+            rank = (size_t)((double)(total - 1) * share);
         }
         uint32_t bin = 0;
         while (rank >= o->counts[bin])
@@ -77,8 +77,8 @@ static float find_median(struct cpu_slot *slot, struct order *o)
     return ps_order_value(o->known);
 }
 
-int cpu_median(struct cpu_slot *slot, const float *values, const uint8_t *mask,
-               const double *centre, double *ret_median, struct ps_error *error)
+static int quantile(struct cpu_slot *slot, const float *values, const uint8_t *mask,
+                    const double *centre, double share, double *ret_value, struct ps_error *error)
 {
     struct cpu_adaptive *a = slot->adaptive;
     int status = cpu_buffer_reserve(&a->counts, (size_t)slot->threads * BINS * sizeof(uint32_t),
@@ -93,7 +93,28 @@ int cpu_median(struct cpu_slot *slot, const float *values, const uint8_t *mask,
         .centre = centre ? (float)*centre : 0,
         .counts = a->counts.data,
     };
-    *ret_median = (double)find_median(slot, &o);
+    *ret_value = (double)find_quantile(slot, &o, share);
+    return 0;
+}
+
+int cpu_median(struct cpu_slot *slot, const float *values, const uint8_t *mask,
+               const double *centre, double *ret_median, struct ps_error *error)
+{
+    return quantile(slot, values, mask, centre, 0.5, ret_median, error);
+}
+
+int cpu_lower_spread(struct cpu_slot *slot, const float *values, const uint8_t *mask,
+                     double *ret_median, double *ret_deviation, struct ps_error *error)
+{
+    double median = 0;
+    double lower = 0;
+    int status = quantile(slot, values, mask, NULL, 0.5, &median, error);
+    if (status == 0)
+        status = quantile(slot, values, mask, NULL, PS_LOWER_SHARE, &lower, error);
+    if (status)
+        return status;
+    *ret_median = median;
+    *ret_deviation = ps_lower_deviation(median, lower);
     return 0;
 }
 

@@ -19,6 +19,7 @@ struct cpu_pass {
     float scale;
     float clip;
     float sign;
+    uint32_t seed;
     const float *micrograph;
     int width;
     int field_width;

@@ -265,3 +265,35 @@ int cpu_adaptive_reduce(struct ps_slot *base, const struct ps_reduction *reducti
         *ret_field = a->field;
     return status;
 }
+
+/* ---- a null -----------------------------------------------------------------------------------
+ */
+
+static void noise_piece(void *context, int thread, size_t piece)
+{
+    (void)thread;
+    const struct cpu_pass *p = context;
+    CPU_FOR_PIXELS(p, i, piece)
+    p->out[i] = ps_noise((uint32_t)i, p->seed);
+}
+
+int cpu_adaptive_randomise(struct ps_slot *base, unsigned seed, struct ps_error *error)
+{
+    struct cpu_slot *slot = (struct cpu_slot *)base;
+    struct cpu_adaptive *a = slot->adaptive;
+    float *image = a->channel[PS_CHANNEL_INTENSITY].data;
+    struct cpu_pass p = {
+        .count = cpu_field_pixels(a),
+        .out = a->spare[0].data,
+        .seed = seed,
+    };
+    cpu_pass_run(slot, noise_piece, &p);
+    a->diameter = 0;
+    a->reach = 0;
+    int status = cpu_fft_prepare(slot, error);
+    if (status == 0)
+        status = cpu_fft_randomise(slot, a->spare[0].data, image, error);
+    if (status == 0)
+        status = cpu_normalise(slot, image, PS_INTENSITY_CLIP, error);
+    return status;
+}

@@ -6,29 +6,22 @@
 #include <stdlib.h>
 
 const struct ps_adaptive_rules ps_adaptive_rules = {
-    .coarse = 16,
+    .coarse = 10,
     .fine = 32,
-    .coarse_rounds = 3,
+    .coarse_rounds = 2,
     .fine_rounds = 3,
     .frame = 0.25,
     .distance = 0.7,
-    .unimodal = 3.3,
-    .floor = 4.5,
-    .least = 2,
-    .least_separation = 5,
-    .certain = 6,
-    .outstanding = 6,
+    .nulls = 3,
+    .reliable = 6.5,
     .outlier = 12,
-    .few = 0.15,
+    .strange = true,
     .energy = true,
-    .probation = true,
     .support = true,
 };
 
-const double ps_adaptive_scales[PS_ADAPTIVE_SCALES] = {0.75, 0.87, 1, 1.15, 1.33};
-
-/* Separation of a Gaussian that is cut in two. */
-static const double CUT_GAUSSIAN = 2.65;
+/* The diameter that people give is a box, an outer shell or a dark core: half to one and a half. */
+const double ps_adaptive_scales[PS_ADAPTIVE_SCALES] = {0.5, 0.6, 0.72, 0.865, 1.04, 1.25, 1.5};
 
 int ps_adaptive_bin(double diameter, double target)
 {
@@ -100,32 +93,11 @@ void ps_adaptive_weights(const float *const responses[PS_CHANNELS], size_t count
         ret_weights[c] = none ? 1 : w[c];
 }
 
-struct ps_verdict ps_adaptive_judge(const struct ps_adaptive_rules *rules,
-                                    const struct ps_values *values,
-                                    const struct ps_mixture *mixture)
+int ps_adaptive_nulls(const struct ps_adaptive_rules *rules, double area)
 {
-    struct ps_verdict verdict = {.threshold = rules->floor};
-    if (values->count < 2)
-        return verdict;
-    verdict.mixture = *mixture;
-    verdict.threshold = ps_mixture_threshold(&verdict.mixture);
-    verdict.separation =
-        ps_separation(values->items, values->count, verdict.threshold, &verdict.above);
-    bool low = verdict.threshold < rules->least;
-    verdict.reliable = verdict.separation >= (low ? rules->least_separation : rules->unimodal);
-    if (!verdict.reliable) {
-        verdict.threshold = fmax(verdict.threshold, rules->floor);
-        verdict.separation =
-            ps_separation(values->items, values->count, verdict.threshold, &verdict.above);
-    }
-    verdict.objective = fmax(0, verdict.separation - CUT_GAUSSIAN) * sqrt((double)verdict.above);
-    return verdict;
-}
-
-bool ps_adaptive_is_reliable(const struct ps_adaptive_rules *rules,
-                             const struct ps_verdict *verdict, const struct ps_verdict *probation)
-{
-    return verdict->reliable && (probation->reliable || verdict->separation >= rules->certain);
+    const double enough = 500;
+    int nulls = (int)ceil(enough / fmax(area, 1));
+    return nulls < 1 ? 1 : nulls < rules->nulls ? nulls : rules->nulls;
 }
 
 static int ascending(const void *left, const void *right)
@@ -189,41 +161,14 @@ bool ps_adaptive_stands_out(const struct ps_window_range *range, const struct ps
            power_of(peak) > range->largest_power;
 }
 
-enum ps_capture ps_adaptive_capture(const struct ps_adaptive_rules *rules,
-                                    const struct ps_verdict *verdict,
-                                    const struct ps_verdict *probation, size_t outstanding,
-                                    double area)
-{
-    const size_t hardly = 20;
-    const size_t partly = 3;
-    if (outstanding == 0 || (double)outstanding > rules->few * area)
-        return CAPTURE_NONE;
-    if (!ps_adaptive_is_reliable(rules, verdict, probation) ||
-        partly * outstanding > verdict->above)
-        return CAPTURE_WHOLE;
-    return hardly * outstanding > verdict->above ? CAPTURE_PARTIAL : CAPTURE_NONE;
-}
-
-bool ps_adaptive_is_calm(const struct ps_adaptive_rules *rules, const struct ps_verdict *verdict,
-                         const struct ps_verdict *probation, size_t outstanding)
-{
-    return ps_adaptive_is_reliable(rules, verdict, probation) && verdict->above >= outstanding;
-}
-
 static double within(double value, double limit)
 {
     return fmin(fmax(value, -limit), limit);
 }
 
-double ps_adaptive_probability(const struct ps_verdict *verdict, double value, double decision,
-                               bool reliable)
+double ps_adaptive_probability(const struct ps_evidence *evidence, bool reliable)
 {
-    const double offset = -0.79;
-    const double by_score = 5.14;
-    const double by_decision = 2.26;
     const double doubt = 0.25; /* what an unreliable result leaves of a probability */
-    double distance = verdict->mixture.mean[1] - verdict->mixture.mean[0];
-    double height = distance > 0 ? (value - verdict->threshold) / distance : 0;
-    double odds = offset + by_score * within(height, 1) + by_decision * within(decision, 1.5);
-    return (reliable ? 1 : doubt) / (1 + exp(-odds));
+    double p = 1 - evidence->local_false;
+    return (reliable ? 1 : doubt) * p;
 }

@@ -6,25 +6,26 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Tiles of the halves of a field, in diameters. */
-static const double HALF_TILE = 3;
+void ps_hypothesis_done(struct ps_hypothesis *hypothesis)
+{
+    free(hypothesis->peaks);
+    ps_null_done(&hypothesis->null);
+    *hypothesis = (struct ps_hypothesis){0};
+}
 
 /* ---- hypotheses side by side ------------------------------------------------------------------
  */
 
-/* As many as the device has lanes for. */
+/* As many as the device has lanes for, and what they find in the field as it is. */
 struct group {
     struct ps_adaptive_run *run;
     int count;
-    struct ps_hypothesis hypotheses[PS_LANES];
+    struct ps_hypothesis *hypotheses[PS_LANES];
     struct ps_lane lanes[PS_LANES];
-};
-
-/* Peaks that examples may come from, and the share of the field that they are found in. */
-struct pool {
-    const struct ps_peak *peaks;
-    size_t count;
-    double share;
+    struct {
+        struct ps_peak *peaks;
+        size_t count;
+    } found[PS_LANES];
 };
 
 static double scale_diameter(const struct ps_adaptive_run *run, const struct ps_hypothesis *h)
@@ -32,75 +33,64 @@ static double scale_diameter(const struct ps_adaptive_run *run, const struct ps_
     return h->scale * run->diameter;
 }
 
-static void group_done(struct group *group)
+static bool runs(const struct group *group, int i)
 {
-    for (int i = 0; i < group->count; i++)
-        free(group->hypotheses[i].peaks);
+    return !group->lanes[i].idle && !group->lanes[i].flat;
+}
+
+static void forget_found(struct group *group)
+{
+    for (int i = 0; i < group->count; i++) {
+        free(group->found[i].peaks);
+        group->found[i].peaks = NULL;
+        group->found[i].count = 0;
+    }
 }
 
 static int scale(struct group *group)
 {
     double diameters[PS_LANES];
     for (int i = 0; i < group->count; i++)
-        diameters[i] = scale_diameter(group->run, &group->hypotheses[i]);
+        diameters[i] = scale_diameter(group->run, group->hypotheses[i]);
     const struct ps_picking *base = group->run->base;
     return group->run->ops->scale(base->slot, diameters, group->count, base->error);
 }
 
 /* How many particles would cover the field. */
-static double area_of(const struct ps_adaptive_run *run, const struct ps_hypothesis *h)
+static double area_of(const struct ps_adaptive_run *run, double diameter)
 {
-    return (double)run->field.unmasked / pow(scale_diameter(run, h), 2);
-}
-
-/* Counts the candidates that stand out: all of them, or those above the threshold. A calm
- * hypothesis does without them; if they are many it is calm no more, for they are the particles. */
-static void look_for_outstanding(const struct ps_adaptive_run *run, struct ps_hypothesis *h)
-{
-    struct ps_window_range range = ps_adaptive_range(h->peaks, h->count, run->rules->outstanding);
-    h->outstanding = 0;
-    for (size_t i = 0; i < h->count; i++)
-        if (h->calm || (double)h->peaks[i].value > h->verdict.threshold)
-            h->outstanding += ps_adaptive_stands_out(&range, &h->peaks[i]);
-    h->calm = h->calm && (double)h->outstanding <= run->rules->few * area_of(run, h);
-    size_t kept = 0;
-    for (size_t i = 0; i < h->count; i++)
-        if (!h->calm || !ps_adaptive_stands_out(&range, &h->peaks[i]))
-            h->peaks[kept++] = h->peaks[i];
-    h->count = kept;
-}
-
-static int find_all_peaks(struct group *group)
-{
-    struct ps_adaptive_run *run = group->run;
-    for (int i = 0; i < group->count; i++)
-        group->lanes[i].distance =
-            run->rules->distance * scale_diameter(run, &group->hypotheses[i]);
-    int status = run->ops->peaks(run->base->slot, group->lanes, group->count, run->base->error);
-    for (int i = 0; i < group->count && status == 0; i++) {
-        struct ps_lane *lane = &group->lanes[i];
-        if (lane->idle || lane->flat)
-            continue;
-        free(group->hypotheses[i].peaks);
-        group->hypotheses[i].peaks = lane->peaks;
-        group->hypotheses[i].count = lane->peak_count;
-    }
-    return status;
+    return (double)run->field.unmasked / pow(diameter, 2);
 }
 
 static int find_peaks(struct group *group)
 {
-    int status = find_all_peaks(group);
-    for (int i = 0; i < group->count && status == 0; i++)
-        if (group->hypotheses[i].calm && !group->lanes[i].idle && !group->lanes[i].flat)
-            look_for_outstanding(group->run, &group->hypotheses[i]);
+    struct ps_adaptive_run *run = group->run;
+    for (int i = 0; i < group->count; i++)
+        group->lanes[i].distance = run->rules->distance * scale_diameter(run, group->hypotheses[i]);
+    int status = run->ops->peaks(run->base->slot, group->lanes, group->count, run->base->error);
+    for (int i = 0; i < group->count && status == 0; i++) {
+        if (!runs(group, i))
+            continue;
+        free(group->found[i].peaks);
+        group->found[i].peaks = group->lanes[i].peaks;
+        group->found[i].count = group->lanes[i].peak_count;
+    }
     return status;
 }
 
+/* Responses to the lanes' templates, and the candidates by their weights. */
+static int match(struct group *group)
+{
+    const struct ps_picking *base = group->run->base;
+    int status = group->run->ops->respond(base->slot, group->lanes, group->count, base->error);
+    return status ? status : find_peaks(group);
+}
+
+/* Step 6. */
 static int start(struct group *group)
 {
     for (int i = 0; i < group->count; i++) {
-        const struct ps_hypothesis *h = &group->hypotheses[i];
+        const struct ps_hypothesis *h = group->hypotheses[i];
         enum ps_channel channel =
             h->begin == BEGIN_DETAIL ? PS_CHANNEL_ENERGY : PS_CHANNEL_INTENSITY;
         int sign = h->begin == BEGIN_DARK ? -1 : 1;
@@ -109,11 +99,7 @@ static int start(struct group *group)
         lane->templates[channel] = ps_adaptive_start(scale_diameter(group->run, h), sign);
         lane->weights[channel] = 1;
     }
-    const struct ps_picking *base = group->run->base;
-    int status = group->run->ops->respond(base->slot, group->lanes, group->count, base->error);
-    if (status == 0)
-        status = find_peaks(group);
-    return status;
+    return match(group);
 }
 
 static void choose_weights(const struct ps_adaptive_rules *rules, struct ps_lane *lane)
@@ -126,18 +112,19 @@ static void choose_weights(const struct ps_adaptive_rules *rules, struct ps_lane
     }
 }
 
-/* Steps 8 to 10, with examples from a pool for each hypothesis; one without any stays as it is. */
-static int improve(struct group *group, const struct pool *pools)
+/* Steps 8 to 10; a hypothesis without candidates stays as it is. */
+static int improve(struct group *group)
 {
     struct ps_adaptive_run *run = group->run;
     size_t values = 0;
     for (int i = 0; i < group->count; i++) {
         struct ps_lane *lane = &group->lanes[i];
-        double area = pools[i].share * area_of(run, &group->hypotheses[i]);
-        lane->idle = pools[i].count == 0;
-        lane->examples = pools[i].peaks;
+        double area = area_of(run, scale_diameter(run, group->hypotheses[i]));
+        lane->idle = group->found[i].count == 0;
+        lane->examples = group->found[i].peaks;
         lane->example_count =
-            lane->idle ? 0 : ps_adaptive_examples(pools[i].peaks, pools[i].count, area);
+            lane->idle ? 0
+                       : ps_adaptive_examples(group->found[i].peaks, group->found[i].count, area);
         values += PS_CHANNELS * lane->example_count;
     }
     float *responses = malloc((values + 1) * sizeof *responses);
@@ -149,7 +136,7 @@ static int improve(struct group *group, const struct pool *pools)
             group->lanes[i].responses[c] = next;
     int status = run->ops->learn(run->base->slot, group->lanes, group->count, run->base->error);
     for (int i = 0; i < group->count && status == 0; i++)
-        if (!group->lanes[i].idle && !group->lanes[i].flat)
+        if (runs(group, i))
             choose_weights(run->rules, &group->lanes[i]);
     free(responses);
     if (status == 0)
@@ -157,71 +144,56 @@ static int improve(struct group *group, const struct pool *pools)
     return status;
 }
 
-static int descending(const void *left, const void *right)
-{
-    double a = *(const double *)left;
-    double b = *(const double *)right;
-    return (a < b) - (a > b);
-}
-
-/* The largest first, as lists of peaks mostly are. */
-static void sort(double *values, size_t count)
-{
-    for (size_t i = 1; i < count; i++) {
-        if (values[i] > values[i - 1]) {
-            qsort(values, count, sizeof *values, descending);
-            return;
-        }
-    }
-}
-
-/* Step 11, of several lists of peaks. */
-static int judge(const struct ps_adaptive_run *run, const struct pool *lists, int count,
-                 struct ps_verdict *ret_verdicts)
-{
-    struct ps_mixture mixtures[PS_LANES];
-    struct ps_values values[PS_LANES];
-    size_t total = 0;
-    for (int i = 0; i < count; i++)
-        total += lists[i].count;
-    double *items = malloc((total + 1) * sizeof *items);
-    if (!items)
-        return ps_fail_memory(run->base->error, total * sizeof *items, "scores");
-    double *next = items;
-    for (int i = 0; i < count; i++) {
-        values[i] = (struct ps_values){next, lists[i].count};
-        for (size_t k = 0; k < lists[i].count; k++)
-            *next++ = (double)lists[i].peaks[k].value;
-        sort(next - lists[i].count, lists[i].count);
-    }
-    int status = run->ops->mixtures(run->base->slot, values, count, mixtures, run->base->error);
-    for (int i = 0; i < count && status == 0; i++)
-        ret_verdicts[i] = ps_adaptive_judge(run->rules, &values[i], &mixtures[i]);
-    free(items);
-    return status;
-}
-
-static void list_all(const struct group *group, struct pool *ret_pools)
-{
-    for (int i = 0; i < group->count; i++)
-        ret_pools[i] = (struct pool){group->hypotheses[i].peaks, group->hypotheses[i].count, 1};
-}
-
 static int improve_times(struct group *group, int rounds)
 {
-    struct pool pools[PS_LANES];
-    struct ps_verdict verdicts[PS_LANES];
     int status = 0;
-    for (int round = 0; round < rounds && status == 0; round++) {
-        list_all(group, pools);
-        status = improve(group, pools);
-    }
-    list_all(group, pools);
-    if (status == 0)
-        status = judge(group->run, pools, group->count, verdicts);
-    for (int i = 0; i < group->count && status == 0; i++)
-        group->hypotheses[i].verdict = verdicts[i];
+    for (int round = 0; round < rounds && status == 0; round++)
+        status = improve(group);
     return status;
+}
+
+static int learn_from_scratch(struct group *group)
+{
+    int status = start(group);
+    return status ? status : improve_times(group, group->run->rules->coarse_rounds);
+}
+
+/* What was found becomes the hypotheses' own. */
+static void keep_found(struct group *group)
+{
+    for (int i = 0; i < group->count; i++) {
+        struct ps_hypothesis *h = group->hypotheses[i];
+        const struct ps_lane *lane = &group->lanes[i];
+        h->flat = lane->flat;
+        h->peaks = group->found[i].peaks;
+        h->count = group->found[i].count;
+        group->found[i].peaks = NULL;
+        memcpy(h->templates, lane->templates, sizeof h->templates);
+        memcpy(h->weights, lane->weights, sizeof h->weights);
+    }
+}
+
+/* What was found in noise becomes a list of the hypotheses' null. */
+static int add_to_null(struct group *group)
+{
+    int status = 0;
+    for (int i = 0; i < group->count && status == 0; i++)
+        if (runs(group, i))
+            status = ps_null_add(&group->hypotheses[i]->null, group->found[i].peaks,
+                                 group->found[i].count);
+    return status ? ps_fail_memory(group->run->base->error, 0, "scores") : 0;
+}
+
+/* The hypotheses' templates on the field as it is. */
+static int match_known(struct group *group)
+{
+    for (int i = 0; i < group->count; i++) {
+        const struct ps_hypothesis *h = group->hypotheses[i];
+        group->lanes[i] = (struct ps_lane){.idle = h->flat};
+        memcpy(group->lanes[i].templates, h->templates, sizeof h->templates);
+        memcpy(group->lanes[i].weights, h->weights, sizeof h->weights);
+    }
+    return match(group);
 }
 
 /* ---- the search -------------------------------------------------------------------------------
@@ -242,224 +214,179 @@ int ps_adaptive_reduce(struct ps_adaptive_run *run, double target)
     return run->ops->reduce(run->base->slot, &reduction, &run->field, run->base->error);
 }
 
-static void take_if_better(struct ps_adaptive_run *run, struct ps_hypothesis *h)
-{
-    if (run->best.peaks && h->verdict.objective <= run->best.verdict.objective)
-        return;
-    free(run->best.peaks);
-    run->best = *h;
-    h->peaks = NULL;
-}
+enum { HYPOTHESES = PS_ADAPTIVE_SCALES * BEGINS };
 
-static int compare(struct group *group, bool calm)
-{
-    int status = scale(group);
-    if (status == 0)
-        status = start(group);
-    if (status == 0)
-        status = improve_times(group, group->run->rules->coarse_rounds);
-    for (int i = 0; i < group->count && status == 0; i++) {
-        struct ps_hypothesis *h = &group->hypotheses[i];
-        if (!calm)
-            look_for_outstanding(group->run, h);
-        if (!group->lanes[i].flat && h->calm == calm) /* no template: no hypothesis */
-            take_if_better(group->run, h);
-    }
-    group_done(group);
-    return status;
-}
-
-/* Step 12: scale by scale, the starts that the contrast allows. */
-static int search(struct ps_adaptive_run *run, bool calm)
+/* Scale by scale, the starts that the contrast allows; returns how many. */
+static int list_hypotheses(const struct ps_adaptive_run *run, struct ps_hypothesis *ret_hypotheses)
 {
     enum ps_contrast contrast = run->base->config->picker.contrast;
-    struct group group = {.run = run};
-    int status = 0;
-    for (int k = 0; k < PS_ADAPTIVE_SCALES * BEGINS && status == 0; k++) {
+    int count = 0;
+    for (int k = 0; k < HYPOTHESES; k++) {
         enum ps_adaptive_begin begin = (enum ps_adaptive_begin)(k % BEGINS);
-        if (!(begin == BEGIN_DARK && contrast == PS_CONTRAST_BRIGHT) &&
-            !(begin == BEGIN_BRIGHT && contrast == PS_CONTRAST_DARK) &&
-            !(begin == BEGIN_DETAIL && !run->rules->energy))
-            group.hypotheses[group.count++] = (struct ps_hypothesis){
-                .scale = ps_adaptive_scales[k / BEGINS], .begin = begin, .calm = calm};
-        bool last = k == PS_ADAPTIVE_SCALES * BEGINS - 1;
-        if (group.count == run->ops->lanes || (last && group.count > 0)) {
-            status = compare(&group, calm);
-            group.count = 0;
-        }
+        if ((begin == BEGIN_DARK && contrast == PS_CONTRAST_BRIGHT) ||
+            (begin == BEGIN_BRIGHT && contrast == PS_CONTRAST_DARK) ||
+            (begin == BEGIN_DETAIL && !run->rules->energy))
+            continue;
+        ret_hypotheses[count++] =
+            (struct ps_hypothesis){.scale = ps_adaptive_scales[k / BEGINS], .begin = begin};
     }
-    return status;
-}
-
-/* Whether a place belongs to the one half of a chequered field or to the other. */
-static bool in_half(const struct ps_adaptive_run *run, const struct ps_peak *peak, int half)
-{
-    int tile = (int)(HALF_TILE * scale_diameter(run, &run->best)) + 1;
-    return (peak->x / tile + peak->y / tile) % 2 == half;
-}
-
-/* Appends the peaks of one half to `list`, which has room; returns how many it then holds. */
-static size_t append_half(const struct ps_adaptive_run *run, const struct ps_hypothesis *h,
-                          int half, struct ps_peak *list, size_t count)
-{
-    for (size_t i = 0; i < h->count; i++)
-        if (in_half(run, &h->peaks[i], half))
-            list[count++] = h->peaks[i];
     return count;
 }
 
-static size_t peaks_of(const struct group *group)
+/* In the micrograph, or in noise. */
+static int look(struct group *group, bool noise)
 {
-    size_t count = 0;
-    for (int i = 0; i < group->count; i++)
-        count += group->hypotheses[i].count;
-    return count;
-}
-
-/* One round of hypotheses that learn from the half `first_half` + i of the field each. */
-static int improve_by_halves(struct group *group, int first_half)
-{
-    const struct ps_adaptive_run *run = group->run;
-    size_t room = peaks_of(group);
-    struct ps_peak *examples = malloc((room + 1) * sizeof *examples);
-    if (!examples)
-        return ps_fail_memory(run->base->error, room * sizeof *examples, "peaks");
-    struct pool pools[PS_LANES];
-    size_t end = 0;
-    for (int i = 0; i < group->count; i++) {
-        size_t begin = end;
-        end = append_half(run, &group->hypotheses[i], first_half + i, examples, begin);
-        pools[i] = (struct pool){examples + begin, end - begin, 0.5};
-    }
-    int status = improve(group, pools);
-    free(examples);
-    return status;
-}
-
-/* Appends what those hypotheses find in the other halves. */
-static int try_halves(struct group *group, int first_half, struct ps_peak **list, size_t *count)
-{
-    struct ps_adaptive_run *run = group->run;
     int status = scale(group);
     if (status == 0)
-        status = start(group);
-    for (int round = 0; round < run->rules->coarse_rounds && status == 0; round++)
-        status = improve_by_halves(group, first_half);
-    if (status)
-        return status;
-    size_t room = *count + peaks_of(group);
-    struct ps_peak *grown = realloc(*list, (room + 1) * sizeof *grown);
-    if (!grown)
-        return ps_fail_memory(run->base->error, room * sizeof *grown, "peaks");
-    *list = grown;
-    for (int i = 0; i < group->count; i++) {
-        if (group->lanes[i].flat)
-            return PS_E_INPUT;
-        *count = append_half(run, &group->hypotheses[i], !(first_half + i), grown, *count);
+        status = learn_from_scratch(group);
+    if (status == 0 && !noise)
+        keep_found(group);
+    if (status == 0 && noise)
+        status = add_to_null(group);
+    if (status == 0 && noise)
+        status = match_known(group);
+    if (status == 0 && noise)
+        status = add_to_null(group);
+    forget_found(group);
+    return status;
+}
+
+static int look_with_all(struct ps_adaptive_run *run, struct ps_hypothesis *hypotheses, int count,
+                         bool noise)
+{
+    int status = 0;
+    for (int first = 0; first < count && status == 0; first += run->ops->lanes) {
+        struct group group = {.run = run};
+        while (group.count < run->ops->lanes && first + group.count < count) {
+            group.hypotheses[group.count] = &hypotheses[first + group.count];
+            group.count++;
+        }
+        status = look(&group, noise);
+    }
+    return status;
+}
+
+/* The first seeds of the fields of noise; one seed does not make the same noise of two fields. */
+enum { COARSE_SEED = 1, FINE_SEED = 101 };
+
+static int judge(struct ps_adaptive_run *run, struct ps_hypothesis *h)
+{
+    bool strange = run->rules->strange && run->base->config->picker.mask_contaminants;
+    int status = ps_null_judge(&h->null, h->peaks, h->count, strange, &h->test);
+    return status ? ps_fail_memory(run->base->error, h->count * sizeof(double), "scores") : 0;
+}
+
+/* The best one that is not flat; the first of equals. */
+static int choose(struct ps_adaptive_run *run, struct ps_hypothesis *hypotheses, int count)
+{
+    struct ps_hypothesis *best = NULL;
+    for (int i = 0; i < count; i++) {
+        if (hypotheses[i].flat)
+            continue;
+        int status = judge(run, &hypotheses[i]);
+        if (status)
+            return status;
+        if (!best || hypotheses[i].test.objective > best->test.objective)
+            best = &hypotheses[i];
+    }
+    if (best) {
+        run->best = *best;
+        *best = (struct ps_hypothesis){0};
+    } else {
+        run->best.flat = true;
     }
     return 0;
 }
 
-static int probe(struct ps_adaptive_run *run)
-{
-    if (!run->rules->probation) {
-        run->probation.reliable = true;
-        return 0;
-    }
-    struct ps_peak *held_out = NULL;
-    size_t count = 0;
-    int status = 0;
-    int lanes = run->ops->lanes < 2 ? 1 : 2;
-    for (int half = 0; half < 2 && status == 0; half += lanes) {
-        struct group group = {.run = run, .count = lanes};
-        for (int i = 0; i < lanes; i++)
-            group.hypotheses[i] = (struct ps_hypothesis){
-                .scale = run->best.scale, .begin = run->best.begin, .calm = run->best.calm};
-        status = try_halves(&group, half, &held_out, &count);
-        group_done(&group);
-    }
-    if (status == 0)
-        status = judge(run, &(struct pool){held_out, count, 1}, 1, &run->probation);
-    free(held_out);
-    return status == PS_E_INPUT ? 0 : status;
-}
-
 int ps_adaptive_search(struct ps_adaptive_run *run)
 {
-    int status = search(run, false);
-    if (status || !run->best.peaks)
-        return status;
-    status = probe(run);
-    if (status || !run->base->config->picker.mask_contaminants)
-        return status;
-    struct ps_hypothesis bold = run->best;
-    struct ps_verdict probation = run->probation;
-    enum ps_capture capture = ps_adaptive_capture(run->rules, &bold.verdict, &probation,
-                                                  bold.outstanding, area_of(run, &bold));
-    run->best.calm = capture == CAPTURE_PARTIAL;
-    if (capture != CAPTURE_WHOLE)
-        return 0;
-    run->best = (struct ps_hypothesis){0};
-    status = search(run, true);
-    if (status == 0 && run->best.peaks)
-        status = probe(run);
-    if (run->best.peaks && ps_adaptive_is_calm(run->rules, &run->best.verdict, &run->probation,
-                                               run->best.outstanding)) {
-        free(bold.peaks);
-        return status;
+    struct ps_hypothesis *hypotheses = calloc(HYPOTHESES, sizeof *hypotheses);
+    if (!hypotheses)
+        return ps_fail_memory(run->base->error, HYPOTHESES * sizeof *hypotheses, "hypotheses");
+    int count = list_hypotheses(run, hypotheses);
+    int nulls = ps_adaptive_nulls(run->rules, area_of(run, run->diameter));
+    int status = look_with_all(run, hypotheses, count, false);
+    for (int i = 0; i < nulls && status == 0; i++) {
+        status = run->ops->randomise(run->base->slot, (unsigned)(COARSE_SEED + i),
+                                     run->base->error);
+        if (status == 0)
+            status = look_with_all(run, hypotheses, count, true);
     }
-    free(run->best.peaks);
-    run->best = bold;
-    run->probation = probation;
+    if (status == 0)
+        status = choose(run, hypotheses, count);
+    for (int i = 0; i < HYPOTHESES; i++)
+        ps_hypothesis_done(&hypotheses[i]);
+    free(hypotheses);
     return status;
 }
 
-/* From the field of another bin and frame to this one. */
-static void move_peaks(const struct ps_adaptive_run *run, struct ps_hypothesis *h, int bin,
-                       int frame)
+/* ---- refinement -------------------------------------------------------------------------------
+ */
+
+/* A hypothesis' candidates from the field of another bin and frame to this one, as found. */
+static int move_peaks(struct group *group, const struct ps_hypothesis *from, int bin, int frame)
 {
-    for (size_t i = 0; i < h->count && run->bin != bin; i++) {
-        struct ps_peak *peak = &h->peaks[i];
-        double ratio = (double)bin / run->bin;
-        int x = (int)floor((peak->x - frame + 0.5) * ratio) + run->field.frame;
-        int y = (int)floor((peak->y - frame + 0.5) * ratio) + run->field.frame;
-        peak->x = x < 0 ? 0 : x < run->field.width ? x : run->field.width - 1;
-        peak->y = y < 0 ? 0 : y < run->field.height ? y : run->field.height - 1;
+    const struct ps_adaptive_run *run = group->run;
+    struct ps_peak *peaks = malloc((from->count + 1) * sizeof *peaks);
+    if (!peaks)
+        return ps_fail_memory(run->base->error, from->count * sizeof *peaks, "peaks");
+    double ratio = (double)bin / run->bin;
+    for (size_t i = 0; i < from->count; i++) {
+        int x = (int)floor((from->peaks[i].x - frame + 0.5) * ratio) + run->field.frame;
+        int y = (int)floor((from->peaks[i].y - frame + 0.5) * ratio) + run->field.frame;
+        peaks[i] = from->peaks[i];
+        peaks[i].x = x < 0 ? 0 : x < run->field.width ? x : run->field.width - 1;
+        peaks[i].y = y < 0 ? 0 : y < run->field.height ? y : run->field.height - 1;
     }
+    group->found[0].peaks = peaks;
+    group->found[0].count = from->count;
+    return 0;
 }
 
-/* Whether a hypothesis that was refined ended with particles. */
-static bool has_particles(const struct ps_adaptive_run *run, const struct ps_hypothesis *h)
+/* What is asked of the candidates while the field is the micrograph. */
+static int describe_candidates(struct ps_adaptive_run *run)
 {
-    return h->calm ? ps_adaptive_is_calm(run->rules, &h->verdict, &run->probation, h->outstanding)
-                   : ps_adaptive_is_reliable(run->rules, &h->verdict, &run->probation);
+    static const enum ps_map maps[PS_CHANNELS] = {PS_MAP_INTENSITY_MATCH, PS_MAP_ENERGY_MATCH};
+    const struct ps_hypothesis *h = &run->now;
+    struct ps_picking *base = run->base;
+    run->centres = malloc((h->count + 1) * sizeof *run->centres);
+    if (!run->centres)
+        return ps_fail_memory(base->error, h->count * sizeof *run->centres, "centres");
+    int status = run->ops->locate(base->slot, h->peaks, h->count, run->centres, base->error);
+    for (int c = 0; c < PS_CHANNELS && status == 0; c++) {
+        run->responses[c] = malloc((h->count + 1) * sizeof *run->responses[c]);
+        if (!run->responses[c])
+            return ps_fail_memory(base->error, h->count * sizeof *run->responses[c], "responses");
+        status = run->ops->sample(base->slot, maps[c], h->peaks, h->count, run->responses[c],
+                                  base->error);
+    }
+    return status;
 }
 
-/* The hypothesis from these candidates on. On the fine field contaminants may still take it over,
- * and a calm one may still have lost the particles: where it ends with nothing it is tried the
- * other way, and stays as it was if that is no better. */
-static int refine(struct group *group, const struct ps_hypothesis *begin)
+static int refine(struct group *group)
 {
     struct ps_adaptive_run *run = group->run;
-    struct ps_hypothesis *h = &group->hypotheses[0];
-    bool contaminants = begin->outstanding > 0 && run->base->config->picker.mask_contaminants;
-    int last = !contaminants ? 0 : begin->calm ? 1 : 2;
-    int status = 0;
-    for (int attempt = 0; attempt <= last && status == 0; attempt++) {
-        free(h->peaks);
-        *h = *begin;
-        h->calm = begin->calm != (attempt == 1);
-        h->peaks = malloc((begin->count + 1) * sizeof *h->peaks);
-        if (!h->peaks)
-            return ps_fail_memory(run->base->error, begin->count * sizeof *h->peaks, "peaks");
-        memcpy(h->peaks, begin->peaks, begin->count * sizeof *h->peaks);
-        group->lanes[0] = (struct ps_lane){.weights = {0}};
+    int status = scale(group);
+    if (status == 0)
         status = improve_times(group, run->rules->fine_rounds);
-        if (!group->lanes[0].flat && has_particles(run, h))
-            break;
+    if (status == 0)
+        keep_found(group);
+    if (status == 0 && run->now.flat)
+        status =
+            ps_fail(run->base->error, PS_E_INPUT, "no contrast: an average without any structure");
+    if (status == 0)
+        status = describe_candidates(run);
+    int nulls = ps_adaptive_nulls(run->rules, area_of(run, scale_diameter(run, &run->now)));
+    for (int i = 0; i < nulls && status == 0; i++) {
+        status =
+            run->ops->randomise(run->base->slot, (unsigned)(FINE_SEED + i), run->base->error);
+        if (status == 0)
+            status = scale(group);
+        if (status == 0)
+            status = match_known(group);
+        if (status == 0)
+            status = add_to_null(group);
     }
-    if (status == 0 && h->calm && !group->lanes[0].flat)
-        status = find_all_peaks(group);
     return status;
 }
 
@@ -470,14 +397,21 @@ int ps_adaptive_refine(struct ps_adaptive_run *run)
     int status = ps_adaptive_reduce(run, run->rules->fine);
     if (status)
         return status;
-    struct group group = {.run = run, .count = 1, .hypotheses = {{.scale = run->best.scale}}};
-    move_peaks(run, &run->best, bin, frame);
-    status = scale(&group);
+    run->now = (struct ps_hypothesis){
+        .scale = run->best.scale, .begin = run->best.begin, .test = run->best.test};
+    struct group group = {.run = run, .count = 1, .hypotheses = {&run->now}};
+    status = move_peaks(&group, &run->best, bin, frame);
     if (status == 0)
-        status = refine(&group, &run->best);
-    if (status == 0 && group.lanes[0].flat)
-        status =
-            ps_fail(run->base->error, PS_E_INPUT, "no contrast: an average without any structure");
-    run->now = group.hypotheses[0];
+        status = refine(&group);
+    forget_found(&group);
     return status;
+}
+
+void ps_adaptive_run_done(struct ps_adaptive_run *run)
+{
+    ps_hypothesis_done(&run->best);
+    ps_hypothesis_done(&run->now);
+    free(run->centres);
+    for (int c = 0; c < PS_CHANNELS; c++)
+        free(run->responses[c]);
 }

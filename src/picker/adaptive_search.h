@@ -1,5 +1,5 @@
-/* The search of the `adaptive` profile: hypotheses on a coarse field, the best of them tried on
- * held-out halves and then refined on a fine field. */
+/* The search of the `adaptive` profile: hypotheses on a coarse field, held against noise; the best
+ * of them refined on a fine field, and against noise again. */
 #ifndef PS_PICKER_ADAPTIVE_SEARCH_H
 #define PS_PICKER_ADAPTIVE_SEARCH_H
 
@@ -12,12 +12,15 @@ enum ps_adaptive_begin { BEGIN_DARK, BEGIN_BRIGHT, BEGIN_DETAIL, BEGINS };
 struct ps_hypothesis {
     double scale; /* of the diameter */
     enum ps_adaptive_begin begin;
-    bool calm; /* without the candidates that stand out */
-    struct ps_peak *peaks;
+    bool flat;             /* it came to a template without structure: there is nothing */
+    struct ps_peak *peaks; /* candidates, the best first */
     size_t count;
-    struct ps_verdict verdict;
-    size_t outstanding; /* candidates that stand out, of those above the threshold or dropped */
+    struct ps_radial templates[PS_CHANNELS]; /* that found them, */
+    double weights[PS_CHANNELS];             /* and the weights of the responses to them */
+    struct ps_null null;                     /* what the same finds in noise */
+    struct ps_null_test test;                /* against that */
 };
+void ps_hypothesis_done(struct ps_hypothesis *hypothesis);
 
 struct ps_adaptive_run {
     struct ps_picking *base;
@@ -26,28 +29,27 @@ struct ps_adaptive_run {
     int bin;
     double diameter; /* of the particle, px of the field */
     struct ps_field field;
-    struct ps_hypothesis best;
-    struct ps_hypothesis now;    /* the best one, refined */
-    struct ps_verdict probation; /* of the best one */
-    bool supported;              /* a support vector machine decided */
+    struct ps_hypothesis best; /* of the search */
+    struct ps_hypothesis now;  /* the best one, refined */
+    double (*centres)[2];      /* of its candidates: x, y, px of the field */
+    float *responses[PS_CHANNELS]; /* at its candidates */
 };
 
 /* Steps 1 to 3 at a resolution: particles become about `target` px wide. */
 int ps_adaptive_reduce(struct ps_adaptive_run *run, double target);
 
-/* Step 12: leaves the best hypothesis in run->best, without peaks if there is none.
+/* Leaves the best hypothesis in run->best, flat if all are.
  *
- * It goes on probation: templates from one half of the field find the particles of the other, and
- * the other way round. Templates that only know the noise that they were made of (and any search
- * finds some) tell nothing apart there. The verdict is in run->probation.
- *
- * Contaminants too small for the mask may be so much clearer than particles that all hypotheses are
- * about them. Where the best one may be, another search does without the candidates that stand out,
- * and takes its place if it finds a larger population. */
+ * Each hypothesis is held against two nulls in each field of noise: what its templates find there,
+ * and what templates find that were made there the same way. The first is the noise that particles
+ * have to stand out from; the second is what a search makes of nothing. The field is noise
+ * afterwards. */
 int ps_adaptive_search(struct ps_adaptive_run *run);
 
 /* The best hypothesis again, at full resolution, as run->now: its candidates are where it begins.
- * Those that stand out are among them again. */
+ * Its null is what its templates find in noise. PS_E_INPUT: no template has any structure. */
 int ps_adaptive_refine(struct ps_adaptive_run *run);
+
+void ps_adaptive_run_done(struct ps_adaptive_run *run);
 
 #endif

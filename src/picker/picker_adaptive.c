@@ -11,6 +11,14 @@
 
 enum { FEATURES = 4, FEWEST_EXAMPLES = 5 };
 
+/* Candidates on their way to picks: what is found out about each of them. */
+struct decisions {
+    struct ps_null_cut cut;
+    double *values; /* decision values, positive for picks */
+    double *local_false; /* local false discovery rates */
+    bool supported; /* a support vector machine decided */
+};
+
 /* A property of all candidates as feature k of their points: zero mean, unit deviation. */
 static void set_feature(const float *values, size_t count, size_t k, double *points)
 {
@@ -25,47 +33,38 @@ static void set_feature(const float *values, size_t count, size_t k, double *poi
 }
 
 /* Responses in both channels, mean and deviation; `values` is room for one of them. */
-static int set_features(const struct ps_adaptive_run *run, float *values, double *points)
+static void set_features(const struct ps_adaptive_run *run, float *values, double *points)
 {
     const struct ps_hypothesis *h = &run->now;
-    static const enum ps_map maps[PS_CHANNELS] = {PS_MAP_INTENSITY_MATCH, PS_MAP_ENERGY_MATCH};
-    for (size_t c = 0; c < PS_CHANNELS; c++) {
-        int status = run->ops->sample(run->base->slot, maps[c], h->peaks, h->count, values,
-                                      run->base->error);
-        if (status)
-            return status;
-        set_feature(values, h->count, c, points);
-    }
+    for (size_t c = 0; c < PS_CHANNELS; c++)
+        set_feature(run->responses[c], h->count, c, points);
     for (size_t i = 0; i < h->count; i++)
         values[i] = h->peaks[i].mean;
     set_feature(values, h->count, PS_CHANNELS, points);
     for (size_t i = 0; i < h->count; i++)
         values[i] = h->peaks[i].deviation;
     set_feature(values, h->count, PS_CHANNELS + 1, points);
-    return 0;
 }
 
 /* Step 14: decision values of all candidates, positive for picks. */
-static int decide(struct ps_adaptive_run *run, double *ret_decisions)
+static int decide(struct ps_adaptive_run *run, struct decisions *d)
 {
     const struct ps_hypothesis *h = &run->now;
     for (size_t i = 0; i < h->count; i++)
-        ret_decisions[i] = (double)h->peaks[i].value - h->verdict.threshold;
-    size_t above = h->verdict.above;
-    if (!run->rules->support || !h->verdict.reliable || above < FEWEST_EXAMPLES ||
-        h->count - above < FEWEST_EXAMPLES)
+        d->values[i] = i < d->cut.above ? 1 : -1;
+    if (!run->rules->support || run->base->result->unreliable || d->cut.above < FEWEST_EXAMPLES ||
+        h->count - d->cut.above < FEWEST_EXAMPLES)
         return 0;
     size_t bytes = h->count * (FEATURES * sizeof(double) + sizeof(float));
     double *points = malloc(bytes + 1);
     if (!points)
         return ps_fail_memory(run->base->error, bytes, "the training set");
-    int status = set_features(run, (float *)(points + FEATURES * h->count), points);
+    set_features(run, (float *)(points + FEATURES * h->count), points);
     struct ps_svm svm = {.features = FEATURES, .gamma = 0.5, .cost = 1};
-    if (status == 0)
-        status = ps_svm_train(&svm, points, h->count, above, run->base->error);
+    int status = ps_svm_train(&svm, points, h->count, d->cut.above, run->base->error);
     for (size_t i = 0; i < h->count && status == 0; i++)
-        ret_decisions[i] = ps_svm_decide(&svm, points + FEATURES * i);
-    run->supported = status == 0;
+        d->values[i] = ps_svm_decide(&svm, points + FEATURES * i);
+    d->supported = status == 0;
     ps_svm_done(&svm);
     free(points);
     return status;
@@ -75,41 +74,8 @@ static int decide(struct ps_adaptive_run *run, double *ret_decisions)
 enum { FEWEST_PICKS = 20 };
 
 /* Contaminants too small for the mask look like the best of particles, but their windows are far
- * darker (or brighter) or have far more power. Candidates are dropped for it if they stand out from
- * the particles of a calm hypothesis, or, where nothing was told apart, from all candidates: so
- * many that are alike would have been told apart. One or a few may be particles. */
-static void drop_outstanding(struct ps_adaptive_run *run, struct ps_peak *room)
-{
-    struct ps_hypothesis *h = &run->now;
-    const struct ps_adaptive_rules *rules = run->rules;
-    struct ps_window_range range = ps_adaptive_range(h->peaks, h->count, rules->outstanding);
-    size_t own = 0;
-    size_t outstanding = 0;
-    for (size_t i = 0; i < h->count; i++) {
-        if ((double)h->peaks[i].value <= h->verdict.threshold)
-            continue;
-        if (ps_adaptive_stands_out(&range, &h->peaks[i]))
-            outstanding++;
-        else
-            room[own++] = h->peaks[i];
-    }
-    if (run->base->result->unreliable && outstanding < PS_FEWEST_WINDOWS)
-        return;
-    if (!run->base->result->unreliable)
-        range =
-            ps_adaptive_range(room, own, own < FEWEST_PICKS ? rules->outlier : rules->outstanding);
-    size_t kept = 0;
-    h->verdict.above = 0;
-    for (size_t i = 0; i < h->count; i++) {
-        if (ps_adaptive_stands_out(&range, &h->peaks[i]))
-            continue;
-        h->verdict.above += (double)h->peaks[i].value > h->verdict.threshold;
-        h->peaks[kept++] = h->peaks[i];
-    }
-    h->count = kept;
-}
-
-/* Picks that are outliers among the picks are picks no more. */
+ * darker (or brighter) or have far more power: picks that are outliers among the picks are picks no
+ * more. `room` holds as many peaks as there are candidates. */
 static void drop_outliers(const struct ps_adaptive_run *run, struct ps_peak *room,
                           double *decisions)
 {
@@ -125,47 +91,38 @@ static void drop_outliers(const struct ps_adaptive_run *run, struct ps_peak *roo
             decisions[i] = -1;
 }
 
-static int make_picks(struct ps_adaptive_run *run, const double *decisions)
+static int make_picks(struct ps_adaptive_run *run, const struct decisions *d)
 {
     const struct ps_hypothesis *h = &run->now;
     struct ps_result *result = run->base->result;
-    double(*centres)[2] = malloc((h->count + 1) * sizeof *centres);
     struct ps_pick *picks = calloc(h->count + 1, sizeof *picks);
-    int status = 0;
-    if (!centres || !picks)
-        status = ps_fail_memory(run->base->error, h->count * sizeof *picks, "picks");
-    if (status == 0)
-        status = run->ops->locate(run->base->slot, h->peaks, h->count, centres, run->base->error);
-    if (status) {
-        free(picks);
-        free(centres);
-        return status;
-    }
+    if (!picks)
+        return ps_fail_memory(run->base->error, h->count * sizeof *picks, "picks");
     double wide = h->scale * result->diameter;
     size_t count = 0;
     for (size_t i = 0; i < h->count; i++) {
-        double x = (centres[i][0] - run->field.frame + 0.5) * run->bin - 0.5;
-        double y = (centres[i][1] - run->field.frame + 0.5) * run->bin - 0.5;
-        if (!(decisions[i] > 0) || x < 0 || x > run->base->image->width - 1 || y < 0 ||
-            y > run->base->image->height - 1)
+        double x = (run->centres[i][0] - run->field.frame + 0.5) * run->bin - 0.5;
+        double y = (run->centres[i][1] - run->field.frame + 0.5) * run->bin - 0.5;
+        if (!(d->values[i] > 0 || run->rules->everything) || x < 0 ||
+            x > run->base->image->width - 1 || y < 0 || y > run->base->image->height - 1)
             continue;
+        struct ps_evidence evidence = {
+            .local_false = d->local_false[i],
+            .height = ((double)h->peaks[i].value - d->cut.threshold) / fmax(h->test.separation, 1),
+            .decision = d->supported ? d->values[i] : 0,
+            .separation = h->test.separation,
+        };
         picks[count++] = (struct ps_pick){
             .x = (float)x,
             .y = (float)y,
-            .score = (float)ps_adaptive_probability(&h->verdict, (double)h->peaks[i].value,
-                                                    run->supported ? decisions[i] : 0,
-                                                    !result->unreliable),
+            .score = (float)ps_adaptive_probability(&evidence, !result->unreliable),
             .area = (float)(M_PI / 4 * wide * wide),
         };
     }
-    free(centres);
     result->picks = picks;
     result->count = count;
     if (result->unreliable)
-        ps_picking_warn(result, "unreliable: %s",
-                        h->verdict.reliable
-                            ? "what one half of the micrograph looks for is not in the other"
-                            : "the candidates are one population, not particles and others");
+        ps_picking_warn(result, "unreliable: no more is found than in noise of the same spectrum");
     return 0;
 }
 
@@ -213,7 +170,7 @@ static int find_candidates(struct ps_adaptive_run *run)
     if (status)
         return status;
     ps_picking_stage_done(run->base, PS_STAGE_REFERENCES);
-    if (!run->best.peaks)
+    if (run->best.flat)
         return ps_fail(run->base->error, PS_E_INPUT, "no contrast: no template has any structure");
     status = ps_adaptive_refine(run);
     if (status == 0)
@@ -221,34 +178,36 @@ static int find_candidates(struct ps_adaptive_run *run)
     return status;
 }
 
-static int decide_without_outliers(struct ps_adaptive_run *run, double *ret_decisions)
+static int decide_without_outliers(struct ps_adaptive_run *run, struct decisions *d)
 {
-    bool masking = run->base->config->picker.mask_contaminants;
     struct ps_peak *room = malloc((run->now.count + 1) * sizeof *room);
     if (!room)
         return ps_fail_memory(run->base->error, run->now.count * sizeof *room, "peaks");
-    if (masking && (run->now.calm || run->base->result->unreliable))
-        drop_outstanding(run, room);
-    int status = decide(run, ret_decisions);
-    if (status == 0 && masking)
-        drop_outliers(run, room, ret_decisions);
+    int status = decide(run, d);
+    if (status == 0 && run->base->config->picker.mask_contaminants)
+        drop_outliers(run, room, d->values);
     free(room);
     return status;
 }
 
 static int choose_picks(struct ps_adaptive_run *run)
 {
-    run->base->result->unreliable =
-        !ps_adaptive_is_reliable(run->rules, &run->now.verdict, &run->probation);
-    double *decisions = calloc(run->now.count + 1, sizeof *decisions);
-    if (!decisions)
-        return ps_fail_memory(run->base->error, run->now.count * sizeof *decisions, "decisions");
-    int status = decide_without_outliers(run, decisions);
+    const struct ps_hypothesis *h = &run->now;
+    run->base->result->unreliable = h->test.objective < run->rules->reliable;
+    struct decisions d = {.values = calloc(2 * h->count + 1, sizeof *d.values)};
+    if (!d.values)
+        return ps_fail_memory(run->base->error, 2 * h->count * sizeof *d.values, "decisions");
+    d.local_false = d.values + h->count;
+    int status = ps_null_choose_cut(&h->null, h->peaks, h->count, &d.cut);
+    if (status == 0)
+        status = ps_null_local_false(&h->null, h->peaks, h->count, d.cut.share, d.local_false);
+    status = status ? ps_fail_memory(run->base->error, h->count * sizeof *d.values, "scores")
+                    : decide_without_outliers(run, &d);
     if (status == 0) {
         ps_picking_stage_done(run->base, PS_STAGE_TRAIN);
-        status = make_picks(run, decisions);
+        status = make_picks(run, &d);
     }
-    free(decisions);
+    free(d.values);
     if (status == 0)
         ps_picking_stage_done(run->base, PS_STAGE_CENTRES);
     return status;
@@ -276,7 +235,6 @@ int ps_picking_adaptive(struct ps_picking *base)
         status = choose_picks(&run);
     }
     base->error = callers;
-    free(run.now.peaks);
-    free(run.best.peaks);
+    ps_adaptive_run_done(&run);
     return status ? ps_fail(callers, error.code, "%s", error.message) : 0;
 }
