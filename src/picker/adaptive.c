@@ -161,11 +161,6 @@ bool ps_adaptive_stands_out(const struct ps_window_range *range, const struct ps
            power_of(peak) > range->largest_power;
 }
 
-static double within(double value, double limit)
-{
-    return fmin(fmax(value, -limit), limit);
-}
-
 double ps_adaptive_probability(const struct ps_evidence *evidence, bool reliable)
 {
     const double doubt = 0.25; /* what an unreliable result leaves of a probability */
