@@ -19,6 +19,7 @@
 #ifndef PS_BACKEND_ADAPTIVE_H
 #define PS_BACKEND_ADAPTIVE_H
 
+#include "image/margins.h"
 #include "pickstream.h"
 
 struct ps_slot;
@@ -42,6 +43,7 @@ struct ps_reduction {
     double diameter; /* of a particle */
     double largest;  /* diameter that scale() will be asked for */
     bool mask;       /* look for contaminants */
+    struct ps_margins margins; /* px of the field without its frame that hold no image */
 };
 
 struct ps_field {

@@ -211,7 +211,7 @@ static int reserve(struct cpu_adaptive *a, struct ps_error *error)
 }
 
 /* From the contaminants that a->unmasked holds to what counts; the rest of the image becomes 0. */
-static void apply_mask(struct cpu_adaptive *a, float *image)
+static void apply_mask(struct cpu_adaptive *a, const struct ps_margins *margins, float *image)
 {
     uint8_t *unmasked = a->unmasked.data;
     uint8_t *allowed = a->allowed.data;
@@ -220,10 +220,12 @@ static void apply_mask(struct cpu_adaptive *a, float *image)
     a->field.unmasked = 0;
     for (int y = 0; y < a->field.height; y++) {
         bool row_inside = y >= frame && y < a->field.height - frame;
+        bool row_real = ps_in_image(y, a->field.height, frame, margins->top, margins->bottom);
         for (int x = 0; x < a->field.width; x++) {
             size_t i = (size_t)y * (size_t)a->field.width + (size_t)x;
             bool inside = row_inside && x >= frame && x < a->field.width - frame;
-            allowed[i] = !unmasked[i];
+            allowed[i] = !unmasked[i] && row_real &&
+                         ps_in_image(x, a->field.width, frame, margins->left, margins->right);
             unmasked[i] = inside && allowed[i];
             weight[i] = unmasked[i];
             image[i] *= weight[i];
@@ -254,9 +256,9 @@ int cpu_adaptive_reduce(struct ps_slot *base, const struct ps_reduction *reducti
         status = find_contaminants(slot, image, reduction->diameter, mask, error);
     if (status)
         return status;
-    apply_mask(a, image);
+    apply_mask(a, &reduction->margins, image);
     if (a->field.unmasked == 0)
-        return ps_fail(error, PS_E_INPUT, "contaminants cover the whole micrograph");
+        return ps_fail(error, PS_E_INPUT, "contaminants and margins cover the whole micrograph");
     status = cpu_subtract_background(
         slot, image, ps_box_side(PS_INTENSITY_SURROUND * reduction->diameter), 2, error);
     if (status == 0)

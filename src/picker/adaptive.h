@@ -24,8 +24,10 @@ struct ps_adaptive_rules {
     double distance; /* of candidates, in diameters */
     int nulls;       /* fields of noise at most; a large field makes do with one */
     double reliable; /* least objective of a hypothesis that has found something */
-    double outlier;  /* picks whose window is further from the others, in robust standard deviations,
-                      * are contaminants too small for the mask; 0: none */
+    /* Contaminants too small for the mask: windows so far, in robust standard deviations, from */
+    double contaminant; /* all candidates; 0: any */
+    double outlier;     /* the picks; 0: any */
+    double few;         /* they are this share of the particles that would cover the field at most */
     bool strange;    /* discount strange windows in the choice of a hypothesis */
     bool energy;     /* use that channel */
     bool support;    /* train a support vector machine */

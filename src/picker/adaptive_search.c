@@ -3,6 +3,7 @@
 #include "base/error.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -62,11 +63,31 @@ static double area_of(const struct ps_adaptive_run *run, double diameter)
     return (double)run->field.unmasked / pow(diameter, 2);
 }
 
-static int find_peaks(struct group *group)
+/* Removes the candidates that stand out; if these are many they are the particles, and stay. */
+static void exclude_contaminants(struct group *group, int i)
+{
+    const struct ps_adaptive_run *run = group->run;
+    struct ps_peak *peaks = group->found[i].peaks;
+    size_t count = group->found[i].count;
+    struct ps_window_range range = ps_adaptive_range(peaks, count, run->rules->contaminant);
+    double few = run->rules->few * area_of(run, scale_diameter(run, group->hypotheses[i]));
+    size_t outside = 0;
+    for (size_t k = 0; k < count; k++)
+        outside += ps_adaptive_stands_out(&range, &peaks[k]);
+    if ((double)outside > few)
+        return;
+    size_t kept = 0;
+    for (size_t k = 0; k < count; k++)
+        if (!ps_adaptive_stands_out(&range, &peaks[k]))
+            peaks[kept++] = peaks[k];
+    group->found[i].count = kept;
+}
+
+static int find_all_peaks(struct group *group)
 {
     struct ps_adaptive_run *run = group->run;
     for (int i = 0; i < group->count; i++)
-        group->lanes[i].distance = run->rules->distance * scale_diameter(run, group->hypotheses[i]);
+        group->lanes[i].distance = run->rules->distance * fmin(group->hypotheses[i]->scale, 1.1) * run->diameter;
     int status = run->ops->peaks(run->base->slot, group->lanes, group->count, run->base->error);
     for (int i = 0; i < group->count && status == 0; i++) {
         if (!runs(group, i))
@@ -75,6 +96,15 @@ static int find_peaks(struct group *group)
         group->found[i].peaks = group->lanes[i].peaks;
         group->found[i].count = group->lanes[i].peak_count;
     }
+    return status;
+}
+
+static int find_peaks(struct group *group)
+{
+    int status = find_all_peaks(group);
+    for (int i = 0; i < group->count && status == 0; i++)
+        if (group->hypotheses[i]->clean && runs(group, i))
+            exclude_contaminants(group, i);
     return status;
 }
 
@@ -199,17 +229,31 @@ static int match_known(struct group *group)
 /* ---- the search -------------------------------------------------------------------------------
  */
 
-int ps_adaptive_reduce(struct ps_adaptive_run *run, double target)
+/* A margin in px of the field; what is blurred by binning belongs to it. */
+static int field_margin(int margin, int bin)
+{
+    return margin > 0 ? (margin + bin - 1) / bin + 1 : 0;
+}
+
+/* Steps 1 to 3 at a resolution: particles become about `target` px wide. */
+static int reduce(struct ps_adaptive_run *run, double target)
 {
     double diameter = run->base->result->diameter;
     run->bin = ps_adaptive_bin(diameter, target);
     run->diameter = diameter / run->bin;
+    run->field_margins = (struct ps_margins){
+        field_margin(run->margins.left, run->bin),
+        field_margin(run->margins.right, run->bin),
+        field_margin(run->margins.top, run->bin),
+        field_margin(run->margins.bottom, run->bin),
+    };
     struct ps_reduction reduction = {
         .bin = run->bin,
         .frame = (int)rint(run->rules->frame * run->diameter),
         .diameter = run->diameter,
         .largest = ps_adaptive_scales[PS_ADAPTIVE_SCALES - 1] * run->diameter,
         .mask = run->base->config->picker.mask_contaminants,
+        .margins = run->field_margins,
     };
     return run->ops->reduce(run->base->slot, &reduction, &run->field, run->base->error);
 }
@@ -217,7 +261,8 @@ int ps_adaptive_reduce(struct ps_adaptive_run *run, double target)
 enum { HYPOTHESES = PS_ADAPTIVE_SCALES * BEGINS };
 
 /* Scale by scale, the starts that the contrast allows; returns how many. */
-static int list_hypotheses(const struct ps_adaptive_run *run, struct ps_hypothesis *ret_hypotheses)
+static int list_hypotheses(const struct ps_adaptive_run *run, bool clean,
+                           struct ps_hypothesis *ret_hypotheses)
 {
     enum ps_contrast contrast = run->base->config->picker.contrast;
     int count = 0;
@@ -227,8 +272,8 @@ static int list_hypotheses(const struct ps_adaptive_run *run, struct ps_hypothes
             (begin == BEGIN_BRIGHT && contrast == PS_CONTRAST_DARK) ||
             (begin == BEGIN_DETAIL && !run->rules->energy))
             continue;
-        ret_hypotheses[count++] =
-            (struct ps_hypothesis){.scale = ps_adaptive_scales[k / BEGINS], .begin = begin};
+        ret_hypotheses[count++] = (struct ps_hypothesis){
+            .scale = ps_adaptive_scales[k / BEGINS], .begin = begin, .clean = clean};
     }
     return count;
 }
@@ -276,34 +321,33 @@ static int judge(struct ps_adaptive_run *run, struct ps_hypothesis *h)
     return status ? ps_fail_memory(run->base->error, h->count * sizeof(double), "scores") : 0;
 }
 
-/* The best one that is not flat; the first of equals. */
+/* The best one that is not flat, if better than run->best; the first of equals. */
 static int choose(struct ps_adaptive_run *run, struct ps_hypothesis *hypotheses, int count)
 {
-    struct ps_hypothesis *best = NULL;
     for (int i = 0; i < count; i++) {
-        if (hypotheses[i].flat)
-            continue;
-        int status = judge(run, &hypotheses[i]);
+        struct ps_hypothesis *h = &hypotheses[i];
+        int status = h->flat ? 0 : judge(run, h);
         if (status)
             return status;
-        if (!best || hypotheses[i].test.objective > best->test.objective)
-            best = &hypotheses[i];
-    }
-    if (best) {
-        run->best = *best;
-        *best = (struct ps_hypothesis){0};
-    } else {
-        run->best.flat = true;
+        if (getenv("PSDEBUG")) fprintf(stderr,"%s %.3f %s n %zu/%zu e %.1f F %.2f z %.2f d %.2f obj %.2f w %.1f %.1f thr %.2f\n",h->clean?"clean":"all",h->scale,h->begin==BEGIN_DETAIL?"en":"dk",h->test.above,h->count,h->test.expected,h->test.agreement,h->test.significance,h->test.separation,h->test.objective,h->weights[0],h->weights[1],h->test.above?h->peaks[h->test.above-1].value:0);
+        double handicap = run->best.peaks && h->clean && !run->best.clean ? 0.8 : 1;
+        if (h->flat ||
+            (run->best.peaks && h->test.objective <= handicap * run->best.test.objective))
+            continue;
+        ps_hypothesis_done(&run->best);
+        run->best = *h;
+        *h = (struct ps_hypothesis){0};
     }
     return 0;
 }
 
-int ps_adaptive_search(struct ps_adaptive_run *run)
+/* Step 12, with or without the candidates that stand out. */
+static int search(struct ps_adaptive_run *run, bool clean)
 {
     struct ps_hypothesis *hypotheses = calloc(HYPOTHESES, sizeof *hypotheses);
     if (!hypotheses)
         return ps_fail_memory(run->base->error, HYPOTHESES * sizeof *hypotheses, "hypotheses");
-    int count = list_hypotheses(run, hypotheses);
+    int count = list_hypotheses(run, clean, hypotheses);
     int nulls = ps_adaptive_nulls(run->rules, area_of(run, run->diameter));
     int status = look_with_all(run, hypotheses, count, false);
     for (int i = 0; i < nulls && status == 0; i++) {
@@ -318,6 +362,33 @@ int ps_adaptive_search(struct ps_adaptive_run *run)
         ps_hypothesis_done(&hypotheses[i]);
     free(hypotheses);
     return status;
+}
+
+/* Whether anything among its particles stands out from all candidates. */
+static bool has_contaminants(const struct ps_adaptive_run *run, const struct ps_hypothesis *h)
+{
+    struct ps_window_range range =
+        ps_adaptive_range(h->peaks, h->count, run->rules->contaminant);
+    for (size_t i = 0; i < h->test.above; i++)
+        if (ps_adaptive_stands_out(&range, &h->peaks[i]))
+            return true;
+    return false;
+}
+
+int ps_adaptive_search(struct ps_adaptive_run *run)
+{
+    int status = reduce(run, run->rules->coarse > 0 ? run->rules->coarse
+                                                                : run->rules->fine);
+    if (status)
+        return status;
+    ps_picking_stage_done(run->base, PS_STAGE_PREPROCESS);
+    status = search(run, false);
+    if (status || !run->best.peaks || !run->base->config->picker.mask_contaminants ||
+        !has_contaminants(run, &run->best))
+        return status;
+    status = reduce(run, run->rules->coarse > 0 ? run->rules->coarse
+                                                            : run->rules->fine);
+    return status ? status : search(run, true);
 }
 
 /* ---- refinement -------------------------------------------------------------------------------
@@ -369,6 +440,8 @@ static int refine(struct group *group)
     int status = scale(group);
     if (status == 0)
         status = improve_times(group, run->rules->fine_rounds);
+    if (status == 0 && run->now.clean && !run->now.flat)
+        status = find_all_peaks(group);
     if (status == 0)
         keep_found(group);
     if (status == 0 && run->now.flat)
@@ -394,11 +467,15 @@ int ps_adaptive_refine(struct ps_adaptive_run *run)
 {
     int bin = run->bin;
     int frame = run->field.frame;
-    int status = ps_adaptive_reduce(run, run->rules->fine);
+    int status = reduce(run, run->rules->fine);
     if (status)
         return status;
     run->now = (struct ps_hypothesis){
-        .scale = run->best.scale, .begin = run->best.begin, .test = run->best.test};
+        .scale = run->best.scale,
+        .begin = run->best.begin,
+        .clean = run->best.clean,
+        .test = run->best.test,
+    };
     struct group group = {.run = run, .count = 1, .hypotheses = {&run->now}};
     status = move_peaks(&group, &run->best, bin, frame);
     if (status == 0)

@@ -12,6 +12,7 @@ enum ps_adaptive_begin { BEGIN_DARK, BEGIN_BRIGHT, BEGIN_DETAIL, BEGINS };
 struct ps_hypothesis {
     double scale; /* of the diameter */
     enum ps_adaptive_begin begin;
+    bool clean;            /* candidates that stand out are excluded: contaminants */
     bool flat;             /* it came to a template without structure: there is nothing */
     struct ps_peak *peaks; /* candidates, the best first */
     size_t count;
@@ -26,6 +27,8 @@ struct ps_adaptive_run {
     struct ps_picking *base;
     const struct ps_adaptive_ops *ops;
     const struct ps_adaptive_rules *rules;
+    struct ps_margins margins;       /* of the micrograph, px */
+    struct ps_margins field_margins; /* px of the field */
     int bin;
     double diameter; /* of the particle, px of the field */
     struct ps_field field;
@@ -35,19 +38,20 @@ struct ps_adaptive_run {
     float *responses[PS_CHANNELS]; /* at its candidates */
 };
 
-/* Steps 1 to 3 at a resolution: particles become about `target` px wide. */
-int ps_adaptive_reduce(struct ps_adaptive_run *run, double target);
-
-/* Leaves the best hypothesis in run->best, flat if all are.
+/* Reduces the micrograph to the coarse field and leaves the best hypothesis in run->best, without
+ * candidates if there is none.
  *
  * Each hypothesis is held against two nulls in each field of noise: what its templates find there,
  * and what templates find that were made there the same way. The first is the noise that particles
- * have to stand out from; the second is what a search makes of nothing. The field is noise
- * afterwards. */
+ * have to stand out from; the second is what a search makes of nothing.
+ *
+ * Contaminants too small for the mask may be so much clearer than particles that templates are made
+ * of them. Where the best hypothesis has candidates that stand out, another search excludes such
+ * candidates, and takes its place if it finds more. The field is noise afterwards. */
 int ps_adaptive_search(struct ps_adaptive_run *run);
 
 /* The best hypothesis again, at full resolution, as run->now: its candidates are where it begins.
- * Its null is what its templates find in noise. PS_E_INPUT: no template has any structure. */
+ * Those that stand out are among them again, but had no part in the templates of a clean one. Its null is what its templates find in noise. PS_E_INPUT: no template has any structure. */
 int ps_adaptive_refine(struct ps_adaptive_run *run);
 
 void ps_adaptive_run_done(struct ps_adaptive_run *run);

@@ -182,6 +182,21 @@ static const double MIN_SHARE = 0.65;
 /* The particles that stand out above noise are not all: the estimate of F1 counts with so many. */
 static const double HIDDEN = 1.5;
 
+/* The null alone must leave so much of the candidates above a cut. */
+static const double MIN_PRECISION = 0.35;
+
+/* How many candidates, from the best on, a cut may take. */
+static size_t longest_cut(const double *expected, size_t count)
+{
+    size_t longest = 0;
+    for (size_t i = 0; i < count; i++) {
+        double n = (double)(i + 1);
+        if (n - expected[i] >= MIN_PRECISION * n)
+            longest = i + 1;
+    }
+    return longest;
+}
+
 static double most_particles(const double *expected, size_t count, double share)
 {
     double most = 0;
@@ -205,10 +220,11 @@ static double side_separation(const double sums[2], const double all[2], size_t 
     return (upper - lower) / sqrt(0.5 * variance + 1e-9);
 }
 
-static size_t choose(const struct ps_peak *peaks, const double *expected, size_t count,
-                     double share)
+/* Of the first `longest` of `count` candidates. */
+static size_t choose(const struct ps_peak *peaks, const double *expected, size_t longest,
+                     size_t count, double share)
 {
-    double particles = fmax(1, most_particles(expected, count, share)) * HIDDEN;
+    double particles = fmax(1, most_particles(expected, longest, share)) * HIDDEN;
     double all[2] = {0};
     for (size_t i = 0; i < count; i++) {
         all[0] += (double)peaks[i].value;
@@ -217,7 +233,7 @@ static size_t choose(const struct ps_peak *peaks, const double *expected, size_t
     double sums[2] = {0};
     double best[2] = {0}; /* by agreement and separation, and by agreement alone */
     size_t above[2] = {0};
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < longest; i++) {
         double n = (double)(i + 1);
         sums[0] += (double)peaks[i].value;
         sums[1] += (double)peaks[i].value * (double)peaks[i].value;
@@ -241,10 +257,11 @@ int ps_null_choose_cut(const struct ps_null *null, const struct ps_peak *peaks, 
     if (!expected)
         return PS_E_NOMEM;
     ps_null_expect(null, peaks, count, expected);
+    size_t longest = longest_cut(expected, count);
     double places = fmax(1, mean_count(null));
     struct ps_null_cut cut = {
-        .share = fmax(MIN_SHARE, 1 - DISPLACED * most_particles(expected, count, 1) / places)};
-    cut.above = choose(peaks, expected, count, cut.share);
+        .share = fmax(MIN_SHARE, 1 - DISPLACED * most_particles(expected, longest, 1) / places)};
+    cut.above = choose(peaks, expected, longest, count, cut.share);
     cut.threshold = cut.above ? (double)peaks[cut.above - 1].value : INFINITY;
     cut.expected_false = cut.above ? cut.share * expected[cut.above - 1] : 0;
     free(expected);

@@ -4,7 +4,9 @@
 #include "picker/svm.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* ---- picks ------------------------------------------------------------------------------------
  */
@@ -70,8 +72,8 @@ static int decide(struct ps_adaptive_run *run, struct decisions *d)
     return status;
 }
 
-/* Nothing is an outlier among fewer picks. */
-enum { FEWEST_PICKS = 20 };
+/* Nothing is an outlier among fewer picks, and where there are more outliers they are none. */
+enum { FEWEST_PICKS = 20, MIN_PICKS_PER_OUTLIER = 10 };
 
 /* Contaminants too small for the mask look like the best of particles, but their windows are far
  * darker (or brighter) or have far more power: picks that are outliers among the picks are picks no
@@ -86,9 +88,40 @@ static void drop_outliers(const struct ps_adaptive_run *run, struct ps_peak *roo
     if (picks < FEWEST_PICKS)
         return;
     struct ps_window_range range = ps_adaptive_range(room, picks, run->rules->outlier);
+    size_t outside = 0;
+    for (size_t i = 0; i < picks; i++)
+        outside += ps_adaptive_stands_out(&range, &room[i]);
+    if (outside * MIN_PICKS_PER_OUTLIER > picks)
+        return;
     for (size_t i = 0; i < run->now.count; i++)
         if (decisions[i] > 0 && ps_adaptive_stands_out(&range, &run->now.peaks[i]))
             decisions[i] = -1;
+}
+
+/* A clean hypothesis finds contaminants too, though its templates are not made of them. Candidates
+ * are dropped that stand out from its particles: those above the cut that do not stand out from all
+ * candidates. `room` holds as many peaks as there are candidates. */
+static void drop_contaminants(struct ps_adaptive_run *run, size_t above, struct ps_peak *room)
+{
+    struct ps_hypothesis *h = &run->now;
+    const struct ps_adaptive_rules *rules = run->rules;
+    struct ps_window_range range = ps_adaptive_range(h->peaks, h->count, rules->contaminant);
+    size_t own = 0;
+    for (size_t i = 0; i < above; i++)
+        if (!ps_adaptive_stands_out(&range, &h->peaks[i]))
+            room[own++] = h->peaks[i];
+    range = ps_adaptive_range(room, own, own < FEWEST_PICKS ? rules->outlier : rules->contaminant);
+    size_t kept = 0;
+    for (size_t i = 0; i < h->count; i++) {
+        if (ps_adaptive_stands_out(&range, &h->peaks[i]))
+            continue;
+        h->peaks[kept] = h->peaks[i];
+        memcpy(run->centres[kept], run->centres[i], sizeof run->centres[i]);
+        for (int c = 0; c < PS_CHANNELS; c++)
+            run->responses[c][kept] = run->responses[c][i];
+        kept++;
+    }
+    h->count = kept;
 }
 
 static int make_picks(struct ps_adaptive_run *run, const struct decisions *d)
@@ -149,8 +182,10 @@ static const double MUCH_MASKED = 0.2;
 
 static void report_mask(const struct ps_adaptive_run *run)
 {
+    const struct ps_margins *m = &run->field_margins;
     int frame = 2 * run->field.frame;
-    double pixels = (double)(run->field.width - frame) * (run->field.height - frame);
+    double pixels = (double)(run->field.width - frame - m->left - m->right) *
+                    (run->field.height - frame - m->top - m->bottom);
     double masked = 1 - (double)run->field.unmasked / pixels;
     run->base->result->masked = masked;
     if (masked > MUCH_MASKED)
@@ -161,16 +196,11 @@ static void report_mask(const struct ps_adaptive_run *run)
 /* From the micrograph to the candidates. PS_E_INPUT: there is nothing to look at. */
 static int find_candidates(struct ps_adaptive_run *run)
 {
-    double coarse = run->rules->coarse > 0 ? run->rules->coarse : run->rules->fine;
-    int status = ps_adaptive_reduce(run, coarse);
-    if (status)
-        return status;
-    ps_picking_stage_done(run->base, PS_STAGE_PREPROCESS);
-    status = ps_adaptive_search(run);
+    int status = ps_adaptive_search(run);
     if (status)
         return status;
     ps_picking_stage_done(run->base, PS_STAGE_REFERENCES);
-    if (run->best.flat)
+    if (!run->best.peaks)
         return ps_fail(run->base->error, PS_E_INPUT, "no contrast: no template has any structure");
     status = ps_adaptive_refine(run);
     if (status == 0)
@@ -178,15 +208,29 @@ static int find_candidates(struct ps_adaptive_run *run)
     return status;
 }
 
-static int decide_without_outliers(struct ps_adaptive_run *run, struct decisions *d)
+static int cut_without_contaminants(struct ps_adaptive_run *run, struct ps_peak *room,
+                                    struct ps_null_cut *ret_cut)
 {
-    struct ps_peak *room = malloc((run->now.count + 1) * sizeof *room);
-    if (!room)
-        return ps_fail_memory(run->base->error, run->now.count * sizeof *room, "peaks");
-    int status = decide(run, d);
+    const struct ps_hypothesis *h = &run->now;
+    int status = ps_null_choose_cut(&h->null, h->peaks, h->count, ret_cut);
+    if (status || !h->clean)
+        return status;
+    drop_contaminants(run, ret_cut->above, room);
+    return ps_null_choose_cut(&h->null, h->peaks, h->count, ret_cut);
+}
+
+static int decide_without_outliers(struct ps_adaptive_run *run, struct ps_peak *room,
+                                   struct decisions *d)
+{
+    const struct ps_hypothesis *h = &run->now;
+    int status = cut_without_contaminants(run, room, &d->cut);
+    if (status == 0)
+        status = ps_null_local_false(&h->null, h->peaks, h->count, d->cut.share, d->local_false);
+    if (status)
+        return ps_fail_memory(run->base->error, h->count * sizeof(double), "scores");
+    status = decide(run, d);
     if (status == 0 && run->base->config->picker.mask_contaminants)
         drop_outliers(run, room, d->values);
-    free(room);
     return status;
 }
 
@@ -194,19 +238,22 @@ static int choose_picks(struct ps_adaptive_run *run)
 {
     const struct ps_hypothesis *h = &run->now;
     run->base->result->unreliable = h->test.objective < run->rules->reliable;
-    struct decisions d = {.values = calloc(2 * h->count + 1, sizeof *d.values)};
-    if (!d.values)
-        return ps_fail_memory(run->base->error, 2 * h->count * sizeof *d.values, "decisions");
-    d.local_false = d.values + h->count;
-    int status = ps_null_choose_cut(&h->null, h->peaks, h->count, &d.cut);
-    if (status == 0)
-        status = ps_null_local_false(&h->null, h->peaks, h->count, d.cut.share, d.local_false);
-    status = status ? ps_fail_memory(run->base->error, h->count * sizeof *d.values, "scores")
-                    : decide_without_outliers(run, &d);
+    struct decisions d = {
+        .values = calloc(h->count + 1, sizeof *d.values),
+        .local_false = calloc(h->count + 1, sizeof *d.local_false),
+    };
+    struct ps_peak *room = malloc((h->count + 1) * sizeof *room);
+    int status = 0;
+    if (d.values && d.local_false && room)
+        status = decide_without_outliers(run, room, &d);
+    else
+        status = ps_fail_memory(run->base->error, h->count * sizeof *room, "decisions");
     if (status == 0) {
         ps_picking_stage_done(run->base, PS_STAGE_TRAIN);
         status = make_picks(run, &d);
     }
+    free(room);
+    free(d.local_false);
     free(d.values);
     if (status == 0)
         ps_picking_stage_done(run->base, PS_STAGE_CENTRES);
@@ -224,6 +271,10 @@ int ps_picking_adaptive(struct ps_picking *base)
         status = ps_picking_upload(base);
     if (status || base->result->outcome == PS_REJECTED)
         return status;
+    ps_margins_find(base->image, &run.margins);
+    memcpy(base->result->unpicked_margin,
+           (const int[]){run.margins.left, run.margins.right, run.margins.top, run.margins.bottom},
+           sizeof base->result->unpicked_margin);
     struct ps_error *callers = base->error;
     base->error = &error;
     status = find_candidates(&run);

@@ -2,7 +2,6 @@
  * and its decisions. tests/integration/test_adaptive.py has what users see. */
 #include "backend/cpu_adaptive.h"
 #include "picker/adaptive_search.h"
-#include "picker/mixture_formulas.h"
 #include "synth/random.h"
 
 #include <math.h>
@@ -416,62 +415,6 @@ static struct ps_peak *two_populations(size_t lower, size_t upper, double distan
     return peaks;
 }
 
-static struct ps_verdict judge(const struct ps_peak *peaks, size_t count)
-{
-    double *items = malloc((count + 1) * sizeof *items);
-    for (size_t i = 0; i < count; i++)
-        items[i] = (double)peaks[i].value;
-    struct ps_mixture mixture = {0};
-    if (count > 1)
-        assert_int_equal(ps_mixture_fit(items, count, &mixture), 0);
-    struct ps_verdict verdict =
-        ps_adaptive_judge(&ps_adaptive_rules, &(struct ps_values){items, count}, &mixture);
-    free(items);
-    return verdict;
-}
-
-static void two_populations_are_told_apart(void **state)
-{
-    (void)state;
-    struct ps_peak *peaks = two_populations(300, 100, 5);
-    struct ps_verdict verdict = judge(peaks, 400);
-    assert_true(verdict.reliable);
-    assert_int_equal(verdict.above, 100);
-    assert_true(fabs(verdict.threshold - 4) < 0.5);
-    assert_true(fabs(verdict.mixture.mean[0] - 1.5) < 0.2 &&
-                fabs(verdict.mixture.mean[1] - 6.5) < 0.2);
-    assert_true(fabs(verdict.mixture.share - 0.25) < 0.01);
-    struct ps_mixture_tops tops = ps_mixture_tops_of(&verdict.mixture);
-    assert_true(ps_mixture_upper(&verdict.mixture, &tops, verdict.threshold - 0.1) < 0.5);
-    assert_true(ps_mixture_upper(&verdict.mixture, &tops, verdict.threshold + 0.1) > 0.5);
-    free(peaks);
-}
-
-static void one_population_is_not_two(void **state)
-{
-    (void)state;
-    struct ps_peak *peaks = two_populations(400, 0, 0);
-    struct ps_verdict verdict = judge(peaks, 400);
-    assert_false(verdict.reliable);
-    assert_true(verdict.threshold >= 4.5);
-    assert_true(verdict.objective == 0);
-    for (size_t few = 0; few < 4; few++)
-        assert_false(judge(peaks, few).reliable);
-    free(peaks);
-}
-
-static void held_out_halves_have_a_say(void **state)
-{
-    (void)state;
-    struct ps_verdict clear = {.separation = 9, .reliable = true};
-    struct ps_verdict fair = {.separation = 4, .reliable = true};
-    struct ps_verdict none = {.separation = 4};
-    assert_true(ps_adaptive_is_reliable(&ps_adaptive_rules, &fair, &fair));
-    assert_false(ps_adaptive_is_reliable(&ps_adaptive_rules, &fair, &none));
-    assert_true(ps_adaptive_is_reliable(&ps_adaptive_rules, &clear, &none));
-    assert_false(ps_adaptive_is_reliable(&ps_adaptive_rules, &none, &fair));
-}
-
 static void examples_are_bounded(void **state)
 {
     (void)state;
@@ -527,38 +470,70 @@ static void windows_stand_out(void **state)
     assert_false(ps_adaptive_stands_out(&range, &far));
 }
 
-/* Contaminants that are few, and what they may have done; many are particles. */
-static void contaminants_capture(void **state)
+static void probabilities_follow_the_evidence(void **state)
 {
     (void)state;
-    const struct ps_adaptive_rules *rules = &ps_adaptive_rules;
-    struct ps_verdict good = {.separation = 4, .above = 100, .reliable = true};
-    struct ps_verdict none = {.separation = 4, .above = 100};
-    assert_int_equal(ps_adaptive_capture(rules, &none, &good, 0, 500), CAPTURE_NONE);
-    assert_int_equal(ps_adaptive_capture(rules, &good, &good, 5, 500), CAPTURE_NONE);
-    assert_int_equal(ps_adaptive_capture(rules, &good, &good, 6, 500), CAPTURE_PARTIAL);
-    assert_int_equal(ps_adaptive_capture(rules, &good, &good, 34, 500), CAPTURE_WHOLE);
-    assert_int_equal(ps_adaptive_capture(rules, &none, &good, 1, 500), CAPTURE_WHOLE);
-    assert_int_equal(ps_adaptive_capture(rules, &good, &none, 1, 500), CAPTURE_WHOLE);
-    assert_int_equal(ps_adaptive_capture(rules, &good, &good, 90, 500), CAPTURE_NONE);
-    assert_true(ps_adaptive_is_calm(rules, &good, &good, 100));
-    assert_false(ps_adaptive_is_calm(rules, &good, &good, 101));
-    assert_false(ps_adaptive_is_calm(rules, &good, &none, 1));
-}
-
-static void probabilities_grow_and_doubt_keeps_them_low(void **state)
-{
-    (void)state;
-    struct ps_verdict verdict = {.mixture = {0.3, {1, 6}, {1, 1}}, .threshold = 4};
+    struct ps_evidence evidence = {.local_false = 0.3, .decision = 0.3, .separation = 5};
     double last = 0;
-    for (double value = -2; value < 12; value += 0.5) {
-        double p = ps_adaptive_probability(&verdict, value, 0.3, true);
+    for (double height = -3; height < 6; height += 0.5) {
+        evidence.height = height;
+        evidence.decision = 0.3;
+        double p = ps_adaptive_probability(&evidence, true);
         assert_true(p >= last && p > 0 && p < 1);
-        assert_true(ps_adaptive_probability(&verdict, value, 0.8, true) > p);
-        assert_true(ps_adaptive_probability(&verdict, value, 0.8, false) <= 0.25);
+        evidence.decision = 0.8;
+        assert_true(ps_adaptive_probability(&evidence, true) > p);
+        assert_true(ps_adaptive_probability(&evidence, false) <= 0.25);
         last = p;
     }
-    assert_true(last > 0.95);
+    double before = last;
+    evidence.local_false = 0.9;
+    assert_true(ps_adaptive_probability(&evidence, true) < before);
+}
+
+static void small_fields_take_more_noise(void **state)
+{
+    (void)state;
+    assert_int_equal(ps_adaptive_nulls(&ps_adaptive_rules, 2000), 1);
+    assert_int_equal(ps_adaptive_nulls(&ps_adaptive_rules, 300), 2);
+    assert_int_equal(ps_adaptive_nulls(&ps_adaptive_rules, 10), ps_adaptive_rules.nulls);
+}
+
+/* The same spectrum, another picture, the same at every run; other seeds make other noise. */
+static void noise_has_the_spectrum_of_the_field(void **state)
+{
+    (void)state;
+    float *fields[3];
+    for (int k = 0; k < 3; k++) {
+        struct bed bed = bed_new(k + 1);
+        struct ps_error error;
+        struct ps_field field = reduce(&bed, 5);
+        size_t count = (size_t)field.width * (size_t)field.height;
+        const float *image = bed.slot->adaptive->channel[PS_CHANNEL_INTENSITY].data;
+        float *before = malloc(count * sizeof *before);
+        memcpy(before, image, count * sizeof *before);
+        check(ps_adaptive_cpu.randomise(&bed.slot->base, k == 2 ? 2 : 1, &error), &error);
+        double product[3] = {0}; /* before and after, before squared, after squared */
+        double shifted[2] = {0}; /* each with itself, 6 px beside */
+        for (size_t i = 0; i + 6 < count; i++) {
+            product[0] += (double)before[i] * (double)image[i];
+            product[1] += (double)before[i] * (double)before[i];
+            product[2] += (double)image[i] * (double)image[i];
+            shifted[0] += (double)before[i] * (double)before[i + 6];
+            shifted[1] += (double)image[i] * (double)image[i + 6];
+        }
+        assert_true(fabs(product[0]) < 0.15 * sqrt(product[1] * product[2]));
+        assert_true(fabs(shifted[0] / product[1] - shifted[1] / product[2]) < 0.1);
+        fields[k] = malloc(count * sizeof(float));
+        memcpy(fields[k], image, count * sizeof(float));
+        if (k == 1)
+            assert_memory_equal(fields[0], fields[1], count * sizeof(float));
+        if (k == 2)
+            assert_memory_not_equal(fields[0], fields[2], count * sizeof(float));
+        free(before);
+        bed_done(&bed);
+    }
+    for (int k = 0; k < 3; k++)
+        free(fields[k]);
 }
 
 static void bins_follow_the_diameter(void **state)
@@ -568,106 +543,6 @@ static void bins_follow_the_diameter(void **state)
     assert_int_equal(ps_adaptive_bin(78, 32), 2);
     assert_int_equal(ps_adaptive_bin(200, 32), 6);
     assert_int_equal(ps_adaptive_bin(8, 32), 1);
-}
-
-/* ---- refinement -------------------------------------------------------------------------------
- */
-
-/* A device whose templates are flat in one call; what it finds is one population. */
-static struct {
-    int calls;
-    int flat_call;
-} bland;
-
-static int bland_reduce(struct ps_slot *slot, const struct ps_reduction *reduction,
-                        struct ps_field *ret_field, struct ps_error *error)
-{
-    (void)slot, (void)reduction, (void)error;
-    *ret_field = (struct ps_field){.width = 1000, .height = 1000, .unmasked = 1000000};
-    return 0;
-}
-
-static int bland_scale(struct ps_slot *slot, const double *diameters, int lanes,
-                       struct ps_error *error)
-{
-    (void)slot, (void)diameters, (void)lanes, (void)error;
-    return 0;
-}
-
-static int bland_learn(struct ps_slot *slot, struct ps_lane *lane, int count,
-                       struct ps_error *error)
-{
-    (void)slot, (void)count, (void)error;
-    if (lane->flat)
-        return 0;
-    lane->flat = ++bland.calls == bland.flat_call;
-    lane->moments = (struct ps_response_moments){{0, 0}, {{1, 0}, {0, 1}}};
-    for (int c = 0; c < PS_CHANNELS; c++)
-        for (size_t i = 0; i < lane->example_count; i++)
-            lane->responses[c][i] = 1;
-    return 0;
-}
-
-static int bland_peaks(struct ps_slot *slot, struct ps_lane *lane, int count,
-                       struct ps_error *error)
-{
-    (void)slot, (void)count, (void)error;
-    if (lane->flat)
-        return 0;
-    lane->peaks = two_populations(200, 0, 0);
-    lane->peak_count = 200;
-    return 0;
-}
-
-static int bland_mixtures(struct ps_slot *slot, const struct ps_values *lists, int count,
-                          struct ps_mixture *ret_mixtures, struct ps_error *error)
-{
-    (void)slot, (void)error;
-    assert_int_equal(count, 1);
-    return ps_mixture_fit(lists->items, lists->count, ret_mixtures);
-}
-
-/* With contaminants a hypothesis that ends with nothing is tried without what stands out: where
- * that has no template it stays as it was. */
-static void a_flat_attempt_is_one_of_three(void **state)
-{
-    (void)state;
-    const struct ps_adaptive_ops ops = {
-        .lanes = 1,
-        .reduce = bland_reduce,
-        .scale = bland_scale,
-        .learn = bland_learn,
-        .peaks = bland_peaks,
-        .mixtures = bland_mixtures,
-    };
-    struct ps_adaptive_rules rules = ps_adaptive_rules;
-    rules.fine_rounds = 1;
-    const struct ps_config config = {.picker.mask_contaminants = true};
-    struct ps_result result = {.diameter = 32};
-    struct ps_error error;
-    struct ps_picking picking = {.config = &config, .result = &result, .error = &error};
-    for (int flat_call = 0; flat_call <= 3; flat_call++) {
-        bland.calls = 0;
-        bland.flat_call = flat_call;
-        struct ps_adaptive_run run = {
-            .base = &picking,
-            .ops = &ops,
-            .rules = &rules,
-            .bin = 1,
-            .best = {.scale = 1,
-                     .peaks = two_populations(300, 100, 5),
-                     .count = 400,
-                     .outstanding = 1},
-            .probation = {.reliable = true},
-        };
-        int status = ps_adaptive_refine(&run);
-        assert_int_equal(bland.calls, 3);
-        assert_int_equal(status, flat_call == 3 ? PS_E_INPUT : 0);
-        assert_false(run.now.calm);
-        assert_int_equal(run.now.count, flat_call == 3 ? 400 : 200);
-        free(run.now.peaks);
-        free(run.best.peaks);
-    }
 }
 
 int main(void)
@@ -680,16 +555,13 @@ int main(void)
         cmocka_unit_test(medians_are_exact),
         cmocka_unit_test(responses_are_correlation_coefficients),
         cmocka_unit_test(peaks_are_the_particles),
-        cmocka_unit_test(two_populations_are_told_apart),
-        cmocka_unit_test(one_population_is_not_two),
-        cmocka_unit_test(held_out_halves_have_a_say),
         cmocka_unit_test(examples_are_bounded),
         cmocka_unit_test(the_channel_that_tells_weighs),
         cmocka_unit_test(windows_stand_out),
-        cmocka_unit_test(contaminants_capture),
-        cmocka_unit_test(probabilities_grow_and_doubt_keeps_them_low),
+        cmocka_unit_test(probabilities_follow_the_evidence),
+        cmocka_unit_test(small_fields_take_more_noise),
+        cmocka_unit_test(noise_has_the_spectrum_of_the_field),
         cmocka_unit_test(bins_follow_the_diameter),
-        cmocka_unit_test(a_flat_attempt_is_one_of_three),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
