@@ -1,4 +1,4 @@
-"""How right the picks are where the truth is known: F1, what limits it, and what the scores promise.
+"""How right the picks are where the truth is known: F1, its limits, and what the scores promise.
 
     PICKSTREAM_DATA=../shared nice /usr/bin/python3 tests/bench/accuracy.py [--program FILE]
         [--factors F ...] [--relion] [--markdown] [--files] [--ablation] [--diagram FILE]
@@ -15,8 +15,9 @@ true one times each factor. Columns of the main table:
     AP                 average precision of these candidates; both need the tool
                        tests/bench/ablation beside the program
     s                  seconds of a run with one thread, median
-    RELION, best cut   its Laplacian picker with D +- 10 % (--relion): F1 at 0.3 D with its own
-                       threshold, and with the best one of each run by the truth
+    RELION             its Laplacian picker with D +- 10 % (--relion): F1 at 0.3 D
+    at D/2, best cut   the same at half a diameter; at 0.3 D with the best threshold of each run by
+                       the truth
 
 The exit status is 1 if a limit below is missed. nulls.py and stability.py have the micrographs
 without particles and the small changes of an image.
@@ -72,9 +73,9 @@ class Bench:
         return [(micrograph, factor * micrograph.diameter)
                 for micrograph in micrographs for factor in self.factors]
 
-    def prepare(self, sets):
-        """Runs every program on every file, two at a time."""
-        runs = [run for micrographs in sets.values() for run in self.runs(micrographs)]
+    def prepare(self, micrographs):
+        """Runs every program on the files, two at a time."""
+        runs = self.runs(micrographs)
         pickers.warm(pickers.pick, [(self.program, m.path, d) for m, d in runs])
         pickers.warm(pickers.candidates, [(self.tool, m.path, d) for m, d in runs])
         if self.relion:
@@ -105,6 +106,7 @@ def over_candidates(function, runs, lists):
 
 def measure(bench, micrographs):
     """The columns of a set by heading; None where there is no value."""
+    bench.prepare(micrographs)
     runs = bench.runs(micrographs)
     found = [pickers.pick(bench.program, m.path, d) for m, d in runs]
     near = [scoring.rates(m, one.picks) for (m, _), one in zip(runs, found)]
@@ -124,8 +126,9 @@ def measure(bench, micrographs):
         "s": f"{np.median([one.seconds for one in found]):.2f}",
     }
     if bench.relion:
-        row["RELION"] = np.mean([scoring.rates(m, pickers.relion(m.path, d, 0)).f1
-                                 for m, d in runs])
+        for heading, tolerance in ("RELION", scoring.TOLERANCE), ("at D/2", 0.5):
+            row[heading] = np.mean([scoring.rates(m, pickers.relion(m.path, d, 0), tolerance).f1
+                                    for m, d in runs])
         row["best cut"] = np.mean([scoring.best_cut(m, pickers.relion(
             m.path, d, pickers.RELION_CANDIDATES)) for m, d in runs])
     return row
@@ -135,16 +138,19 @@ def text(value):
     return "-" if value is None else f"{value:.3f}" if isinstance(value, float) else str(value)
 
 
-def print_table(rows, markdown):
-    headings = list(next(iter(rows.values())))
-    if markdown:
-        print("| set | " + " | ".join(headings) + " |\n|" + "---|" * (len(headings) + 1))
-        for name, row in rows.items():
-            print(f"| {name} | " + " | ".join(text(row[key]) for key in headings) + " |")
-    else:
-        print(f"{'set':12}" + "".join(f"{key:>9}" for key in headings))
-        for name, row in rows.items():
-            print(f"{name:12}" + "".join(f"{text(row[key]):>9}" for key in headings))
+def print_table(bench, sets, markdown):
+    """A line as soon as a set is done."""
+    for place, (name, micrographs) in enumerate(sets.items()):
+        row = measure(bench, micrographs)
+        if markdown:
+            if place == 0:
+                print("| set | " + " | ".join(row) + " |\n|" + "---|" * (len(row) + 1))
+            print(f"| {name} | " + " | ".join(map(text, row.values())) + " |", flush=True)
+        else:
+            if place == 0:
+                print(f"{'set':12}" + "".join(f"{heading:>9}" for heading in row))
+            print(f"{name:12}" + "".join(f"{text(value):>9}" for value in row.values()),
+                  flush=True)
 
 
 def check_limits(bench, sets):
@@ -261,9 +267,7 @@ def main():
         sets = data_sets() | made_sets(bench.program, directory,
                                        [name for name in MADE if name in arguments.sets])
         sets = {name: micrographs for name, micrographs in sets.items() if name in arguments.sets}
-        bench.prepare(sets)
-        print_table({name: measure(bench, micrographs) for name, micrographs in sets.items()},
-                    arguments.markdown)
+        print_table(bench, sets, arguments.markdown)
         check_limits(bench, sets)
         if arguments.files:
             print_files(bench, sets)

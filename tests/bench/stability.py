@@ -7,8 +7,8 @@
 Each micrograph of the data, or each FILE, is picked
 
     D x 0.7 to 1.4   in steps of 0.1: each is compared with the next
-    sixteenths       grey levels rounded to 1/16 of a level; those of an 8-bit file get a random part
-                     of a level first, which undoes the rounding that it has been through
+    sixteenths       grey levels rounded to 1/16 of a level; those of an 8-bit file get a random
+                     part of a level first, which undoes the rounding that it has been through
     levels           rounded to whole levels (not of 8-bit files); a level of other files is 1/16 of
                      their standard deviation
     crop             5 % of the rows and columns cut off, compared where both images are
@@ -16,11 +16,11 @@ Each micrograph of the data, or each FILE, is picked
     noise            white noise of a tenth of the standard deviation added
     bin              2 x 2 pixels averaged, half the diameter
 
-at the true diameter except in the first row, and compared with the unchanged image. Coordinates are
-transformed back. For each pair: the change of F1 at 0.3 D where the truth is known, and the
+at the true diameter except in the first row, and compared with the unchanged image. Coordinates
+are transformed back. For each pair: the change of F1 at 0.3 D where the truth is known, and the
 overlap: the share of the picks with a score above 0.8 of one that have a pick of the other within
-0.3 D, the smaller of both directions. A pair is unstable if F1 changes by 0.1 or more or the overlap
-is below 0.9: these are listed, and the exit status is 1 if there are any.
+0.3 D, the smaller of both directions. A pair is unstable if F1 changes by 0.1 or more or the
+overlap is below 0.9: these are listed, and the exit status is 1 if there are any.
 """
 
 import argparse
