@@ -16,7 +16,7 @@ false alarm.
 """
 
 import argparse
-import collections
+import itertools
 import pathlib
 import sys
 import tempfile
@@ -84,20 +84,18 @@ def upper_limit(events, trials):
     return 1.0 if events == trials else beta.ppf(CONFIDENCE, events + 1, trials - events)
 
 
-def report(outcomes):
-    by_kind = collections.defaultdict(list)
-    for outcome in outcomes:
-        by_kind[outcome.null.kind].append(outcome)
-    print(f"{'kind':24}{'nulls':>7}{'flagged':>9}{'> 2 picks':>11}{'false alarms':>14}"
-          f"{'most picks':>12}")
-    for kind, group in by_kind.items():
-        print(f"{kind:24}{len(group):7}{sum(one.unreliable for one in group):9}"
-              f"{sum(one.picks > MAX_PICKS for one in group):11}"
-              f"{sum(one.alarm for one in group):14}{max(one.picks for one in group):12}")
-    alarms = sum(outcome.alarm for outcome in outcomes)
-    print(f"false alarms: {alarms} of {len(outcomes)} = {100 * alarms / len(outcomes):.2f} %, "
-          f"upper 95 % limit {100 * upper_limit(alarms, len(outcomes)):.2f} %")
-    return alarms
+def print_kind(kind, outcomes):
+    print(f"{kind:24}{len(outcomes):7}{sum(one.unreliable for one in outcomes):9}"
+          f"{sum(one.picks > MAX_PICKS for one in outcomes):11}"
+          f"{sum(one.alarm for one in outcomes):14}{max(one.picks for one in outcomes):12}",
+          flush=True)
+
+
+def print_alarm(outcome):
+    null = outcome.null
+    print(f"  {null.source.path.stem if null.source else null.kind}, seed {null.seed}, "
+          f"{null.diameter:.4g} px: {outcome.picks} picks, {outcome.confident} with a score above "
+          "0.8")
 
 
 def main():
@@ -111,14 +109,18 @@ def main():
     nulls = all_nulls(arguments.seeds)
     if arguments.count and arguments.count < len(nulls):
         nulls = [nulls[k] for k in np.linspace(0, len(nulls) - 1, arguments.count).astype(int)]
-    outcomes = pickers.parallel(lambda null: judge(arguments.program, null), nulls)
-    alarms = report(outcomes)
+    print(f"{'kind':24}{'nulls':>7}{'flagged':>9}{'> 2 picks':>11}{'false alarms':>14}"
+          f"{'most picks':>12}")
+    alarms = []
+    for kind, group in itertools.groupby(nulls, key=lambda null: null.kind):
+        outcomes = pickers.parallel(lambda null: judge(arguments.program, null), group)
+        print_kind(kind, outcomes)
+        alarms += [outcome for outcome in outcomes if outcome.alarm]
+    print(f"false alarms: {len(alarms)} of {len(nulls)} = {100 * len(alarms) / len(nulls):.2f} %, "
+          f"upper 95 % limit {100 * upper_limit(len(alarms), len(nulls)):.2f} %")
     if arguments.list:
-        for outcome in filter(lambda one: one.alarm, outcomes):
-            source = outcome.null.source
-            print(f"  {source.path.stem if source else outcome.null.kind}, seed "
-                  f"{outcome.null.seed}, {outcome.null.diameter:.4g} px: {outcome.picks} picks, "
-                  f"{outcome.confident} with a score above 0.8")
+        for alarm in alarms:
+            print_alarm(alarm)
     return 1 if alarms else 0
 
 
