@@ -1,4 +1,4 @@
-"""Micrographs for accuracy.py whose particles are known because they were put there: what
+"""Micrographs for sets.py whose particles are known because they were put there: what
 ../shared/data has none of. All of them are the same at every run."""
 
 import pathlib
@@ -26,35 +26,6 @@ def synth(program, directory, *options):
     for path in sorted(pathlib.Path(directory).glob("synth_*[0-9].mrc")):
         truth = read_star(path.with_name(path.stem + "_truth.star"))
         yield path, np.column_stack(list(truth.values()))[:, :2]
-
-
-# ---- nothing -------------------------------------------------------------------------------------
-
-def empty(program, directory):
-    """Noise of several kinds, and ice: a name and a path each."""
-    random = np.random.default_rng(5)
-    shape = (1100, 1200)
-    white = random.normal(size=shape)
-    y, x = np.mgrid[: shape[0], : shape[1]]
-    spectrum = np.fft.rfft2(random.normal(size=shape))
-    frequency = np.hypot(np.fft.fftfreq(shape[0])[:, None], np.fft.rfftfreq(shape[1]))
-    pink = np.fft.irfft2(spectrum / np.maximum(frequency, 0.005) ** 0.5, shape)
-    ctf = np.fft.irfft2(np.fft.rfft2(random.normal(size=shape))
-                        * np.sin(2000 * frequency**2 + 0.1) * np.exp(-60 * frequency**2), shape)
-    made = {
-        "white": white,
-        "gradient": white + 3 * np.sin(x / 700) + 2 * y / 1000,
-        "pink": pink / pink.std(),
-        "blurred": ndimage.gaussian_filter(white, 2) * 7,
-        "poisson": random.poisson(4, shape).astype("f8"),
-        "ctf": 0.7 * white + 0.7 * ctf / ctf.std(),
-    }
-    for name, image in made.items():
-        yield name, write(pathlib.Path(directory) / f"{name}.mrc", image)
-    ice = pathlib.Path(directory) / "ice"
-    for path, _ in synth(program, ice, "--count", 5, "--particles", 0, "--size", "1200x1100",
-                         "--seed", 9):
-        yield "ice", path
 
 
 # ---- rods ----------------------------------------------------------------------------------------
