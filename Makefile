@@ -74,9 +74,12 @@ LDLIBS += -L$(B)/tests/emu -l:libcufft.so.12 -Wl,-rpath,$(CURDIR)/$(B)/tests/emu
 endif
 
 # ---- what is built -------------------------------------------------------------------------------
-SIMD_SOURCES := $(wildcard src/*/simd_*.c)
-LIB_SOURCES := $(filter-out $(SIMD_SOURCES) $(if $(GPU),,src/backend/cuda%),$(wildcard src/base/*.c src/image/*.c src/picker/*.c src/backend/*.c))
-APP_SOURCES := $(wildcard src/*.c src/output/*.c src/synth/*.c src/stream/*.c src/view/*.c)
+# The library is made of these folders, the program of all.
+LIB_FOLDERS := base formulas image config picker backend backend/cpu $(if $(GPU),backend/cuda)
+SOURCES := $(filter-out $(if $(GPU),,src/backend/cuda%),$(wildcard src/*.c src/*/*.c src/*/*/*.c))
+SIMD_SOURCES := $(foreach s,$(SOURCES),$(if $(filter simd_%,$(notdir $(s))),$(s)))
+LIB_SOURCES := $(filter-out $(SIMD_SOURCES),$(foreach f,$(LIB_FOLDERS),$(filter $(wildcard src/$(f)/*.c),$(SOURCES))))
+APP_SOURCES := $(filter-out $(LIB_SOURCES) $(SIMD_SOURCES),$(SOURCES))
 LIB_OBJECTS := $(LIB_SOURCES:%.c=$(B)/%.o) $(foreach i,$(ISAS),$(SIMD_SOURCES:%.c=$(B)/%.$(i).o)) \
                $(KERNELS:%.cu=$(B)/%.o)
 APP_OBJECTS := $(APP_SOURCES:%.c=$(B)/%.o)
@@ -274,7 +277,7 @@ soak: all ## 10,000 micrographs through the service: does its memory stay flat?
 lint: ## clang-tidy and cppcheck
 	@tests/packages.sh $(LINT_PACKAGES)
 	@$(MAKE) --no-print-directory $(B)/version.h
-	clang-tidy --quiet --warnings-as-errors='*' $(filter-out src/backend/simd_% $(if $(GPU),,src/backend/cuda%),$(wildcard src/*.c src/*/*.c)) -- \
+	clang-tidy --quiet --warnings-as-errors='*' $(filter-out $(SIMD_SOURCES),$(SOURCES)) -- \
 	 -std=gnu11 $(CPPFLAGS) -I$(B)
 	cppcheck --quiet --error-exitcode=1 --inline-suppr --std=c11 --enable=warning,performance,portability \
 	 --suppress=missingIncludeSystem --suppress=invalidPointerCast --suppress=normalCheckLevelMaxBranches -DPS_ISA=generic \
@@ -282,7 +285,7 @@ lint: ## clang-tidy and cppcheck
 
 .PHONY: format
 format: ## clang-format every C file in place
-	clang-format -i $(wildcard include/*.h src/*.[ch] src/*/*.[ch] tests/*/*.[ch] tests/emu/*.c* tests/emu/include/*.h kernels/*)
+	clang-format -i $(wildcard include/*.h src/*/*.[ch] src/*/*/*.[ch] tests/*/*.[ch] tests/emu/*.c* tests/emu/include/*.h kernels/*)
 
 .PHONY: config
 config: $(B)/pickstream ## write conf/pickstream.ini anew from the table of keys

@@ -5,9 +5,9 @@
 #ifndef PS_KERNELS_LAUNCH_H
 #define PS_KERNELS_LAUNCH_H
 
-#include "backend/formulas.h"
-#include "backend/lines.h"
-#include "backend/weights.h"
+#include "formulas/formulas.h"
+#include "formulas/dead_lines.h"
+#include "formulas/weights.h"
 #include "pickstream.h"
 
 #include <cuda_runtime_api.h>

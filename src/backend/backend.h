@@ -20,8 +20,8 @@
 
 #include "backend/adaptive.h"
 #include "base/config.h"
+#include "formulas/decision.h"
 #include "image/binary.h"
-#include "picker/model.h"
 #include "pickstream.h"
 
 #include <stdint.h>

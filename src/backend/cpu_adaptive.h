@@ -2,7 +2,7 @@
 #ifndef PS_BACKEND_CPU_ADAPTIVE_H
 #define PS_BACKEND_CPU_ADAPTIVE_H
 
-#include "backend/adaptive_formulas.h"
+#include "formulas/adaptive_formulas.h"
 #include "backend/cpu.h"
 
 /* Correlation by FFT of the field, with zeros on all sides as far as a template reaches. Rows are

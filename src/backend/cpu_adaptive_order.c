@@ -2,7 +2,7 @@
  * looked at from the top, 11, 11 and 10 of them. Counts are whole numbers: the threads' share of
  * the work cannot show in them. */
 #include "backend/cpu_adaptive.h"
-#include "backend/formulas.h"
+#include "formulas/formulas.h"
 
 #include "base/error.h"
 #include "base/parallel.h"

@@ -1,6 +1,6 @@
 /* apple-reference section 7: the model's verdict on every window. */
 #include "backend/cpu.h"
-#include "backend/decision.h"
+#include "formulas/decision.h"
 
 #include "base/error.h"
 #include "base/parallel.h"

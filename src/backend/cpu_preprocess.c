@@ -1,6 +1,6 @@
 /* apple-reference section 2: crop, shrink by two with a stretched bicubic kernel, low-pass. */
 #include "backend/cpu.h"
-#include "backend/weights.h"
+#include "formulas/weights.h"
 
 #include "base/error.h"
 #include "base/parallel.h"

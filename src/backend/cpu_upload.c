@@ -1,7 +1,7 @@
 /* From the file's pixels to float32, and the repair of what would poison every later stage. */
 #include "backend/cpu.h"
-#include "backend/formulas.h"
-#include "backend/lines.h"
+#include "formulas/formulas.h"
+#include "formulas/dead_lines.h"
 
 #include "base/error.h"
 #include "base/parallel.h"

@@ -21,7 +21,7 @@
 #ifndef PS_BACKEND_CUDA_ADAPTIVE_H
 #define PS_BACKEND_CUDA_ADAPTIVE_H
 
-#include "backend/adaptive_formulas.h"
+#include "formulas/adaptive_formulas.h"
 #include "backend/cuda.h"
 #include "launch_adaptive.h"
 

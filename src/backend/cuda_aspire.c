@@ -2,8 +2,8 @@
  * copied out. Scores are in cuda_score.c, regions in cuda_clean.c. */
 #include "backend/cuda_aspire.h"
 
-#include "backend/decision.h"
-#include "backend/weights.h"
+#include "formulas/decision.h"
+#include "formulas/weights.h"
 #include "launch.h"
 
 #include <stdlib.h>

@@ -5,7 +5,7 @@
  * looked for before it is known that every pixel is finite; where one is not, or where columns are
  * dead, what depends on it is done again. */
 #include "backend/cuda.h"
-#include "backend/lines.h"
+#include "formulas/dead_lines.h"
 #include "image/micrograph.h"
 #include "launch.h"
 

@@ -6,7 +6,7 @@
 #ifndef PS_BACKEND_SIMD_H
 #define PS_BACKEND_SIMD_H
 
-#include "backend/formulas.h"
+#include "formulas/formulas.h"
 
 #include <stddef.h>
 

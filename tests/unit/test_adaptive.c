@@ -2,7 +2,7 @@
  * and its decisions. tests/integration/test_adaptive.py has what users see. */
 #include "backend/cpu_adaptive.h"
 #include "picker/adaptive_search.h"
-#include "picker/mixture_formulas.h"
+#include "formulas/mixture_formulas.h"
 #include "synth/random.h"
 
 #include <math.h>

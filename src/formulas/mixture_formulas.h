@@ -2,16 +2,23 @@
 #ifndef PS_PICKER_MIXTURE_FORMULAS_H
 #define PS_PICKER_MIXTURE_FORMULAS_H
 
-#include "base/hd.h"
-#include "picker/mixture.h"
+#include "formulas/hd.h"
 
 #include <math.h>
+#include <stdbool.h>
 
 enum { PS_MIXTURE_ROUNDS = 100 };         /* at most */
 #define PS_MIXTURE_LEAST_STEP       1e-10 /* a round that moves less is the last */
 #define PS_MIXTURE_LEAST_SHARE      0.01
 #define PS_MIXTURE_LEAST_DEVIATION  0.2 /* of that of all values */
 #define PS_MIXTURE_LARGEST_LOG_ODDS 50.0
+
+/* Two Gaussians, the lower one first. */
+struct ps_mixture {
+    double share; /* of the upper one */
+    double mean[2];
+    double deviation[2];
+};
 
 /* What a threshold after `above` of `count` values is worth, `sum` being their sum (Otsu). */
 PS_HD double ps_otsu_between(double sum, double total, double above, double count)

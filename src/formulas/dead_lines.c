@@ -1,4 +1,4 @@
-#include "backend/lines.h"
+#include "formulas/dead_lines.h"
 
 size_t ps_dead_lines(const uint8_t *marked, size_t count, struct ps_dead_line *ret_dead,
                      size_t *ret_repairable)

@@ -1,10 +1,10 @@
 /* Formulas that the backends share: each is written once, for gcc, g++ and nvcc. What differs
  * between backends is the order of work, not these. */
-#ifndef PS_BACKEND_FORMULAS_H
-#define PS_BACKEND_FORMULAS_H
+#ifndef PS_FORMULAS_FORMULAS_H
+#define PS_FORMULAS_FORMULAS_H
 
-#include "base/hd.h"
-#include "image/half.h"
+#include "formulas/hd.h"
+#include "formulas/half.h"
 
 #include <math.h>
 #include <stdbool.h>

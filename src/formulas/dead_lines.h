@@ -1,7 +1,7 @@
 /* Dead rows and columns of a micrograph: which living ones stand in for them. For the backends,
  * which find the lines and write the pixels. */
-#ifndef PS_BACKEND_LINES_H
-#define PS_BACKEND_LINES_H
+#ifndef PS_FORMULAS_DEAD_LINES_H
+#define PS_FORMULAS_DEAD_LINES_H
 
 #include <stddef.h>
 #include <stdint.h>

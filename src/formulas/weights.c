@@ -1,4 +1,4 @@
-#include "backend/weights.h"
+#include "formulas/weights.h"
 
 #include "base/error.h"
 

@@ -4,8 +4,8 @@
 #ifndef PS_BACKEND_ADAPTIVE_FORMULAS_H
 #define PS_BACKEND_ADAPTIVE_FORMULAS_H
 
-#include "backend/adaptive.h"
-#include "base/hd.h"
+#include "formulas/adaptive_types.h"
+#include "formulas/hd.h"
 
 #include <math.h>
 

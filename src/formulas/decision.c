@@ -1,4 +1,4 @@
-#include "backend/decision.h"
+#include "formulas/decision.h"
 
 struct ps_rbf ps_decision_rbf(const struct ps_model *model, double grey_offset, float *ret_support)
 {

@@ -2,14 +2,8 @@
 #ifndef PS_PICKER_MIXTURE_H
 #define PS_PICKER_MIXTURE_H
 
+#include "formulas/mixture_formulas.h"
 #include "pickstream.h"
-
-/* Two Gaussians, the lower one first. */
-struct ps_mixture {
-    double share; /* of the upper one */
-    double mean[2];
-    double deviation[2];
-};
 
 /* Fits by expectation maximisation to at least two values, the largest first, starting at Otsu's
  * threshold. No deviation falls below a fifth of that of all values. 0 or PS_E_NOMEM. */

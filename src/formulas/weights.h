@@ -1,7 +1,7 @@
 /* Weights of the filters that shrink and smooth a micrograph (apple-reference section 2), made on
  * the host for every backend. */
-#ifndef PS_BACKEND_WEIGHTS_H
-#define PS_BACKEND_WEIGHTS_H
+#ifndef PS_FORMULAS_WEIGHTS_H
+#define PS_FORMULAS_WEIGHTS_H
 
 #include "pickstream.h"
 

@@ -2,10 +2,10 @@
  *
  * Integer arithmetic and one exact subtraction: no table, no instruction of its own, and no
  * subnormal float32 on the way, so neither flush-to-zero nor its absence changes a result. */
-#ifndef PS_IMAGE_HALF_H
-#define PS_IMAGE_HALF_H
+#ifndef PS_FORMULAS_HALF_H
+#define PS_FORMULAS_HALF_H
 
-#include "base/hd.h"
+#include "formulas/hd.h"
 
 #include <stdint.h>
 #include <string.h>

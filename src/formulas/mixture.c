@@ -1,4 +1,4 @@
-#include "picker/mixture_formulas.h"
+#include "formulas/mixture.h"
 
 #include <stdlib.h>
 
