@@ -23,7 +23,7 @@
 #ifndef PS_CLI_H
 #define PS_CLI_H
 
-#include "base/config.h"
+#include "config/config.h"
 
 #include <stdbool.h>
 #include <stddef.h>

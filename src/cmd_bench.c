@@ -1,5 +1,5 @@
 /* pickstream bench: what this machine does with one micrograph, stage by stage, and with many. */
-#include "base/config.h"
+#include "config/config.h"
 #include "base/error.h"
 #include "bench.h"
 #include "cli.h"

@@ -1,5 +1,5 @@
 /* pickstream export: the whole journal as files of picks, as often as one likes. */
-#include "base/config.h"
+#include "config/config.h"
 #include "base/error.h"
 #include "cli.h"
 #include "cmd.h"

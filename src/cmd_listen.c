@@ -5,7 +5,7 @@
  * files are below a directory of its name, for two microscopes may well call a micrograph the same.
  */
 #include "addresses.h"
-#include "base/config.h"
+#include "config/config.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "cli.h"

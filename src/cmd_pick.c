@@ -1,6 +1,6 @@
 /* pickstream pick: picks the files it is given, one after the other, each with all cores. */
 #include "accuracy.h"
-#include "base/config.h"
+#include "config/config.h"
 #include "base/error.h"
 #include "base/text.h"
 #include "cli.h"

@@ -1,6 +1,6 @@
 /* pickstream relay: one address for several services. */
 #include "addresses.h"
-#include "base/config.h"
+#include "config/config.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "cli.h"

@@ -2,7 +2,7 @@
  *
  * A running service is asked, for the journal is its own while it runs; without one the journal is
  * changed here, and the service picks the micrographs when it starts. */
-#include "base/config.h"
+#include "config/config.h"
 #include "base/error.h"
 #include "cli.h"
 #include "cmd.h"

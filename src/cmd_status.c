@@ -1,5 +1,5 @@
 /* pickstream status: what a running service is doing. */
-#include "base/config.h"
+#include "config/config.h"
 #include "base/error.h"
 #include "cli.h"
 #include "cmd.h"

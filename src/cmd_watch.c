@@ -1,5 +1,5 @@
 /* pickstream watch: the service, in the foreground. */
-#include "base/config.h"
+#include "config/config.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "cli.h"

@@ -8,7 +8,7 @@
 #ifndef PS_FIND_H
 #define PS_FIND_H
 
-#include "base/config.h"
+#include "config/config.h"
 
 #include <stdbool.h>
 #include <stdint.h>

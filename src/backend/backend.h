@@ -19,7 +19,7 @@
 #define PS_BACKEND_BACKEND_H
 
 #include "backend/adaptive.h"
-#include "base/config.h"
+#include "config/config.h"
 #include "formulas/decision.h"
 #include "image/binary.h"
 #include "pickstream.h"

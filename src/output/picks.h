@@ -14,7 +14,7 @@
 #ifndef PS_OUTPUT_PICKS_H
 #define PS_OUTPUT_PICKS_H
 
-#include "base/config.h"
+#include "config/config.h"
 #include "image/micrograph.h"
 #include "pickstream.h"
 

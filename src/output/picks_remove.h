@@ -6,7 +6,7 @@
 #ifndef PS_OUTPUT_PICKS_REMOVE_H
 #define PS_OUTPUT_PICKS_REMOVE_H
 
-#include "base/config.h"
+#include "config/config.h"
 
 /* Removes directory/name without its extension and with `suffix` (picks.h), if it is there.
  * PS_E_SYSTEM, PS_E_NOMEM. */

@@ -6,7 +6,7 @@
 #ifndef PS_PICKER_MODEL_H
 #define PS_PICKER_MODEL_H
 
-#include "base/config.h"
+#include "config/config.h"
 #include "formulas/decision.h"
 
 #include <stddef.h>

@@ -3,7 +3,7 @@
 #define PS_PICKER_PICKER_H
 
 #include "backend/backend.h"
-#include "base/config.h"
+#include "config/config.h"
 #include "picker/adaptive.h"
 #include "picker/aspire.h"
 #include "pickstream.h"

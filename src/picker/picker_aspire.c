@@ -1,6 +1,7 @@
 /* The order of the stages of the `aspire` profile (apple-reference, sections 2 to 9), and the
  * decisions between them. */
 #include "base/error.h"
+#include "picker/model.h"
 #include "picker/picking.h"
 
 #include <math.h>

@@ -19,7 +19,7 @@
 #ifndef PS_STREAM_HTTP_H
 #define PS_STREAM_HTTP_H
 
-#include "base/config.h"
+#include "config/config.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "stream/journal.h"

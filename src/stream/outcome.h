@@ -8,7 +8,7 @@
 #ifndef PS_STREAM_OUTCOME_H
 #define PS_STREAM_OUTCOME_H
 
-#include "base/config.h"
+#include "config/config.h"
 #include "stream/intake.h"
 #include "stream/publisher.h"
 

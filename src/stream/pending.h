@@ -12,7 +12,7 @@
 #ifndef PS_STREAM_PENDING_H
 #define PS_STREAM_PENDING_H
 
-#include "base/config.h"
+#include "config/config.h"
 #include "base/metrics.h"
 #include "stream/job.h"
 

@@ -19,7 +19,7 @@
 #ifndef PS_STREAM_RELAY_H
 #define PS_STREAM_RELAY_H
 
-#include "base/config.h"
+#include "config/config.h"
 #include "base/log.h"
 #include "stream/subscriber.h"
 

@@ -9,7 +9,7 @@
 #ifndef PS_STREAM_SERVICE_H
 #define PS_STREAM_SERVICE_H
 
-#include "base/config.h"
+#include "config/config.h"
 #include "base/log.h"
 
 enum ps_service_end {

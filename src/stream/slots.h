@@ -14,7 +14,7 @@
 #ifndef PS_STREAM_SLOTS_H
 #define PS_STREAM_SLOTS_H
 
-#include "base/config.h"
+#include "config/config.h"
 #include "base/log.h"
 #include "base/metrics.h"
 

@@ -12,7 +12,7 @@
 #ifndef PS_STREAM_SOCKETS_H
 #define PS_STREAM_SOCKETS_H
 
-#include "base/config.h"
+#include "config/config.h"
 #include "base/log.h"
 #include "output/message.h"
 #include "stream/curve.h"

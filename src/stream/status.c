@@ -76,7 +76,7 @@ static const struct key {
 #define CHOICE(section, key, ...) {#section, #key, #section "." #key},
 #define LIST(section, key, ...)   {#section, #key, #section "." #key},
 #define END(section)
-#include "base/config.def"
+#include "config/keys.def"
 #undef SECTION
 #undef KEY
 #undef CHOICE

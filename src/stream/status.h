@@ -2,7 +2,7 @@
 #ifndef PS_STREAM_STATUS_H
 #define PS_STREAM_STATUS_H
 
-#include "base/config.h"
+#include "config/config.h"
 #include "stream/journal.h"
 
 #include <jansson.h>

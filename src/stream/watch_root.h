@@ -6,7 +6,7 @@
 #ifndef PS_STREAM_WATCH_ROOT_H
 #define PS_STREAM_WATCH_ROOT_H
 
-#include "base/config.h"
+#include "config/config.h"
 #include "base/log.h"
 
 #include <jansson.h>

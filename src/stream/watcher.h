@@ -17,7 +17,7 @@
 #ifndef PS_STREAM_WATCHER_H
 #define PS_STREAM_WATCHER_H
 
-#include "base/config.h"
+#include "config/config.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "stream/job.h"

@@ -4,7 +4,7 @@
 #define TEST_PICKING_H
 
 #include "accuracy.h"
-#include "base/config.h"
+#include "config/config.h"
 #include "plate.h"
 
 /* Keys and values in turn, before a NULL. The diameter is 40 px unless it is among them, and

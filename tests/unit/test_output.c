@@ -1,6 +1,6 @@
 /* Files of picks and pictures: what other programs find in them, and that they find all or nothing.
  */
-#include "base/config.h"
+#include "config/config.h"
 #include "base/error.h"
 #include "output/file.h"
 #include "output/overlay.h"

@@ -1,8 +1,9 @@
-/* Inside of the configuration: its keys as rows to walk over. Only config*.c include this. */
-#ifndef PS_BASE_CONFIG_TABLE_H
-#define PS_BASE_CONFIG_TABLE_H
+/* Inside of the configuration: its keys as rows to walk over. Included by the files of this folder
+ * alone. */
+#ifndef PS_CONFIG_INTERNAL_H
+#define PS_CONFIG_INTERNAL_H
 
-#include "base/config.h"
+#include "config/config.h"
 
 enum config_type {
     CONFIG_bool,
@@ -34,7 +35,7 @@ struct config_section {
     const char *doc;
 };
 
-/* In the order of config.def; both end with a row whose name is NULL. */
+/* In the order of keys.def; both end with a row whose name is NULL. */
 extern const struct config_key ps_config_keys[];
 extern const struct config_section ps_config_sections[];
 
@@ -62,14 +63,22 @@ int ps_config_extend_item(const struct config_key *key, const char *item, struct
 char *ps_config_format(const struct config_key *key, const struct ps_config *config);
 char *ps_config_format_lines(const struct config_key *key, const struct ps_config *config);
 
-/* Number of the word among "a|b|c", or -1. */
+/* Words "a|b|c" (words.c): the number of a word among them, or -1; a copy of the word of that
+ * number, to be freed, NULL without memory; all of them as "a, b or c". */
 int ps_config_find_word(const char *words, const char *word, size_t length);
+char *ps_config_copy_word(const char *words, unsigned number);
+void ps_config_print_words(FILE *stream, const char *words);
 
-/* Lists (config_list.c), as the functions above use them: parsing returns 0, PS_E_CONFIG or
+/* Lists (list.c), as the functions above use them: parsing returns 0, PS_E_CONFIG or
  * PS_E_NOMEM without a message, and keeps the field unless it returns 0. */
 int ps_config_parse_list(const struct config_key *key, const char *text, struct ps_list *field);
 char *ps_config_format_list(const struct ps_list *list, const char *separator);
 void ps_config_clear_list(struct ps_list *list);
+
+/* Writes an item of a list as it is read back, also at the start of an indented line, where it could
+ * be taken for a comment or for key = value. Returns its end; `at` has room for twice the item and
+ * two quotes. */
+char *ps_config_quote_item(char *at, const char *item);
 
 /* Frees what the field owns. */
 void ps_config_clear(const struct config_key *key, struct ps_config *config);

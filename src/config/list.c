@@ -1,5 +1,5 @@
 /* Lists: their items from text and back. */
-#include "base/config_table.h"
+#include "config/internal.h"
 
 #include "base/error.h"
 
@@ -69,9 +69,7 @@ int ps_config_parse_list(const struct config_key *key, const char *text, struct 
     return 0;
 }
 
-/* Writes the item as read_item() reads it, also where it begins an indented line: that could be
- * taken for a comment or for key = value. Returns its end. */
-static char *write_item(char *at, const char *item)
+char *ps_config_quote_item(char *at, const char *item)
 {
     if (!item[strcspn(item, ", \t\"=")] && !strchr(";#", *item))
         return stpcpy(at, item);
@@ -97,40 +95,7 @@ char *ps_config_format_list(const struct ps_list *list, const char *separator)
     for (size_t i = 0; i < list->count; i++) {
         if (i)
             at = stpcpy(at, separator);
-        at = write_item(at, list->items[i]);
+        at = ps_config_quote_item(at, list->items[i]);
     }
     return text;
-}
-
-char *ps_config_format_lines(const struct config_key *key, const struct ps_config *config)
-{
-    const void *field = (const char *)config + key->offset;
-    return key->type == CONFIG_list ? ps_config_format_list(field, "\n    ")
-                                    : ps_config_format(key, config);
-}
-
-int ps_config_extend(const struct config_key *key, const char *text, struct ps_config *config,
-                     struct ps_error *error)
-{
-    char *before = key->type == CONFIG_list ? ps_config_format(key, config) : strdup("");
-    char *all = NULL;
-    if (before && asprintf(&all, "%s%s%s", before, *before ? " " : "", text) < 0)
-        all = NULL;
-    int code = all ? ps_config_parse(key, all, config, error)
-                   : ps_fail_memory(error, strlen(text) + 1, "a configuration value");
-    free(before);
-    free(all);
-    return code;
-}
-
-int ps_config_extend_item(const struct config_key *key, const char *item, struct ps_config *config,
-                          struct ps_error *error)
-{
-    char *text = malloc(2 * strlen(item) + 3);
-    if (!text)
-        return ps_fail_memory(error, strlen(item), "a configuration value");
-    (void)write_item(text, item);
-    int code = ps_config_extend(key, text, config, error);
-    free(text);
-    return code;
 }

@@ -12,7 +12,7 @@
  *
  * Everything goes into a copy, which takes the place of the configuration if all of it was good.
  */
-#include "base/config_table.h"
+#include "config/internal.h"
 
 #include "base/error.h"
 #include "base/text.h"

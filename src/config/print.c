@@ -1,5 +1,5 @@
 /* The configuration as text for people: values, the file with all keys, and the manual page. */
-#include "base/config_table.h"
+#include "config/internal.h"
 
 #include <stdlib.h>
 #include <string.h>

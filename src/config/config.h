@@ -1,7 +1,7 @@
-/* Configuration: every setting in one struct, made from the table config.def.
+/* Configuration: every setting in one struct, made from the table keys.def.
  *
- * A value has one way in, its text: from the defaults, from a file (config_file.c) or from
- * ps_config_set(); all of them are parsed and checked by the key's type (config_value.c). It also
+ * A value has one way in, its text: from the defaults, from a file (file.c) or from
+ * ps_config_set(); all of them are parsed and checked by the key's type (value.c). It also
  * has one way out, ps_config_get(), and what comes out goes in again unchanged. Text that a file
  * could not hold (a line break, " ;", which begins a comment) is refused wherever it comes from;
  * only its length is limited in a file alone, to what inih reads: 199 bytes a line.
@@ -9,8 +9,8 @@
  * After that a `const struct ps_config *` is passed around and nothing changes it: to change a
  * setting is to start again. Strings and lists belong to the struct.
  */
-#ifndef PS_BASE_CONFIG_H
-#define PS_BASE_CONFIG_H
+#ifndef PS_CONFIG_CONFIG_H
+#define PS_CONFIG_CONFIG_H
 
 #include "base/log.h"
 #include "pickstream.h"
@@ -44,7 +44,7 @@ struct ps_list {
     size_t count;
 };
 
-/* The field for each type in config.def. */
+/* The field for each type in keys.def. */
 #define PS_TYPE_bool      bool
 #define PS_TYPE_int       int
 #define PS_TYPE_uint64    uint64_t
@@ -63,7 +63,7 @@ struct ps_config {
 #define END(section)                                                                               \
     }                                                                                              \
     section;
-#include "base/config.def"
+#include "config/keys.def"
 #undef SECTION
 #undef KEY
 #undef CHOICE

@@ -1,7 +1,7 @@
 /* The configuration as a whole: its table, its life, lookup, and checks across keys. */
-#include "base/config.h"
+#include "config/config.h"
 
-#include "base/config_table.h"
+#include "config/internal.h"
 #include "base/error.h"
 #include "base/text.h"
 
@@ -25,7 +25,7 @@ const struct config_key ps_config_keys[] = {
 #define LIST(section_, key_, fallback_, min_, words_, unit_, doc_)                                 \
     ROW(section_, key_, .type = CONFIG_list, .fallback = fallback_, .min = min_, .words = words_,  \
         .unit = unit_, .doc = doc_)
-#include "base/config.def"
+#include "config/keys.def"
 #undef SECTION
 #undef KEY
 #undef CHOICE
@@ -40,7 +40,7 @@ const struct config_section ps_config_sections[] = {
 #define CHOICE(...)
 #define LIST(...)
 #define END(section)
-#include "base/config.def"
+#include "config/keys.def"
     {NULL, NULL},
 };
 

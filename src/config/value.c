@@ -1,5 +1,5 @@
 /* One value: from text into its field, back, and the words that say what is accepted. */
-#include "base/config_table.h"
+#include "config/internal.h"
 
 #include "base/error.h"
 #include "base/text.h"
@@ -8,42 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-
-/* ---- words, "a|b|c" ------------------------------------------------------------------------- */
-
-int ps_config_find_word(const char *words, const char *word, size_t length)
-{
-    int number = 0;
-    for (const char *at = words;; number++) {
-        size_t here = strcspn(at, "|");
-        if (here == length && memcmp(at, word, length) == 0)
-            return number;
-        if (!at[here])
-            return -1;
-        at += here + 1;
-    }
-}
-
-static char *copy_word(const char *words, unsigned number)
-{
-    const char *at = words;
-    for (; number; number--)
-        at += strcspn(at, "|") + 1;
-    return strndup(at, strcspn(at, "|"));
-}
-
-/* "a, b or c" */
-static void print_words(FILE *stream, const char *words)
-{
-    for (const char *at = words;;) {
-        size_t length = strcspn(at, "|");
-        (void)fprintf(stream, "%.*s", (int)length, at);
-        at += length;
-        if (!*at++)
-            return;
-        (void)fputs(strchr(at, '|') ? ", " : " or ", stream);
-    }
-}
 
 const char *ps_config_accepted(const struct config_key *key, char ret_text[PS_CONFIG_ACCEPTED])
 {
@@ -79,13 +43,13 @@ const char *ps_config_accepted(const struct config_key *key, char ret_text[PS_CO
         (void)fputs("auto, cpu, cuda or cuda:N with N from 0 to 63", stream);
         break;
     case CONFIG_choice:
-        print_words(stream, key->words);
+        ps_config_print_words(stream, key->words);
         break;
     case CONFIG_list:
         (void)fputs(key->min > 0 ? "one or more" : "none or more", stream);
         if (key->words) {
             (void)fputs(" of ", stream);
-            print_words(stream, key->words);
+            ps_config_print_words(stream, key->words);
         } else {
             (void)fprintf(stream, " %s", key->unit);
         }
@@ -299,12 +263,45 @@ char *ps_config_format(const struct config_key *key, const struct ps_config *con
     case CONFIG_choice: {
         unsigned number;
         memcpy(&number, field, sizeof number);
-        return copy_word(key->words, number);
+        return ps_config_copy_word(key->words, number);
     }
     case CONFIG_list:
         return ps_config_format_list(field, " ");
     }
     return NULL;
+}
+
+char *ps_config_format_lines(const struct config_key *key, const struct ps_config *config)
+{
+    const void *field = (const char *)config + key->offset;
+    return key->type == CONFIG_list ? ps_config_format_list(field, "\n    ")
+                                    : ps_config_format(key, config);
+}
+
+int ps_config_extend(const struct config_key *key, const char *text, struct ps_config *config,
+                     struct ps_error *error)
+{
+    char *before = key->type == CONFIG_list ? ps_config_format(key, config) : strdup("");
+    char *all = NULL;
+    if (before && asprintf(&all, "%s%s%s", before, *before ? " " : "", text) < 0)
+        all = NULL;
+    int code = all ? ps_config_parse(key, all, config, error)
+                   : ps_fail_memory(error, strlen(text) + 1, "a configuration value");
+    free(before);
+    free(all);
+    return code;
+}
+
+int ps_config_extend_item(const struct config_key *key, const char *item, struct ps_config *config,
+                          struct ps_error *error)
+{
+    char *text = malloc(2 * strlen(item) + 3);
+    if (!text)
+        return ps_fail_memory(error, strlen(item), "a configuration value");
+    (void)ps_config_quote_item(text, item);
+    int code = ps_config_extend(key, text, config, error);
+    free(text);
+    return code;
 }
 
 void ps_config_clear(const struct config_key *key, struct ps_config *config)
