@@ -43,7 +43,7 @@ override LDFLAGS := -pthread $(if $(SANITIZER),-fsanitize=$(SANITIZER)) $(LDFLAG
 LDLIBS := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) -linih -lsvm -lm
 
 # simd_*.c are built once for each instruction set, PS_ISA in their names; the best is taken at run
-# time (src/backend/cpu_simd.c).
+# time (src/backend/cpu/simd.c).
 ISAS := $(if $(filter x86_64,$(shell uname -m)),sse2 avx2 avx512,generic)
 ISA_FLAGS_generic :=
 ISA_FLAGS_sse2 := -msse2

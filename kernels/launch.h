@@ -1,4 +1,4 @@
-/* Launchers of the kernels, in plain C for the host code (src/backend/cuda_*.c).
+/* Launchers of the kernels, in plain C for the host code (src/backend/cuda/).
  *
  * Each enqueues its kernels on `stream` and returns what the runtime said of the launches. Pointers
  * are into device memory; images lie row by row. Nothing here allocates, waits or decides. */

@@ -1,7 +1,7 @@
 /* One micrograph at a time. */
 #include "bench.h"
 
-#include "backend/simd.h"
+#include "backend/cpu/simd.h"
 #include "base/error.h"
 #include "base/parallel.h"
 #include "progress.h"

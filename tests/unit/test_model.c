@@ -1,6 +1,6 @@
 /* The classifiers, against LIBSVM and scikit-learn, and the loops that apply them to many windows,
  * against the model's own definition. */
-#include "backend/cpu.h"
+#include "backend/cpu/slot.h"
 #include "formulas/decision.h"
 #include "picker/model.h"
 
