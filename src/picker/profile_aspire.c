@@ -2,7 +2,7 @@
  * decisions between them. */
 #include "base/error.h"
 #include "picker/model.h"
-#include "picker/picking.h"
+#include "picker/profile.h"
 
 #include <math.h>
 #include <stdlib.h>

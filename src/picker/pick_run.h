@@ -1,11 +1,27 @@
 /* One micrograph on its way through the stages of a profile. picker.c begins and ends it; the
- * profiles' files have the order of their stages. */
-#ifndef PS_PICKER_PICKING_H
-#define PS_PICKER_PICKING_H
+ * profiles (profile.h) have the order of their stages. */
+#ifndef PS_PICKER_PICK_RUN_H
+#define PS_PICKER_PICK_RUN_H
 
-#include "picker/picker.h"
+#include "backend/backend.h"
+#include "picker/adaptive.h"
+#include "picker/aspire.h"
 
 #include <time.h>
+
+/* Called after each stage of a pick, while the slot still holds what the stage left: for comparing
+ * stages. `model` is NULL before the stage "train"; `training` holds its `training_count` windows,
+ * the first `positives` of them particle. */
+struct ps_stage_view {
+    enum ps_stage stage;
+    struct ps_slot *slot;
+    const struct ps_aspire *parameters;
+    const struct ps_model *model;
+    const struct ps_feature *training;
+    size_t training_count;
+    size_t positives;
+};
+typedef void ps_stage_observer(void *context, const struct ps_stage_view *view);
 
 struct ps_picking {
     const struct ps_config *config;
@@ -20,10 +36,6 @@ struct ps_picking {
     struct ps_stage_view view; /* for the observer; a profile fills in what is its own */
     struct timespec lap;
 };
-
-/* The profiles. Both leave a result that is whole but for the order and the selection of picks. */
-int ps_picking_aspire(struct ps_picking *base);
-int ps_picking_adaptive(struct ps_picking *base);
 
 /* Uploads the micrograph; says what was wrong with its pixels, and may reject it. */
 int ps_picking_upload(struct ps_picking *run);

@@ -1,6 +1,7 @@
 /* The order of the stages of the `adaptive` profile, and what makes picks of its candidates. */
 #include "base/error.h"
 #include "picker/adaptive_search.h"
+#include "picker/profile.h"
 #include "picker/svm.h"
 
 #include <math.h>
