@@ -2,7 +2,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
-#include "output/picks.h"
+#include "picks/picks.h"
 
 #include <errno.h>
 #include <stdio.h>

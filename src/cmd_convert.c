@@ -2,9 +2,9 @@
 #include "base/error.h"
 #include "cli.h"
 #include "cmd.h"
-#include "output/autopick.h"
-#include "output/picks.h"
-#include "output/picks_read.h"
+#include "picks/autopick.h"
+#include "picks/picks.h"
+#include "picks/read.h"
 
 #include <math.h>
 #include <stdio.h>

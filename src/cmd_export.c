@@ -1,12 +1,12 @@
 /* pickstream export: the whole journal as files of picks, as often as one likes. */
-#include "config/config.h"
 #include "base/error.h"
 #include "cli.h"
 #include "cmd.h"
-#include "output/autopick.h"
-#include "output/picks.h"
-#include "output/picks_read.h"
-#include "output/picks_remove.h"
+#include "config/config.h"
+#include "picks/autopick.h"
+#include "picks/picks.h"
+#include "picks/read.h"
+#include "picks/remove.h"
 #include "stream/journal.h"
 #include "stream/worker.h"
 

@@ -5,15 +5,15 @@
  * files are below a directory of its name, for two microscopes may well call a micrograph the same.
  */
 #include "addresses.h"
-#include "config/config.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "cli.h"
 #include "cmd.h"
-#include "output/autopick.h"
-#include "output/picks.h"
-#include "output/picks_read.h"
-#include "output/picks_remove.h"
+#include "config/config.h"
+#include "picks/autopick.h"
+#include "picks/picks.h"
+#include "picks/read.h"
+#include "picks/remove.h"
 #include "stream/subscriber.h"
 
 #include <errno.h>

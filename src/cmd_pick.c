@@ -1,18 +1,18 @@
 /* pickstream pick: picks the files it is given, one after the other, each with all cores. */
 #include "accuracy.h"
-#include "config/config.h"
 #include "base/error.h"
 #include "base/text.h"
 #include "cli.h"
 #include "cmd.h"
+#include "config/config.h"
 #include "find.h"
 #include "image/micrograph.h"
-#include "output/autopick.h"
-#include "output/overlay.h"
-#include "output/picks.h"
-#include "output/picks_remove.h"
 #include "picker/picker.h"
+#include "picks/autopick.h"
+#include "picks/picks.h"
+#include "picks/remove.h"
 #include "pickstream.h"
+#include "picture/overlay.h"
 #include "progress.h"
 
 #include <stdio.h>
@@ -243,7 +243,7 @@ static bool has_output(const struct session *session, const struct ps_found *fou
 }
 
 /* True where one of the files that this run would write is missing or older than the micrograph.
- * Files are there completely or not at all (output/file.h), so there being one is enough. What
+ * Files are there completely or not at all (base/atomic_file.h), so there being one is enough. What
  * failed has none, and is tried again. */
 static bool is_left(const struct session *session, const struct ps_found *found)
 {

@@ -3,12 +3,12 @@
  * Micrograph k is made, waits for its time, its truth appears, then the micrograph itself: whoever
  * sees a micrograph finds its truth. Times are absolute: micrograph k is due k intervals after the
  * first, however long making and writing took. */
+#include "base/atomic_file.h"
 #include "base/text.h"
 #include "cli.h"
 #include "cmd.h"
-#include "output/file.h"
-#include "output/micrograph_file.h"
 #include "synth/deliver.h"
+#include "synth/micrograph_file.h"
 #include "synth/synth.h"
 
 #include <errno.h>

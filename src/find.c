@@ -1,7 +1,7 @@
 #include "find.h"
 
 #include "base/error.h"
-#include "output/picks.h"
+#include "picks/picks.h"
 
 #include <errno.h>
 #include <fts.h>

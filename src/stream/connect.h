@@ -7,8 +7,8 @@
 #ifndef PS_STREAM_CONNECT_H
 #define PS_STREAM_CONNECT_H
 
-#include "output/message.h"
 #include "stream/curve.h"
+#include "wire/message.h"
 
 /* Keys in Z85 text. */
 struct ps_curve_client {

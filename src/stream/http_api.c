@@ -5,9 +5,9 @@
  * one core.
  */
 #include "base/error.h"
-#include "output/header.h"
-#include "output/message_envelope.h"
 #include "stream/http_inside.h"
+#include "wire/envelope.h"
+#include "wire/header.h"
 
 #include <string.h>
 

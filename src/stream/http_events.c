@@ -1,9 +1,9 @@
 #include "stream/http_events.h"
 
 #include "base/text.h"
-#include "output/header.h"
 #include "stream/http_inside.h"
 #include "stream/job.h"
+#include "wire/header.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,9 +1,9 @@
 /* Which request is answered how. */
 #include "base/error.h"
 #include "base/text.h"
-#include "output/header.h"
 #include "stream/http_inside.h"
 #include "view/assets.h"
+#include "wire/header.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -27,9 +27,9 @@
 #ifndef PS_STREAM_JOURNAL_H
 #define PS_STREAM_JOURNAL_H
 
-#include "output/message.h"
 #include "pickstream.h"
 #include "stream/job.h"
+#include "wire/message.h"
 
 struct ps_journal;
 

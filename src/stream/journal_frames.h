@@ -9,7 +9,7 @@
 #ifndef PS_STREAM_JOURNAL_FRAMES_H
 #define PS_STREAM_JOURNAL_FRAMES_H
 
-#include "output/message.h"
+#include "wire/message.h"
 
 #include <stdbool.h>
 

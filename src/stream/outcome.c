@@ -1,9 +1,9 @@
 #include "stream/outcome.h"
 
 #include "image/micrograph.h"
-#include "output/header.h"
 #include "picker/picker.h"
 #include "stream/job.h"
+#include "wire/header.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

@@ -8,7 +8,7 @@
 #ifndef PS_STREAM_PREVIEW_OUTLET_H
 #define PS_STREAM_PREVIEW_OUTLET_H
 
-#include "output/preview.h"
+#include "picture/preview.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>

@@ -15,7 +15,7 @@
 #ifndef PS_STREAM_PREVIEWS_H
 #define PS_STREAM_PREVIEWS_H
 
-#include "output/preview.h"
+#include "picture/preview.h"
 
 #include <stdbool.h>
 

@@ -14,12 +14,12 @@
 #ifndef PS_STREAM_PUBLISHER_H
 #define PS_STREAM_PUBLISHER_H
 
-#include "config/config.h"
 #include "base/log.h"
 #include "base/metrics.h"
-#include "output/message.h"
-#include "output/preview.h"
+#include "config/config.h"
+#include "picture/preview.h"
 #include "stream/journal.h"
+#include "wire/message.h"
 
 #include <jansson.h>
 

@@ -4,10 +4,10 @@
 #include "stream/relay_clients.h"
 
 #include "base/error.h"
-#include "output/header.h"
 #include "stream/job.h"
 #include "stream/relay.h"
 #include "stream/request.h"
+#include "wire/header.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -3,9 +3,9 @@
 #define PS_STREAM_RELAY_CLIENTS_H
 
 #include "base/log.h"
-#include "output/message_read.h"
 #include "stream/connect.h"
 #include "stream/subscriber.h"
+#include "wire/message_read.h"
 
 #include <zmq.h>
 

@@ -1,8 +1,8 @@
 #include "stream/replay.h"
 
-#include "output/header.h"
 #include "stream/job.h"
 #include "stream/sockets.h"
+#include "wire/header.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -17,8 +17,8 @@
 
 #include "base/log.h"
 #include "base/metrics.h"
-#include "output/message.h"
 #include "stream/journal.h"
+#include "wire/message.h"
 
 #include <jansson.h>
 

@@ -1,6 +1,6 @@
 #include "stream/request.h"
 
-#include "output/header.h"
+#include "wire/header.h"
 
 #include <stdlib.h>
 #include <string.h>

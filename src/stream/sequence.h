@@ -21,7 +21,7 @@
 #ifndef PS_STREAM_SEQUENCE_H
 #define PS_STREAM_SEQUENCE_H
 
-#include "output/message_read.h"
+#include "wire/message_read.h"
 
 #include <stdbool.h>
 #include <stddef.h>

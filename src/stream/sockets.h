@@ -12,11 +12,11 @@
 #ifndef PS_STREAM_SOCKETS_H
 #define PS_STREAM_SOCKETS_H
 
-#include "config/config.h"
 #include "base/log.h"
-#include "output/message.h"
+#include "config/config.h"
 #include "stream/curve.h"
 #include "stream/endpoint.h"
+#include "wire/message.h"
 
 enum { PS_MONITORS = 2 };
 

@@ -1,7 +1,7 @@
 #include "stream/status.h"
 
 #include "base/error.h"
-#include "output/header.h"
+#include "wire/header.h"
 
 #include <inttypes.h>
 #include <stdio.h>

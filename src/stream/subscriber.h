@@ -2,7 +2,7 @@
  *
  * It listens to one service or to several at once, each behind its own pair of endpoints: a SUB
  * socket hears what is published, a DEALER socket asks for what was missed. Everything that arrives
- * is read and checked (output/message_read.h) and put in order; what cannot be read is told, and
+ * is read and checked (wire/message_read.h) and put in order; what cannot be read is told, and
  * asked for where it had a seq. One thread; nothing here prints.
  *
  * A service has one stream at a time: another one means that its journal is a new one. Behind a

@@ -2,9 +2,9 @@
 
 #include "base/thread.h"
 #include "image/micrograph.h"
-#include "output/picks.h"
-#include "output/picks_remove.h"
 #include "picker/picker.h"
+#include "picks/picks.h"
+#include "picks/remove.h"
 #include "stream/slots.h"
 
 #include <errno.h>

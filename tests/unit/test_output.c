@@ -1,10 +1,10 @@
 /* Files of picks and pictures: what other programs find in them, and that they find all or nothing.
  */
-#include "config/config.h"
+#include "base/atomic_file.h"
 #include "base/error.h"
-#include "output/file.h"
-#include "output/overlay.h"
-#include "output/picks.h"
+#include "config/config.h"
+#include "picks/picks.h"
+#include "picture/overlay.h"
 
 #include <dirent.h>
 #include <jansson.h>

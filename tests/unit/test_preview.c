@@ -1,5 +1,5 @@
 /* Previews: the picture, its message, the bound on what subscribers leave unread, the files. */
-#include "output/preview.h"
+#include "picture/preview.h"
 #include "stream/preview_outlet.h"
 #include "stream/previews.h"
 
