@@ -9,7 +9,6 @@
 #define PS_PICTURE_PREVIEW_H
 
 #include "pickstream.h"
-#include "wire/message.h"
 
 #include <stdint.h>
 
@@ -33,21 +32,5 @@ int ps_preview_make(const struct ps_image *image, double diameter, struct ps_pre
                     struct ps_error *error);
 /* All zeros are fine too. */
 void ps_preview_done(struct ps_preview *preview);
-
-/* What a `preview` message says beside the picture. Borrowed. */
-struct ps_preview_facts {
-    const char *stream;  /* UUID of the journal */
-    const char *session; /* publish.session */
-    uint64_t seq;        /* that of the outcome */
-    const char *path;
-    const char *name;
-    int revision;
-    int width, height; /* of the micrograph, px */
-};
-
-/* The `preview` message (pickstream-messages(7)) without the picture: topic and header. PS_E_NOMEM.
- */
-int ps_message_preview(const struct ps_preview_facts *facts, const struct ps_preview *preview,
-                       struct ps_frames *ret_frames, struct ps_error *error);
 
 #endif

@@ -23,7 +23,6 @@
 #include <stdatomic.h>
 
 enum { PS_JOURNAL_PAGE = 256 }; /* rows read at once, before callbacks get them */
-enum { PS_STREAM_TEXT = 36 + 1 };
 
 /* A lock that is given in the order of asking. */
 struct ps_turn {

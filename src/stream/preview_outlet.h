@@ -8,7 +8,7 @@
 #ifndef PS_STREAM_PREVIEW_OUTLET_H
 #define PS_STREAM_PREVIEW_OUTLET_H
 
-#include "picture/preview.h"
+#include "wire/preview_message.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>

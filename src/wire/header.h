@@ -11,10 +11,38 @@
 #ifndef PS_WIRE_HEADER_H
 #define PS_WIRE_HEADER_H
 
+#include "image/micrograph.h"
+#include "pickstream.h"
 #include "pickstream_wire.h"
-#include "wire/message.h"
 
 #include <jansson.h>
+#include <stdint.h>
+
+/* What a `picks` message says beside the picks. Everything is borrowed. Text that is not known is
+ * NULL, a revision, attempt or length that is not known 0. */
+struct ps_outcome_facts {
+    const char *stream; /* UUID of the journal */
+    uint64_t seq;
+    const char *session; /* publish.session */
+    int64_t closed_ns;   /* since 1970 */
+    int64_t detected_ns;
+    int64_t published_ns;
+    const char *path;
+    const char *name;
+    int revision;
+    int attempt;
+    uint64_t bytes;                         /* of the file */
+    int width;                              /* px; 0 where unknown */
+    int height;                             /* px */
+    const struct ps_micrograph *micrograph; /* NULL where it could not be read */
+    const char *pixel_size_source;          /* "header" or "configuration"; NULL: unknown */
+    const char *profile;
+    const char *parameters;         /* hash of the settings that decide about picks */
+    const char *failure;            /* why it failed, where `result` is NULL */
+    const struct ps_result *result; /* NULL if failed */
+    double read_milliseconds;
+    double total_milliseconds;
+};
 
 /* Of everything that we write; floats keep their value with 9 digits. */
 enum { PS_JSON_FORMAT = JSON_COMPACT | JSON_REAL_PRECISION(9) };

@@ -1,7 +1,6 @@
 #include "wire/message.h"
 
 #include "base/error.h"
-#include "wire/header.h"
 
 #include <endian.h>
 #include <stdio.h>

@@ -6,13 +6,15 @@
 #ifndef PS_WIRE_MESSAGE_H
 #define PS_WIRE_MESSAGE_H
 
-#include "image/micrograph.h"
-#include "pickstream.h"
+#include "wire/header.h"
 
 #include <jansson.h>
 #include <stdint.h>
 
-enum { PS_MAX_FRAMES = 4 };
+enum {
+    PS_MAX_FRAMES = 4,
+    PS_STREAM_TEXT = 36 + 1, /* bytes that hold the UUID of a stream */
+};
 
 struct ps_frame {
     void *data;
@@ -25,32 +27,6 @@ struct ps_frames {
 };
 
 void ps_frames_done(struct ps_frames *frames);
-
-/* What a `picks` message says beside the picks. Everything is borrowed. Text that is not known is
- * NULL, a revision, attempt or length that is not known 0. */
-struct ps_outcome_facts {
-    const char *stream; /* UUID of the journal */
-    uint64_t seq;
-    const char *session; /* publish.session */
-    int64_t closed_ns;   /* since 1970 */
-    int64_t detected_ns;
-    int64_t published_ns;
-    const char *path;
-    const char *name;
-    int revision;
-    int attempt;
-    uint64_t bytes;                         /* of the file */
-    int width;                              /* px; 0 where unknown */
-    int height;                             /* px */
-    const struct ps_micrograph *micrograph; /* NULL where it could not be read */
-    const char *pixel_size_source;          /* "header" or "configuration"; NULL: unknown */
-    const char *profile;
-    const char *parameters;         /* hash of the settings that decide about picks */
-    const char *failure;            /* why it failed, where `result` is NULL */
-    const struct ps_result *result; /* NULL if failed */
-    double read_milliseconds;
-    double total_milliseconds;
-};
 
 /* The `picks` message of an outcome of any kind. PS_E_NOMEM. */
 int ps_message_picks(const struct ps_outcome_facts *facts, struct ps_frames *ret_frames,

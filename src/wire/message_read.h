@@ -15,37 +15,10 @@
 
 #include "image/micrograph.h"
 #include "pickstream.h"
-#include "wire/message.h"
+#include "wire/envelope.h"
 
 #include <stdbool.h>
 #include <stdint.h>
-
-enum {
-    PS_STREAM_TEXT = 37,     /* bytes that hold the UUID of a stream */
-    PS_MAX_HEADER = 1 << 20, /* bytes; a real one has about 1,500 */
-};
-
-enum ps_message_type {
-    PS_MESSAGE_PICKS,
-    PS_MESSAGE_STATUS,
-    PS_MESSAGE_END,   /* of a replay */
-    PS_MESSAGE_ERROR, /* a request was refused */
-    PS_MESSAGE_OTHER, /* of a later version: to be ignored */
-};
-
-/* What one must know of a message to keep order, whatever else is in it. */
-struct ps_envelope {
-    enum ps_message_type type;
-    char stream[PS_STREAM_TEXT]; /* "" where the message says none (end, error) */
-    uint64_t seq;                /* picks: of this outcome, from 1; status, end: the last seq */
-    char reason[256];            /* error */
-};
-
-/* Reads the envelope of a message. A frame alone is a header without its topic, as the replay
- * socket answers; an empty frame before the others (a REQ socket's delimiter) is skipped.
- * PS_E_INPUT: not a message of this schema. */
-int ps_envelope_read(const struct ps_frames *frames, struct ps_envelope *ret_envelope,
-                     struct ps_error *error);
 
 enum ps_heard_status { PS_HEARD_PICKED, PS_HEARD_REJECTED, PS_HEARD_FAILED };
 
@@ -72,6 +45,14 @@ struct ps_heard {
 int ps_heard_read(const struct ps_frames *frames, struct ps_heard **ret_heard,
                   struct ps_error *error);
 void ps_heard_free(struct ps_heard *heard);
+
+/* Reads what a header says of a micrograph and its result; returns how many picks there must be.
+ * Files of picks in JSON say the same. */
+uint64_t ps_heard_fill(const struct ps_reader *root, struct ps_heard *heard);
+
+/* Finds out from "columns" of an object where the values of a pick are in a row. False: not all are
+ * there. */
+bool ps_columns_find(const json_t *array, size_t ret_column[PS_WIRE_COLUMNS]);
 
 /* "picked", "rejected", "failed" */
 const char *ps_heard_status_name(enum ps_heard_status status);
