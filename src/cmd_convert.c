@@ -3,8 +3,10 @@
 #include "cli.h"
 #include "cmd.h"
 #include "picks/autopick.h"
-#include "picks/picks.h"
+#include "picks/format.h"
 #include "picks/read.h"
+#include "picks/write.h"
+#include "picks/writers.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -4,11 +4,10 @@
 #include "cmd.h"
 #include "config/config.h"
 #include "picks/autopick.h"
-#include "picks/picks.h"
-#include "picks/read.h"
+#include "picks/input.h"
 #include "picks/remove.h"
+#include "picks/write.h"
 #include "stream/journal.h"
-#include "stream/worker.h"
 
 #include <inttypes.h>
 #include <limits.h>

@@ -11,9 +11,9 @@
 #include "cmd.h"
 #include "config/config.h"
 #include "picks/autopick.h"
-#include "picks/picks.h"
-#include "picks/read.h"
+#include "picks/input.h"
 #include "picks/remove.h"
+#include "picks/write.h"
 #include "stream/subscriber.h"
 
 #include <errno.h>

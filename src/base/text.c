@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 static bool is_digit(char c)
 {
@@ -87,6 +88,12 @@ const char *ps_text_from_float(float value, char ret_text[PS_NUMBER_TEXT])
             break;
     }
     return ret_text;
+}
+
+bool ps_text_ends_with(const char *text, const char *end)
+{
+    size_t length = strlen(text), tail = strlen(end);
+    return length > tail && strcasecmp(text + length - tail, end) == 0;
 }
 
 bool ps_text_is_utf8(const char *text, size_t length)

@@ -1,36 +1,12 @@
-/* The table of formats, names of files, and what all writers need. */
+/* Names of files, and what all writers need. */
 #include "picks/picks.h"
 
 #include "base/error.h"
-
-#include "base/atomic_file.h"
-#include "picks/autopick.h"
-#include "picks/read.h"
 
 #include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-const struct ps_picks_format ps_picks_formats[] = {
-    {"star", "_autopick.star", false, false, ps_picks_write_star, ps_picks_read_star},
-    {"cryosparc", "_cryosparc.star", true, false, ps_picks_write_cryosparc, ps_picks_read_star},
-    {"box", ".box", false, false, ps_picks_write_box, ps_picks_read_box},
-    {"cbox", ".cbox", false, false, ps_picks_write_cbox, ps_picks_read_cbox},
-    {"tsv", "_autopick.tsv", true, true, ps_picks_write_tsv, ps_picks_read_tsv},
-    {"csv", "_autopick.csv", false, false, ps_picks_write_csv, ps_picks_read_csv},
-    {"json", "_autopick.json", true, false, ps_picks_write_json, ps_picks_read_json},
-    {.name = NULL},
-};
-
-const struct ps_picks_format *ps_picks_format_find(const char *name)
-{
-    for (const struct ps_picks_format *format = ps_picks_formats; format->name; format++) {
-        if (strcmp(format->name, name) == 0)
-            return format;
-    }
-    return NULL;
-}
 
 size_t ps_picks_stem(const char *name)
 {
@@ -53,66 +29,6 @@ char *ps_picks_path(const char *directory, const char *name, const char *suffix)
     at = mempcpy(at, name, length);
     (void)stpcpy(at, suffix);
     return path;
-}
-
-/* ---- writing ----------------------------------------------------------------------------------
- */
-
-/* For ps_file_write_atomically(). */
-struct job {
-    const struct ps_picks_format *format;
-    const struct ps_pick_file *files;
-    size_t count;
-};
-
-static int write_job(FILE *stream, const void *context, struct ps_error *error)
-{
-    const struct job *job = context;
-    return job->format->write(job->files, job->count, stream, error);
-}
-
-int ps_picks_write_many(const char *path, const struct ps_picks_format *format,
-                        const struct ps_pick_file *files, size_t count, struct ps_error *error)
-{
-    struct job job = {format, files, count};
-    return ps_file_write_atomically(path, write_job, &job, error);
-}
-
-int ps_picks_write(const char *path, const struct ps_picks_format *format,
-                   const struct ps_pick_file *file, struct ps_error *error)
-{
-    return ps_picks_write_many(path, format, file, 1, error);
-}
-
-int ps_picks_write_below(const struct ps_config *config, const char *directory,
-                         const struct ps_pick_file *file, struct ps_autopick *list,
-                         struct ps_error *error)
-{
-    struct ps_pick_file sized = *file;
-    int status = 0;
-    sized.box_size = config->output.box_size;
-    for (size_t i = 0; i < config->output.formats.count && status == 0; i++) {
-        const struct ps_picks_format *format =
-            ps_picks_format_find(config->output.formats.items[i]);
-        char *path = ps_picks_path(directory, file->name, format->suffix);
-        status = path ? ps_picks_write(path, format, &sized, error)
-                      : ps_fail_memory(error, strlen(file->name), "a path");
-        if (status == 0 && list && format->write == ps_picks_write_star)
-            status = ps_autopick_add(list, file->path, path, error);
-        free(path);
-    }
-    return status;
-}
-
-int ps_picks_write_all(const struct ps_config *config, const char *prefix,
-                       const struct ps_pick_file *file, struct ps_error *error)
-{
-    char *directory = NULL;
-    if (asprintf(&directory, "%s%s%s", config->output.directory, *prefix ? "/" : "", prefix) < 0)
-        return ps_fail_memory(error, strlen(prefix), "a path");
-    int status = ps_picks_write_below(config, directory, file, NULL, error);
-    free(directory);
-    return status;
 }
 
 /* ---- picks ------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 /* Files of picks, in our formats and in those of the programs beside us.
  *
- * A format is a row in a table: its name in --format and output.formats, the end of its file names,
+ * A format is a row in a table (format.h): its name in --format and output.formats, the end of its file names,
  * and functions that write and read it. Every outcome makes a file, so that what reads them knows
  * that a micrograph was done: no picks give a valid file without rows, a rejected micrograph the
  * same with the reason in it where the format has room for one.
@@ -14,7 +14,6 @@
 #ifndef PS_PICKS_PICKS_H
 #define PS_PICKS_PICKS_H
 
-#include "config/config.h"
 #include "image/micrograph.h"
 #include "pickstream.h"
 
@@ -48,12 +47,6 @@ struct ps_picks_format {
     int (*read)(struct ps_picks_input *input, struct ps_error *error); /* input.h */
 };
 
-/* All formats, in the order of output.formats; the name after the last one is NULL. */
-extern const struct ps_picks_format ps_picks_formats[];
-
-/* The format of that name, or NULL. */
-const struct ps_picks_format *ps_picks_format_find(const char *name);
-
 /* Length of the name of a micrograph without its extension: names that are equal so far have the
  * same files of picks. */
 size_t ps_picks_stem(const char *name);
@@ -61,26 +54,6 @@ size_t ps_picks_stem(const char *name);
 /* Where the picks of a micrograph go: directory/name, without the extension of the name, and with
  * the suffix. To be freed; NULL without memory. */
 char *ps_picks_path(const char *directory, const char *name, const char *suffix);
-
-/* Writes picks to a path, atomically (base/atomic_file.h). PS_E_SYSTEM, PS_E_NOMEM. */
-int ps_picks_write(const char *path, const struct ps_picks_format *format,
-                   const struct ps_pick_file *file, struct ps_error *error);
-
-/* The same for several micrographs in one file; the format must be one for many. */
-int ps_picks_write_many(const char *path, const struct ps_picks_format *format,
-                        const struct ps_pick_file *files, size_t count, struct ps_error *error);
-
-/* Writes the files of all output.formats below `directory`, with output.box_size, under file->name;
- * the first failure ends it. A STAR file is added to `list`, where that is not NULL. PS_E_SYSTEM,
- * PS_E_NOMEM. */
-struct ps_autopick;
-int ps_picks_write_below(const struct ps_config *config, const char *directory,
-                         const struct ps_pick_file *file, struct ps_autopick *list,
-                         struct ps_error *error);
-
-/* The same below output.directory, and there below `prefix` if it is not empty. */
-int ps_picks_write_all(const struct ps_config *config, const char *prefix,
-                       const struct ps_pick_file *file, struct ps_error *error);
 
 /* Leaves out picks with a score below `min_score` (-INFINITY: none), and finds the median of the
  * rest. */
@@ -90,21 +63,5 @@ void ps_picks_settle(struct ps_result *result, double min_score);
  * PS_E_INPUT. */
 bool ps_picks_have_score(const struct ps_pick_file *files, size_t count);
 int ps_picks_box_side(const struct ps_pick_file *file, int *ret_side, struct ps_error *error);
-
-/* The writers of the table. */
-int ps_picks_write_star(const struct ps_pick_file *files, size_t count, FILE *stream,
-                        struct ps_error *error);
-int ps_picks_write_cryosparc(const struct ps_pick_file *files, size_t count, FILE *stream,
-                             struct ps_error *error);
-int ps_picks_write_box(const struct ps_pick_file *files, size_t count, FILE *stream,
-                       struct ps_error *error);
-int ps_picks_write_cbox(const struct ps_pick_file *files, size_t count, FILE *stream,
-                        struct ps_error *error);
-int ps_picks_write_tsv(const struct ps_pick_file *files, size_t count, FILE *stream,
-                       struct ps_error *error);
-int ps_picks_write_csv(const struct ps_pick_file *files, size_t count, FILE *stream,
-                       struct ps_error *error);
-int ps_picks_write_json(const struct ps_pick_file *files, size_t count, FILE *stream,
-                        struct ps_error *error);
 
 #endif

@@ -1,5 +1,5 @@
 /* Reading our own JSON: an object a micrograph, in the words of a `picks` message. */
-#include "picks/read.h"
+#include "picks/input.h"
 
 #include "base/error.h"
 #include "pickstream_wire.h"

@@ -1,6 +1,6 @@
 /* Reading STAR files: coordinates of one micrograph or, with a column of their names, of several;
  * RELION's list of coordinate files (autopick.star); and crYOLO's boxes. */
-#include "picks/read.h"
+#include "picks/input.h"
 
 #include "base/error.h"
 #include "base/text.h"
@@ -81,7 +81,7 @@ static int read_listed(const struct ps_picks_input *input, const struct ps_star 
         return ps_fail_memory(error, strlen(listed), "a path");
     int status = input->options->name
                      ? ps_lines_fail(&star->lines, error, "expected coordinates, not another list")
-                     : ps_picks_read(path, &options, input->list, error);
+                     : input->read_other(path, &options, input->list, error);
     free(path);
     return status;
 }

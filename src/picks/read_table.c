@@ -1,5 +1,5 @@
 /* Reading plain tables: EMAN's boxes, Topaz's coordinates, and CSV. */
-#include "picks/read.h"
+#include "picks/input.h"
 
 #include "base/error.h"
 #include "base/text.h"

@@ -1,7 +1,7 @@
 #include "picks/remove.h"
 
 #include "base/error.h"
-#include "picks/picks.h"
+#include "picks/format.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* Picks as JSON: a micrograph is one object on one line, in the words of a `picks` message
  * (wire/header.h), with the picks as a list of rows where the message has a binary array.
  * Consumers ignore keys that they do not know. */
-#include "picks/picks.h"
+#include "picks/writers.h"
 
 #include "base/error.h"
 #include "wire/header.h"

@@ -1,5 +1,5 @@
 /* The formats that are STAR files: RELION's, cryoSPARC's and crYOLO's. */
-#include "picks/picks.h"
+#include "picks/writers.h"
 
 #include "base/text.h"
 #include "picks/star.h"

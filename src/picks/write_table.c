@@ -1,5 +1,5 @@
 /* The formats that are plain tables: EMAN's boxes, Topaz's coordinates, and CSV. */
-#include "picks/picks.h"
+#include "picks/writers.h"
 
 #include "base/error.h"
 #include "base/text.h"

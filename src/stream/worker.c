@@ -3,8 +3,8 @@
 #include "base/thread.h"
 #include "image/micrograph.h"
 #include "picker/picker.h"
-#include "picks/picks.h"
 #include "picks/remove.h"
+#include "picks/write.h"
 #include "stream/slots.h"
 
 #include <errno.h>
@@ -400,34 +400,4 @@ double ps_crew_busy_seconds(struct ps_crew *crew)
 json_t *ps_crew_status(struct ps_crew *crew)
 {
     return ps_slots_status(crew->slots);
-}
-
-/* Where the last component begins of the part that all watched directories share. */
-static size_t shared_length(const struct ps_list *directories)
-{
-    const char *first = directories->items[0];
-    size_t shared = 0;
-    for (size_t i = 0;; i++) {
-        for (size_t d = 1; d < directories->count; d++) {
-            const char *other = directories->items[d];
-            bool ends = !first[i] || !other[i];
-            if (ends ? (first[i] && first[i] != '/') || (other[i] && other[i] != '/')
-                     : first[i] != other[i])
-                return shared;
-        }
-        if (!first[i])
-            return shared;
-        if (first[i] == '/')
-            shared = i + 1;
-    }
-}
-
-void ps_output_prefix(const struct ps_config *config, const char *watched, char *ret_text,
-                      size_t size)
-{
-    const struct ps_list *directories = &config->input.directories;
-    size_t shared = directories->count > 1 ? shared_length(directories) : strlen(watched);
-    (void)snprintf(ret_text, size, "%s", strlen(watched) > shared ? watched + shared : "");
-    for (size_t length = strlen(ret_text); length > 0 && ret_text[length - 1] == '/'; length--)
-        ret_text[length - 1] = '\0';
 }

@@ -56,10 +56,4 @@ double ps_crew_busy_seconds(struct ps_crew *crew);
 /* Array of {"device", "busy", "micrograph"}, one a slot. */
 json_t *ps_crew_status(struct ps_crew *crew);
 
-/* Directory below output.directory for the files of micrographs of a watched directory: "" with one
- * directory; with several the path below the nearest one that holds them all, so that equally named
- * micrographs stay apart. `ret_text` has `size` bytes. */
-void ps_output_prefix(const struct ps_config *config, const char *watched, char *ret_text,
-                      size_t size);
-
 #endif

@@ -3,7 +3,8 @@
 #include "base/atomic_file.h"
 #include "base/error.h"
 #include "config/config.h"
-#include "picks/picks.h"
+#include "picks/format.h"
+#include "picks/write.h"
 #include "picture/overlay.h"
 
 #include <dirent.h>
