@@ -9,9 +9,9 @@
  */
 #include "stream/http.h"
 
+#include "base/clock.h"
 #include "base/thread.h"
 #include "stream/http_inside.h"
-#include "stream/job.h"
 
 #include <errno.h>
 #include <poll.h>

@@ -1,8 +1,8 @@
 #include "stream/http_events.h"
 
+#include "base/clock.h"
 #include "base/text.h"
 #include "stream/http_inside.h"
-#include "stream/job.h"
 #include "wire/header.h"
 
 #include <inttypes.h>

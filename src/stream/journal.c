@@ -1,6 +1,7 @@
 /* Opening the journal, and micrographs: seen, seen again, rewritten, left over. */
 #include "stream/journal_inside.h"
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "stream/lock.h"
 

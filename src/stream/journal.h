@@ -28,7 +28,7 @@
 #define PS_STREAM_JOURNAL_H
 
 #include "pickstream.h"
-#include "stream/job.h"
+#include "watch/job.h"
 #include "wire/message.h"
 
 struct ps_journal;

@@ -1,8 +1,9 @@
 #include "stream/outcome.h"
 
+#include "base/clock.h"
 #include "image/micrograph.h"
 #include "picker/picker.h"
-#include "stream/job.h"
+#include "watch/job.h"
 #include "wire/header.h"
 
 #include <inttypes.h>

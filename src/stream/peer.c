@@ -1,7 +1,7 @@
 #include "stream/peer.h"
 
+#include "base/clock.h"
 #include "base/error.h"
-#include "stream/job.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -12,9 +12,9 @@
 #ifndef PS_STREAM_PENDING_H
 #define PS_STREAM_PENDING_H
 
-#include "config/config.h"
 #include "base/metrics.h"
-#include "stream/job.h"
+#include "config/config.h"
+#include "watch/job.h"
 
 struct ps_pending;
 

@@ -11,6 +11,7 @@
  */
 #include "stream/publisher.h"
 
+#include "base/clock.h"
 #include "base/thread.h"
 #include "pickstream_wire.h"
 #include "stream/admission.h"

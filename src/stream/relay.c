@@ -1,11 +1,11 @@
 #include "stream/relay.h"
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/metrics.h"
 #include "base/notify.h"
 #include "pickstream_wire.h"
 #include "stream/admission.h"
-#include "stream/job.h"
 #include "stream/preview_outlet.h"
 #include "stream/relay_clients.h"
 #include "stream/sockets.h"

@@ -3,8 +3,8 @@
  * socket behind it is not read meanwhile, so that in the end the service waits. */
 #include "stream/relay_clients.h"
 
+#include "base/clock.h"
 #include "base/error.h"
-#include "stream/job.h"
 #include "stream/relay.h"
 #include "stream/request.h"
 #include "wire/header.h"

@@ -1,6 +1,6 @@
 #include "stream/replay.h"
 
-#include "stream/job.h"
+#include "base/clock.h"
 #include "stream/sockets.h"
 #include "wire/header.h"
 

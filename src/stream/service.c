@@ -1,5 +1,6 @@
 #include "stream/service.h"
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/metrics.h"
 #include "base/notify.h"
@@ -8,8 +9,8 @@
 #include "stream/pending.h"
 #include "stream/previews.h"
 #include "stream/publisher.h"
-#include "stream/watcher.h"
 #include "stream/worker.h"
+#include "watch/watcher.h"
 
 #include <errno.h>
 #include <poll.h>

@@ -1,8 +1,8 @@
 #include "stream/slots.h"
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "picker/picker.h"
-#include "stream/job.h"
 
 #include <pthread.h>
 #include <stdio.h>

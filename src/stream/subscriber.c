@@ -3,9 +3,9 @@
  * answer of its replay waits to be read, so that a reader who was slow himself gives nothing up. */
 #include "stream/subscriber.h"
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "pickstream_wire.h"
-#include "stream/job.h"
 #include "stream/peer.h"
 
 #include <errno.h>

@@ -1,5 +1,6 @@
 #include "stream/worker.h"
 
+#include "base/clock.h"
 #include "base/thread.h"
 #include "image/micrograph.h"
 #include "picker/picker.h"

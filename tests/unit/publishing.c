@@ -1,5 +1,6 @@
 #include "publishing.h"
 
+#include "base/clock.h"
 #include "stream/control.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* What the watcher need not ask about: for how long it is remembered, and in how much memory. */
-#include "stream/memo.h"
+#include "watch/known_files.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

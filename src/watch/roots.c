@@ -1,4 +1,4 @@
-#include "stream/watch_root.h"
+#include "watch/roots.h"
 
 #include <errno.h>
 #include <pthread.h>

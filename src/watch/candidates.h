@@ -16,10 +16,12 @@
  * There are no more than PS_CANDIDATES_MOST: a scan of more finds the rest the next time. Used by
  * the watcher's thread alone.
  */
-#ifndef PS_STREAM_CANDIDATES_H
-#define PS_STREAM_CANDIDATES_H
+#ifndef PS_WATCH_CANDIDATES_H
+#define PS_WATCH_CANDIDATES_H
 
-#include "stream/watcher.h"
+#include "watch/sink.h"
+
+#include <stddef.h>
 
 enum { PS_CANDIDATES_MOST = 1 << 17, PS_CANDIDATES_TURNS = 6 };
 

@@ -11,10 +11,10 @@
  * same 60 bits has a probability of n^2 / 2^61: 4e-9 among 100,000, 4e-7 among a million. The second
  * of two such files would be taken for known until it changes.
  */
-#ifndef PS_STREAM_MEMO_H
-#define PS_STREAM_MEMO_H
+#ifndef PS_WATCH_KNOWN_FILES_H
+#define PS_WATCH_KNOWN_FILES_H
 
-#include "stream/job.h"
+#include "watch/job.h"
 
 #include <stddef.h>
 

@@ -1,6 +1,6 @@
 /* Walking through directories, a portion at a time, so that events need not wait for a large tree.
  *
- * A scan takes directories from a queue: watches one (watch_tree.h), then reads it, so that nothing
+ * A scan takes directories from a queue: watches one (tree.h), then reads it, so that nothing
  * falls between; shows the files that pass the filters to the candidates; and puts the directories
  * in it at the end of the queue. Those behind links come last: what can be reached without a link
  * has been reached then. Scans of everything and of single new directories share the queue.
@@ -10,12 +10,12 @@
  *
  * Used by the watcher's thread alone.
  */
-#ifndef PS_STREAM_SCAN_H
-#define PS_STREAM_SCAN_H
+#ifndef PS_WATCH_SCAN_H
+#define PS_WATCH_SCAN_H
 
-#include "stream/candidates.h"
-#include "stream/watch_root.h"
-#include "stream/watch_tree.h"
+#include "watch/candidates.h"
+#include "watch/roots.h"
+#include "watch/tree.h"
 
 struct ps_scan;
 

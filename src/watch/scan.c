@@ -1,4 +1,4 @@
-#include "stream/scan.h"
+#include "watch/scan.h"
 
 #include <dirent.h>
 #include <errno.h>

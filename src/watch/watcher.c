@@ -1,18 +1,19 @@
 /* The thread, its loop, and what the kernel's events mean. The rest is elsewhere: which directories
- * are watched in watch_tree.c, walking through them in scan.c, what becomes of a file in
- * candidates.c and settle.c, what is told of the configured directories in watch_root.c.
+ * are watched in tree.c, walking through them in scan.c, what becomes of a file in
+ * candidates.c and settle.c, what is told of the configured directories in roots.c.
  *
  * The loop takes one portion of each kind of work in turn (events, candidates whose time has come,
  * the scan) and then sleeps in poll() until there is an event, a message of another thread, or the
  * next thing that has a time. It does nothing at fixed intervals but the scans.
  */
-#include "stream/watcher.h"
+#include "watch/watcher.h"
 
+#include "base/clock.h"
 #include "base/thread.h"
-#include "stream/candidates.h"
-#include "stream/scan.h"
-#include "stream/watch_root.h"
-#include "stream/watch_tree.h"
+#include "watch/candidates.h"
+#include "watch/roots.h"
+#include "watch/scan.h"
+#include "watch/tree.h"
 
 #include <errno.h>
 #include <limits.h>

@@ -12,34 +12,19 @@
  * or is unmounted is reported once and taken up again when it is back.
  *
  * Links are followed, paths begin with the directory as it was configured, and a directory that can
- * be reached in several ways is watched in one of them (watch_tree.h): each file is found once.
+ * be reached in several ways is watched in one of them (tree.h): each file is found once.
  */
-#ifndef PS_STREAM_WATCHER_H
-#define PS_STREAM_WATCHER_H
+#ifndef PS_WATCH_WATCHER_H
+#define PS_WATCH_WATCHER_H
 
-#include "config/config.h"
 #include "base/log.h"
 #include "base/metrics.h"
-#include "stream/job.h"
+#include "config/config.h"
+#include "watch/sink.h"
 
 #include <jansson.h>
 
 struct ps_watcher;
-
-struct ps_watcher_sink {
-    /* A complete micrograph: takes the job, whose path, name, identity and times are filled. Called
-     * from the watcher's thread, now and then again for a file that is not known yet (every few
-     * scans): the journal tells what is new. Returns false to be asked again at the next scan (the
-     * journal has no room). */
-    bool (*found)(void *context, struct ps_job *job);
-    /* Asked whenever the thread comes round and no scan is under way: is a full rescan wanted
-     * (ps_pending_wants_rescan)? It hands everything on again that is not known. */
-    bool (*wants_rescan)(void *context);
-    /* Whether this identity under this path has its outcome: the watcher then leaves the file
-     * alone, and does not ask again until a rescan is wanted or the file changes. */
-    bool (*known)(void *context, const char *path, const struct ps_identity *identity);
-    void *context;
-};
 
 /* Starts the thread; the first scan begins at once. The configuration must outlive it.
  * PS_E_SYSTEM: no thread, no inotify instance (then it polls: no failure). */

@@ -1,4 +1,4 @@
-#include "stream/memo.h"
+#include "watch/known_files.h"
 
 #include <stdlib.h>
 

@@ -1,6 +1,6 @@
 /* A micrograph on its way through the service, from the watcher to its outcome. */
-#ifndef PS_STREAM_JOB_H
-#define PS_STREAM_JOB_H
+#ifndef PS_WATCH_JOB_H
+#define PS_WATCH_JOB_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -35,8 +35,5 @@ struct ps_job {
 /* A job with copies of path and name; NULL without memory. */
 struct ps_job *ps_job_new(const char *path, const char *name);
 void ps_job_free(struct ps_job *job);
-
-int64_t ps_clock_wall_ns(void);
-int64_t ps_clock_mono_ns(void);
 
 #endif

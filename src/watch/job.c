@@ -1,8 +1,7 @@
-#include "stream/job.h"
+#include "watch/job.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 struct ps_identity ps_identity_of(const struct stat *info)
 {
@@ -41,21 +40,4 @@ void ps_job_free(struct ps_job *job)
     free(job->path);
     free(job->name);
     free(job);
-}
-
-static int64_t clock_ns(clockid_t clock)
-{
-    struct timespec now;
-    (void)clock_gettime(clock, &now);
-    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
-int64_t ps_clock_wall_ns(void)
-{
-    return clock_ns(CLOCK_REALTIME);
-}
-
-int64_t ps_clock_mono_ns(void)
-{
-    return clock_ns(CLOCK_MONOTONIC);
 }

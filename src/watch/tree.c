@@ -1,4 +1,4 @@
-#include "stream/watch_tree.h"
+#include "watch/tree.h"
 
 #include <errno.h>
 #include <search.h>

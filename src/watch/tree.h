@@ -14,8 +14,8 @@
  *
  * Used by the watcher's thread alone.
  */
-#ifndef PS_STREAM_WATCH_TREE_H
-#define PS_STREAM_WATCH_TREE_H
+#ifndef PS_WATCH_TREE_H
+#define PS_WATCH_TREE_H
 
 #include <stdbool.h>
 #include <stddef.h>

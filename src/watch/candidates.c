@@ -1,7 +1,8 @@
-#include "stream/candidates.h"
+#include "watch/candidates.h"
 
-#include "stream/memo.h"
-#include "stream/settle.h"
+#include "base/clock.h"
+#include "watch/known_files.h"
+#include "watch/settle.h"
 
 #include <search.h>
 #include <stdlib.h>

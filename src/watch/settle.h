@@ -19,10 +19,10 @@
  *
  * No clock is read here and no file opened but the one that is asked about.
  */
-#ifndef PS_STREAM_SETTLE_H
-#define PS_STREAM_SETTLE_H
+#ifndef PS_WATCH_SETTLE_H
+#define PS_WATCH_SETTLE_H
 
-#include "stream/job.h"
+#include "watch/job.h"
 
 enum { PS_SETTLE_PATIENCE = 12 };
 

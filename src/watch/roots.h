@@ -3,11 +3,11 @@
  *
  * The watcher's thread writes, any thread asks for the status: what both touch is under a lock.
  */
-#ifndef PS_STREAM_WATCH_ROOT_H
-#define PS_STREAM_WATCH_ROOT_H
+#ifndef PS_WATCH_ROOTS_H
+#define PS_WATCH_ROOTS_H
 
-#include "config/config.h"
 #include "base/log.h"
+#include "config/config.h"
 
 #include <jansson.h>
 

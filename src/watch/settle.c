@@ -1,4 +1,4 @@
-#include "stream/settle.h"
+#include "watch/settle.h"
 
 #include "image/micrograph.h"
 
