@@ -4,8 +4,8 @@
 #define PS_ADDRESSES_H
 
 #include "cli.h"
-#include "stream/curve.h"
 #include "stream/subscriber.h"
+#include "transport/curve.h"
 
 struct ps_address_options {
     struct ps_cli_texts connect;

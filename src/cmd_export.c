@@ -3,11 +3,11 @@
 #include "cli.h"
 #include "cmd.h"
 #include "config/config.h"
+#include "journal/journal.h"
 #include "picks/autopick.h"
 #include "picks/input.h"
 #include "picks/remove.h"
 #include "picks/write.h"
-#include "stream/journal.h"
 
 #include <inttypes.h>
 #include <limits.h>

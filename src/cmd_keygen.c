@@ -6,7 +6,7 @@
 #include "base/error.h"
 #include "cli.h"
 #include "cmd.h"
-#include "stream/curve.h"
+#include "transport/curve.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -2,12 +2,12 @@
  *
  * A running service is asked, for the journal is its own while it runs; without one the journal is
  * changed here, and the service picks the micrographs when it starts. */
-#include "config/config.h"
 #include "base/error.h"
 #include "cli.h"
 #include "cmd.h"
+#include "config/config.h"
+#include "journal/journal.h"
 #include "stream/control.h"
-#include "stream/journal.h"
 
 #include <inttypes.h>
 #include <jansson.h>

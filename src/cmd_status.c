@@ -1,10 +1,10 @@
 /* pickstream status: what a running service is doing. */
-#include "config/config.h"
 #include "base/error.h"
 #include "cli.h"
 #include "cmd.h"
+#include "config/config.h"
+#include "journal/journal.h"
 #include "stream/control.h"
-#include "stream/journal.h"
 
 #include <jansson.h>
 #include <stdio.h>

@@ -10,7 +10,7 @@
 
 #include "base/log.h"
 #include "base/metrics.h"
-#include "stream/curve.h"
+#include "transport/curve.h"
 
 /* Answers requests that wait at `zap`, a REP socket bound to inproc://zeromq.zap.01. */
 void ps_admission_answer(void *zap, const struct ps_curve_keys *allowed, struct ps_log *log,

@@ -19,10 +19,10 @@
 #ifndef PS_STREAM_HTTP_H
 #define PS_STREAM_HTTP_H
 
-#include "config/config.h"
 #include "base/log.h"
 #include "base/metrics.h"
-#include "stream/journal.h"
+#include "config/config.h"
+#include "journal/journal.h"
 #include "stream/previews.h"
 
 #include <jansson.h>

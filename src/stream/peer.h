@@ -7,8 +7,8 @@
 #ifndef PS_STREAM_PEER_H
 #define PS_STREAM_PEER_H
 
-#include "stream/connect.h"
 #include "stream/subscriber.h"
+#include "transport/connect.h"
 
 /* A stream in order, and the socket that asks for what is missing in it. */
 struct ps_line {

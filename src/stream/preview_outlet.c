@@ -1,6 +1,7 @@
 #include "stream/preview_outlet.h"
 
 #include "stream/sockets.h"
+#include "transport/frames.h"
 
 #include <stdlib.h>
 

@@ -22,6 +22,7 @@
 #include "stream/request.h"
 #include "stream/sockets.h"
 #include "stream/status.h"
+#include "transport/frames.h"
 
 #include <inttypes.h>
 #include <pthread.h>

@@ -17,8 +17,8 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "config/config.h"
+#include "journal/journal.h"
 #include "picture/preview.h"
-#include "stream/journal.h"
 #include "wire/message.h"
 
 #include <jansson.h>

@@ -3,8 +3,8 @@
 #define PS_STREAM_RELAY_CLIENTS_H
 
 #include "base/log.h"
-#include "stream/connect.h"
 #include "stream/subscriber.h"
+#include "transport/connect.h"
 #include "wire/message_read.h"
 
 #include <zmq.h>

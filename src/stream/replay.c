@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "stream/sockets.h"
+#include "transport/frames.h"
 #include "wire/header.h"
 
 #include <errno.h>

@@ -17,7 +17,7 @@
 
 #include "base/log.h"
 #include "base/metrics.h"
-#include "stream/journal.h"
+#include "journal/journal.h"
 #include "wire/message.h"
 
 #include <jansson.h>

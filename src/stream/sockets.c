@@ -2,7 +2,7 @@
 
 #include "base/error.h"
 #include "stream/admission.h"
-#include "stream/connect.h"
+#include "transport/connect.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -252,15 +252,4 @@ void ps_sockets_close(struct ps_sockets *sockets)
     }
     ps_curve_keys_done(&sockets->allowed);
     *sockets = (struct ps_sockets){0};
-}
-
-int ps_frames_send(void *socket, const struct ps_frames *frames, int flags)
-{
-    for (size_t i = 0; i < frames->count; i++) {
-        const struct ps_frame *frame = &frames->frame[i];
-        int more = i + 1 < frames->count ? ZMQ_SNDMORE : 0;
-        if (zmq_send(socket, frame->data, frame->size, flags | more) < 0)
-            return -1;
-    }
-    return 0;
 }

@@ -14,8 +14,8 @@
 
 #include "base/log.h"
 #include "config/config.h"
-#include "stream/curve.h"
-#include "stream/endpoint.h"
+#include "transport/curve.h"
+#include "transport/endpoint.h"
 #include "wire/message.h"
 
 enum { PS_MONITORS = 2 };
@@ -45,8 +45,5 @@ int ps_sockets_open(const struct ps_config *config, enum ps_sockets_user user, s
 
 /* Closes them; what is still to be sent has a second for it. All zeros are fine too. */
 void ps_sockets_close(struct ps_sockets *sockets);
-
-/* Sends frames as (the rest of) one message; `flags` of zmq_send(). 0, or -1 and zmq_errno(). */
-int ps_frames_send(void *socket, const struct ps_frames *frames, int flags);
 
 #endif

@@ -3,7 +3,7 @@
 #define PS_STREAM_STATUS_H
 
 #include "config/config.h"
-#include "stream/journal.h"
+#include "journal/journal.h"
 
 #include <jansson.h>
 

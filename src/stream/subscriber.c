@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "pickstream_wire.h"
 #include "stream/peer.h"
+#include "transport/frames.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -14,8 +14,8 @@
 #ifndef PS_STREAM_SUBSCRIBER_H
 #define PS_STREAM_SUBSCRIBER_H
 
-#include "stream/connect.h"
 #include "stream/sequence.h"
+#include "transport/connect.h"
 
 enum { PS_SUBSCRIBER_STREAMS = 256 };
 

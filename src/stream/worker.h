@@ -13,10 +13,10 @@
 #ifndef PS_STREAM_WORKER_H
 #define PS_STREAM_WORKER_H
 
-#include "config/config.h"
 #include "base/log.h"
 #include "base/metrics.h"
-#include "stream/journal.h"
+#include "config/config.h"
+#include "journal/journal.h"
 #include "stream/pending.h"
 #include "stream/previews.h"
 #include "stream/publisher.h"

@@ -4,7 +4,7 @@
 #ifndef PUBLISHING_H
 #define PUBLISHING_H
 
-#include "stream/journal.h"
+#include "journal/journal.h"
 #include "stream/publisher.h"
 
 #include <jansson.h>

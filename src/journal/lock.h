@@ -5,8 +5,8 @@
  * wrong moment keeps no service from starting. The file holds the process number of the holder; it
  * is never removed, for then two processes could hold locks on two files of one name.
  */
-#ifndef PS_STREAM_LOCK_H
-#define PS_STREAM_LOCK_H
+#ifndef PS_JOURNAL_LOCK_H
+#define PS_JOURNAL_LOCK_H
 
 #include "pickstream.h"
 

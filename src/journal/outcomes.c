@@ -1,8 +1,8 @@
 /* Outcomes: committing them, reading them again, counting them, and taking failures back. */
-#include "stream/journal_inside.h"
+#include "journal/internal.h"
 
 #include "base/error.h"
-#include "stream/journal_frames.h"
+#include "journal/frames.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

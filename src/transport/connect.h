@@ -4,10 +4,10 @@
  * the connection of who sends a longer one); of a message PS_MAX_FRAMES frames are kept. A machine
  * that is gone without a word is noticed by ZeroMQ's own heartbeats.
  */
-#ifndef PS_STREAM_CONNECT_H
-#define PS_STREAM_CONNECT_H
+#ifndef PS_TRANSPORT_CONNECT_H
+#define PS_TRANSPORT_CONNECT_H
 
-#include "stream/curve.h"
+#include "transport/curve.h"
 #include "wire/message.h"
 
 /* Keys in Z85 text. */
@@ -23,8 +23,5 @@ struct ps_curve_client {
  * to nothing yet), and connects it. PS_E_CONFIG: not an endpoint, not a key; PS_E_SYSTEM. */
 int ps_connect(void *context, int type, const char *endpoint, const struct ps_curve_client *curve,
                void **ret_socket, struct ps_error *error);
-
-/* Receives a message that is there; the frames are owned. PS_E_NOMEM, PS_E_SYSTEM. */
-int ps_frames_receive(void *socket, struct ps_frames *ret_frames, struct ps_error *error);
 
 #endif

@@ -26,8 +26,8 @@
  * application_id and user_version mark the file. One of another program, or of a later version of
  * this one, is refused before anything in it is changed.
  */
-#ifndef PS_STREAM_JOURNAL_SQL_H
-#define PS_STREAM_JOURNAL_SQL_H
+#ifndef PS_JOURNAL_SQL_H
+#define PS_JOURNAL_SQL_H
 
 #include "pickstream.h"
 

@@ -24,8 +24,8 @@
  * replaying and counting never wait for a commit; recording something new waits for the one that is
  * being written. Callbacks may call the journal.
  */
-#ifndef PS_STREAM_JOURNAL_H
-#define PS_STREAM_JOURNAL_H
+#ifndef PS_JOURNAL_JOURNAL_H
+#define PS_JOURNAL_JOURNAL_H
 
 #include "pickstream.h"
 #include "watch/job.h"

@@ -1,4 +1,4 @@
-#include "stream/lock.h"
+#include "journal/lock.h"
 
 #include "base/error.h"
 #include "base/text.h"

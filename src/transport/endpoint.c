@@ -1,4 +1,4 @@
-#include "stream/endpoint.h"
+#include "transport/endpoint.h"
 
 #include "base/error.h"
 #include "base/text.h"

@@ -1,4 +1,4 @@
-#include "stream/journal_sql.h"
+#include "journal/sql.h"
 
 #include "base/error.h"
 

@@ -6,8 +6,8 @@
  *
  * Integers are little-endian. Aligned like this, a frame of numbers can be used where it lies.
  */
-#ifndef PS_STREAM_JOURNAL_FRAMES_H
-#define PS_STREAM_JOURNAL_FRAMES_H
+#ifndef PS_JOURNAL_FRAMES_H
+#define PS_JOURNAL_FRAMES_H
 
 #include "wire/message.h"
 

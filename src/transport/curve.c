@@ -1,4 +1,4 @@
-#include "stream/curve.h"
+#include "transport/curve.h"
 
 #include "base/error.h"
 

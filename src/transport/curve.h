@@ -4,8 +4,8 @@
  * `pickstream keygen` writes them. A '#' followed by a blank or the end of the line begins a
  * comment, on a line of its own or behind a key ('#' itself is a letter of Z85).
  */
-#ifndef PS_STREAM_CURVE_H
-#define PS_STREAM_CURVE_H
+#ifndef PS_TRANSPORT_CURVE_H
+#define PS_TRANSPORT_CURVE_H
 
 #include "pickstream.h"
 

@@ -1,4 +1,4 @@
-#include "stream/journal_frames.h"
+#include "journal/frames.h"
 
 #include "base/error.h"
 

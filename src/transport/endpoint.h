@@ -6,8 +6,8 @@
  * (PATH.lock) before it is bound, for ZeroMQ takes a bound path from whoever has it and says
  * nothing.
  */
-#ifndef PS_STREAM_ENDPOINT_H
-#define PS_STREAM_ENDPOINT_H
+#ifndef PS_TRANSPORT_ENDPOINT_H
+#define PS_TRANSPORT_ENDPOINT_H
 
 #include "pickstream.h"
 

@@ -13,11 +13,11 @@
  * precede their outcomes in the same log, so the wait for an outcome brings them to the disk too,
  * and after a power cut no outcome is there without its micrograph.
  */
-#ifndef PS_STREAM_JOURNAL_INSIDE_H
-#define PS_STREAM_JOURNAL_INSIDE_H
+#ifndef PS_JOURNAL_INTERNAL_H
+#define PS_JOURNAL_INTERNAL_H
 
-#include "stream/journal.h"
-#include "stream/journal_sql.h"
+#include "journal/journal.h"
+#include "journal/sql.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
