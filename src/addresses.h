@@ -4,7 +4,7 @@
 #define PS_ADDRESSES_H
 
 #include "cli.h"
-#include "stream/subscriber.h"
+#include "subscribe/subscriber.h"
 #include "transport/curve.h"
 
 struct ps_address_options {

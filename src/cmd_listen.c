@@ -14,7 +14,7 @@
 #include "picks/input.h"
 #include "picks/remove.h"
 #include "picks/write.h"
-#include "stream/subscriber.h"
+#include "subscribe/subscriber.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -1,11 +1,11 @@
 /* pickstream relay: one address for several services. */
 #include "addresses.h"
-#include "config/config.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "cli.h"
 #include "cmd.h"
-#include "stream/relay.h"
+#include "config/config.h"
+#include "relay/relay.h"
 #include "stream/service.h"
 
 #include <stdio.h>

@@ -7,7 +7,7 @@
 #include "cmd.h"
 #include "config/config.h"
 #include "journal/journal.h"
-#include "stream/control.h"
+#include "subscribe/control.h"
 
 #include <inttypes.h>
 #include <jansson.h>

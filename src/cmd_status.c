@@ -4,7 +4,7 @@
 #include "cmd.h"
 #include "config/config.h"
 #include "journal/journal.h"
-#include "stream/control.h"
+#include "subscribe/control.h"
 
 #include <jansson.h>
 #include <stdio.h>

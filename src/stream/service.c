@@ -5,10 +5,10 @@
 #include "base/metrics.h"
 #include "base/notify.h"
 #include "journal/journal.h"
+#include "publish/publisher.h"
 #include "stream/http.h"
 #include "stream/pending.h"
 #include "stream/previews.h"
-#include "stream/publisher.h"
 #include "stream/worker.h"
 #include "watch/watcher.h"
 

@@ -17,9 +17,9 @@
 #include "base/metrics.h"
 #include "config/config.h"
 #include "journal/journal.h"
+#include "publish/publisher.h"
 #include "stream/pending.h"
 #include "stream/previews.h"
-#include "stream/publisher.h"
 
 struct ps_crew;
 

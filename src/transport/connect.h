@@ -16,6 +16,13 @@ struct ps_curve_client {
     const char *server; /* public key of the service */
 };
 
+/* Where a service, or a relay, is. */
+struct ps_service_address {
+    const char *endpoint;
+    const char *replay_endpoint;
+    const char *curve_server; /* its public key, Z85; NULL without CURVE */
+};
+
 /* What a relay sends first to who connects and is subscribed to it: a single frame. */
 #define PS_RELAY_TOPIC "relay"
 

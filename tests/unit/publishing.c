@@ -1,7 +1,7 @@
 #include "publishing.h"
 
 #include "base/clock.h"
-#include "stream/control.h"
+#include "subscribe/control.h"
 
 #include <errno.h>
 #include <math.h>

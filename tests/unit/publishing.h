@@ -5,7 +5,7 @@
 #define PUBLISHING_H
 
 #include "journal/journal.h"
-#include "stream/publisher.h"
+#include "publish/publisher.h"
 
 #include <jansson.h>
 #include <pthread.h>

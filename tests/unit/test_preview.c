@@ -1,6 +1,6 @@
 /* Previews: the picture, its message, the bound on what subscribers leave unread, the files. */
 #include "picture/preview.h"
-#include "stream/preview_outlet.h"
+#include "publish/preview_sender.h"
 #include "stream/previews.h"
 
 #include <fcntl.h>

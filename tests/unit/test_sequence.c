@@ -1,7 +1,7 @@
 /* Order, gaps and repair without sockets: what a subscriber gets, whatever arrives in which order.
  * Time is a number here. Covers P29 (silent drops), P31 (late join), P33 (another stream). */
 #include "base/error.h"
-#include "stream/sequence.h"
+#include "subscribe/reorder.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

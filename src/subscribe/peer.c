@@ -1,4 +1,4 @@
-#include "stream/peer.h"
+#include "subscribe/peer.h"
 
 #include "base/clock.h"
 #include "base/error.h"

@@ -1,7 +1,7 @@
-#include "stream/replay.h"
+#include "publish/replay.h"
 
 #include "base/clock.h"
-#include "stream/sockets.h"
+#include "publish/sockets.h"
 #include "transport/frames.h"
 #include "wire/header.h"
 

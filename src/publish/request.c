@@ -1,4 +1,4 @@
-#include "stream/request.h"
+#include "publish/request.h"
 
 #include "wire/header.h"
 

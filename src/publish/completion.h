@@ -5,14 +5,27 @@
  *     ps_outcomes_report()   counts and logs what is out
  *     ps_outcomes_done()     frees everything but the jobs
  */
-#ifndef PS_STREAM_OUTCOME_H
-#define PS_STREAM_OUTCOME_H
+#ifndef PS_PUBLISH_COMPLETION_H
+#define PS_PUBLISH_COMPLETION_H
 
+#include "base/log.h"
+#include "base/metrics.h"
 #include "config/config.h"
-#include "stream/intake.h"
-#include "stream/publisher.h"
+#include "journal/journal.h"
+#include "picture/preview.h"
 
-enum { PS_COMMIT = PS_INTAKE }; /* outcomes in a commit, at most */
+enum { PS_COMMIT = 64 }; /* outcomes in a commit, at most */
+
+/* An outcome as a worker hands it over. */
+struct ps_submission {
+    struct ps_job *job;               /* handed back through finished() */
+    struct ps_micrograph *micrograph; /* without its pixels, which are freed; owned; or NULL */
+    struct ps_result result;          /* owned; empty if failed */
+    char *failure;                    /* why it failed, owned; or NULL */
+    struct ps_preview preview;        /* owned; empty where none is to be published */
+    double read_milliseconds;
+    double total_milliseconds;
+};
 
 struct ps_outcome_item {
     struct ps_submission submission;

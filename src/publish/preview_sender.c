@@ -1,6 +1,6 @@
-#include "stream/preview_outlet.h"
+#include "publish/preview_sender.h"
 
-#include "stream/sockets.h"
+#include "publish/sockets.h"
 #include "transport/frames.h"
 
 #include <stdlib.h>

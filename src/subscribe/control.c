@@ -1,4 +1,4 @@
-#include "stream/control.h"
+#include "subscribe/control.h"
 
 #include "base/error.h"
 

@@ -1,12 +1,11 @@
 /* Each client has a DEALER of its own at the service that it asks, for a service tells its clients
  * apart by their connections. An answer that the client does not take yet waits in its place; the
  * socket behind it is not read meanwhile, so that in the end the service waits. */
-#include "stream/relay_clients.h"
+#include "relay/sessions.h"
 
 #include "base/clock.h"
 #include "base/error.h"
-#include "stream/relay.h"
-#include "stream/request.h"
+#include "publish/request.h"
 #include "wire/header.h"
 
 #include <errno.h>

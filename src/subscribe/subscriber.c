@@ -1,12 +1,12 @@
 /* One turn: take news; ask the replay sockets if that is wanted; wait; hear one message of one
  * socket, all that have some in turns, or let time pass. Time passes for a stream only while no
  * answer of its replay waits to be read, so that a reader who was slow himself gives nothing up. */
-#include "stream/subscriber.h"
+#include "subscribe/subscriber.h"
 
 #include "base/clock.h"
 #include "base/error.h"
 #include "pickstream_wire.h"
-#include "stream/peer.h"
+#include "subscribe/peer.h"
 #include "transport/frames.h"
 
 #include <errno.h>

@@ -1,4 +1,4 @@
-#include "stream/admission.h"
+#include "publish/admission.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -12,8 +12,8 @@
  * takes the place of the first. When all places are taken, one where nothing has moved for 10 s is
  * given up for a newcomer.
  */
-#ifndef PS_STREAM_REPLAY_H
-#define PS_STREAM_REPLAY_H
+#ifndef PS_PUBLISH_REPLAY_H
+#define PS_PUBLISH_REPLAY_H
 
 #include "base/log.h"
 #include "base/metrics.h"

@@ -1,6 +1,6 @@
 /* Asks the running service something, through its control socket (pickstream-messages(7)). */
-#ifndef PS_STREAM_CONTROL_H
-#define PS_STREAM_CONTROL_H
+#ifndef PS_SUBSCRIBE_CONTROL_H
+#define PS_SUBSCRIBE_CONTROL_H
 
 #include "pickstream.h"
 

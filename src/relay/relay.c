@@ -1,14 +1,14 @@
-#include "stream/relay.h"
+#include "relay/relay.h"
 
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/metrics.h"
 #include "base/notify.h"
 #include "pickstream_wire.h"
-#include "stream/admission.h"
-#include "stream/preview_outlet.h"
-#include "stream/relay_clients.h"
-#include "stream/sockets.h"
+#include "publish/admission.h"
+#include "publish/preview_sender.h"
+#include "publish/sockets.h"
+#include "relay/sessions.h"
 
 #include <errno.h>
 #include <signal.h>

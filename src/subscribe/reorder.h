@@ -18,8 +18,8 @@
  *
  * Times are monotonic nanoseconds. After telling it anything, take news until there are none.
  */
-#ifndef PS_STREAM_SEQUENCE_H
-#define PS_STREAM_SEQUENCE_H
+#ifndef PS_SUBSCRIBE_REORDER_H
+#define PS_SUBSCRIBE_REORDER_H
 
 #include "wire/message_read.h"
 

@@ -1,6 +1,6 @@
-/* See sequence.h. Held outcomes are in a ring of slots, that of a seq being seq modulo the window;
+/* See reorder.h. Held outcomes are in a ring of slots, that of a seq being seq modulo the window;
  * only seqs in (last, last + window] are there, so that no two share one. */
-#include "stream/sequence.h"
+#include "subscribe/reorder.h"
 
 #include <stdlib.h>
 #include <string.h>

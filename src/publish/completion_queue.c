@@ -1,4 +1,4 @@
-#include "stream/intake.h"
+#include "publish/completion_queue.h"
 
 #include "base/error.h"
 

@@ -5,8 +5,8 @@
  * not yet with every subscriber is counted, and a picture beyond PS_PREVIEW_BYTES is dropped, for
  * all subscribers. Outcomes are never dropped for that.
  */
-#ifndef PS_STREAM_PREVIEW_OUTLET_H
-#define PS_STREAM_PREVIEW_OUTLET_H
+#ifndef PS_PUBLISH_PREVIEW_SENDER_H
+#define PS_PUBLISH_PREVIEW_SENDER_H
 
 #include "wire/preview_message.h"
 

@@ -1,4 +1,4 @@
-/* A subscriber that misses nothing: the sockets around the state machine of sequence.h.
+/* A subscriber that misses nothing: the sockets around the state machine of reorder.h.
  *
  * It listens to one service or to several at once, each behind its own pair of endpoints: a SUB
  * socket hears what is published, a DEALER socket asks for what was missed. Everything that arrives
@@ -6,25 +6,16 @@
  * asked for where it had a seq. One thread; nothing here prints.
  *
  * A service has one stream at a time: another one means that its journal is a new one. Behind a
- * relay, which says so with its first message (connect.h), there are several streams at once; each
+ * relay, which says so with its first message (transport/connect.h), there are several streams at once; each
  * has an order and a replay socket of its own here, and requests name it.
  *
  * Limits: PS_SUBSCRIBER_STREAMS streams a relay; what is heard of others is told once and dropped.
  */
-#ifndef PS_STREAM_SUBSCRIBER_H
-#define PS_STREAM_SUBSCRIBER_H
+#ifndef PS_SUBSCRIBE_SUBSCRIBER_H
+#define PS_SUBSCRIBE_SUBSCRIBER_H
 
-#include "stream/sequence.h"
+#include "subscribe/reorder.h"
 #include "transport/connect.h"
-
-enum { PS_SUBSCRIBER_STREAMS = 256 };
-
-/* Where a service, or a relay, is. */
-struct ps_service_address {
-    const char *endpoint;
-    const char *replay_endpoint;
-    const char *curve_server; /* its public key, Z85; NULL without CURVE */
-};
 
 struct ps_subscriber_options {
     const struct ps_service_address *services;

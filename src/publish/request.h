@@ -4,10 +4,10 @@
  * Whatever else arrives is answered with {"type":"error"}, counted, and does no harm. An answer to
  * a client that does not read is dropped.
  */
-#ifndef PS_STREAM_REQUEST_H
-#define PS_STREAM_REQUEST_H
+#ifndef PS_PUBLISH_REQUEST_H
+#define PS_PUBLISH_REQUEST_H
 
-#include "stream/replay.h"
+#include "publish/replay.h"
 
 #include <zmq.h>
 

@@ -1,4 +1,4 @@
-#include "stream/outcome.h"
+#include "publish/completion.h"
 
 #include "base/clock.h"
 #include "image/micrograph.h"

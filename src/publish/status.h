@@ -1,6 +1,6 @@
 /* What the service says of itself: the `status` message and the answer to `hello`. */
-#ifndef PS_STREAM_STATUS_H
-#define PS_STREAM_STATUS_H
+#ifndef PS_PUBLISH_STATUS_H
+#define PS_PUBLISH_STATUS_H
 
 #include "config/config.h"
 #include "journal/journal.h"

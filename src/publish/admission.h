@@ -5,8 +5,8 @@
  * itself: clients that do not speak CURVE, or have another service's public key, which the monitors
  * of the sockets tell. Some try again for ever; the log limits repeated lines.
  */
-#ifndef PS_STREAM_ADMISSION_H
-#define PS_STREAM_ADMISSION_H
+#ifndef PS_PUBLISH_ADMISSION_H
+#define PS_PUBLISH_ADMISSION_H
 
 #include "base/log.h"
 #include "base/metrics.h"

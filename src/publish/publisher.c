@@ -9,19 +9,19 @@
  *   4. The thread waits in one place (wait_for_events()), for a second at most, so that ticks tell
  *      whether it lives.
  */
-#include "stream/publisher.h"
+#include "publish/publisher.h"
 
 #include "base/clock.h"
 #include "base/thread.h"
 #include "pickstream_wire.h"
-#include "stream/admission.h"
-#include "stream/intake.h"
-#include "stream/outcome.h"
-#include "stream/preview_outlet.h"
-#include "stream/replay.h"
-#include "stream/request.h"
-#include "stream/sockets.h"
-#include "stream/status.h"
+#include "publish/admission.h"
+#include "publish/completion.h"
+#include "publish/completion_queue.h"
+#include "publish/preview_sender.h"
+#include "publish/replay.h"
+#include "publish/request.h"
+#include "publish/sockets.h"
+#include "publish/status.h"
 #include "transport/frames.h"
 
 #include <inttypes.h>

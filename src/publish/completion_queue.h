@@ -3,14 +3,14 @@
  * Workers wait while it is full. Whoever takes is woken through a descriptor that can be polled
  * beside sockets; it becomes readable when something is put, and when the intake is closed.
  */
-#ifndef PS_STREAM_INTAKE_H
-#define PS_STREAM_INTAKE_H
+#ifndef PS_PUBLISH_COMPLETION_QUEUE_H
+#define PS_PUBLISH_COMPLETION_QUEUE_H
 
-#include "stream/publisher.h"
+#include "publish/completion.h"
 
 #include <pthread.h>
 
-enum { PS_INTAKE = 64 }; /* submissions that wait, at most */
+enum { PS_INTAKE = PS_COMMIT }; /* submissions that wait, at most */
 
 struct ps_intake {
     pthread_mutex_t lock;

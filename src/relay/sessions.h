@@ -1,15 +1,14 @@
 /* The clients of a relay, and the services that their requests go to (relay.h). */
-#ifndef PS_STREAM_RELAY_CLIENTS_H
-#define PS_STREAM_RELAY_CLIENTS_H
+#ifndef PS_RELAY_SESSIONS_H
+#define PS_RELAY_SESSIONS_H
 
 #include "base/log.h"
-#include "stream/subscriber.h"
 #include "transport/connect.h"
 #include "wire/message_read.h"
 
 #include <zmq.h>
 
-enum { PS_RELAY_STREAMS = 64 };
+enum { PS_RELAY_CLIENTS = 64, PS_RELAY_STREAMS = 64 };
 
 /* A service behind the relay, or another relay: then there are several streams. */
 struct ps_relayed {

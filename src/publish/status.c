@@ -1,4 +1,4 @@
-#include "stream/status.h"
+#include "publish/status.h"
 
 #include "base/error.h"
 #include "wire/header.h"

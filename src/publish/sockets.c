@@ -1,7 +1,7 @@
-#include "stream/sockets.h"
+#include "publish/sockets.h"
 
 #include "base/error.h"
-#include "stream/admission.h"
+#include "publish/admission.h"
 #include "transport/connect.h"
 
 #include <stdio.h>

@@ -11,30 +11,18 @@
  * publish.insecure_bind. pickstream-messages(7) has the requests and their answers. A replay is
  * sent in portions between which new outcomes are published, so that a long one delays nobody.
  */
-#ifndef PS_STREAM_PUBLISHER_H
-#define PS_STREAM_PUBLISHER_H
+#ifndef PS_PUBLISH_PUBLISHER_H
+#define PS_PUBLISH_PUBLISHER_H
 
 #include "base/log.h"
 #include "base/metrics.h"
 #include "config/config.h"
 #include "journal/journal.h"
-#include "picture/preview.h"
-#include "wire/message.h"
+#include "publish/completion.h"
 
 #include <jansson.h>
 
 struct ps_publisher;
-
-/* An outcome as a worker hands it over. */
-struct ps_submission {
-    struct ps_job *job;               /* handed back through finished() */
-    struct ps_micrograph *micrograph; /* without its pixels, which are freed; owned; or NULL */
-    struct ps_result result;          /* owned; empty if failed */
-    char *failure;                    /* why it failed, owned; or NULL */
-    struct ps_preview preview;        /* owned; empty where none is to be published */
-    double read_milliseconds;
-    double total_milliseconds;
-};
 
 struct ps_publisher_hooks {
     /* An outcome is committed and published: the job is the callee's again. Without an outcome, to

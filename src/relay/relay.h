@@ -16,14 +16,12 @@
  * which one that has nothing under way gives way to a newcomer. A client that does not read makes
  * its service wait, not the relay.
  */
-#ifndef PS_STREAM_RELAY_H
-#define PS_STREAM_RELAY_H
+#ifndef PS_RELAY_RELAY_H
+#define PS_RELAY_RELAY_H
 
-#include "config/config.h"
 #include "base/log.h"
-#include "stream/subscriber.h"
-
-enum { PS_RELAY_CLIENTS = 64 };
+#include "config/config.h"
+#include "transport/connect.h"
 
 struct ps_relay_options {
     const struct ps_service_address *services;

@@ -4,11 +4,13 @@
  * too, and says that the first is over. Behind a relay each stream has a line of its own, begun
  * when it is first heard.
  */
-#ifndef PS_STREAM_PEER_H
-#define PS_STREAM_PEER_H
+#ifndef PS_SUBSCRIBE_PEER_H
+#define PS_SUBSCRIBE_PEER_H
 
-#include "stream/subscriber.h"
+#include "subscribe/reorder.h"
 #include "transport/connect.h"
+
+enum { PS_SUBSCRIBER_STREAMS = 256 };
 
 /* A stream in order, and the socket that asks for what is missing in it. */
 struct ps_line {

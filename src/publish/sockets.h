@@ -9,8 +9,8 @@
  * Whoever holds the state directory's lock owns control.sock, so a file of an earlier run is
  * replaced there. Peers that have gone without a word are found by ZeroMQ's own heartbeats.
  */
-#ifndef PS_STREAM_SOCKETS_H
-#define PS_STREAM_SOCKETS_H
+#ifndef PS_PUBLISH_SOCKETS_H
+#define PS_PUBLISH_SOCKETS_H
 
 #include "base/log.h"
 #include "config/config.h"
@@ -34,7 +34,7 @@ struct ps_sockets {
 };
 
 /* Who uses them. A relay has no journal, so no control socket; and `publish` says that it is one to
- * whoever connects (stream/connect.h). */
+ * whoever connects (transport/connect.h). */
 enum ps_sockets_user { PS_SOCKETS_SERVICE, PS_SOCKETS_RELAY };
 
 /* Makes and binds all of them; what is doubtful about the configuration is logged as a warning.
