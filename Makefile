@@ -116,8 +116,8 @@ $(B)/view/plots: force
 	@echo '$(PLOTS)' | cmp -s - $@ || echo '$(PLOTS)' > $@
 $(B)/view/plot.js $(B)/view/plot.css $(B)/view/plot-licence.txt: $(B)/view/plots
 	@cat $(if $(PLOTS),$(or $(wildcard $(PLOTS:.js=$(suffix $@))),/usr/share/doc/libjs-dygraphs/copyright),/dev/null) > $@
-$(B)/src/view/assets.o: override CPPFLAGS += -DPS_VIEW_PLOT='"$(B)/view"'
-$(B)/src/view/assets.o: $(wildcard src/view/*.html src/view/*.css src/view/*.js src/view/*.svg) \
+$(B)/src/http/view/assets.o: override CPPFLAGS += -DPS_VIEW_PLOT='"$(B)/view"'
+$(B)/src/http/view/assets.o: $(wildcard src/http/view/*.html src/http/view/*.css src/http/view/*.js src/http/view/*.svg) \
                         $(addprefix $(B)/view/,plot.js plot.css plot-licence.txt)
 
 define simd_rule

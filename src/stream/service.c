@@ -4,11 +4,11 @@
 #include "base/error.h"
 #include "base/metrics.h"
 #include "base/notify.h"
+#include "http/http.h"
+#include "http/previews.h"
 #include "journal/journal.h"
 #include "publish/publisher.h"
-#include "stream/http.h"
 #include "stream/pending.h"
-#include "stream/previews.h"
 #include "stream/worker.h"
 #include "watch/watcher.h"
 

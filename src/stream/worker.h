@@ -16,10 +16,10 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "config/config.h"
+#include "http/previews.h"
 #include "journal/journal.h"
 #include "publish/publisher.h"
 #include "stream/pending.h"
-#include "stream/previews.h"
 
 struct ps_crew;
 

@@ -1,7 +1,7 @@
 /* Previews: the picture, its message, the bound on what subscribers leave unread, the files. */
+#include "http/previews.h"
 #include "picture/preview.h"
 #include "publish/preview_sender.h"
-#include "stream/previews.h"
 
 #include <fcntl.h>
 #include <math.h>

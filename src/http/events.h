@@ -8,22 +8,15 @@
  * nothing to send its connection is suspended. So a slow one costs no memory, and misses nothing: a
  * browser that lost the connection comes again with the last id it saw.
  */
-#ifndef PS_STREAM_HTTP_EVENTS_H
-#define PS_STREAM_HTTP_EVENTS_H
+#ifndef PS_HTTP_EVENTS_H
+#define PS_HTTP_EVENTS_H
 
 #include <microhttpd.h>
-#include <stddef.h>
 #include <stdint.h>
 
 enum { PS_HTTP_STATUS_SECONDS = 3 };
 
 struct ps_http;
-struct ps_http_viewer;
-
-struct ps_http_viewers {
-    struct ps_http_viewer *first;
-    size_t count;
-};
 
 /* Answers a request for events, which has no end. */
 enum MHD_Result ps_http_events(struct ps_http *http, struct MHD_Connection *connection);

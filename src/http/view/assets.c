@@ -1,10 +1,10 @@
-#include "view/assets.h"
+#include "http/view/assets.h"
 
 #include <stddef.h>
 
 /* PS_VIEW_PLOT, from the Makefile, is the directory with plot.js and its company. */
 #ifndef PS_VIEW_PLOT
-#define PS_VIEW_PLOT "src/view"
+#define PS_VIEW_PLOT "src/http/view"
 #endif
 
 /* The bytes of a file between two symbols. */
@@ -17,12 +17,12 @@
             ".global ps_view_" #name "_end\n.hidden ps_view_" #name "_end\nps_view_" #name         \
             "_end:\n.byte 0\n.popsection\n");
 
-EMBED(index, "src/view/index.html")
-EMBED(style, "src/view/view.css")
-EMBED(micrograph, "src/view/micrograph.js")
-EMBED(timeline, "src/view/timeline.js")
-EMBED(script, "src/view/view.js")
-EMBED(icon, "src/view/icon.svg")
+EMBED(index, "src/http/view/index.html")
+EMBED(style, "src/http/view/view.css")
+EMBED(micrograph, "src/http/view/micrograph.js")
+EMBED(timeline, "src/http/view/timeline.js")
+EMBED(script, "src/http/view/view.js")
+EMBED(icon, "src/http/view/icon.svg")
 EMBED(plot, PS_VIEW_PLOT "/plot.js")
 EMBED(plot_style, PS_VIEW_PLOT "/plot.css")
 EMBED(plot_licence, PS_VIEW_PLOT "/plot-licence.txt")

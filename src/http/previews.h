@@ -12,8 +12,8 @@
  * them, and drops those that are too old; the live view opens them. Each call is safe in any
  * thread; a micrograph (its row in the journal) is one worker's at a time.
  */
-#ifndef PS_STREAM_PREVIEWS_H
-#define PS_STREAM_PREVIEWS_H
+#ifndef PS_HTTP_PREVIEWS_H
+#define PS_HTTP_PREVIEWS_H
 
 #include "picture/preview.h"
 
@@ -43,9 +43,5 @@ bool ps_previews_has(struct ps_previews *previews, uint64_t seq);
 
 /* Opens one for reading; -1: it is not kept (any more). */
 int ps_previews_read(struct ps_previews *previews, uint64_t seq, enum ps_preview_size size);
-
-/* The seq that stands between `prefix` and `ending`, as in "/preview/12.png"; 0: it is something
- * else. */
-uint64_t ps_seq_between(const char *text, const char *prefix, const char *ending);
 
 #endif

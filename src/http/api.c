@@ -4,8 +4,11 @@
  * that a page behind which 10,000 micrographs lie has all of them after ten requests and 0.4 s of
  * one core.
  */
+#include "http/api.h"
+
 #include "base/error.h"
-#include "stream/http_inside.h"
+#include "http/answer.h"
+#include "http/internal.h"
 #include "wire/envelope.h"
 #include "wire/header.h"
 

@@ -2,8 +2,8 @@
  * and dygraphs (MIT), which draws the plots, from Debian's package libjs-dygraphs as the Makefile
  * found it. Without the package plot.js is empty, and the page is without plots.
  */
-#ifndef PS_VIEW_ASSETS_H
-#define PS_VIEW_ASSETS_H
+#ifndef PS_HTTP_VIEW_ASSETS_H
+#define PS_HTTP_VIEW_ASSETS_H
 
 struct ps_view_asset {
     const char *path; /* "/view.js"; NULL behind the last */

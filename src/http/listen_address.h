@@ -2,8 +2,8 @@
  * "localhost", or "*" for all of this machine. Anything that other machines reach is bound only
  * where the user said http.insecure_bind, as for the other sockets of the service (endpoint.h).
  */
-#ifndef PS_STREAM_HTTP_ADDRESS_H
-#define PS_STREAM_HTTP_ADDRESS_H
+#ifndef PS_HTTP_LISTEN_ADDRESS_H
+#define PS_HTTP_LISTEN_ADDRESS_H
 
 #include "pickstream.h"
 

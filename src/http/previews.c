@@ -1,4 +1,4 @@
-#include "stream/previews.h"
+#include "http/previews.h"
 
 #include "base/error.h"
 #include "base/text.h"
@@ -33,23 +33,11 @@ static void row_name(int64_t row, enum ps_preview_size size, char ret[NAME])
     (void)snprintf(ret, NAME, "row-%" PRId64 "%s", row, endings[size]);
 }
 
-uint64_t ps_seq_between(const char *text, const char *prefix, const char *ending)
-{
-    char digits[24];
-    uint64_t seq;
-    size_t before = strlen(prefix), behind = strlen(ending), length = strlen(text);
-    if (length <= before + behind || length - before - behind >= sizeof digits ||
-        strncmp(text, prefix, before) != 0 || strcmp(text + length - behind, ending) != 0)
-        return 0;
-    (void)snprintf(digits, sizeof digits, "%.*s", (int)(length - before - behind), text + before);
-    return ps_text_to_uint(digits, 1, INT64_MAX, &seq) ? seq : 0;
-}
-
 /* The seq in the name of a picture; 0: it has none. */
 static uint64_t seq_of(const char *name)
 {
-    uint64_t seq = ps_seq_between(name, "", endings[PS_PREVIEW_LARGE]);
-    return seq ? seq : ps_seq_between(name, "", endings[PS_PREVIEW_SMALL]);
+    uint64_t seq = ps_text_number_between(name, "", endings[PS_PREVIEW_LARGE]);
+    return seq ? seq : ps_text_number_between(name, "", endings[PS_PREVIEW_SMALL]);
 }
 
 static bool is_ours(const char *name)

@@ -7,11 +7,14 @@
  *   3. Every connection has a peer with a deadline; one that is past it is shut down. Only viewers
  *      of /events have none: what is sent to them must be taken within PS_HTTP_IDLE_SECONDS.
  */
-#include "stream/http.h"
+#include "http/http.h"
 
 #include "base/clock.h"
 #include "base/thread.h"
-#include "stream/http_inside.h"
+#include "http/answer.h"
+#include "http/events.h"
+#include "http/internal.h"
+#include "http/routes.h"
 
 #include <errno.h>
 #include <poll.h>

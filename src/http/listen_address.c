@@ -1,4 +1,4 @@
-#include "stream/http_address.h"
+#include "http/listen_address.h"
 
 #include "base/error.h"
 #include "base/text.h"

@@ -1,8 +1,10 @@
-#include "stream/http_events.h"
+#include "http/events.h"
 
 #include "base/clock.h"
 #include "base/text.h"
-#include "stream/http_inside.h"
+#include "http/answer.h"
+#include "http/api.h"
+#include "http/internal.h"
 #include "wire/header.h"
 
 #include <inttypes.h>

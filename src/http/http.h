@@ -1,6 +1,6 @@
 /* The live view: a read-only HTTP server with one thread of its own (libmicrohttpd).
  *
- *     GET /                       the page (src/view), with /view.css, /view.js, /plot.js ...
+ *     GET /                       the page (src/http/view), with /view.css, /view.js, /plot.js ...
  *     GET /healthz                200 "ok", or 503 and why not
  *     GET /metrics                the table of metrics.h for Prometheus
  *     GET /api/status             the header of a status message, as of now
@@ -16,14 +16,14 @@
  * Nothing can be changed through it: every method but GET and HEAD is refused. Bound to the
  * loopback, it answers only requests that were meant for it (http_address.h).
  */
-#ifndef PS_STREAM_HTTP_H
-#define PS_STREAM_HTTP_H
+#ifndef PS_HTTP_HTTP_H
+#define PS_HTTP_HTTP_H
 
 #include "base/log.h"
 #include "base/metrics.h"
 #include "config/config.h"
+#include "http/previews.h"
 #include "journal/journal.h"
-#include "stream/previews.h"
 
 #include <jansson.h>
 
