@@ -76,7 +76,7 @@ endif
 # ---- what is built -------------------------------------------------------------------------------
 # The library is made of these folders, the program of all.
 LIB_FOLDERS := base formulas image config picker backend backend/cpu $(if $(GPU),backend/cuda)
-SOURCES := $(filter-out $(if $(GPU),,src/backend/cuda%),$(wildcard src/*.c src/*/*.c src/*/*/*.c))
+SOURCES := $(filter-out $(if $(GPU),,src/backend/cuda%),$(wildcard src/*/*.c src/*/*/*.c))
 SIMD_SOURCES := $(foreach s,$(SOURCES),$(if $(filter simd_%,$(notdir $(s))),$(s)))
 LIB_SOURCES := $(filter-out $(SIMD_SOURCES),$(foreach f,$(LIB_FOLDERS),$(filter $(wildcard src/$(f)/*.c),$(SOURCES))))
 APP_SOURCES := $(filter-out $(LIB_SOURCES) $(SIMD_SOURCES),$(SOURCES))
@@ -173,7 +173,7 @@ $(B)/pickstream: $(APP_OBJECTS) $(B)/libpickstream.a | $(EMULATION)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 # Unit tests see the inside of the library and of the writers.
-TESTED := $(filter-out $(B)/src/main.o $(B)/src/cmd_%.o,$(APP_OBJECTS)) $(B)/libpickstream.a
+TESTED := $(filter-out $(B)/src/cli/main.o $(B)/src/cli/cmd_%.o,$(APP_OBJECTS)) $(B)/libpickstream.a
 $(UNIT_TESTS) $(PARITY_TESTS): %: %.o $(TEST_HELPERS) $(TESTED) | $(EMULATION)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka

@@ -7,14 +7,14 @@
  *     GET /api/micrographs        ?since=SEQ&limit=N: outcomes behind a seq in short, in order
  *     GET /api/micrographs/SEQ    an outcome: the header of its message, and its picks
  *     GET /preview/SEQ.png        its picture, while it is kept (previews.h); /thumbnail/SEQ.png
- *     GET /events                 server-sent events: every outcome from now on (http_events.h)
+ *     GET /events                 server-sent events: every outcome from now on (events.h)
  *
  * It reads the journal through a connection of its own and asks the others what any thread may ask,
  * so no request, however many, holds up watching, picking or publishing. What a client may cost is
  * bounded: PS_HTTP_CONNECTIONS at once, PS_HTTP_REQUEST_BYTES a request, PS_HTTP_SECONDS for a
  * request with its answer, PS_HTTP_IDLE_SECONDS without a byte, PS_HTTP_ROWS outcomes an answer.
  * Nothing can be changed through it: every method but GET and HEAD is refused. Bound to the
- * loopback, it answers only requests that were meant for it (http_address.h).
+ * loopback, it answers only requests that were meant for it (listen_address.h).
  */
 #ifndef PS_HTTP_HTTP_H
 #define PS_HTTP_HTTP_H

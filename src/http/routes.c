@@ -1,8 +1,8 @@
 /* Which request is answered how. */
-#include "base/error.h"
-#include "base/text.h"
 #include "http/routes.h"
 
+#include "base/error.h"
+#include "base/text.h"
 #include "http/answer.h"
 #include "http/api.h"
 #include "http/events.h"

@@ -1,6 +1,6 @@
 /* The journal: what was seen, what came of it, and the exact bytes that were published.
  *
- * An SQLite database (journal_sql.h) in the state directory, which one service at a time may use:
+ * An SQLite database (sql.h) in the state directory, which one service at a time may use:
  * it holds the lock beside it (lock.h) while the journal is open.
  *
  * Invariants:

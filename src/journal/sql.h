@@ -19,7 +19,7 @@
  *                  alone says so. Device, inode and size are unsigned; SQLite has only signed
  *                  integers, so they are kept as the signed number with the same 64 bits.
  *     outcomes     one row a seq; one outcome for each attempt at a micrograph. `frames` is what
- *                  journal_frames.h makes of its message.
+ *                  frames.h makes of its message.
  *     totals       outcomes and picks by status, kept by a trigger, so that a status every few
  *                  seconds reads three rows instead of all.
  *

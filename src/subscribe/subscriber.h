@@ -6,8 +6,8 @@
  * asked for where it had a seq. One thread; nothing here prints.
  *
  * A service has one stream at a time: another one means that its journal is a new one. Behind a
- * relay, which says so with its first message (transport/connect.h), there are several streams at once; each
- * has an order and a replay socket of its own here, and requests name it.
+ * relay, which says so with its first message (transport/connect.h), there are several streams at
+ * once; each has an order and a replay socket of its own here, and requests name it.
  *
  * Limits: PS_SUBSCRIBER_STREAMS streams a relay; what is heard of others is told once and dropped.
  */

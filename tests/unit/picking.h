@@ -3,7 +3,7 @@
 #ifndef TEST_PICKING_H
 #define TEST_PICKING_H
 
-#include "accuracy.h"
+#include "cli/accuracy.h"
 #include "config/config.h"
 #include "plate.h"
 

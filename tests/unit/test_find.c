@@ -1,6 +1,6 @@
 /* From operands to micrographs: their names, what is left out, what cannot be picked. Every test
  * has an empty directory, and is in it. */
-#include "find.h"
+#include "cli/inputs.h"
 
 #include <math.h>
 #include <setjmp.h>

@@ -1,5 +1,5 @@
 /* The queue of micrographs to pick: what is taken next, what gives way, and how it ends. */
-#include "stream/pending.h"
+#include "service/job_queue.h"
 
 #include <inttypes.h>
 #include <pthread.h>

@@ -1,6 +1,6 @@
 // The live view: shows what /api and /events of the service say, and asks nobody else.
 //
-// rows[seq] is an outcome in short (http_api.c makes it); the newest are loaded first, what lies
+// rows[seq] is an outcome in short (src/http/api.c makes it); the newest are loaded first, what lies
 // behind them in the background, so that ten thousand are no burden to anyone. `selected` is the
 // seq that is shown. Nothing is kept but in memory: a reload begins anew.
 "use strict";
