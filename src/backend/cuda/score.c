@@ -2,7 +2,7 @@
  *
  * All windows are transformed by cuFFT, in batches that stay in the L2 cache: 64 MB of spectra for
  * 4096 x 4096 pixels, whatever the size of the windows. Pairs are then correlated by the fused
- * kernel (kernels/score_fused.h), or the plain way where it has little room. All responses are kept
+ * kernel (kernels/score_fused_kernel.h), or the plain way where it has little room. All responses are kept
  * until their range is known; where they are too many they are computed twice. Nothing is waited
  * for: the scores are there when they are fetched. */
 #include "backend/cuda/aspire.h"
@@ -64,7 +64,7 @@ static int transform_all(const struct score *s, struct ps_error *error)
 
 /* ---- responses ------------------------------------------------------------------------------- */
 
-/* Cosines and sines as the fused kernel reads them (kernels/score_fused.h). */
+/* Cosines and sines as the fused kernel reads them (kernels/score_fused_kernel.h). */
 static void fill_table(const struct ps_fused *shape, float *ret_table)
 {
     int h = shape->q / 2;

@@ -1,4 +1,4 @@
-/* A micrograph in memory, and the rules that every reader keeps. */
+/* What every reader needs: a micrograph in memory, and the checks that they share. */
 #include "image/reader.h"
 
 #include "base/error.h"

@@ -34,8 +34,8 @@
  * divided into, 8 x 64 MB, those of references once a block, 64 MB x 256 / 16; nearly all of both
  * from the L2 cache; from DRAM 64 MB, to it 22 MB of responses: 86 MB, 20 us at 4.3 TB/s.
  * At other sizes: the operations grow with q, the number of pairs by 1 / q^2. */
-#ifndef PS_KERNELS_SCORE_FUSED_H
-#define PS_KERNELS_SCORE_FUSED_H
+#ifndef PS_KERNELS_SCORE_FUSED_KERNEL_H
+#define PS_KERNELS_SCORE_FUSED_KERNEL_H
 
 #include "reduce.h"
 
