@@ -27,6 +27,7 @@ struct ps_slots {
     struct place *places;
     size_t count;
     size_t first;            /* places before it are of GPUs that are not asked any more */
+    bool opening;            /* a picker on the CPU is being opened, to take over */
     struct ps_error failure; /* code 0: no GPU has failed */
 };
 
@@ -174,7 +175,7 @@ static struct place *take(struct ps_slots *slots, const char *name)
 {
     struct place *place = NULL;
     pthread_mutex_lock(&slots->lock);
-    while (slots->first < slots->count) {
+    while (slots->first < slots->count || slots->opening) {
         for (size_t i = slots->first; i < slots->count && !place; i++)
             if (slots->places[i].picker && slots->places[i].since_ns == 0)
                 place = &slots->places[i];
@@ -237,31 +238,46 @@ static struct ps_picker *open_cpu(const struct ps_config *config, struct ps_erro
     return picker;
 }
 
-/* A GPU has failed: none is asked any more. The first to tell decides what follows. */
+/* Opens a picker on the CPU, which may take seconds: without the lock, which the watchdog and the
+ * status need. Until it is there, picks wait for it in take(). */
+static void take_over(struct ps_slots *slots)
+{
+    char quoted[PS_LOG_TEXT];
+    struct ps_error error = {0};
+    struct ps_picker *picker = open_cpu(slots->config, &error);
+    if (picker)
+        ps_log_event(slots->log, PS_LOG_WARNING, "continues_on_cpu", "device=%s",
+                     ps_log_quote(ps_picker_device(picker), quoted));
+    else
+        ps_log_event(slots->log, PS_LOG_ERROR, "device_failed", "reason=%s",
+                     ps_log_quote(error.message, quoted));
+    pthread_mutex_lock(&slots->lock);
+    if (picker)
+        add(slots, picker);
+    slots->opening = false;
+    pthread_cond_broadcast(&slots->given);
+    pthread_mutex_unlock(&slots->lock);
+}
+
+/* A GPU has failed: no GPU is used from now on. The first report of it decides what follows. */
 static void fail_over(struct ps_slots *slots, const struct ps_error *failure)
 {
     char quoted[PS_LOG_TEXT];
     pthread_mutex_lock(&slots->lock);
-    if (slots->failure.code == 0) {
+    bool first = slots->failure.code == 0;
+    if (first) {
         slots->failure = *failure;
         slots->first = slots->count;
-        ps_log_event(slots->log, PS_LOG_ERROR, "device_failed", "reason=%s",
-                     ps_log_quote(failure->message, quoted));
-        struct ps_picker *picker = NULL;
-        struct ps_error error = {0};
-        if (slots->config->compute.on_device_error == PS_ON_DEVICE_ERROR_CPU)
-            picker = open_cpu(slots->config, &error);
-        if (picker) {
-            add(slots, picker);
-            ps_log_event(slots->log, PS_LOG_WARNING, "continues_on_cpu", "device=%s",
-                         ps_log_quote(ps_picker_device(picker), quoted));
-        } else if (error.code) {
-            ps_log_event(slots->log, PS_LOG_ERROR, "device_failed", "reason=%s",
-                         ps_log_quote(error.message, quoted));
-        }
+        slots->opening = slots->config->compute.on_device_error == PS_ON_DEVICE_ERROR_CPU;
     }
+    bool opening = first && slots->opening;
     pthread_cond_broadcast(&slots->given);
     pthread_mutex_unlock(&slots->lock);
+    if (first)
+        ps_log_event(slots->log, PS_LOG_ERROR, "device_failed", "reason=%s",
+                     ps_log_quote(failure->message, quoted));
+    if (opening)
+        take_over(slots);
 }
 
 int ps_slots_pick(struct ps_slots *slots, const char *name, const struct ps_image *image,

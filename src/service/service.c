@@ -34,17 +34,19 @@ struct service {
     struct ps_journal *journal;
     struct ps_pending *pending;
     struct ps_publisher *publisher;
-    struct ps_crew *crew;
-    struct ps_watcher *watcher;
-    struct ps_previews *previews; /* NULL without the live view, as is the next */
-    struct ps_http *http;
+    struct ps_previews *previews; /* NULL without the live view */
 
-    pthread_mutex_t lock; /* of what follows */
+    pthread_mutex_t lock; /* guards the fields below it, but for seen_ticks */
     int64_t completions[RATE_COMPLETIONS];
     uint64_t completed;
     char intake[512]; /* why nothing new can be recorded; empty: it can */
 
-    uint64_t seen_ticks[2]; /* of publisher and watcher, at the last look */
+    /* Changed by the main thread alone, under the lock; it reads them without, others under it. */
+    struct ps_crew *crew;
+    struct ps_watcher *watcher;
+    struct ps_http *http; /* NULL without the live view */
+
+    uint64_t seen_ticks[2]; /* of publisher and watcher, at the last look; main thread only */
 };
 
 /* ---- between the parts ------------------------------------------------------------------------
