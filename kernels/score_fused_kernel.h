@@ -2,9 +2,9 @@
  * (apple-reference section 5) in one pass: multiply spectra, transform back, take the maximum, with
  * nothing but spectra read and one float a pair written.
  *
- * The inverse transform is done as in src/backend/cpu/simd_score.c (which derives it): two passes of
- * small real matrix products, in which even and odd symmetry leave a quarter of the products. With
- * h = q/2, S_k = P_k + P_(q-k), D_k = P_k - P_(q-k) for the product P of a column kx of the
+ * The inverse transform is done as in src/backend/cpu/simd_score.c (which derives it): two passes
+ * of small real matrix products, in which even and odd symmetry leave a quarter of the products.
+ * With h = q/2, S_k = P_k + P_(q-k), D_k = P_k - P_(q-k) for the product P of a column kx of the
  * spectra, C[y] = sum_k S_k c(k y), T[y] = sum_k D_k s(k y), 0 <= k <= h, 0 <= y <= h/2, split by
  * the parity of k, give the rows y, q - y, h - y and h + y of the transform along ky; the same sums
  * along kx give E and O, and E + |O| is the larger value at x and q - x. c and s are cosine and

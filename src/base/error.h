@@ -5,11 +5,10 @@
 #include "pickstream.h"
 
 /* Puts code and message into `error` (may be NULL) and returns code. The message of PS_E_BUG ends
- * with the source file and line. Macros, so that a reader of one file, person or analyser, sees that
- * what is returned is not 0. */
-#define ps_fail(error, code, ...) (ps_error_set(error, code, __VA_ARGS__), (int)(code))
-#define ps_error_set(error, code, ...)                                                             \
-    ps_error_set_at(error, code, __FILE__, __LINE__, __VA_ARGS__)
+ * with the source file and line. Macros, so that a reader of one file, person or analyser, sees
+ * that what is returned is not 0. */
+#define ps_fail(error, code, ...)      (ps_error_set(error, code, __VA_ARGS__), (int)(code))
+#define ps_error_set(error, code, ...) ps_error_set_at(error, code, __FILE__, __LINE__, __VA_ARGS__)
 __attribute__((format(printf, 5, 6))) void ps_error_set_at(struct ps_error *error,
                                                            enum ps_code code, const char *file,
                                                            int line, const char *format, ...);

@@ -75,9 +75,9 @@ int ps_config_parse_list(const struct config_key *key, const char *text, struct 
 char *ps_config_format_list(const struct ps_list *list, const char *separator);
 void ps_config_clear_list(struct ps_list *list);
 
-/* Writes an item of a list as it is read back, also at the start of an indented line, where it could
- * be taken for a comment or for key = value. Returns its end; `at` has room for twice the item and
- * two quotes. */
+/* Writes an item of a list as it is read back, also at the start of an indented line, where it
+ * could be taken for a comment or for key = value. Returns its end; `at` has room for twice the
+ * item and two quotes. */
 char *ps_config_quote_item(char *at, const char *item);
 
 /* Frees what the field owns. */

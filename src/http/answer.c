@@ -48,7 +48,8 @@ enum MHD_Result ps_http_answer_json(struct MHD_Connection *connection, unsigned 
 {
     char *text = json ? json_dumps(json, PS_JSON_FORMAT) : NULL;
     json_decref(json);
-    return ps_http_answer_text(connection, status, text, text ? strlen(text) : 0, "application/json");
+    return ps_http_answer_text(connection, status, text, text ? strlen(text) : 0,
+                               "application/json");
 }
 
 enum MHD_Result ps_http_refuse(struct MHD_Connection *connection, unsigned status,

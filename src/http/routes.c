@@ -73,7 +73,7 @@ static enum MHD_Result answer_metrics(struct ps_http *http, struct MHD_Connectio
         return MHD_NO;
     }
     return ps_http_answer_text(connection, MHD_HTTP_OK, text, size,
-                       "text/plain; version=0.0.4; charset=utf-8");
+                               "text/plain; version=0.0.4; charset=utf-8");
 }
 
 /* Whether outcomes can be recorded: while they cannot, nothing is picked. */
@@ -87,8 +87,8 @@ static enum MHD_Result answer_health(struct ps_http *http, struct MHD_Connection
                          : asprintf(&text, "journal: %s\n", journal ? journal : "no status");
     json_decref(status);
     return ps_http_answer_text(connection, healthy ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE,
-                       length > 0 ? text : NULL, length > 0 ? (size_t)length : 0,
-                       "text/plain; charset=utf-8");
+                               length > 0 ? text : NULL, length > 0 ? (size_t)length : 0,
+                               "text/plain; charset=utf-8");
 }
 
 /* ---- routes -----------------------------------------------------------------------------------

@@ -4,7 +4,8 @@
 
 #include "picker/pick_run.h"
 
-/* Each runs the stages of a micrograph. Both leave a result that is whole but for the order and the selection of picks. */
+/* Each runs the stages of a micrograph. Both leave a result that is whole but for the order and the
+ * selection of picks. */
 int ps_picking_aspire(struct ps_picking *base);
 int ps_picking_adaptive(struct ps_picking *base);
 

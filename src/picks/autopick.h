@@ -18,7 +18,8 @@
 
 struct ps_autopick;
 
-/* A list to be saved as DIRECTORY/autopick.star. `project` may be "" or NULL. PS_E_NOMEM, PS_E_SYSTEM. */
+/* A list to be saved as DIRECTORY/autopick.star. `project` may be "" or NULL. PS_E_NOMEM,
+ * PS_E_SYSTEM. */
 int ps_autopick_new(const char *directory, const char *project, struct ps_autopick **ret_list,
                     struct ps_error *error);
 void ps_autopick_free(struct ps_autopick *list);

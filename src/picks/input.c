@@ -34,8 +34,9 @@ struct ps_pick_file ps_heard_pick_file(const struct ps_heard *heard)
 bool ps_heard_is_tiff(const struct ps_heard *heard)
 {
     const char *format = heard->has_micrograph ? heard->micrograph.format : NULL;
-    return format ? strcmp(format, "tiff") == 0
-                  : ps_text_ends_with(heard->path, ".tif") || ps_text_ends_with(heard->path, ".tiff");
+    return format
+               ? strcmp(format, "tiff") == 0
+               : ps_text_ends_with(heard->path, ".tif") || ps_text_ends_with(heard->path, ".tiff");
 }
 
 int ps_heard_load_shape(struct ps_heard *heard, struct ps_error *error)

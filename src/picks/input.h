@@ -1,4 +1,5 @@
-/* What the readers of the formats share: the micrographs that they read, and where they put picks. */
+/* What the readers of the formats share: the micrographs that they read, and where they put picks.
+ */
 #ifndef PS_PICKS_INPUT_H
 #define PS_PICKS_INPUT_H
 

@@ -1,9 +1,9 @@
 /* Files of picks, in our formats and in those of the programs beside us.
  *
- * A format is a row in a table (format.h): its name in --format and output.formats, the end of its file names,
- * and functions that write and read it. Every outcome makes a file, so that what reads them knows
- * that a micrograph was done: no picks give a valid file without rows, a rejected micrograph the
- * same with the reason in it where the format has room for one.
+ * A format is a row in a table (format.h): its name in --format and output.formats, the end of its
+ * file names, and functions that write and read it. Every outcome makes a file, so that what reads
+ * them knows that a micrograph was done: no picks give a valid file without rows, a rejected
+ * micrograph the same with the reason in it where the format has room for one.
  *
  * In memory coordinates are those of struct ps_pick: pixels, the centre of the first stored pixel
  * is (0, 0), rows of a TIFF are counted from the bottom. What a format has otherwise (corners for

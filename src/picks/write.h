@@ -1,4 +1,5 @@
-/* Writing files of picks: one, several micrographs in one, or all that the configuration asks for. */
+/* Writing files of picks: one, several micrographs in one, or all that the configuration asks for.
+ */
 #ifndef PS_PICKS_WRITE_H
 #define PS_PICKS_WRITE_H
 

@@ -17,9 +17,9 @@
 
 enum { PS_OVERLAY_SIDE = 2048 }; /* px */
 
-/* Writes an 8-bit RGB PNG, atomically (base/atomic_file.h). Its size is that of the image divided by the
- * smallest whole number that makes it fit, rounded up. NaN and infinite pixels are left out of the
- * averages. PS_E_SYSTEM, PS_E_NOMEM. */
+/* Writes an 8-bit RGB PNG, atomically (base/atomic_file.h). Its size is that of the image divided
+ * by the smallest whole number that makes it fit, rounded up. NaN and infinite pixels are left out
+ * of the averages. PS_E_SYSTEM, PS_E_NOMEM. */
 int ps_overlay_write(const char *path, const struct ps_image *image, const struct ps_result *result,
                      struct ps_error *error);
 

@@ -1,11 +1,11 @@
 /* Workers: threads that carry one micrograph at a time from the queue to its outcome.
  *
  * What a worker does is a straight line: take, make sure that the file is still what was found,
- * read, pick in a slot of a device (picker_pool.h), write the files of picks, make the preview (where
- * somebody wants one), hand the outcome to the publisher. There are more workers than slots where
- * reading should not wait for picking. Nothing hands the micrograph back, but for cases in which
- * there is no outcome yet: the file changed meanwhile, its share has gone, or there is no memory
- * (the watcher finds it again), or the device failed and nothing takes over.
+ * read, pick in a slot of a device (picker_pool.h), write the files of picks, make the preview
+ * (where somebody wants one), hand the outcome to the publisher. There are more workers than slots
+ * where reading should not wait for picking. Nothing hands the micrograph back, but for cases in
+ * which there is no outcome yet: the file changed meanwhile, its share has gone, or there is no
+ * memory (the watcher finds it again), or the device failed and nothing takes over.
  *
  * A failed micrograph costs nothing but itself: its reason becomes its outcome. Files of picks that
  * cannot be written are a warning in the outcome; the picks are published all the same.

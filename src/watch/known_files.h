@@ -8,8 +8,8 @@
  * a file, 131 kB for 10,000 of them, 1 MB for 100,000.
  *
  * Of a file 60 bits of a hash are kept, and 4 that tell how long. That any two of n files have the
- * same 60 bits has a probability of n^2 / 2^61: 4e-9 among 100,000, 4e-7 among a million. The second
- * of two such files would be taken for known until it changes.
+ * same 60 bits has a probability of n^2 / 2^61: 4e-9 among 100,000, 4e-7 among a million. The
+ * second of two such files would be taken for known until it changes.
  */
 #ifndef PS_WATCH_KNOWN_FILES_H
 #define PS_WATCH_KNOWN_FILES_H

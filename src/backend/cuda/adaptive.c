@@ -298,8 +298,7 @@ int cuda_adaptive_fetch(struct ps_slot *base, enum ps_map map, float *ret_values
                         adaptive_pixels(slot->adaptive) * sizeof *ret_values, error);
 }
 
-int cuda_adaptive_fetch_mask(struct ps_slot *base, unsigned char *ret_mask,
-                             struct ps_error *error)
+int cuda_adaptive_fetch_mask(struct ps_slot *base, unsigned char *ret_mask, struct ps_error *error)
 {
     struct cuda_slot *slot = (struct cuda_slot *)base;
     return cuda_receive(slot, ret_mask, slot->adaptive->buffers[UNMASKED].data,

@@ -195,7 +195,6 @@ int cuda_adaptive_locate(struct ps_slot *base, const struct ps_peak *peaks, size
                          double (*ret_centres)[2], struct ps_error *error);
 int cuda_adaptive_fetch(struct ps_slot *base, enum ps_map map, float *ret_values,
                         struct ps_error *error);
-int cuda_adaptive_fetch_mask(struct ps_slot *base, unsigned char *ret_mask,
-                             struct ps_error *error);
+int cuda_adaptive_fetch_mask(struct ps_slot *base, unsigned char *ret_mask, struct ps_error *error);
 
 #endif

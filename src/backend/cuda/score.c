@@ -2,9 +2,9 @@
  *
  * All windows are transformed by cuFFT, in batches that stay in the L2 cache: 64 MB of spectra for
  * 4096 x 4096 pixels, whatever the size of the windows. Pairs are then correlated by the fused
- * kernel (kernels/score_fused_kernel.h), or the plain way where it has little room. All responses are kept
- * until their range is known; where they are too many they are computed twice. Nothing is waited
- * for: the scores are there when they are fetched. */
+ * kernel (kernels/score_fused_kernel.h), or the plain way where it has little room. All responses
+ * are kept until their range is known; where they are too many they are computed twice. Nothing is
+ * waited for: the scores are there when they are fetched. */
 #include "backend/cuda/aspire.h"
 
 #include <math.h>

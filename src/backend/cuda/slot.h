@@ -1,5 +1,5 @@
-/* The CUDA backend's slot, and what the files of its folder share. Host code only, in C: kernels and
- * their launchers are under kernels/ (kernels/launch.h).
+/* The CUDA backend's slot, and what the files of its folder share. Host code only, in C: kernels
+ * and their launchers are under kernels/ (kernels/launch.h).
  *
  * Rules of the house:
  *  1. A slot has one non-blocking stream. Nothing touches the default stream, nothing waits for the
