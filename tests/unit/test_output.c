@@ -90,7 +90,7 @@ static int write_half(FILE *stream, const void *context, struct ps_error *error)
 {
     (void)fputs(context, stream);
     (void)fflush(stream);
-    return ps_fail(error, PS_E_BUG, "the writer gave up");
+    return ps_fail(error, PS_E_DEVICE, "the writer gave up");
 }
 
 static int write_much(FILE *stream, const void *context, struct ps_error *error)
@@ -150,7 +150,7 @@ static void failed_writer_leaves_nothing(void **state)
     const char *path = in_directory("failed/file");
     struct ps_error error = {0};
     assert_int_equal(ps_file_write_atomically(path, write_text, "old", &error), 0);
-    assert_int_equal(ps_file_write_atomically(path, write_half, "ne", &error), PS_E_BUG);
+    assert_int_equal(ps_file_write_atomically(path, write_half, "ne", &error), PS_E_DEVICE);
     char expected[300];
     (void)snprintf(expected, sizeof expected, "%s: the writer gave up", path);
     assert_string_equal(error.message, expected);
