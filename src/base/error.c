@@ -11,7 +11,7 @@ static void append_place(struct ps_error *error, const char *file, int line)
     (void)snprintf(place, sizeof place, " (%s:%d)", file, line);
     size_t used = strlen(error->message);
     size_t most = sizeof error->message - 1 - strlen(place);
-    (void)strcpy(error->message + (used < most ? used : most), place);
+    memcpy(error->message + (used < most ? used : most), place, strlen(place) + 1);
 }
 
 void ps_error_set_at(struct ps_error *error, enum ps_code code, const char *file, int line,
