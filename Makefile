@@ -232,7 +232,7 @@ BUILD = $(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell 
 # builds no kernels; the tests build those of one card, which shows that nvcc takes them. Cards that
 # are named in CUDA_ARCHITECTURES, and kernels that an earlier make has built for all, are kept.
 NATIVE = $(filter $(known),$(shell nvidia-smi --query-gpu=compute_cap --format=csv,noheader 2>/dev/null | tr -d . | sort -u))
-ASKED := $(if $(NVCC),$(filter-out file default,$(origin CUDA_ARCHITECTURES)) $(if $(filter-out $(wildcard $(KERNEL_OBJECTS)),$(KERNEL_OBJECTS)),,built),no nvcc)
+ASKED := $(strip $(if $(NVCC),$(filter-out file default,$(origin CUDA_ARCHITECTURES)) $(if $(filter-out $(wildcard $(KERNEL_OBJECTS)),$(KERNEL_OBJECTS)),,built),no nvcc))
 FOR_NATIVE_OR_NONE = $(if $(ASKED),,$(if $(NATIVE),CUDA_ARCHITECTURES='$(NATIVE)',CUDA=0))
 FOR_NATIVE_OR_NEWEST = $(if $(ASKED),,CUDA_ARCHITECTURES='$(or $(NATIVE),$(newest))')
 
@@ -244,13 +244,15 @@ demo: ## install what it needs, then pick synthetic micrographs and show how wel
 
 # The GPU's code runs in `make check` too, on the emulation and under sanitizers.
 CHECK_EMULATED := $(if $(filter thread,$(SANITIZER)),thread,address$(comma)undefined)
+# Not $(MAKE) in the recipe: `make -n check` would run the tests.
+TESTS_MAKE := $(MAKE)
 .PHONY: check
 check: ## install what they need, then run all tests (SANITIZER=address,undefined or thread)
 	@tests/packages.sh $(CHECK_PACKAGES)
 	+@$(BUILD) all check-programs check-layers $(FOR_NATIVE_OR_NEWEST)
 	+@$(BUILD) EMULATED=1 SANITIZER=$(CHECK_EMULATED) all check-gpu-programs
 	@PICKSTREAM_EMULATED=build/emulated-sanitize-$(subst $(comma),-,$(CHECK_EMULATED)) \
-	 PICKSTREAM_BUILD=$(B) PICKSTREAM_SANITIZER=$(SANITIZER) CC='$(CC)' MAKE='$(MAKE)' $(FOR_NATIVE_OR_NEWEST) \
+	 PICKSTREAM_BUILD=$(B) PICKSTREAM_SANITIZER=$(SANITIZER) CC='$(CC)' MAKE='$(TESTS_MAKE)' $(FOR_NATIVE_OR_NEWEST) \
 	 ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1 \
 	 TSAN_OPTIONS=suppressions=$(CURDIR)/tests/tsan.supp \
 	 tests/check.sh $(PYTHON) $(PYTEST_ARGUMENTS)
