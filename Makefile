@@ -8,6 +8,8 @@ AR ?= ar
 CUDA ?= auto
 EMULATED ?= 0
 SANITIZER ?=
+DEBUG ?= 0
+WERROR ?= 0
 V ?= 0
 VIEW ?=
 PREFIX ?= /usr/local
@@ -22,8 +24,10 @@ REVISION := $(shell git describe --always --dirty --exclude='*' 2>/dev/null)
 comma := ,
 empty :=
 space := $(empty) $(empty)
-FLAVOUR := $(if $(filter 1,$(EMULATED)),emulated-)$(if $(SANITIZER),sanitize-$(subst $(comma),-,$(SANITIZER)),release)
-B := build/$(FLAVOUR)
+FLAVOUR := $(strip $(if $(SANITIZER),sanitize-$(subst $(comma),-,$(SANITIZER))) $(if $(filter 1,$(DEBUG)),debug))
+FLAVOUR := $(strip $(if $(filter 1,$(EMULATED)),emulated) $(or $(FLAVOUR),release))
+B := build/$(subst $(space),-,$(FLAVOUR))
+OPTIMISE := $(if $(filter 1,$(DEBUG)),-Og -g3,-O3 -g)
 Q := $(if $(filter 1,$(V)),,@)
 say = $(if $(filter 1,$(V)),,@printf '  %-5s %s\n' '$(1)' '$(2)')
 
@@ -32,8 +36,8 @@ say = $(if $(filter 1,$(V)),,@printf '  %-5s %s\n' '$(1)' '$(2)')
 # simd_*.c files leave the choice to the compiler.
 PACKAGES := fftw3f libtiff-4 libpng zlib jansson libzmq sqlite3 libmicrohttpd
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wvla -Wformat=2 \
-            -Wmissing-prototypes -Wpointer-arith -Wundef
-override CFLAGS := -std=gnu11 -O3 -g -fno-omit-frame-pointer -fPIC -fvisibility=hidden \
+            -Wmissing-prototypes -Wpointer-arith -Wundef $(if $(filter 1,$(WERROR)),-Werror)
+override CFLAGS := -std=gnu11 $(OPTIMISE) -fno-omit-frame-pointer -fPIC -fvisibility=hidden \
           -ffp-contract=off -fno-math-errno -fno-trapping-math -pthread $(WARNINGS) \
           $(if $(SANITIZER),-fsanitize=$(SANITIZER) -fno-sanitize-recover=all -Wno-format-truncation) \
           $(CFLAGS)
@@ -43,7 +47,7 @@ override LDFLAGS := -pthread $(if $(SANITIZER),-fsanitize=$(SANITIZER)) $(LDFLAG
 LDLIBS := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) -linih -lsvm -lm
 
 # simd_*.c are built once for each instruction set, PS_ISA in their names; the best is taken at run
-# time (src/backend/cpu_simd.c).
+# time (src/backend/cpu/simd.c).
 ISAS := $(if $(filter x86_64,$(shell uname -m)),sse2 avx2 avx512,generic)
 ISA_FLAGS_generic :=
 ISA_FLAGS_sse2 := -msse2
@@ -60,39 +64,53 @@ known := $(patsubst compute_%,%,$(if $(NVCC),$(shell $(NVCC) --list-gpu-arch)))
 CUDA_ARCHITECTURES ?= $(filter $(known),75 80 86 89 90 100 120)
 GPU := $(if $(NVCC)$(filter 1,$(EMULATED)),1)
 KERNELS := $(if $(GPU),$(wildcard kernels/*.cu))
+# Machine code for other cards is in other objects, so that going from some cards to others compiles
+# nothing twice.
+KERNEL_DIRECTORY := $(B)/kernels$(if $(NVCC),/sm-$(subst $(space),-,$(strip $(CUDA_ARCHITECTURES))))
+KERNEL_OBJECTS := $(KERNELS:kernels/%.cu=$(KERNEL_DIRECTORY)/%.o)
 EMULATION := $(if $(filter 1,$(EMULATED)),$(B)/tests/emu/libcufft.so.12)
 newest := $(lastword $(CUDA_ARCHITECTURES))
 NVCCFLAGS := -std=c++17 -O3 -fmad=false -lineinfo -Xcompiler -fPIC,-fvisibility=hidden,-Wall,-Wextra --threads 2 \
              $(foreach a,$(CUDA_ARCHITECTURES),-gencode arch=compute_$(a),code=sm_$(a)) \
              -gencode arch=compute_$(newest),code=compute_$(newest)
 ifneq ($(NVCC),)
-override CPPFLAGS += -DPS_CUDA=1 -isystem $(CUDA_HOME)/include
+CUDA_CPPFLAGS := -DPS_CUDA=1 -isystem $(CUDA_HOME)/include
 LDLIBS += $(CUDA_HOME)/lib64/libcudart_static.a -ldl -lrt -lstdc++
 else ifneq ($(EMULATION),)
-override CPPFLAGS += -DPS_CUDA=1 -isystem tests/emu/include
+CUDA_CPPFLAGS := -DPS_CUDA=1 -isystem tests/emu/include
 LDLIBS += -L$(B)/tests/emu -l:libcufft.so.12 -Wl,-rpath,$(CURDIR)/$(B)/tests/emu -lstdc++
 endif
 
 # ---- what is built -------------------------------------------------------------------------------
-SIMD_SOURCES := $(wildcard src/*/simd_*.c)
-LIB_SOURCES := $(filter-out $(SIMD_SOURCES) $(if $(GPU),,src/backend/cuda%),$(wildcard src/base/*.c src/image/*.c src/picker/*.c src/backend/*.c))
-APP_SOURCES := $(wildcard src/*.c src/output/*.c src/synth/*.c src/stream/*.c src/view/*.c)
+# The library is made of these folders, the program of all.
+LIB_FOLDERS := base formulas image config picker backend backend/cpu $(if $(GPU),backend/cuda)
+SOURCES := $(filter-out $(if $(GPU),,src/backend/cuda%),$(wildcard src/*/*.c src/*/*/*.c))
+SIMD_SOURCES := $(foreach s,$(SOURCES),$(if $(filter simd_%,$(notdir $(s))),$(s)))
+LIB_SOURCES := $(filter-out $(SIMD_SOURCES),$(foreach f,$(LIB_FOLDERS),$(filter $(wildcard src/$(f)/*.c),$(SOURCES))))
+APP_SOURCES := $(filter-out $(LIB_SOURCES) $(SIMD_SOURCES),$(SOURCES))
 LIB_OBJECTS := $(LIB_SOURCES:%.c=$(B)/%.o) $(foreach i,$(ISAS),$(SIMD_SOURCES:%.c=$(B)/%.$(i).o)) \
-               $(KERNELS:%.cu=$(B)/%.o)
+               $(KERNEL_OBJECTS)
 APP_OBJECTS := $(APP_SOURCES:%.c=$(B)/%.o)
 UNIT_TESTS := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c tests/golden/test_*.c))
 TEST_HELPERS := $(patsubst %.c,$(B)/%.o,$(filter-out tests/unit/test_%.c tests/golden/test_%.c tests/parity/test_%.c,$(wildcard tests/unit/*.c tests/golden/*.c tests/parity/*.c)))
 PARITY_TESTS := $(patsubst %.c,$(B)/%,$(wildcard tests/parity/test_*.c))
 FUZZERS := $(patsubst %.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c))
+BENCHES := $(patsubst %.c,$(B)/%,$(wildcard tests/bench/*.c))
 
 .PHONY: all
 all: $(B)/pickstream $(B)/libpickstream.a $(B)/libpickstream.so.0 $(B)/pickstream.conf.5
 
-# Rebuild when the flags change.
+# Rebuild when the flags change; those of CUDA concern few files.
+define remember
+@mkdir -p $(@D)
+@echo '$(1)' | cmp -s - $@ || echo '$(1)' > $@
+endef
 $(B)/flags: force
-	@mkdir -p $(@D)
-	@echo '$(CC) $(CFLAGS) $(CPPFLAGS) $(LDFLAGS) $(LDLIBS) $(ISAS) $(NVCC) $(CUDA_ARCHITECTURES)' | cmp -s - $@ || \
-	 echo '$(CC) $(CFLAGS) $(CPPFLAGS) $(LDFLAGS) $(LDLIBS) $(ISAS) $(NVCC) $(CUDA_ARCHITECTURES)' > $@
+	$(call remember,$(CC) $(CFLAGS) $(CPPFLAGS) $(ISAS))
+$(B)/cuda-flags: force
+	$(call remember,$(CUDA_CPPFLAGS) $(NVCC) $(CUDA_ARCHITECTURES))
+$(B)/link-flags: force
+	$(call remember,$(LDFLAGS) $(LDLIBS) $(KERNEL_OBJECTS))
 $(B)/version.h: force
 	@mkdir -p $(@D)
 	@echo '#define PS_VERSION "$(VERSION)$(if $(REVISION), ($(REVISION)))"' | cmp -s - $@ || \
@@ -109,12 +127,11 @@ $(B)/%.o: %.c $(B)/flags | $(B)/version.h
 # page has no plots. Its licence goes with it.
 PLOTS := $(wildcard /usr/share/javascript/dygraphs/dygraph.min.js)
 $(B)/view/plots: force
-	@mkdir -p $(@D)
-	@echo '$(PLOTS)' | cmp -s - $@ || echo '$(PLOTS)' > $@
+	$(call remember,$(PLOTS))
 $(B)/view/plot.js $(B)/view/plot.css $(B)/view/plot-licence.txt: $(B)/view/plots
 	@cat $(if $(PLOTS),$(or $(wildcard $(PLOTS:.js=$(suffix $@))),/usr/share/doc/libjs-dygraphs/copyright),/dev/null) > $@
-$(B)/src/view/assets.o: override CPPFLAGS += -DPS_VIEW_PLOT='"$(B)/view"'
-$(B)/src/view/assets.o: $(wildcard src/view/*.html src/view/*.css src/view/*.js src/view/*.svg) \
+$(B)/src/http/view/assets.o: override CPPFLAGS += -DPS_VIEW_PLOT='"$(B)/view"'
+$(B)/src/http/view/assets.o: $(wildcard src/http/view/*.html src/http/view/*.css src/http/view/*.js src/http/view/*.svg) \
                         $(addprefix $(B)/view/,plot.js plot.css plot-licence.txt)
 
 define simd_rule
@@ -125,8 +142,13 @@ $(B)/%.$(1).o: %.c $(B)/flags
 endef
 $(foreach i,$(ISAS),$(eval $(call simd_rule,$(i))))
 
+USES_CUDA := $(B)/src/backend/registry.o $(B)/src/backend/cuda/%.o $(B)/tests/parity/%.o $(B)/tests/bench/%.o
+CUDA_USERS := $(filter $(USES_CUDA),$(LIB_OBJECTS) $(TEST_HELPERS) $(PARITY_TESTS:=.o) $(BENCHES:=.o))
+$(CUDA_USERS): override CPPFLAGS += $(CUDA_CPPFLAGS)
+$(CUDA_USERS): $(B)/cuda-flags
+
 ifneq ($(NVCC),)
-$(B)/%.o: %.cu $(B)/flags
+$(KERNEL_DIRECTORY)/%.o: kernels/%.cu
 	@mkdir -p $(@D)
 	$(call say,NVCC,$<)
 	$(Q)$(NVCC) -Ikernels -Isrc -Iinclude $(NVCCFLAGS) -MMD -MP -c -o $@ $<
@@ -155,23 +177,29 @@ $(GPU_TESTS): %: %.o | $(EMULATION)
 	$(call say,LD,$@)
 	$(Q)$(CXX) $(LDFLAGS) -o $@ $^ -L$(B)/tests/emu -l:libcufft.so.12 -Wl,-rpath,$(CURDIR)/$(B)/tests/emu -lcmocka
 
-$(B)/libpickstream.a: $(LIB_OBJECTS)
+$(B)/libpickstream.a: $(LIB_OBJECTS) $(B)/link-flags
 	$(call say,AR,$@)
 	@rm -f $@
-	$(Q)$(AR) rcs $@ $^
+	$(Q)$(AR) rcs $@ $(filter %.o,$^)
 
-$(B)/libpickstream.so.0: $(LIB_OBJECTS) | $(EMULATION)
+$(B)/libpickstream.so.0: $(LIB_OBJECTS) $(B)/link-flags | $(EMULATION)
 	$(call say,LD,$@)
-	$(Q)$(CC) -shared -Wl,-soname,libpickstream.so.0 $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(Q)$(CC) -shared -Wl,-soname,libpickstream.so.0 $(LDFLAGS) -o $@ $(filter %.o,$^) $(LDLIBS)
 	@ln -sf libpickstream.so.0 $(B)/libpickstream.so
 
 $(B)/pickstream: $(APP_OBJECTS) $(B)/libpickstream.a | $(EMULATION)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
-# Unit tests see the inside of the library and of the writers.
-TESTED := $(filter-out $(B)/src/main.o $(B)/src/cmd_%.o,$(APP_OBJECTS)) $(B)/libpickstream.a
-$(UNIT_TESTS) $(PARITY_TESTS): %: %.o $(TEST_HELPERS) $(TESTED) | $(EMULATION)
+# Tests see the inside of the library and of the program. They link archives, so each gets the
+# objects that it needs and no others.
+$(B)/program.a: $(filter-out $(B)/src/cli/main.o $(B)/src/cli/cmd_%.o,$(APP_OBJECTS))
+$(B)/tests/helpers.a: $(TEST_HELPERS)
+$(B)/program.a $(B)/tests/helpers.a:
+	@rm -f $@
+	$(Q)$(AR) rcs $@ $^
+TESTED := $(B)/program.a $(B)/libpickstream.a
+$(UNIT_TESTS) $(PARITY_TESTS): %: %.o $(B)/tests/helpers.a $(TESTED) | $(EMULATION)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
 
@@ -194,29 +222,60 @@ CHECK_PACKAGES := $(BUILD_PACKAGES) g++ libcmocka-dev python3-pytest python3-num
                   debhelper lintian mmdebstrap
 DEB_PACKAGES := $(BUILD_PACKAGES) debhelper
 LINT_PACKAGES := $(BUILD_PACKAGES) clang-tidy cppcheck
+FORMAT_PACKAGES := clang-format
 
 # ---- what one does with it -----------------------------------------------------------------------
 # On all cores, unless told otherwise.
 BUILD = $(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 
+# The demo and the tests need machine code for this machine's card alone. Without a card the demo
+# builds no kernels; the tests build those of one card, which shows that nvcc takes them. Cards that
+# are named in CUDA_ARCHITECTURES, and kernels that an earlier make has built for all, are kept.
+NATIVE = $(filter $(known),$(shell nvidia-smi --query-gpu=compute_cap --format=csv,noheader 2>/dev/null | tr -d . | sort -u))
+ASKED := $(strip $(if $(NVCC),$(filter-out file default,$(origin CUDA_ARCHITECTURES)) $(if $(filter-out $(wildcard $(KERNEL_OBJECTS)),$(KERNEL_OBJECTS)),,built),no nvcc))
+FOR_NATIVE_OR_NONE = $(if $(ASKED),,$(if $(NATIVE),CUDA_ARCHITECTURES='$(NATIVE)',CUDA=0))
+FOR_NATIVE_OR_NEWEST = $(if $(ASKED),,CUDA_ARCHITECTURES='$(or $(NATIVE),$(newest))')
+
 .PHONY: demo
 demo: ## install what it needs, then pick synthetic micrographs and show how well (VIEW=1 goes on)
 	@tests/packages.sh $(BUILD_PACKAGES)
-	+@$(BUILD) all
+	+@$(BUILD) all $(FOR_NATIVE_OR_NONE)
 	@VIEW='$(VIEW)' tests/demo.sh $(B)/pickstream build/demo
 
 # The GPU's code runs in `make check` too, on the emulation and under sanitizers.
 CHECK_EMULATED := $(if $(filter thread,$(SANITIZER)),thread,address$(comma)undefined)
+# Not $(MAKE) in the recipe: `make -n check` would run the tests.
+TESTS_MAKE := $(MAKE)
 .PHONY: check
 check: ## install what they need, then run all tests (SANITIZER=address,undefined or thread)
 	@tests/packages.sh $(CHECK_PACKAGES)
-	+@$(BUILD) all check-programs
+	+@$(BUILD) all check-programs check-layers $(FOR_NATIVE_OR_NEWEST)
 	+@$(BUILD) EMULATED=1 SANITIZER=$(CHECK_EMULATED) all check-gpu-programs
 	@PICKSTREAM_EMULATED=build/emulated-sanitize-$(subst $(comma),-,$(CHECK_EMULATED)) \
-	 PICKSTREAM_BUILD=$(B) PICKSTREAM_SANITIZER=$(SANITIZER) CC='$(CC)' MAKE='$(MAKE)' \
+	 PICKSTREAM_BUILD=$(B) PICKSTREAM_SANITIZER=$(SANITIZER) CC='$(CC)' MAKE='$(TESTS_MAKE)' $(FOR_NATIVE_OR_NEWEST) \
 	 ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1 \
 	 TSAN_OPTIONS=suppressions=$(CURDIR)/tests/tsan.supp \
 	 tests/check.sh $(PYTHON) $(PYTEST_ARGUMENTS)
+
+# T=journal, or T='journal watcher', runs those alone.
+SELECTED := $(if $(T),$(foreach t,$(T),$(or $(filter %/test_$(t),$(UNIT_TESTS)),$(error no test test_$(t).c))),$(UNIT_TESTS))
+.PHONY: check-unit
+check-unit: $(SELECTED) ## run the C tests alone (T=NAME: one of them), without packages and emulation
+	@tests/run_programs.sh $(SELECTED)
+
+.PHONY: check-fast
+check-fast: all check-programs check-layers ## the C tests, the fuzzers' corpora, and the layers
+	@tests/run_programs.sh $(UNIT_TESTS)
+	@$(foreach f,$(FUZZERS),$(f) tests/fuzz/corpus/$(patsubst fuzz_%,%,$(notdir $(f))) >/dev/null &&) :
+
+.PHONY: check-layers
+check-layers: $(APP_OBJECTS) $(LIB_OBJECTS) ## prove that includes and calls point downwards
+	@$(PYTHON) tests/check_layers.py $(B)
+
+.PHONY: ci
+ci: ## everything: format, lint, all tests, and no warning of the compiler
+	+@$(MAKE) --no-print-directory check-format lint
+	+@$(MAKE) --no-print-directory check WERROR=1
 
 .PHONY: check-programs
 check-programs: $(UNIT_TESTS) $(FUZZERS)
@@ -224,7 +283,6 @@ check-programs: $(UNIT_TESTS) $(FUZZERS)
 .PHONY: check-gpu-programs
 check-gpu-programs: $(GPU_TESTS) $(PARITY_TESTS) $(B)/tests/golden/test_golden
 
-BENCHES := $(patsubst %.c,$(B)/%,$(wildcard tests/bench/*.c))
 $(BENCHES): %: %.o $(TESTED) | $(EMULATION)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
@@ -251,7 +309,7 @@ bundle: all $(PARITY_TESTS) ## pack what runs on an offline machine into build/b
 	 $(APP_OBJECTS) $(B)/libpickstream.a $(LDLIBS)
 	$(Q)for t in $(PARITY_TESTS); do \
 	 $(CC) $(LDFLAGS) -Wl,-rpath,'$$ORIGIN/../lib' -Wl,--disable-new-dtags -o $(BUNDLE)/check/$$(basename $$t) $$t.o \
-	 $(TEST_HELPERS) $(TESTED) $(LDLIBS) -lcmocka || exit 1; done
+	 $(B)/tests/helpers.a $(TESTED) $(LDLIBS) -lcmocka || exit 1; done
 	$(Q)ln -s ../bin/pickstream $(BUNDLE)/check/pickstream
 	$(Q)cp tests/parity/check_gpu.sh tests/bench/gpu.sh $(BUNDLE)/check/
 	$(Q)ldd $(BUNDLE)/bin/pickstream $(addprefix $(BUNDLE)/check/,$(notdir $(PARITY_TESTS))) | awk '$$2 == "=>" && $$3 ~ /^\// {print $$3}' | sort -u | \
@@ -274,15 +332,21 @@ soak: all ## 10,000 micrographs through the service: does its memory stay flat?
 lint: ## clang-tidy and cppcheck
 	@tests/packages.sh $(LINT_PACKAGES)
 	@$(MAKE) --no-print-directory $(B)/version.h
-	clang-tidy --quiet --warnings-as-errors='*' $(filter-out src/backend/simd_% $(if $(GPU),,src/backend/cuda%),$(wildcard src/*.c src/*/*.c)) -- \
-	 -std=gnu11 $(CPPFLAGS) -I$(B)
+	@printf '%s\n' $(filter-out $(SIMD_SOURCES),$(SOURCES)) | xargs -P $(shell nproc) -n 8 sh -c \
+	 'exec clang-tidy --quiet --warnings-as-errors="*" "$$@" -- -std=gnu11 $(CPPFLAGS) $(CUDA_CPPFLAGS) -I$(B)' sh
 	cppcheck --quiet --error-exitcode=1 --inline-suppr --std=c11 --enable=warning,performance,portability \
 	 --suppress=missingIncludeSystem --suppress=invalidPointerCast --suppress=normalCheckLevelMaxBranches -DPS_ISA=generic \
 	 -Iinclude -Isrc -I$(B) src
 
+FORMATTED := $(wildcard include/*.h src/*/*.[ch] src/*/*/*.[ch] tests/*/*.[ch] tests/emu/*.c* tests/emu/include/*.h kernels/*)
 .PHONY: format
 format: ## clang-format every C file in place
-	clang-format -i $(wildcard include/*.h src/*.[ch] src/*/*.[ch] tests/*/*.[ch] tests/emu/*.c* tests/emu/include/*.h kernels/*)
+	clang-format -i $(FORMATTED)
+
+.PHONY: check-format
+check-format: ## name what clang-format would change
+	@tests/packages.sh $(FORMAT_PACKAGES)
+	@clang-format --dry-run -Werror $(FORMATTED)
 
 .PHONY: config
 config: $(B)/pickstream ## write conf/pickstream.ini anew from the table of keys
@@ -343,7 +407,7 @@ clean: ## remove build/
 
 .PHONY: help
 help: ## list the targets
-	@echo 'make [TARGET] [SANITIZER=...] [CUDA=0] [V=1] [PREFIX=...] [DESTDIR=...]'
+	@echo 'make [TARGET] [SANITIZER=...] [DEBUG=1] [WERROR=1] [CUDA=0] [V=1] [PREFIX=...] [DESTDIR=...]'
 	@echo '  all          build/release/pickstream and the library'
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' Makefile | awk -F'|' '{printf "%-14s %s\n", $$1, $$2}'
 	@echo 'nvcc: $(if $(NVCC),$(NVCC)$(comma) for $(CUDA_ARCHITECTURES),none)'

@@ -5,7 +5,7 @@
  * of a segment of a column takes its width on top, that of a piece of a row, which is shorter, some
  * 30 to 50 up to a radius of 100: doubles are what boxes wait for on cards with few units for them.
  */
-#include "backend/adaptive_formulas.h"
+#include "formulas/adaptive_formulas.h"
 #include "kernel.h"
 #include "launch_adaptive.h"
 

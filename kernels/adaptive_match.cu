@@ -6,7 +6,7 @@
  * (template), transforms them, reads 16 n and writes 8 n (product of n / 2 complex numbers, in
  * place), transforms back, and reads 8 n and writes 4 n (response); the transforms move 16 n bytes
  * each where they take two passes. */
-#include "backend/adaptive_formulas.h"
+#include "formulas/adaptive_formulas.h"
 #include "kernel.h"
 #include "launch_adaptive.h"
 #include "reduce.h"

@@ -8,7 +8,7 @@
  * rounds; lists of two populations need a third of them (ps_mixture_settled()). */
 #include "kernel.h"
 #include "launch_adaptive.h"
-#include "picker/mixture_formulas.h"
+#include "formulas/mixture_formulas.h"
 #include "reduce.h"
 
 /* Of a block at most: for lists that are short, it is as large as they are long. */

@@ -4,7 +4,7 @@
  *
  * Three passes, each reads the values of n px once, 5 n bytes with their mask. The last block of a
  * pass finds the bin that has the median; nothing of it comes to the host. */
-#include "backend/adaptive_formulas.h"
+#include "formulas/adaptive_formulas.h"
 #include "kernel.h"
 #include "launch_adaptive.h"
 #include "reduce.h"

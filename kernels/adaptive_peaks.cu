@@ -7,7 +7,7 @@
  * waits for the better ones near it, and is decided when they are. Whoever is decided first, the
  * outcome is the same: that of taking them one by one, the best first. Lists of maxima come in any
  * order; those that stay are then ranked, and no two have the same key. */
-#include "backend/adaptive_formulas.h"
+#include "formulas/adaptive_formulas.h"
 #include "kernel.h"
 #include "launch_adaptive.h"
 #include "reduce.h"

@@ -2,7 +2,7 @@
  *
  * A thread has a pixel (of every so many); a launch reads and writes each of its maps once, 4 bytes
  * a pixel, and is as fast as memory. Binning reads the micrograph, 4 bytes a pixel of it. */
-#include "backend/adaptive_formulas.h"
+#include "formulas/adaptive_formulas.h"
 #include "kernel.h"
 #include "launch_adaptive.h"
 #include "reduce.h"

@@ -1,13 +1,13 @@
-/* Launchers of the kernels, in plain C for the host code (src/backend/cuda_*.c).
+/* Launchers of the kernels, in plain C for the host code (src/backend/cuda/).
  *
  * Each enqueues its kernels on `stream` and returns what the runtime said of the launches. Pointers
  * are into device memory; images lie row by row. Nothing here allocates, waits or decides. */
 #ifndef PS_KERNELS_LAUNCH_H
 #define PS_KERNELS_LAUNCH_H
 
-#include "backend/formulas.h"
-#include "backend/lines.h"
-#include "backend/weights.h"
+#include "formulas/formulas.h"
+#include "formulas/dead_lines.h"
+#include "formulas/weights.h"
 #include "pickstream.h"
 
 #include <cuda_runtime_api.h>

@@ -6,7 +6,7 @@
 #ifndef PS_KERNELS_LAUNCH_ADAPTIVE_H
 #define PS_KERNELS_LAUNCH_ADAPTIVE_H
 
-#include "backend/adaptive_formulas.h"
+#include "formulas/adaptive_formulas.h"
 
 #include <cuda_runtime_api.h>
 

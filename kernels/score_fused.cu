@@ -5,9 +5,9 @@
  * and 100 KB of it, where cuda_score_by() takes either way: a warp for each of the four schedulers,
  * with 32 to 64 sums that do not wait for one another. For q = 26 the plain way moves some 11 KB a
  * pair of windows, 60 GB for 5.6 million, 70 ms at 0.9 TB/s if the L2 cache is too small for a
- * batch. The 79 G lane operations of the fused way (score_fused.h) take 5 ms at 17 T a second, 20
- * ms if a scheduler with one warp has something to issue every fourth cycle. */
-#include "score_fused.h"
+ * batch. The 79 G lane operations of the fused way (score_fused_kernel.h) take 5 ms at 17 T a
+ * second, 20 ms if a scheduler with one warp has something to issue every fourth cycle. */
+#include "score_fused_kernel.h"
 #include "score_sizes.h"
 
 enum { MOST_LANES = 16, LEAST_REFERENCES = 16, BLOCKS_PER_MULTIPROCESSOR = 48 };

@@ -3,7 +3,7 @@
  * are 16 up to a size of 26, then 8; with 164 KB 16 up to 22; with 100 KB 16, from 18 on 8, from 26
  * on 4; with 64 KB 8, from 20 on 4 up to 26. */
 #include "score_sizes.h"
-#include "score_fused.h"
+#include "score_fused_kernel.h"
 
 /* What no card asks for need not be compiled. */
 static constexpr bool is_compiled(int q, int lanes)

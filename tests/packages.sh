@@ -8,7 +8,7 @@ command -v dpkg-query >/dev/null || {
 missing=
 for package in "$@"; do
     # A tool that comes with the machine is as good as its package.
-    case $package in gcc | g++ | clang-tidy | cppcheck) command -v "$package" >/dev/null && continue ;; esac
+    case $package in gcc | g++ | clang-tidy | clang-format | cppcheck) command -v "$package" >/dev/null && continue ;; esac
     dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed ||
         missing="$missing $package"
 done

@@ -19,13 +19,11 @@
 #ifndef PS_BACKEND_ADAPTIVE_H
 #define PS_BACKEND_ADAPTIVE_H
 
+#include "formulas/adaptive_types.h"
 #include "image/margins.h"
 #include "pickstream.h"
 
 struct ps_slot;
-
-/* What a window is compared by: grey value, and the energy of its fine detail. */
-enum ps_channel { PS_CHANNEL_INTENSITY, PS_CHANNEL_ENERGY, PS_CHANNELS };
 
 enum ps_map {
     PS_MAP_INTENSITY,       /* channel, in robust standard deviations, 0 where masked */
@@ -53,33 +51,7 @@ struct ps_field {
     size_t unmasked; /* px: neither contaminant nor frame */
 };
 
-/* A template counts within this many diameters of its centre. */
-#define PS_TEMPLATE_REACH 0.75
-
-/* A template that depends on the radius alone: its value at radii that round to 0, 1, 2, ... and
- * from the last one on. */
-enum { PS_RADIAL_MAX = 128 };
-struct ps_radial {
-    int count; /* 0: no template */
-    double values[PS_RADIAL_MAX];
-};
-
-struct ps_peak {
-    int x;
-    int y;
-    float value; /* of the score */
-    float mean;  /* of the intensity, in a square as wide as the scale */
-    float deviation;
-};
-
-/* Of both responses over the unmasked pixels. */
-struct ps_response_moments {
-    double mean[PS_CHANNELS];
-    double covariance[PS_CHANNELS][PS_CHANNELS];
-};
-
 /* A hypothesis in its lane: what the stages are told of it, and what they answer. */
-enum { PS_LANES = 16, PS_LEVELS = 8 };
 struct ps_lane {
     bool idle; /* stages leave it alone */
     bool flat; /* too, and set it: a template is the same at every radius */

@@ -19,9 +19,9 @@
 #define PS_BACKEND_BACKEND_H
 
 #include "backend/adaptive.h"
-#include "base/config.h"
+#include "config/config.h"
+#include "formulas/decision.h"
 #include "image/binary.h"
-#include "picker/model.h"
 #include "pickstream.h"
 
 #include <stdint.h>

@@ -2,8 +2,20 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
-void ps_error_set(struct ps_error *error, enum ps_code code, const char *format, ...)
+/* Appends " (FILE:LINE)", over the end of a message that leaves no room for it. */
+static void append_place(struct ps_error *error, const char *file, int line)
+{
+    char place[128];
+    (void)snprintf(place, sizeof place, " (%s:%d)", file, line);
+    size_t used = strlen(error->message);
+    size_t most = sizeof error->message - 1 - strlen(place);
+    memcpy(error->message + (used < most ? used : most), place, strlen(place) + 1);
+}
+
+void ps_error_set_at(struct ps_error *error, enum ps_code code, const char *file, int line,
+                     const char *format, ...)
 {
     if (!error)
         return;
@@ -12,15 +24,18 @@ void ps_error_set(struct ps_error *error, enum ps_code code, const char *format,
     error->code = code;
     (void)vsnprintf(error->message, sizeof error->message, format, arguments);
     va_end(arguments);
+    if (code == PS_E_BUG)
+        append_place(error, file, line);
 }
 
 int ps_fail_prefix(struct ps_error *error, const char *format, ...)
 {
     struct ps_error inner = *error;
-    char prefix[sizeof inner.message];
     va_list arguments;
     va_start(arguments, format);
-    (void)vsnprintf(prefix, sizeof prefix, format, arguments);
+    (void)vsnprintf(error->message, sizeof error->message, format, arguments);
     va_end(arguments);
-    return ps_fail(error, inner.code, "%s: %s", prefix, inner.message);
+    size_t used = strlen(error->message);
+    (void)snprintf(error->message + used, sizeof error->message - used, ": %s", inner.message);
+    return inner.code;
 }

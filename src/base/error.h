@@ -4,11 +4,14 @@
 
 #include "pickstream.h"
 
-/* Puts code and message into `error` (may be NULL) and returns code. Macros, so that a reader of
- * one file, person or analyser, sees that what is returned is not 0. */
-#define ps_fail(error, code, ...) (ps_error_set(error, code, __VA_ARGS__), (int)(code))
-__attribute__((format(printf, 3, 4))) void ps_error_set(struct ps_error *error, enum ps_code code,
-                                                        const char *format, ...);
+/* Puts code and message into `error` (may be NULL) and returns code. The message of PS_E_BUG ends
+ * with the source file and line. Macros, so that a reader of one file, person or analyser, sees
+ * that what is returned is not 0. */
+#define ps_fail(error, code, ...)      (ps_error_set(error, code, __VA_ARGS__), (int)(code))
+#define ps_error_set(error, code, ...) ps_error_set_at(error, code, __FILE__, __LINE__, __VA_ARGS__)
+__attribute__((format(printf, 5, 6))) void ps_error_set_at(struct ps_error *error,
+                                                           enum ps_code code, const char *file,
+                                                           int line, const char *format, ...);
 
 /* Puts "prefix: " before the message that is in `error` (not NULL), and returns its code. */
 __attribute__((format(printf, 2, 3))) int ps_fail_prefix(struct ps_error *error, const char *format,

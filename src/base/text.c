@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 static bool is_digit(char c)
 {
@@ -87,6 +88,24 @@ const char *ps_text_from_float(float value, char ret_text[PS_NUMBER_TEXT])
             break;
     }
     return ret_text;
+}
+
+uint64_t ps_text_number_between(const char *text, const char *prefix, const char *ending)
+{
+    char digits[24];
+    uint64_t number;
+    size_t before = strlen(prefix), behind = strlen(ending), length = strlen(text);
+    if (length <= before + behind || length - before - behind >= sizeof digits ||
+        strncmp(text, prefix, before) != 0 || strcmp(text + length - behind, ending) != 0)
+        return 0;
+    (void)snprintf(digits, sizeof digits, "%.*s", (int)(length - before - behind), text + before);
+    return ps_text_to_uint(digits, 1, INT64_MAX, &number) ? number : 0;
+}
+
+bool ps_text_ends_with(const char *text, const char *end)
+{
+    size_t length = strlen(text), tail = strlen(end);
+    return length > tail && strcasecmp(text + length - tail, end) == 0;
 }
 
 bool ps_text_is_utf8(const char *text, size_t length)

@@ -28,6 +28,13 @@ const char *ps_text_from_float(float value, char ret_text[PS_NUMBER_TEXT]);
 /* True for well-formed UTF-8 (no overlong forms, no surrogates, nothing above U+10FFFF). */
 bool ps_text_is_utf8(const char *text, size_t length);
 
+/* The whole number from 1 on that stands between `prefix` and `ending`, as in "/preview/12.png"; 0:
+ * the text is something else. */
+uint64_t ps_text_number_between(const char *text, const char *prefix, const char *ending);
+
+/* Whether a text ends so, and is longer; upper and lower case are the same. */
+bool ps_text_ends_with(const char *text, const char *end);
+
 /* The known word that is nearest to a mistyped one. Start with {.word = ...}, offer every known
  * word; `nearest` stays NULL while none is near enough to be what was meant. */
 struct ps_suggestion {

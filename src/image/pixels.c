@@ -2,7 +2,7 @@
  *
  * The loops are plain and branch-free so that the compiler makes vectors of them.
  */
-#include "image/half.h"
+#include "formulas/half.h"
 #include "image/reader.h"
 
 #include <string.h>

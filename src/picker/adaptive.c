@@ -1,6 +1,6 @@
 #include "picker/adaptive.h"
 
-#include "backend/adaptive_formulas.h"
+#include "formulas/adaptive_formulas.h"
 
 #include <math.h>
 #include <stdlib.h>

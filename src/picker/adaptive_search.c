@@ -364,15 +364,17 @@ static int search(struct ps_adaptive_run *run, bool clean)
     return status;
 }
 
-/* Whether anything among its particles stands out from all candidates. */
+/* Whether so many of its particles stand out from all candidates that templates may be made of
+ * contaminants. */
 static bool has_contaminants(const struct ps_adaptive_run *run, const struct ps_hypothesis *h)
 {
+    const size_t hardly = 20; /* one in so many does no harm */
     struct ps_window_range range =
         ps_adaptive_range(h->peaks, h->count, run->rules->contaminant);
+    size_t outside = 0;
     for (size_t i = 0; i < h->test.above; i++)
-        if (ps_adaptive_stands_out(&range, &h->peaks[i]))
-            return true;
-    return false;
+        outside += ps_adaptive_stands_out(&range, &h->peaks[i]);
+    return hardly * outside > h->test.above;
 }
 
 int ps_adaptive_search(struct ps_adaptive_run *run)

@@ -4,7 +4,7 @@
 #define PS_PICKER_ADAPTIVE_SEARCH_H
 
 #include "picker/adaptive.h"
-#include "picker/picking.h"
+#include "picker/pick_run.h"
 
 /* What the first candidates look like. */
 enum ps_adaptive_begin { BEGIN_DARK, BEGIN_BRIGHT, BEGIN_DETAIL, BEGINS };

@@ -14,7 +14,7 @@
 #define PS_PICKER_ASPIRE_H
 
 #include "backend/backend.h"
-#include "base/config.h"
+#include "config/config.h"
 
 /* Section 1. Lengths in working pixels (half the micrograph's resolution) unless said otherwise. */
 struct ps_aspire {

@@ -6,31 +6,10 @@
 #ifndef PS_PICKER_MODEL_H
 #define PS_PICKER_MODEL_H
 
-#include "base/config.h"
+#include "config/config.h"
+#include "formulas/decision.h"
 
 #include <stddef.h>
-
-enum ps_model_form {
-    PS_MODEL_RBF,       /* sum_j weight_j exp(-gamma ((u - u_j)^2 + (v - v_j)^2)) - offset */
-    PS_MODEL_QUADRATIC, /* c0 + c1 u + c2 v + c3 u^2 + c4 u v + c5 v^2 */
-};
-
-/* The features of one window, in grey values of the micrograph. */
-struct ps_feature {
-    double mean;
-    double deviation; /* population standard deviation */
-};
-
-struct ps_model {
-    enum ps_model_form form;
-    struct ps_feature centre; /* u = (mean - centre.mean) / scale.mean, v likewise */
-    struct ps_feature scale;
-    double gamma;
-    double offset;
-    size_t support_count;
-    double *support; /* support_count rows u, v, weight; owned */
-    double quadratic[6];
-};
 
 /* Trains on `count` windows, the first `positives` of which show particle, the others none. Both
  * features are standardised by mean and population deviation of these windows.

@@ -183,7 +183,7 @@ static const double MIN_SHARE = 0.65;
 static const double HIDDEN = 1.5;
 
 /* The null alone must leave so much of the candidates above a cut. */
-static const double MIN_PRECISION = 0.35;
+static const double MIN_PRECISION = 0.3;
 
 /* How many candidates, from the best on, a cut may take. */
 static size_t longest_cut(const double *expected, size_t count)

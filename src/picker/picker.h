@@ -3,9 +3,10 @@
 #define PS_PICKER_PICKER_H
 
 #include "backend/backend.h"
-#include "base/config.h"
+#include "config/config.h"
 #include "picker/adaptive.h"
 #include "picker/aspire.h"
+#include "picker/pick_run.h"
 #include "pickstream.h"
 
 struct ps_picker {
@@ -19,20 +20,6 @@ struct ps_picker {
  * ps_config_check() accepts. */
 int ps_picker_new_on(const struct ps_config *config, int device, struct ps_picker **ret_picker,
                      struct ps_error *error);
-
-/* Called after each stage of a pick, while the slot still holds what the stage left: for comparing
- * stages. `model` is NULL before the stage "train"; `training` holds its `training_count` windows,
- * the first `positives` of them particle. */
-struct ps_stage_view {
-    enum ps_stage stage;
-    struct ps_slot *slot;
-    const struct ps_aspire *parameters;
-    const struct ps_model *model;
-    const struct ps_feature *training;
-    size_t training_count;
-    size_t positives;
-};
-typedef void ps_stage_observer(void *context, const struct ps_stage_view *view);
 
 /* ps_picker_pick() under the eyes of `observer` (may be NULL). */
 int ps_picker_pick_observed(struct ps_picker *picker, const struct ps_image *image,

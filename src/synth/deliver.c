@@ -1,5 +1,5 @@
+#include "base/atomic_file.h"
 #include "synth/deliver.h"
-#include "output/file.h"
 
 #include <errno.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* How a micrograph arrives in the microscope's directory: at its time, at once or piece by piece,
  * and either under its final name from the first byte on, as many acquisition programs write, or
- * under a temporary name until it is complete (output/file.h), as copying programs do.
+ * under a temporary name until it is complete (base/atomic_file.h), as copying programs do.
  *
  * Times are nanoseconds of CLOCK_MONOTONIC and absolute, so that delays do not add up. */
 #ifndef PS_SYNTH_DELIVER_H

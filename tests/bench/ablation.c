@@ -3,7 +3,7 @@
  *     ablation RULE DIAMETER FILE      x y score of each pick, a line each
  *
  * RULE is one of those below; "none" leaves nothing out. */
-#include "base/config.h"
+#include "config/config.h"
 #include "image/micrograph.h"
 #include "picker/picker.h"
 

@@ -3,7 +3,7 @@
  *
  *     make bench
  */
-#include "backend/cpu.h"
+#include "backend/cpu/slot.h"
 #include "synth/synth.h"
 
 #include <stdio.h>

@@ -1,8 +1,8 @@
 /* Fuzzes the reader of messages: bytes from the network must crash nothing, and what it accepts
  * must be within what message_read.h promises. An input is the header up to its first newline
  * (there is none in compact JSON), and behind it the frame of the array; the topic is "picks". */
-#include "output/message_envelope.h"
-#include "output/message_read.h"
+#include "wire/envelope.h"
+#include "wire/message_read.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -1,7 +1,8 @@
 /* Fuzzes the readers of files of picks, those of other programs and ours: no file may crash one,
  * and what is accepted has finite coordinates and can be written in every format, or is refused
  * with a reason. The first byte of an input chooses the format, the rest is the file. */
-#include "output/picks_read.h"
+#include "picks/format.h"
+#include "picks/input.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -3,7 +3,7 @@
 #ifndef TEST_GOLDEN_H
 #define TEST_GOLDEN_H
 
-#include "base/config.h"
+#include "config/config.h"
 #include "image/micrograph.h"
 
 #include <stddef.h>

@@ -35,7 +35,7 @@ SCHEMA = json.loads((ROOT / "tests/integration/messages.schema.json").read_text(
 LISTEN = "http.listen=127.0.0.1:0"
 BEHIND = 10_000  # outcomes: more than the buffers of a connection take
 CONNECTIONS, VIEWERS, SECONDS = (
-    int(re.search(rf"{name} = (\d+)", (ROOT / "src/stream/http.h").read_text())[1])
+    int(re.search(rf"{name} = (\d+)", (ROOT / "src/http/http.h").read_text())[1])
     for name in ("PS_HTTP_CONNECTIONS", "PS_HTTP_VIEWERS", "PS_HTTP_SECONDS")
 )
 

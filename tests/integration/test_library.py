@@ -162,7 +162,7 @@ def device_code(program):
 
 def test_machine_code_for_every_card():
     """And code for later ones to compile."""
-    built = re.search(r"/nvcc ([0-9 ]+)$", (BUILD / "flags").read_text().strip())
+    built = re.search(r"/nvcc ([0-9 ]+)$", (BUILD / "cuda-flags").read_text().strip())
     if not built:
         pytest.skip("built without nvcc")
     cards = [int(card) for card in built[1].split()]

@@ -3,8 +3,8 @@
  *
  * Limits: responses 1e-5 of the largest one, as float32 transforms differ by 1e-6; scores differ at
  * 2 of 1,000 windows at most, whose correlation is near the threshold; regions not at all. */
-#include "backend/cpu.h"
-#include "backend/cuda_aspire.h"
+#include "backend/cpu/slot.h"
+#include "backend/cuda/aspire.h"
 
 #include "base/error.h"
 

@@ -3,7 +3,7 @@
 #ifndef JOURNAL_FIXTURE_H
 #define JOURNAL_FIXTURE_H
 
-#include "stream/journal.h"
+#include "journal/journal.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -3,8 +3,8 @@
 #ifndef TEST_PICKING_H
 #define TEST_PICKING_H
 
-#include "accuracy.h"
-#include "base/config.h"
+#include "cli/accuracy.h"
+#include "config/config.h"
 #include "plate.h"
 
 /* Keys and values in turn, before a NULL. The diameter is 40 px unless it is among them, and

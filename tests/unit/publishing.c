@@ -1,6 +1,7 @@
 #include "publishing.h"
 
-#include "stream/control.h"
+#include "base/clock.h"
+#include "subscribe/control.h"
 
 #include <errno.h>
 #include <math.h>

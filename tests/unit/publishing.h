@@ -4,8 +4,8 @@
 #ifndef PUBLISHING_H
 #define PUBLISHING_H
 
-#include "stream/journal.h"
-#include "stream/publisher.h"
+#include "journal/journal.h"
+#include "publish/publisher.h"
 
 #include <jansson.h>
 #include <pthread.h>

@@ -1,5 +1,5 @@
 /* Precision and recall: the matching against every possible one, and the files of true centres. */
-#include "accuracy.h"
+#include "cli/accuracy.h"
 #include "synth/random.h"
 
 #include <math.h>

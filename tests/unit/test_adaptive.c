@@ -1,6 +1,6 @@
 /* The adaptive profile from inside: its stages on the CPU against plain loops over small fields,
  * and its decisions. tests/integration/test_adaptive.py has what users see. */
-#include "backend/cpu_adaptive.h"
+#include "backend/cpu/adaptive.h"
 #include "picker/adaptive_search.h"
 #include "synth/random.h"
 

@@ -1,7 +1,7 @@
 /* Configuration: what a user writes, what is refused and with which words, what is printed. */
-#include "base/config.h"
+#include "config/config.h"
 
-#include "base/config_table.h"
+#include "config/internal.h"
 #include "base/text.h"
 
 #include <math.h>

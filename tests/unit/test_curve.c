@@ -1,8 +1,8 @@
 /* Who may connect: keys, the allow-list, and which endpoints may be bound without it. */
 #include "publishing.h"
 
-#include "stream/curve.h"
-#include "stream/endpoint.h"
+#include "transport/curve.h"
+#include "transport/endpoint.h"
 
 #include <sys/stat.h>
 #include <unistd.h>

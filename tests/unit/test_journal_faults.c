@@ -1,5 +1,6 @@
 /* The journal when things go wrong: two services, a file that is none, no room, a process killed at
  * any moment, and many threads at once. */
+#include "base/clock.h"
 #include "journal_fixture.h"
 
 #include <errno.h>

@@ -4,9 +4,9 @@
  * version of the program taken out. PICKSTREAM_WRITE_GOLDEN=1 writes them anew, and fails, so that
  * nobody takes that for a test; look at what git says has changed: subscribers will see it too.
  */
-#include "output/message.h"
-#include "output/preview.h"
-#include "stream/status.h"
+#include "publish/status.h"
+#include "wire/message.h"
+#include "wire/preview_message.h"
 
 #include <limits.h>
 #include <math.h>

@@ -1,7 +1,7 @@
 /* Messages from the network: what we publish reads back as it was, and nothing else is believed. */
 #include "base/error.h"
-#include "output/message_read.h"
 #include "pickstream_wire.h"
+#include "wire/message_read.h"
 
 #include <jansson.h>
 #include <math.h>

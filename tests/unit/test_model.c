@@ -1,7 +1,7 @@
 /* The classifiers, against LIBSVM and scikit-learn, and the loops that apply them to many windows,
  * against the model's own definition. */
-#include "backend/cpu.h"
-#include "backend/decision.h"
+#include "backend/cpu/slot.h"
+#include "formulas/decision.h"
 #include "picker/model.h"
 
 #include <libsvm/svm.h>

@@ -1,10 +1,11 @@
 /* Files of picks and pictures: what other programs find in them, and that they find all or nothing.
  */
-#include "base/config.h"
+#include "base/atomic_file.h"
 #include "base/error.h"
-#include "output/file.h"
-#include "output/overlay.h"
-#include "output/picks.h"
+#include "config/config.h"
+#include "picks/format.h"
+#include "picks/write.h"
+#include "picture/overlay.h"
 
 #include <dirent.h>
 #include <jansson.h>
@@ -89,7 +90,7 @@ static int write_half(FILE *stream, const void *context, struct ps_error *error)
 {
     (void)fputs(context, stream);
     (void)fflush(stream);
-    return ps_fail(error, PS_E_BUG, "the writer gave up");
+    return ps_fail(error, PS_E_DEVICE, "the writer gave up");
 }
 
 static int write_much(FILE *stream, const void *context, struct ps_error *error)
@@ -149,7 +150,7 @@ static void failed_writer_leaves_nothing(void **state)
     const char *path = in_directory("failed/file");
     struct ps_error error = {0};
     assert_int_equal(ps_file_write_atomically(path, write_text, "old", &error), 0);
-    assert_int_equal(ps_file_write_atomically(path, write_half, "ne", &error), PS_E_BUG);
+    assert_int_equal(ps_file_write_atomically(path, write_half, "ne", &error), PS_E_DEVICE);
     char expected[300];
     (void)snprintf(expected, sizeof expected, "%s: the writer gave up", path);
     assert_string_equal(error.message, expected);

@@ -1,7 +1,7 @@
 /* Previews: the picture, its message, the bound on what subscribers leave unread, the files. */
-#include "output/preview.h"
-#include "stream/preview_outlet.h"
-#include "stream/previews.h"
+#include "http/previews.h"
+#include "picture/preview.h"
+#include "publish/preview_sender.h"
 
 #include <fcntl.h>
 #include <math.h>

@@ -2,8 +2,8 @@
  * gap to what is new; and no client, however it behaves, harms the service or another client. */
 #include "publishing.h"
 
-#include "stream/control.h"
-#include "stream/replay.h"
+#include "publish/replay.h"
+#include "subscribe/control.h"
 
 /* Receives a replay of first..last and its end. */
 static void expect_replay(struct client *client, long long first, long long last)

@@ -1,6 +1,6 @@
 /* The responses of query windows to references: every path that computes them, against the sum that
  * defines them (apple-reference section 5) and against each other. */
-#include "backend/cpu.h"
+#include "backend/cpu/slot.h"
 #include "synth/random.h"
 
 #include <math.h>

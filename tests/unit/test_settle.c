@@ -1,5 +1,5 @@
 /* Is this file complete? The clock is ours here: every "second" is a number that is passed. */
-#include "stream/settle.h"
+#include "watch/settle.h"
 
 #include <fcntl.h>
 #include <setjmp.h>

@@ -1,5 +1,5 @@
 /* STAR files: loops, labels, quotes, comments; and words written so that they are read back. */
-#include "output/star.h"
+#include "picks/star.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

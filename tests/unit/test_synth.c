@@ -1,7 +1,7 @@
 /* The synthetic microscope: are the micrographs what they claim to be, and the truth true? */
 #include "image/micrograph.h"
-#include "output/micrograph_file.h"
 #include "synth/deliver.h"
+#include "synth/micrograph_file.h"
 #include "synth/optics.h"
 #include "synth/specimen.h"
 #include "synth/synth.h"

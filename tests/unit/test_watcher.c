@@ -1,6 +1,7 @@
 /* Writers that do what microscopes and copy programs do, and the moment in which their files are
  * handed on. Where only events are watched (watch_events) files settle in an hour: what comes,
  * comes because its end was told. */
+#include "base/clock.h"
 #include "watching.h"
 
 #include <errno.h>

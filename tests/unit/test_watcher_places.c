@@ -5,7 +5,7 @@
  * without inotify instances: it starts itself so in user namespaces of its own. */
 #include "watching.h"
 
-#include "stream/watch_root.h"
+#include "watch/roots.h"
 
 #include <errno.h>
 #include <fcntl.h>

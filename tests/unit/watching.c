@@ -1,6 +1,6 @@
 #include "watching.h"
 
-#include "base/config.h"
+#include "config/config.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -4,7 +4,7 @@
 #ifndef PS_TEST_WATCHING_H
 #define PS_TEST_WATCHING_H
 
-#include "stream/watcher.h"
+#include "watch/watcher.h"
 
 #include <pthread.h>
 #include <setjmp.h>

@@ -1,0 +1,34 @@
+/* The adaptive profile on the CPU: the state of a slot. */
+#include "backend/cpu/adaptive.h"
+
+#include "base/error.h"
+
+#include <stdlib.h>
+
+struct cpu_adaptive *cpu_adaptive_of(struct cpu_slot *slot, struct ps_error *error)
+{
+    if (!slot->adaptive)
+        slot->adaptive = calloc(1, sizeof *slot->adaptive);
+    if (!slot->adaptive)
+        (void)ps_fail_memory(error, sizeof *slot->adaptive, "the adaptive profile");
+    return slot->adaptive;
+}
+
+void cpu_adaptive_done(struct cpu_slot *slot)
+{
+    struct cpu_adaptive *a = slot->adaptive;
+    if (!a)
+        return;
+    struct cpu_buffer *buffers[] = {
+        &a->unmasked,   &a->weight,      &a->channel[0],  &a->channel[1],  &a->inverse[0],
+        &a->inverse[1], &a->response[0], &a->response[1], &a->spectrum[0], &a->local[0],
+        &a->allowed,    &a->local[1],    &a->spectrum[1], &a->score,       &a->mean,
+        &a->deviation,  &a->spare[0],    &a->spare[1],    &a->passing,     &a->product,
+        &a->kernel,     &a->lines,       &a->counts,
+    };
+    for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++)
+        free(buffers[i]->data);
+    cpu_fft_done(&a->fft);
+    free(a);
+    slot->adaptive = NULL;
+}

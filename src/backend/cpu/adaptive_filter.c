@@ -1,0 +1,279 @@
+/* Box, Gaussian and binary square filters of a field: separable, in time that does not depend on
+ * the width but for the Gaussian. Columns first, strip by strip, then rows. */
+#include "backend/cpu/adaptive.h"
+
+#include "base/error.h"
+#include "base/parallel.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { STRIP = 64, ROWS_PER_PIECE = 32, LARGEST_SIGMA_RADIUS = 512 };
+
+struct filter {
+    int width;
+    int height;
+    int radius;
+    const float *weights; /* of a Gaussian: at distances 0 to radius */
+    const float *in;
+    float *passing;
+    float *out;
+    float *lines;
+    size_t line_size;
+};
+
+static size_t strips(int width)
+{
+    return ((size_t)width + STRIP - 1) / STRIP;
+}
+
+static size_t row_pieces(int height)
+{
+    return ((size_t)height + ROWS_PER_PIECE - 1) / ROWS_PER_PIECE;
+}
+
+/* A row of the thread's own, with `radius` mirrored pixels on both sides; returns its pixel 0. */
+static float *extended_row(const struct filter *f, int thread, const float *row)
+{
+    float *line = f->lines + (size_t)thread * f->line_size + f->radius;
+    memcpy(line, row, (size_t)f->width * sizeof *line);
+    for (int i = 1; i <= f->radius; i++) {
+        line[-i] = row[ps_mirror(-i, f->width)];
+        line[f->width - 1 + i] = row[ps_mirror(f->width - 1 + i, f->width)];
+    }
+    return line;
+}
+
+static int prepare(struct cpu_slot *slot, const float *in, int radius, float *out,
+                   struct filter *ret_filter, struct ps_error *error)
+{
+    struct cpu_adaptive *a = slot->adaptive;
+    size_t line = ((size_t)a->field.width + 2 * (size_t)radius + 15) / 16 * 16;
+    int status =
+        cpu_buffer_reserve(&a->passing, cpu_field_pixels(a) * sizeof(float), "a filter", error);
+    if (status == 0)
+        status = cpu_buffer_reserve(&a->lines, line * (size_t)slot->threads * sizeof(float),
+                                    "a filter", error);
+    if (status)
+        return status;
+    *ret_filter = (struct filter){
+        .width = a->field.width,
+        .height = a->field.height,
+        .radius = radius,
+        .in = in,
+        .passing = a->passing.data,
+        .out = out,
+        .lines = a->lines.data,
+        .line_size = line,
+    };
+    return 0;
+}
+
+/* ---- box --------------------------------------------------------------------------------------
+ */
+
+static void box_columns(void *context, int thread, size_t piece)
+{
+    (void)thread;
+    const struct filter *f = context;
+    size_t width = (size_t)f->width;
+    size_t first = piece * STRIP;
+    size_t count = width - first < STRIP ? width - first : STRIP;
+    double sums[STRIP] = {0};
+    double scale = 1.0 / (2 * f->radius + 1);
+    for (int y = -f->radius; y <= f->radius; y++) {
+        const float *row = f->in + (size_t)ps_mirror(y, f->height) * width + first;
+        for (size_t x = 0; x < count; x++)
+            sums[x] += (double)row[x];
+    }
+    for (int y = 0; y < f->height; y++) {
+        float *out = f->passing + (size_t)y * width + first;
+        const float *next = f->in + (size_t)ps_mirror(y + f->radius + 1, f->height) * width + first;
+        const float *last = f->in + (size_t)ps_mirror(y - f->radius, f->height) * width + first;
+        for (size_t x = 0; x < count; x++) {
+            out[x] = (float)(sums[x] * scale);
+            sums[x] += (double)next[x] - (double)last[x];
+        }
+    }
+}
+
+static void box_rows(void *context, int thread, size_t piece)
+{
+    const struct filter *f = context;
+    int first = (int)piece * ROWS_PER_PIECE;
+    double scale = 1.0 / (2 * f->radius + 1);
+    for (int y = first; y < first + ROWS_PER_PIECE && y < f->height; y++) {
+        const float *line = extended_row(f, thread, f->passing + (size_t)y * (size_t)f->width);
+        float *out = f->out + (size_t)y * (size_t)f->width;
+        double sum = 0;
+        for (int x = -f->radius; x < f->radius; x++)
+            sum += (double)line[x];
+        for (int x = 0; x < f->width; x++) {
+            sum += (double)line[x + f->radius];
+            out[x] = (float)(sum * scale);
+            sum -= (double)line[x - f->radius];
+        }
+    }
+}
+
+int cpu_box(struct cpu_slot *slot, const float *in, int side, float *ret_out,
+            struct ps_error *error)
+{
+    struct filter f;
+    int status = prepare(slot, in, side / 2, ret_out, &f, error);
+    if (status)
+        return status;
+    ps_parallel(slot->threads, strips(f.width), box_columns, &f);
+    ps_parallel(slot->threads, row_pieces(f.height), box_rows, &f);
+    return 0;
+}
+
+/* ---- Gaussian ---------------------------------------------------------------------------------
+ */
+
+static void gauss_columns(void *context, int thread, size_t piece)
+{
+    (void)thread;
+    const struct filter *f = context;
+    size_t width = (size_t)f->width;
+    int first = (int)piece * ROWS_PER_PIECE;
+    for (int y = first; y < first + ROWS_PER_PIECE && y < f->height; y++) {
+        float *out = f->passing + (size_t)y * width;
+        const float *row = f->in + (size_t)y * width;
+        for (size_t x = 0; x < width; x++)
+            out[x] = f->weights[0] * row[x];
+        for (int k = 1; k <= f->radius; k++) {
+            const float *above = f->in + (size_t)ps_mirror(y - k, f->height) * width;
+            const float *below = f->in + (size_t)ps_mirror(y + k, f->height) * width;
+            float weight = f->weights[k];
+            for (size_t x = 0; x < width; x++)
+                out[x] += weight * (above[x] + below[x]);
+        }
+    }
+}
+
+static void gauss_rows(void *context, int thread, size_t piece)
+{
+    const struct filter *f = context;
+    int first = (int)piece * ROWS_PER_PIECE;
+    for (int y = first; y < first + ROWS_PER_PIECE && y < f->height; y++) {
+        const float *line = extended_row(f, thread, f->passing + (size_t)y * (size_t)f->width);
+        float *out = f->out + (size_t)y * (size_t)f->width;
+        for (int x = 0; x < f->width; x++)
+            out[x] = f->weights[0] * line[x];
+        for (int k = 1; k <= f->radius; k++) {
+            float weight = f->weights[k];
+            for (int x = 0; x < f->width; x++)
+                out[x] += weight * (line[x - k] + line[x + k]);
+        }
+    }
+}
+
+int cpu_gauss(struct cpu_slot *slot, const float *in, double sigma, float *ret_out,
+              struct ps_error *error)
+{
+    float weights[LARGEST_SIGMA_RADIUS + 1];
+    int radius = ps_gauss_radius(sigma);
+    if (radius > LARGEST_SIGMA_RADIUS)
+        return ps_fail(error, PS_E_BUG, "a Gaussian of %g px", sigma);
+    ps_gauss_weights(sigma, weights);
+    struct filter f;
+    int status = prepare(slot, in, radius, ret_out, &f, error);
+    if (status)
+        return status;
+    f.weights = weights;
+    ps_parallel(slot->threads, row_pieces(f.height), gauss_columns, &f);
+    ps_parallel(slot->threads, row_pieces(f.height), gauss_rows, &f);
+    return 0;
+}
+
+/* ---- binary squares ---------------------------------------------------------------------------
+ */
+
+struct square {
+    int width;
+    int height;
+    int radius;
+    bool erode;
+    const uint8_t *in;
+    uint8_t *passing;
+    uint8_t *out;
+};
+
+static void square_columns(void *context, int thread, size_t piece)
+{
+    (void)thread;
+    const struct square *s = context;
+    size_t width = (size_t)s->width;
+    size_t first = piece * STRIP;
+    size_t count = width - first < STRIP ? width - first : STRIP;
+    int sums[STRIP] = {0};
+    int rows = 0;
+    for (int y = -s->radius; y < s->height; y++) {
+        if (y + s->radius < s->height) {
+            const uint8_t *row = s->in + (size_t)(y + s->radius) * width + first;
+            for (size_t x = 0; x < count; x++)
+                sums[x] += row[x];
+            rows++;
+        }
+        if (y < 0)
+            continue;
+        uint8_t *out = s->passing + (size_t)y * width + first;
+        for (size_t x = 0; x < count; x++)
+            out[x] = s->erode ? sums[x] == rows : sums[x] > 0;
+        if (y >= s->radius) {
+            const uint8_t *row = s->in + (size_t)(y - s->radius) * width + first;
+            for (size_t x = 0; x < count; x++)
+                sums[x] -= row[x];
+            rows--;
+        }
+    }
+}
+
+static void square_rows(void *context, int thread, size_t piece)
+{
+    (void)thread;
+    const struct square *s = context;
+    int first = (int)piece * ROWS_PER_PIECE;
+    for (int y = first; y < first + ROWS_PER_PIECE && y < s->height; y++) {
+        const uint8_t *row = s->passing + (size_t)y * (size_t)s->width;
+        uint8_t *out = s->out + (size_t)y * (size_t)s->width;
+        int sum = 0;
+        int columns = 0;
+        for (int x = -s->radius; x < s->width; x++) {
+            if (x + s->radius < s->width) {
+                sum += row[x + s->radius];
+                columns++;
+            }
+            if (x < 0)
+                continue;
+            out[x] = s->erode ? sum == columns : sum > 0;
+            if (x >= s->radius) {
+                sum -= row[x - s->radius];
+                columns--;
+            }
+        }
+    }
+}
+
+int cpu_square(struct cpu_slot *slot, const uint8_t *in, int side, bool erode, uint8_t *ret_out,
+               struct ps_error *error)
+{
+    struct cpu_adaptive *a = slot->adaptive;
+    int status = cpu_buffer_reserve(&a->passing, cpu_field_pixels(a), "a filter", error);
+    if (status)
+        return status;
+    struct square s = {
+        .width = a->field.width,
+        .height = a->field.height,
+        .radius = side / 2,
+        .erode = erode,
+        .in = in,
+        .passing = a->passing.data,
+        .out = ret_out,
+    };
+    ps_parallel(slot->threads, strips(s.width), square_columns, &s);
+    ps_parallel(slot->threads, row_pieces(s.height), square_rows, &s);
+    return 0;
+}

@@ -1,0 +1,244 @@
+/* Steps 5, 7 and 10 of the adaptive profile: responses to templates, and the score. */
+#include "backend/cpu/adaptive.h"
+
+#include "base/error.h"
+#include "base/parallel.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Smoothing of a response, in diameters. */
+static const double SMOOTHING[PS_CHANNELS] = {PS_INTENSITY_SMOOTHING, PS_DETAIL_SMOOTHING};
+
+enum { PIXELS_PER_PIECE = 65536 };
+
+/* ---- templates --------------------------------------------------------------------------------
+ */
+
+static double radius_at(const struct cpu_adaptive *a, size_t i)
+{
+    int side = 2 * a->reach + 1;
+    int x = (int)i % side - a->reach;
+    int y = (int)i / side - a->reach;
+    return ps_radius(x, y);
+}
+
+static size_t template_size(const struct cpu_adaptive *a)
+{
+    size_t side = 2 * (size_t)a->reach + 1;
+    return side * side;
+}
+
+int cpu_template_disk(struct cpu_adaptive *a, float **ret_disk, struct ps_error *error)
+{
+    size_t size = template_size(a);
+    float *disk = malloc(size * sizeof *disk);
+    if (!disk)
+        return ps_fail_memory(error, size * sizeof *disk, "a template");
+    a->disk = 0;
+    for (size_t i = 0; i < size; i++) {
+        disk[i] = radius_at(a, i) <= PS_TEMPLATE_REACH * a->diameter;
+        a->disk += disk[i] != 0;
+    }
+    *ret_disk = disk;
+    return 0;
+}
+
+/* Values of zero mean and unit norm in the disk, 0 outside. Returns whether there is a template:
+ * one that is the same at every radius has no norm. */
+static bool draw_template(const struct cpu_adaptive *a, const struct ps_radial *radial,
+                          float *ret_values)
+{
+    size_t size = template_size(a);
+    double sum = 0;
+    double square = 0;
+    for (int pass = 0; pass < 3; pass++) {
+        for (size_t i = 0; i < size; i++) {
+            double r = radius_at(a, i);
+            if (pass == 0)
+                ret_values[i] = 0;
+            if (r > PS_TEMPLATE_REACH * a->diameter)
+                continue;
+            int bin = ps_ring(r);
+            double value = radial->values[bin < radial->count ? bin : radial->count - 1];
+            if (pass == 0) {
+                sum += value;
+                continue;
+            }
+            value -= sum / a->disk;
+            if (pass == 1)
+                square += value * value;
+            else
+                ret_values[i] = (float)(value / sqrt(square));
+        }
+        if (pass == 1 && !(square > PS_FLAT))
+            return false;
+    }
+    return true;
+}
+
+/* Responses near the border: the template has zero mean and unit norm over what is left of it, and
+ * the less that is, the less a response is worth: under noise all have the same spread. */
+static int correct_cut_windows(const struct cpu_adaptive *a, int channel, const float *values,
+                               float *response, struct ps_error *error)
+{
+    float *disk = NULL;
+    struct cpu_adaptive copy = *a;
+    int status = cpu_template_disk(&copy, &disk, error);
+    if (status)
+        return status;
+    double *sum = cpu_integral_new(a, values, false);
+    double *square = cpu_integral_new(a, values, true);
+    double *area = cpu_integral_new(a, disk, false);
+    if (!sum || !square || !area)
+        status = ps_fail_memory(error, 0, "a template");
+    const float *local = a->local[channel].data;
+    const float *inverse = a->inverse[channel].data;
+    struct ps_cut cut;
+    for (int y = 0; y < a->field.height && status == 0; y++) {
+        for (int x = cpu_next_cut(a, 0, y); x < a->field.width; x = cpu_next_cut(a, x + 1, y)) {
+            if (!cpu_window_cut(a, x, y, &cut))
+                continue;
+            size_t i = (size_t)y * (size_t)a->field.width + (size_t)x;
+            response[i] = ps_cut_response(
+                response[i], local[i], inverse[i], cpu_integral_over(a, sum, &cut),
+                cpu_integral_over(a, square, &cut), cpu_integral_over(a, area, &cut));
+        }
+    }
+    free(sum);
+    free(square);
+    free(area);
+    free(disk);
+    return status;
+}
+
+int cpu_adaptive_respond(struct cpu_slot *slot, const struct ps_radial templates[PS_CHANNELS],
+                         bool *ret_flat, struct ps_error *error)
+{
+    struct cpu_adaptive *a = slot->adaptive;
+    *ret_flat = false;
+    float *values = malloc(template_size(a) * sizeof *values);
+    if (!values)
+        return ps_fail_memory(error, template_size(a) * sizeof *values, "a template");
+    int status = 0;
+    for (int c = 0; c < PS_CHANNELS && status == 0; c++) {
+        if (templates[c].count == 0)
+            continue;
+        *ret_flat = !draw_template(a, &templates[c], values);
+        if (*ret_flat)
+            break;
+        float *response = a->response[c].data;
+        status = cpu_fft_correlate(slot, &a->spectrum[c], values, 1, a->inverse[c].data, response,
+                                   error);
+        if (status == 0)
+            status = correct_cut_windows(a, c, values, response, error);
+        if (status == 0)
+            status = cpu_gauss(slot, response, SMOOTHING[c] * a->diameter, response, error);
+    }
+    free(values);
+    return status;
+}
+
+/* ---- score ------------------------------------------------------------------------------------
+ */
+
+struct combination {
+    const struct cpu_adaptive *a;
+    float weights[PS_CHANNELS];
+    float *score;
+    float offset;
+    float scale;
+    double (*sums)[PS_MOMENT_SUMS]; /* a piece */
+    size_t count;
+};
+
+static void sum_piece(void *context, int thread, size_t piece)
+{
+    (void)thread;
+    const struct combination *c = context;
+    const float *first = c->a->response[0].data;
+    const float *second = c->a->response[1].data;
+    size_t begin = piece * PIXELS_PER_PIECE;
+    size_t end = begin + PIXELS_PER_PIECE < c->count ? begin + PIXELS_PER_PIECE : c->count;
+    for (size_t i = begin; i < end; i++) {
+        float value = c->weights[0] != 0 ? c->weights[0] * first[i] : 0;
+        c->score[i] = c->weights[1] != 0 ? value + c->weights[1] * second[i] : value;
+    }
+}
+
+static void normalise_piece(void *context, int thread, size_t piece)
+{
+    (void)thread;
+    const struct combination *c = context;
+    size_t begin = piece * PIXELS_PER_PIECE;
+    size_t end = begin + PIXELS_PER_PIECE < c->count ? begin + PIXELS_PER_PIECE : c->count;
+    for (size_t i = begin; i < end; i++)
+        c->score[i] = (c->score[i] - c->offset) * c->scale;
+}
+
+static size_t pieces_of(size_t count)
+{
+    return (count + PIXELS_PER_PIECE - 1) / PIXELS_PER_PIECE;
+}
+
+int cpu_adaptive_combine(struct cpu_slot *slot, const double weights[PS_CHANNELS],
+                         struct ps_error *error)
+{
+    struct cpu_adaptive *a = slot->adaptive;
+    struct combination c = {
+        .a = a,
+        .weights = {(float)weights[0], (float)weights[1]},
+        .score = a->score.data,
+        .count = cpu_field_pixels(a),
+    };
+    ps_parallel(slot->threads, pieces_of(c.count), sum_piece, &c);
+    double median = 0;
+    double deviation = 0;
+    int status = cpu_lower_spread(slot, c.score, a->unmasked.data, &median, &deviation, error);
+    if (status)
+        return status;
+    c.offset = (float)median;
+    c.scale = (float)(1 / deviation);
+    ps_parallel(slot->threads, pieces_of(c.count), normalise_piece, &c);
+    return 0;
+}
+
+/* ---- moments ----------------------------------------------------------------------------------
+ */
+
+static void moments_piece(void *context, int thread, size_t piece)
+{
+    (void)thread;
+    const struct combination *c = context;
+    const float *first = c->a->response[0].data;
+    const float *second = c->a->response[1].data;
+    const uint8_t *unmasked = c->a->unmasked.data;
+    size_t begin = piece * PIXELS_PER_PIECE;
+    size_t end = begin + PIXELS_PER_PIECE < c->count ? begin + PIXELS_PER_PIECE : c->count;
+    double sums[PS_MOMENT_SUMS] = {0};
+    for (size_t i = begin; i < end; i++) {
+        if (unmasked[i])
+            ps_add_moments(first[i], second[i], sums);
+    }
+    memcpy(c->sums[piece], sums, sizeof sums);
+}
+
+int cpu_adaptive_moments(struct cpu_slot *slot, struct ps_response_moments *ret_moments,
+                         struct ps_error *error)
+{
+    struct cpu_adaptive *a = slot->adaptive;
+    struct combination c = {.a = a, .count = cpu_field_pixels(a)};
+    size_t pieces = pieces_of(c.count);
+    c.sums = calloc(pieces, sizeof *c.sums);
+    if (!c.sums)
+        return ps_fail_memory(error, pieces * sizeof *c.sums, "moments");
+    ps_parallel(slot->threads, pieces, moments_piece, &c);
+    double sums[PS_MOMENT_SUMS] = {0};
+    for (size_t piece = 0; piece < pieces; piece++)
+        for (int i = 0; i < PS_MOMENT_SUMS; i++)
+            sums[i] += c.sums[piece][i];
+    free(c.sums);
+    *ret_moments = ps_moments_of(sums, (double)a->field.unmasked);
+    return 0;
+}

@@ -1,0 +1,327 @@
+/* Candidates of the adaptive profile: maxima of the score, and what is around them. */
+#include "backend/cpu/adaptive.h"
+
+#include "base/error.h"
+#include "base/parallel.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- local maxima -----------------------------------------------------------------------------
+ */
+
+enum { ROWS_PER_PIECE = 32 };
+
+struct peak_list {
+    struct ps_peak *items;
+    size_t count;
+    size_t capacity;
+    bool failed;
+};
+
+struct search {
+    const struct cpu_adaptive *a;
+    int radius;
+    struct peak_list *lists; /* a piece */
+};
+
+static void append(struct peak_list *list, struct ps_peak peak)
+{
+    if (list->count == list->capacity) {
+        size_t grown = list->capacity ? 2 * list->capacity : 64;
+        void *items = realloc(list->items, grown * sizeof *list->items);
+        if (!items) {
+            list->failed = true;
+            return;
+        }
+        list->items = items;
+        list->capacity = grown;
+    }
+    list->items[list->count++] = peak;
+}
+
+/* A maximum on the border is none: the score may go on growing beyond it.
+ * No pixel within `radius` rows and columns is larger; the near ones are asked first. */
+static bool is_maximum(const struct cpu_adaptive *a, const float *score, int x, int y, int radius)
+{
+    size_t width = (size_t)a->field.width;
+    float value = score[(size_t)y * width + (size_t)x];
+    for (int reach = 1; reach <= radius; reach += radius > 1 && reach == 1 ? radius - 1 : 1) {
+        int left = x - reach > 0 ? x - reach : 0;
+        int right = x + reach < a->field.width ? x + reach : a->field.width - 1;
+        int top = y - reach > 0 ? y - reach : 0;
+        int bottom = y + reach < a->field.height ? y + reach : a->field.height - 1;
+        for (int v = top; v <= bottom; v++) {
+            const float *row = score + (size_t)v * width;
+            for (int u = left; u <= right; u++)
+                if (row[u] > value)
+                    return false;
+        }
+    }
+    return true;
+}
+
+static void find_maxima(void *context, int thread, size_t piece)
+{
+    (void)thread;
+    const struct search *search = context;
+    const struct cpu_adaptive *a = search->a;
+    const float *score = a->score.data;
+    const uint8_t *allowed = a->allowed.data;
+    int first = (int)piece * ROWS_PER_PIECE;
+    for (int y = first; y < first + ROWS_PER_PIECE && y < a->field.height - 1; y++) {
+        for (int x = 1; y > 0 && x < a->field.width - 1; x++) {
+            size_t i = (size_t)y * (size_t)a->field.width + (size_t)x;
+            if (allowed[i] && is_maximum(a, score, x, y, search->radius))
+                append(&search->lists[piece], (struct ps_peak){.x = x, .y = y, .value = score[i]});
+        }
+    }
+}
+
+static int by_value(const void *left, const void *right)
+{
+    const struct ps_peak *a = left;
+    const struct ps_peak *b = right;
+    if (a->value != b->value)
+        return a->value > b->value ? -1 : 1;
+    if (a->y != b->y)
+        return a->y < b->y ? -1 : 1;
+    return (a->x > b->x) - (a->x < b->x);
+}
+
+static int join(struct peak_list *lists, size_t pieces, struct ps_peak **ret_peaks,
+                size_t *ret_count, struct ps_error *error)
+{
+    size_t count = 0;
+    bool failed = false;
+    for (size_t i = 0; i < pieces; i++) {
+        count += lists[i].count;
+        failed |= lists[i].failed;
+    }
+    struct ps_peak *peaks = failed ? NULL : malloc((count + 1) * sizeof *peaks);
+    if (!peaks)
+        return ps_fail_memory(error, count * sizeof *peaks, "peaks");
+    size_t at = 0;
+    for (size_t i = 0; i < pieces; i++) {
+        if (lists[i].count)
+            memcpy(peaks + at, lists[i].items, lists[i].count * sizeof *peaks);
+        at += lists[i].count;
+    }
+    qsort(peaks, count, sizeof *peaks, by_value);
+    *ret_peaks = peaks;
+    *ret_count = count;
+    return 0;
+}
+
+/* Greedy suppression on a grid of cells as wide as the distance: who is near is in the cells
+ * around. `chain` links the peaks of a cell. */
+static int suppress(struct ps_peak *peaks, size_t *count, int width, int height, double distance,
+                    struct ps_error *error)
+{
+    double cell = distance > 1 ? distance : 1;
+    int columns = (int)(width / cell) + 1;
+    int rows = (int)(height / cell) + 1;
+    size_t cells = (size_t)columns * (size_t)rows;
+    int *first = malloc((cells + *count) * sizeof *first);
+    if (!first)
+        return ps_fail_memory(error, (cells + *count) * sizeof *first, "peaks");
+    int *chain = first + cells;
+    for (size_t i = 0; i < cells; i++)
+        first[i] = -1;
+    int kept = 0;
+    for (size_t i = 0; i < *count; i++) {
+        int column = (int)(peaks[i].x / cell);
+        int row = (int)(peaks[i].y / cell);
+        bool free_spot = true;
+        for (int v = row > 0 ? row - 1 : 0; v <= row + 1 && v < rows && free_spot; v++) {
+            for (int u = column > 0 ? column - 1 : 0; u <= column + 1 && u < columns; u++) {
+                for (int k = first[v * columns + u]; k >= 0; k = chain[k])
+                    free_spot &= hypot(peaks[k].x - peaks[i].x, peaks[k].y - peaks[i].y) > distance;
+            }
+        }
+        if (!free_spot)
+            continue;
+        peaks[kept] = peaks[i];
+        chain[kept] = first[row * columns + column];
+        first[row * columns + column] = kept++;
+    }
+    free(first);
+    *count = (size_t)kept;
+    return 0;
+}
+
+static void describe(const struct cpu_adaptive *a, struct ps_peak *peaks, size_t count)
+{
+    const float *mean = a->mean.data;
+    const float *deviation = a->deviation.data;
+    for (size_t i = 0; i < count; i++) {
+        size_t at = (size_t)peaks[i].y * (size_t)a->field.width + (size_t)peaks[i].x;
+        peaks[i].mean = mean[at];
+        peaks[i].deviation = deviation[at];
+    }
+}
+
+int cpu_adaptive_peaks(struct cpu_slot *slot, double distance, struct ps_peak **ret_peaks,
+                       size_t *ret_count, struct ps_error *error)
+{
+    struct cpu_adaptive *a = slot->adaptive;
+    size_t pieces = ((size_t)a->field.height + ROWS_PER_PIECE - 1) / ROWS_PER_PIECE;
+    struct search search = {a, ps_peak_radius(distance), calloc(pieces, sizeof *search.lists)};
+    if (!search.lists)
+        return ps_fail_memory(error, pieces * sizeof *search.lists, "peaks");
+    ps_parallel(slot->threads, pieces, find_maxima, &search);
+    struct ps_peak *peaks = NULL;
+    size_t count = 0;
+    int status = join(search.lists, pieces, &peaks, &count, error);
+    for (size_t i = 0; i < pieces; i++)
+        free(search.lists[i].items);
+    free(search.lists);
+    if (status == 0)
+        status = suppress(peaks, &count, a->field.width, a->field.height, distance, error);
+    if (status) {
+        free(peaks);
+        return status;
+    }
+    describe(a, peaks, count);
+    *ret_peaks = peaks;
+    *ret_count = count;
+    return 0;
+}
+
+/* ---- around the peaks -------------------------------------------------------------------------
+ */
+
+/* Windows that the border cuts count as far as they go. Each is divided by its norm, so that none
+ * outweighs the others. */
+struct ring_sums {
+    double sum[PS_RADIAL_MAX];
+    double area[PS_RADIAL_MAX];
+};
+
+static void add_window(const struct cpu_adaptive *a, enum ps_channel channel,
+                       const struct ps_peak *peak, const int *ring, int bins, struct ring_sums *s)
+{
+    const float *image = a->channel[channel].data;
+    size_t width = (size_t)a->field.width;
+    double weight = (double)((const float *)a->inverse[channel]
+                                 .data)[(size_t)peak->y * width + (size_t)peak->x];
+    int side = 2 * a->reach + 1;
+    int frame = a->field.frame;
+    for (int v = 0; v < side; v++) {
+        int y = peak->y + v - a->reach;
+        if (y < frame || y >= a->field.height - frame)
+            continue;
+        for (int u = 0; u < side; u++) {
+            int x = peak->x + u - a->reach;
+            int bin = ring[v * side + u];
+            if (bin >= bins || x < frame || x >= a->field.width - frame)
+                continue;
+            s->sum[bin] += weight * (double)image[(size_t)y * width + (size_t)x];
+            s->area[bin] += weight;
+        }
+    }
+}
+
+struct averaging {
+    const struct cpu_adaptive *a;
+    const struct ps_peak *peaks;
+    size_t count;
+    const int *ring;
+    int bins;
+    struct ring_sums *sums; /* a piece: a channel of some windows */
+};
+
+enum { WINDOWS_PER_PIECE = 16 };
+
+static void average_piece(void *context, int thread, size_t piece)
+{
+    (void)thread;
+    const struct averaging *job = context;
+    size_t first = piece / PS_CHANNELS * WINDOWS_PER_PIECE;
+    for (size_t i = first; i < first + WINDOWS_PER_PIECE && i < job->count; i++)
+        add_window(job->a, (enum ps_channel)(piece % PS_CHANNELS), &job->peaks[i], job->ring,
+                   job->bins, &job->sums[piece]);
+}
+
+int cpu_adaptive_average(const struct cpu_slot *slot, const struct ps_peak *peaks, size_t count,
+                         struct ps_radial ret_profiles[PS_CHANNELS], struct ps_error *error)
+{
+    const struct cpu_adaptive *a = slot->adaptive;
+    int bins = ps_template_rings(a->diameter);
+    if (bins > PS_RADIAL_MAX)
+        return ps_fail(error, PS_E_BUG, "a template of %d rings", bins);
+    int side = 2 * a->reach + 1;
+    size_t pieces = (count + WINDOWS_PER_PIECE - 1) / WINDOWS_PER_PIECE * PS_CHANNELS;
+    size_t bytes = pieces * sizeof(struct ring_sums) + (size_t)(side * side) * sizeof(int);
+    struct ring_sums *sums = calloc(1, bytes);
+    if (!sums)
+        return ps_fail_memory(error, bytes, "averages");
+    int *ring = (int *)(sums + pieces);
+    for (int v = 0; v < side; v++)
+        for (int u = 0; u < side; u++)
+            ring[v * side + u] = ps_ring(ps_radius(u - a->reach, v - a->reach));
+    struct averaging job = {a, peaks, count, ring, bins, sums};
+    ps_parallel(slot->threads, pieces, average_piece, &job);
+    for (int c = 0; c < PS_CHANNELS; c++) {
+        ret_profiles[c].count = bins;
+        for (int bin = 0; bin < bins; bin++) {
+            double sum = 0;
+            double area = 1e-30;
+            for (size_t piece = (size_t)c; piece < pieces; piece += PS_CHANNELS) {
+                sum += sums[piece].sum[bin];
+                area += sums[piece].area[bin];
+            }
+            ret_profiles[c].values[bin] = sum / area;
+        }
+    }
+    free(sums);
+    return 0;
+}
+
+const float *cpu_adaptive_map(const struct cpu_adaptive *a, enum ps_map map)
+{
+    const struct cpu_buffer *const maps[] = {
+        [PS_MAP_INTENSITY] = &a->channel[PS_CHANNEL_INTENSITY],
+        [PS_MAP_ENERGY] = &a->channel[PS_CHANNEL_ENERGY],
+        [PS_MAP_INTENSITY_MATCH] = &a->response[PS_CHANNEL_INTENSITY],
+        [PS_MAP_ENERGY_MATCH] = &a->response[PS_CHANNEL_ENERGY],
+        [PS_MAP_SCORE] = &a->score,
+        [PS_MAP_MEAN] = &a->mean,
+        [PS_MAP_DEVIATION] = &a->deviation,
+    };
+    return maps[map]->data;
+}
+
+int cpu_adaptive_sample(struct ps_slot *base, enum ps_map map, const struct ps_peak *peaks,
+                        size_t count, float *ret_values, struct ps_error *error)
+{
+    (void)error;
+    const struct cpu_adaptive *a = ((const struct cpu_slot *)base)->adaptive;
+    const float *values = cpu_adaptive_map(a, map);
+    for (size_t i = 0; i < count; i++)
+        ret_values[i] = values[(size_t)peaks[i].y * (size_t)a->field.width + (size_t)peaks[i].x];
+    return 0;
+}
+
+int cpu_adaptive_locate(struct ps_slot *base, const struct ps_peak *peaks, size_t count,
+                        double (*ret_centres)[2], struct ps_error *error)
+{
+    (void)error;
+    const struct cpu_adaptive *a = ((const struct cpu_slot *)base)->adaptive;
+    const float *score = a->score.data;
+    size_t width = (size_t)a->field.width;
+    for (size_t i = 0; i < count; i++) {
+        int x = peaks[i].x;
+        int y = peaks[i].y;
+        const float *at = score + (size_t)y * width + (size_t)x;
+        bool inside_x = x > 0 && x < a->field.width - 1;
+        bool inside_y = y > 0 && y < a->field.height - 1;
+        ret_centres[i][0] =
+            x + (inside_x ? ps_parabola_top((double)at[-1], (double)at[0], (double)at[1]) : 0);
+        ret_centres[i][1] =
+            y + (inside_y ? ps_parabola_top((double)*(at - width), (double)at[0], (double)at[width])
+                          : 0);
+    }
+    return 0;
+}

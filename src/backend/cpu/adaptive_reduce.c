@@ -1,0 +1,301 @@
+/* Steps 1 to 3 of the adaptive profile: from the micrograph to the first channel. */
+#include "backend/cpu/adaptive_pass.h"
+
+#include "base/error.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { ROWS_PER_PIECE = 16 };
+
+void cpu_pass_normalise(void *context, int thread, size_t piece)
+{
+    (void)thread;
+    const struct cpu_pass *p = context;
+    CPU_FOR_PIXELS(p, i, piece)
+    {
+        float value = ps_clipped((p->in[i] - p->offset) * p->scale, p->clip);
+        p->out[i] = p->weight ? value * p->weight[i] : value;
+    }
+}
+
+/* out = (out - in / max(other, least)) * weight */
+static void subtract_background_piece(void *context, int thread, size_t piece)
+{
+    (void)thread;
+    const struct cpu_pass *p = context;
+    CPU_FOR_PIXELS(p, i, piece)
+    {
+        p->out[i] = (p->out[i] - p->in[i] / ps_share(p->other[i])) * p->weight[i];
+    }
+}
+
+/* ---- step 1: binning --------------------------------------------------------------------------
+ */
+
+/* The frame is filled with the mirror image for now: contaminants are looked for before it is
+ * emptied. */
+static void bin_rows(void *context, int thread, size_t piece)
+{
+    (void)thread;
+    const struct cpu_pass *p = context;
+    size_t bin = (size_t)p->bin;
+    int width = p->field_width;
+    int height = (int)(p->count / (size_t)width);
+    int inner_width = width - 2 * p->frame;
+    int inner_height = height - 2 * p->frame;
+    float scale = 1.0F / ((float)bin * (float)bin);
+    int first = (int)piece * ROWS_PER_PIECE;
+    for (int y = first; y < first + ROWS_PER_PIECE && y < height; y++) {
+        float *row = p->out + (size_t)y * (size_t)width;
+        float *out = row + p->frame;
+        memset(row, 0, (size_t)width * sizeof *row);
+        size_t top = (size_t)ps_mirror(y - p->frame, inner_height) * bin;
+        for (size_t dy = 0; dy < bin; dy++) {
+            const float *in = p->micrograph + (top + dy) * (size_t)p->width;
+            for (int x = 0; x < inner_width; x++) {
+                float sum = 0;
+                for (size_t dx = 0; dx < bin; dx++)
+                    sum += in[(size_t)x * bin + dx];
+                out[x] += sum;
+            }
+        }
+        for (int x = 0; x < inner_width; x++)
+            out[x] *= scale;
+        for (int i = 1; i <= p->frame; i++) {
+            out[-i] = out[ps_mirror(-i, inner_width)];
+            out[inner_width - 1 + i] = out[ps_mirror(inner_width - 1 + i, inner_width)];
+        }
+    }
+}
+
+static int bin_micrograph(struct cpu_slot *slot, int bin, float *ret_out, struct ps_error *error)
+{
+    struct cpu_adaptive *a = slot->adaptive;
+    struct cpu_pass p = {
+        .count = cpu_field_pixels(a),
+        .micrograph = slot->micrograph.data,
+        .width = slot->width,
+        .field_width = a->field.width,
+        .frame = a->field.frame,
+        .bin = bin,
+        .out = ret_out,
+        .in = ret_out,
+        .clip = PS_FIRST_CLIP,
+    };
+    size_t rows = (size_t)a->field.height;
+    ps_parallel(slot->threads, (rows + ROWS_PER_PIECE - 1) / ROWS_PER_PIECE, bin_rows, &p);
+    double median = 0;
+    double deviation = 0;
+    int status = cpu_spread(slot, ret_out, NULL, &median, &deviation, error);
+    if (status)
+        return status;
+    p.offset = (float)median;
+    p.scale = (float)(1 / deviation);
+    cpu_pass_run(slot, cpu_pass_normalise, &p);
+    return 0;
+}
+
+/* ---- step 2: contaminants ---------------------------------------------------------------------
+ */
+
+static void extreme_piece(void *context, int thread, size_t piece)
+{
+    (void)thread;
+    const struct cpu_pass *p = context;
+    CPU_FOR_PIXELS(p, i, piece)
+    p->mask[i] = p->sign * (p->in[i] - p->offset) > p->scale;
+}
+
+/* Regions whose mean over half a diameter is far from the rest, and that hold a square wider than a
+ * particle: set in `found`. */
+static int find_contaminants(struct cpu_slot *slot, const float *image, double diameter,
+                             uint8_t *found, struct ps_error *error)
+{
+    struct cpu_adaptive *a = slot->adaptive;
+    size_t count = cpu_field_pixels(a);
+    float *mean = a->spare[0].data;
+    uint8_t *extreme = a->spare[1].data;
+    double median = 0;
+    double deviation = 0;
+    int status = cpu_box(slot, image, ps_box_side(PS_CONTAMINANT_MEAN * diameter), mean, error);
+    if (status == 0)
+        status = cpu_spread(slot, mean, NULL, &median, &deviation, error);
+    int side = ps_box_side(PS_CONTAMINANT_SIDE * diameter);
+    for (int sign = -1; sign <= 1 && status == 0; sign += 2) {
+        struct cpu_pass p = {
+            .count = count,
+            .in = mean,
+            .mask = extreme,
+            .sign = (float)sign,
+            .offset = (float)median,
+            .scale = (float)(PS_CONTAMINANT_FAR * deviation),
+        };
+        cpu_pass_run(slot, extreme_piece, &p);
+        status = cpu_square(slot, extreme, side, true, extreme, error);
+        if (status == 0)
+            status = cpu_square(slot, extreme, side, false, extreme, error);
+        if (status == 0)
+            status = cpu_square(slot, extreme, ps_box_side(PS_CONTAMINANT_MARGIN * diameter), false,
+                                extreme, error);
+        for (size_t i = 0; i < count; i++)
+            found[i] |= extreme[i];
+    }
+    return status;
+}
+
+/* ---- step 3: background -----------------------------------------------------------------------
+ */
+
+int cpu_subtract_background(struct cpu_slot *slot, float *image, int side, int passes,
+                            struct ps_error *error)
+{
+    struct cpu_adaptive *a = slot->adaptive;
+    struct cpu_pass p = {
+        .count = cpu_field_pixels(a),
+        .in = a->spare[0].data,
+        .other = a->spare[1].data,
+        .weight = a->weight.data,
+        .out = image,
+    };
+    int status = cpu_box(slot, image, side, a->spare[0].data, error);
+    if (status == 0)
+        status = cpu_box(slot, a->weight.data, side, a->spare[1].data, error);
+    for (int pass = 1; pass < passes && status == 0; pass++) {
+        status = cpu_box(slot, a->spare[0].data, side, a->spare[0].data, error);
+        if (status == 0)
+            status = cpu_box(slot, a->spare[1].data, side, a->spare[1].data, error);
+    }
+    if (status == 0)
+        cpu_pass_run(slot, subtract_background_piece, &p);
+    return status;
+}
+
+int cpu_normalise(struct cpu_slot *slot, float *image, float clip, struct ps_error *error)
+{
+    struct cpu_adaptive *a = slot->adaptive;
+    double median = 0;
+    double deviation = 0;
+    int status = cpu_spread(slot, image, a->unmasked.data, &median, &deviation, error);
+    if (status)
+        return status;
+    struct cpu_pass p = {
+        .count = cpu_field_pixels(a),
+        .in = image,
+        .out = image,
+        .weight = a->weight.data,
+        .scale = (float)(1 / deviation),
+        .clip = clip,
+    };
+    cpu_pass_run(slot, cpu_pass_normalise, &p);
+    return 0;
+}
+
+/* ---- the stages -------------------------------------------------------------------------------
+ */
+
+static int reserve(struct cpu_adaptive *a, struct ps_error *error)
+{
+    size_t bytes = cpu_field_pixels(a) * sizeof(float);
+    struct cpu_buffer *buffers[] = {
+        &a->local[0],   &a->local[1],   &a->weight,      &a->channel[0],  &a->channel[1],
+        &a->inverse[0], &a->inverse[1], &a->response[0], &a->response[1], &a->score,
+        &a->mean,       &a->deviation,  &a->spare[0],    &a->spare[1],
+    };
+    int status = cpu_buffer_reserve(&a->unmasked, cpu_field_pixels(a), "the mask", error);
+    if (status == 0)
+        status = cpu_buffer_reserve(&a->allowed, cpu_field_pixels(a), "the mask", error);
+    for (size_t i = 0; i < sizeof buffers / sizeof *buffers && status == 0; i++)
+        status = cpu_buffer_reserve(buffers[i], bytes, "the field", error);
+    return status;
+}
+
+/* From the contaminants that a->unmasked holds to what counts; the rest of the image becomes 0. */
+static void apply_mask(struct cpu_adaptive *a, const struct ps_margins *margins, float *image)
+{
+    uint8_t *unmasked = a->unmasked.data;
+    uint8_t *allowed = a->allowed.data;
+    float *weight = a->weight.data;
+    int frame = a->field.frame;
+    a->field.unmasked = 0;
+    for (int y = 0; y < a->field.height; y++) {
+        bool row_inside = y >= frame && y < a->field.height - frame;
+        bool row_real = ps_in_image(y, a->field.height, frame, margins->top, margins->bottom);
+        for (int x = 0; x < a->field.width; x++) {
+            size_t i = (size_t)y * (size_t)a->field.width + (size_t)x;
+            bool inside = row_inside && x >= frame && x < a->field.width - frame;
+            allowed[i] = !unmasked[i] && row_real &&
+                         ps_in_image(x, a->field.width, frame, margins->left, margins->right);
+            unmasked[i] = inside && allowed[i];
+            weight[i] = unmasked[i];
+            image[i] *= weight[i];
+            a->field.unmasked += unmasked[i];
+        }
+    }
+}
+
+int cpu_adaptive_reduce(struct ps_slot *base, const struct ps_reduction *reduction,
+                        struct ps_field *ret_field, struct ps_error *error)
+{
+    struct cpu_slot *slot = (struct cpu_slot *)base;
+    struct cpu_adaptive *a = cpu_adaptive_of(slot, error);
+    if (!a)
+        return PS_E_NOMEM;
+    a->diameter = 0;
+    a->field.frame = reduction->frame;
+    a->field.width = slot->width / reduction->bin + 2 * reduction->frame;
+    a->field.height = slot->height / reduction->bin + 2 * reduction->frame;
+    int status = reserve(a, error);
+    if (status)
+        return status;
+    float *image = a->channel[PS_CHANNEL_INTENSITY].data;
+    uint8_t *mask = a->unmasked.data;
+    memset(mask, 0, cpu_field_pixels(a));
+    status = bin_micrograph(slot, reduction->bin, image, error);
+    if (status == 0 && reduction->mask)
+        status = find_contaminants(slot, image, reduction->diameter, mask, error);
+    if (status)
+        return status;
+    apply_mask(a, &reduction->margins, image);
+    if (a->field.unmasked == 0)
+        return ps_fail(error, PS_E_INPUT, "contaminants and margins cover the whole micrograph");
+    status = cpu_subtract_background(
+        slot, image, ps_box_side(PS_INTENSITY_SURROUND * reduction->diameter), 2, error);
+    if (status == 0)
+        status = cpu_normalise(slot, image, PS_INTENSITY_CLIP, error);
+    if (status == 0)
+        *ret_field = a->field;
+    return status;
+}
+
+/* ---- a null -----------------------------------------------------------------------------------
+ */
+
+static void noise_piece(void *context, int thread, size_t piece)
+{
+    (void)thread;
+    const struct cpu_pass *p = context;
+    CPU_FOR_PIXELS(p, i, piece)
+    p->out[i] = ps_noise((uint32_t)i, p->seed);
+}
+
+int cpu_adaptive_randomise(struct ps_slot *base, unsigned seed, struct ps_error *error)
+{
+    struct cpu_slot *slot = (struct cpu_slot *)base;
+    struct cpu_adaptive *a = slot->adaptive;
+    float *image = a->channel[PS_CHANNEL_INTENSITY].data;
+    struct cpu_pass p = {
+        .count = cpu_field_pixels(a),
+        .out = a->spare[0].data,
+        .seed = seed,
+    };
+    cpu_pass_run(slot, noise_piece, &p);
+    a->diameter = 0;
+    a->reach = 0;
+    int status = cpu_fft_prepare(slot, error);
+    if (status == 0)
+        status = cpu_fft_randomise(slot, a->spare[0].data, image, error);
+    if (status == 0)
+        status = cpu_normalise(slot, image, PS_INTENSITY_CLIP, error);
+    return status;
+}

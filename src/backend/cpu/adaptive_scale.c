@@ -1,0 +1,225 @@
+/* Step 4 of the adaptive profile, the energy channel, and what correlation needs of each window. */
+#include "backend/cpu/adaptive_pass.h"
+
+#include "base/error.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+/* out = in / max(other, least) */
+static void divide_by_share_piece(void *context, int thread, size_t piece)
+{
+    (void)thread;
+    const struct cpu_pass *p = context;
+    CPU_FOR_PIXELS(p, i, piece)
+    p->out[i] = p->in[i] / ps_share(p->other[i]);
+}
+
+static void square_difference_piece(void *context, int thread, size_t piece)
+{
+    (void)thread;
+    const struct cpu_pass *p = context;
+    CPU_FOR_PIXELS(p, i, piece)
+    {
+        float difference = p->in[i] - p->other[i];
+        p->out[i] = difference * difference * p->weight[i];
+    }
+}
+
+static void logarithm_piece(void *context, int thread, size_t piece)
+{
+    (void)thread;
+    const struct cpu_pass *p = context;
+    CPU_FOR_PIXELS(p, i, piece)
+    p->out[i] = logf(p->in[i] + p->offset);
+}
+
+static int make_energy(struct cpu_slot *slot, double diameter, struct ps_error *error)
+{
+    struct cpu_adaptive *a = slot->adaptive;
+    const float *image = a->channel[PS_CHANNEL_INTENSITY].data;
+    float *energy = a->channel[PS_CHANNEL_ENERGY].data;
+    struct cpu_pass p = {
+        .count = cpu_field_pixels(a),
+        .in = a->spare[0].data,
+        .other = a->spare[1].data,
+        .out = energy,
+    };
+    int status = cpu_gauss(slot, image, PS_DETAIL_FINE * diameter, a->spare[0].data, error);
+    if (status == 0)
+        status = cpu_gauss(slot, image, PS_DETAIL_COARSE * diameter, a->spare[1].data, error);
+    if (status)
+        return status;
+    p.weight = a->weight.data;
+    cpu_pass_run(slot, square_difference_piece, &p);
+    double median = 0;
+    status = cpu_gauss(slot, energy, PS_ENERGY_SMOOTHING * diameter, energy, error);
+    if (status == 0)
+        status = cpu_gauss(slot, a->weight.data, PS_ENERGY_SMOOTHING * diameter, a->spare[0].data,
+                           error);
+    p.in = energy;
+    p.other = a->spare[0].data;
+    cpu_pass_run(slot, divide_by_share_piece, &p);
+    if (status == 0)
+        status = cpu_median(slot, energy, a->unmasked.data, NULL, &median, error);
+    if (status)
+        return status;
+    p.in = energy;
+    p.offset = ps_energy_floor(median);
+    cpu_pass_run(slot, logarithm_piece, &p);
+    status = cpu_median(slot, energy, a->unmasked.data, NULL, &median, error);
+    if (status)
+        return status;
+    p.offset = (float)median;
+    p.scale = 1;
+    p.clip = INFINITY;
+    p.weight = a->weight.data;
+    cpu_pass_run(slot, cpu_pass_normalise, &p);
+    status =
+        cpu_subtract_background(slot, energy, ps_box_side(PS_ENERGY_SURROUND * diameter), 1, error);
+    if (status == 0)
+        status = cpu_normalise(slot, energy, PS_ENERGY_CLIP, error);
+    return status;
+}
+
+static void window_norm_piece(void *context, int thread, size_t piece)
+{
+    (void)thread;
+    const struct cpu_pass *p = context;
+    CPU_FOR_PIXELS(p, i, piece)
+    p->out[i] = ps_window_norm(p->in[i], p->other[i], p->scale);
+}
+
+static void inverse_piece(void *context, int thread, size_t piece)
+{
+    (void)thread;
+    const struct cpu_pass *p = context;
+    CPU_FOR_PIXELS(p, i, piece)
+    p->out[i] = 1 / (p->in[i] > p->offset ? p->in[i] : p->offset);
+}
+
+/* Means over the disk to means over what the border leaves of it. */
+static int complete_cut_windows(const struct cpu_adaptive *a, const float *disk, float *squares,
+                                float *means, struct ps_error *error)
+{
+    double *integral = cpu_integral_new(a, disk, false);
+    if (!integral)
+        return ps_fail_memory(error, 0, "a template");
+    struct ps_cut cut;
+    for (int y = 0; y < a->field.height; y++) {
+        for (int x = cpu_next_cut(a, 0, y); x < a->field.width; x = cpu_next_cut(a, x + 1, y)) {
+            if (!cpu_window_cut(a, x, y, &cut))
+                continue;
+            size_t i = (size_t)y * (size_t)a->field.width + (size_t)x;
+            float factor = (float)(a->disk / cpu_integral_over(a, integral, &cut));
+            squares[i] *= factor;
+            means[i] *= factor;
+        }
+    }
+    free(integral);
+    return 0;
+}
+
+/* 1 / max(sqrt(n variance), half its median), variance over the disk of each window. */
+static int make_norms(struct cpu_slot *slot, enum ps_channel channel, const float *disk,
+                      struct ps_error *error)
+{
+    struct cpu_adaptive *a = slot->adaptive;
+    float *inverse = a->inverse[channel].data;
+    const float *image = a->channel[channel].data;
+    struct cpu_buffer *spectrum = &a->spectrum[channel];
+    float *local = a->local[channel].data;
+    double share = 1.0 / a->disk;
+    int status = cpu_fft_forward(slot, image, true, spectrum, error);
+    if (status == 0)
+        status = cpu_fft_correlate(slot, spectrum, disk, share, NULL, a->spare[0].data, error);
+    if (status == 0)
+        status = cpu_fft_forward(slot, image, false, spectrum, error);
+    if (status == 0)
+        status = cpu_fft_correlate(slot, spectrum, disk, share, NULL, local, error);
+    if (status == 0)
+        status = complete_cut_windows(a, disk, a->spare[0].data, local, error);
+    if (status)
+        return status;
+    struct cpu_pass p = {
+        .count = cpu_field_pixels(a),
+        .in = a->spare[0].data,
+        .other = local,
+        .out = inverse,
+        .scale = (float)a->disk,
+    };
+    cpu_pass_run(slot, window_norm_piece, &p);
+    double median = 0;
+    status = cpu_median(slot, inverse, a->unmasked.data, NULL, &median, error);
+    p.in = inverse;
+    p.offset = ps_norm_floor(median);
+    cpu_pass_run(slot, inverse_piece, &p);
+    return status;
+}
+
+static void square_piece(void *context, int thread, size_t piece)
+{
+    (void)thread;
+    const struct cpu_pass *p = context;
+    CPU_FOR_PIXELS(p, i, piece)
+    p->out[i] = p->in[i] * p->in[i];
+}
+
+static int make_moments(struct cpu_slot *slot, double diameter, struct ps_error *error)
+{
+    struct cpu_adaptive *a = slot->adaptive;
+    const float *image = a->channel[PS_CHANNEL_INTENSITY].data;
+    struct cpu_pass p = {
+        .count = cpu_field_pixels(a),
+        .in = image,
+        .out = a->spare[0].data,
+        .scale = 1,
+    };
+    cpu_pass_run(slot, square_piece, &p);
+    int side = ps_box_side(diameter);
+    int status = cpu_box(slot, image, side, a->mean.data, error);
+    if (status == 0)
+        status = cpu_box(slot, a->spare[0].data, side, a->spare[0].data, error);
+    if (status == 0)
+        status = cpu_box(slot, a->weight.data, side, a->spare[1].data, error);
+    if (status)
+        return status;
+    p.other = a->spare[1].data;
+    p.in = p.out = a->mean.data;
+    cpu_pass_run(slot, divide_by_share_piece, &p);
+    p.in = p.out = a->spare[0].data;
+    cpu_pass_run(slot, divide_by_share_piece, &p);
+    p.in = a->spare[0].data;
+    p.other = a->mean.data;
+    p.out = a->deviation.data;
+    cpu_pass_run(slot, window_norm_piece, &p);
+    return 0;
+}
+
+int cpu_adaptive_scale(struct ps_slot *base, const double *diameters, int lanes,
+                       struct ps_error *error)
+{
+    struct cpu_slot *slot = (struct cpu_slot *)base;
+    struct cpu_adaptive *a = slot->adaptive;
+    double diameter = diameters[0];
+    if (lanes != 1)
+        return ps_fail(error, PS_E_BUG, "%d lanes: the CPU has one", lanes);
+    if (a->diameter == diameter)
+        return 0;
+    a->diameter = diameter;
+    a->reach = ps_template_reach(diameter);
+    int status = cpu_fft_prepare(slot, error);
+    if (status == 0)
+        status = make_energy(slot, diameter, error);
+    if (status == 0)
+        status = make_moments(slot, diameter, error);
+    float *disk = NULL;
+    if (status == 0)
+        status = cpu_template_disk(a, &disk, error);
+    for (int channel = 0; channel < PS_CHANNELS && status == 0; channel++)
+        status = make_norms(slot, (enum ps_channel)channel, disk, error);
+    free(disk);
+    if (status)
+        a->diameter = 0;
+    return status;
+}

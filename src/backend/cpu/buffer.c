@@ -1,0 +1,21 @@
+/* Memory of a slot. */
+#include "backend/cpu/slot.h"
+
+#include "base/error.h"
+
+#include <stdlib.h>
+
+int cpu_buffer_reserve(struct cpu_buffer *buffer, size_t bytes, const char *what,
+                       struct ps_error *error)
+{
+    if (buffer->bytes >= bytes)
+        return 0;
+    free(buffer->data);
+    *buffer = (struct cpu_buffer){0};
+    size_t rounded = (bytes + 63) / 64 * 64;
+    buffer->data = aligned_alloc(64, rounded);
+    if (!buffer->data)
+        return ps_fail_memory(error, bytes, what);
+    buffer->bytes = rounded;
+    return 0;
+}

@@ -1,0 +1,74 @@
+/* The two inner loops that take the time of a micrograph on a CPU.
+ *
+ * They are built once for each instruction set: simd_*.c with PS_ISA and the flags that the
+ * Makefile gives it. simd.c lists what this machine can run.
+ */
+#ifndef PS_BACKEND_CPU_SIMD_H
+#define PS_BACKEND_CPU_SIMD_H
+
+#include "formulas/formulas.h"
+
+#include <stddef.h>
+
+/* For `lanes` queries against `count` references the largest value of the circular
+ * cross-correlation of two q x q windows without their means (apple-reference section 5).
+ *   table       from ps_score_table()
+ *   queries     half spectra, lanes x q x (q/2 + 1) complex, DC zero
+ *   references  half spectra, count x (q/2 + 1) x q complex: transposed, divided by q^2, and all
+ *               but the first and the last of the q/2 + 1 columns doubled
+ *   scratch     ps_score_scratch floats, 64-byte aligned
+ *   ret_max     count x lanes */
+typedef void ps_score_function(int q, const float *table, const float *queries,
+                               const float *references, size_t count, float *scratch,
+                               float *ret_max);
+typedef size_t ps_score_scratch_function(int q);
+
+/* ret_value[i] = value of the model for (mean[i], deviation[i]). */
+typedef void ps_classify_rbf_function(const struct ps_rbf *model, const float *mean,
+                                      const float *deviation, size_t count, float *ret_value);
+
+/* Does `rounds` rounds of multiply-adds and nothing else; returns how many these were. `*ret_sum`
+ * is of no use but to the optimiser. */
+typedef double ps_peak_function(size_t rounds, float *ret_sum);
+
+struct ps_simd {
+    const char *name;
+    int lanes; /* queries that score() takes at once */
+    ps_score_function *score;
+    ps_score_scratch_function *score_scratch;
+    ps_classify_rbf_function *classify_rbf;
+    ps_peak_function *peak;
+};
+
+#define PS_SIMD_PASTE(name, isa)  name##_##isa
+#define PS_SIMD_EXPAND(name, isa) PS_SIMD_PASTE(name, isa)
+#ifdef PS_ISA
+#define PS_SIMD_NAME(name) PS_SIMD_EXPAND(name, PS_ISA)
+#endif
+#define PS_SIMD_DECLARE(isa)                                                                       \
+    ps_score_function ps_score_##isa;                                                              \
+    ps_score_scratch_function ps_score_scratch_##isa;                                              \
+    ps_classify_rbf_function ps_classify_rbf_##isa;                                                \
+    ps_peak_function ps_peak_##isa;
+#if defined(__x86_64__)
+PS_SIMD_DECLARE(sse2)
+PS_SIMD_DECLARE(avx2)
+PS_SIMD_DECLARE(avx512)
+#else
+PS_SIMD_DECLARE(generic)
+#endif
+
+/* What this machine can run, the best last. */
+enum { PS_SIMD_MAX = 3 };
+size_t ps_simd_list(const struct ps_simd *ret_list[PS_SIMD_MAX]);
+const struct ps_simd *ps_simd_best(void);
+
+/* Multiply-adds (or products) that the score of one pair takes at query size q. */
+double ps_score_operations(int q);
+
+/* Cosines and sines for windows of side q (even) as ps_score_function reads them, and how many
+ * floats they are. */
+size_t ps_score_table_size(int q);
+void ps_score_table(int q, float *ret_table);
+
+#endif

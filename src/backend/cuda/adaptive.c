@@ -1,0 +1,306 @@
+/* The adaptive profile on the GPU: its memory, plans, and what is copied out. */
+#include "backend/cuda/adaptive.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- state ------------------------------------------------------------------------------------
+ */
+
+void cuda_adaptive_done(struct cuda_slot *slot)
+{
+    struct cuda_adaptive *a = slot->adaptive;
+    if (!a)
+        return;
+    for (int i = 0; i < BUFFERS; i++)
+        cuda_release(&a->buffers[i]);
+    for (int i = 0; i < ADAPTIVE_PLANS; i++)
+        cuda_plan_done(slot, &a->plans[i]);
+    (void)cudaFreeHost(a->answer.data);
+    free(a);
+    slot->adaptive = NULL;
+}
+
+int adaptive_reserve(struct cuda_slot *slot, enum adaptive_buffer buffer, size_t bytes,
+                     struct ps_error *error)
+{
+    return cuda_reserve(slot, &slot->adaptive->buffers[buffer], bytes, "the adaptive profile",
+                        error);
+}
+
+/* Memory whose size never changes. */
+static int reserve_small(struct cuda_slot *slot, struct ps_error *error)
+{
+    const struct {
+        enum adaptive_buffer buffer;
+        size_t bytes;
+    } small[] = {
+        {PROFILES, PS_JOBS * sizeof(struct ps_radial)},
+        {TEMPLATES, PS_JOBS * PS_RADIAL_MAX * sizeof(float)},
+        {ANSWERS, PS_LANES * sizeof(struct ps_adaptive_answer)},
+        {UNMASKED_COUNT, sizeof(unsigned long long)},
+        {SPREADS, PS_JOBS * sizeof(struct ps_spread)},
+        {ORDER, PS_JOBS * sizeof(struct ps_order_state)},
+        {PARTS, (size_t)PS_MOMENT_SUMS * PS_LANES * PS_MOMENT_BLOCKS * sizeof(double)},
+    };
+    int status = 0;
+    for (size_t i = 0; i < sizeof small / sizeof *small && status == 0; i++) {
+        status = adaptive_reserve(slot, small[i].buffer, small[i].bytes, error);
+        if (status == 0)
+            status = CU(cudaMemsetAsync(slot->adaptive->buffers[small[i].buffer].data, 0,
+                                        small[i].bytes, slot->stream));
+    }
+    return status;
+}
+
+int cuda_adaptive_of(struct cuda_slot *slot, struct cuda_adaptive **ret_adaptive,
+                     struct ps_error *error)
+{
+    int status = 0;
+    if (!slot->adaptive) {
+        slot->adaptive = calloc(1, sizeof *slot->adaptive);
+        if (!slot->adaptive)
+            return ps_fail_memory(error, sizeof *slot->adaptive, "the adaptive profile");
+        status = reserve_small(slot, error);
+        if (status) {
+            cuda_adaptive_done(slot);
+            return status;
+        }
+    }
+    *ret_adaptive = slot->adaptive;
+    return 0;
+}
+
+struct ps_adaptive_maps adaptive_maps(const struct cuda_adaptive *a)
+{
+    return (struct ps_adaptive_maps){
+        .width = a->field.width,
+        .height = a->field.height,
+        .frame = a->field.frame,
+        .stride = a->stride,
+        .sums_stride = adaptive_cut_sums(a),
+        .fft_width = a->fft_width,
+        .fft_height = a->fft_height,
+        .fft_scale = (float)(1 / ((double)a->fft_width * (double)a->fft_height)),
+        .levels = a->buffers[LEVELS].data,
+        .unmasked = a->buffers[UNMASKED].data,
+        .allowed = a->buffers[ALLOWED].data,
+        .intensity = a->buffers[INTENSITY].data,
+        .energy = a->buffers[ENERGY].data,
+        .inverse = a->buffers[INVERSE].data,
+        .local = a->buffers[LOCAL].data,
+        .mean = a->buffers[MEAN].data,
+        .deviation = a->buffers[DEVIATION].data,
+        .response = a->buffers[RESPONSE].data,
+        .raw = a->buffers[RAW].data,
+        .score = a->buffers[SCORE].data,
+        .profiles = a->buffers[PROFILES].data,
+        .templates = a->buffers[TEMPLATES].data,
+        .sums = a->buffers[SUMS].data,
+        .answers = a->buffers[ANSWERS].data,
+    };
+}
+
+struct ps_filter_jobs adaptive_filter_jobs(const struct cuda_adaptive *a)
+{
+    return (struct ps_filter_jobs){.width = a->field.width, .height = a->field.height};
+}
+
+struct ps_pixel_jobs adaptive_pixel_jobs(const struct cuda_adaptive *a)
+{
+    return (struct ps_pixel_jobs){.pixels = adaptive_pixels(a)};
+}
+
+struct ps_order_jobs adaptive_order_jobs(const struct cuda_slot *slot, enum adaptive_buffer maps,
+                                         int count, bool unmasked)
+{
+    enum { PIXELS_PER_BLOCK = 2048, BLOCKS_PER_MULTIPROCESSOR = 4 };
+    const struct cuda_adaptive *a = slot->adaptive;
+    size_t pixels = adaptive_pixels(a);
+    size_t most = (size_t)slot->cuda->multiprocessors * BLOCKS_PER_MULTIPROCESSOR;
+    size_t blocks = (pixels + PIXELS_PER_BLOCK - 1) / PIXELS_PER_BLOCK;
+    struct ps_order_jobs jobs = {
+        .blocks = (int)(blocks < most ? blocks : most), .pixels = pixels, .count = count};
+    for (int i = 0; i < count; i++)
+        jobs.job[i] = (struct ps_order_job){
+            .values = adaptive_map(a, maps, i),
+            .mask = unmasked ? a->buffers[UNMASKED].data : NULL,
+            .spread = (struct ps_spread *)a->buffers[SPREADS].data + i,
+        };
+    return jobs;
+}
+
+struct ps_pixel_jobs adaptive_spread_jobs(const struct cuda_adaptive *a, enum adaptive_buffer maps,
+                                          int count, bool weighted)
+{
+    struct ps_pixel_jobs jobs = adaptive_pixel_jobs(a);
+    jobs.count = count;
+    for (int i = 0; i < count; i++)
+        jobs.job[i] = (struct ps_pixel_job){
+            .in = adaptive_map(a, maps, i),
+            .out = adaptive_map(a, maps, i),
+            .weight = weighted ? a->buffers[WEIGHT].data : NULL,
+            .spread = (const struct ps_spread *)a->buffers[SPREADS].data + i,
+        };
+    return jobs;
+}
+
+/* ---- transforms -------------------------------------------------------------------------------
+ */
+
+int adaptive_transform(struct cuda_slot *slot, int first, int batch, bool forward,
+                       struct ps_error *error)
+{
+    struct cuda_adaptive *a = slot->adaptive;
+    int row = (int)ps_image_row(a->fft_width);
+    struct cuda_fft_shape shape = {
+        .width = a->fft_width,
+        .height = a->fft_height,
+        .batch = batch,
+        .real_stride = row,
+        .complex_stride = row / 2,
+        .real_distance = row * a->fft_height,
+        .complex_distance = row / 2 * a->fft_height,
+    };
+    struct cuda_plan *plan = NULL;
+    for (int i = 0; i < ADAPTIVE_PLANS; i++)
+        if (a->plans[i].handles && memcmp(&a->plans[i].shape, &shape, sizeof shape) == 0)
+            plan = &a->plans[i];
+    if (!plan) {
+        plan = &a->plans[a->next_plan];
+        a->next_plan = (a->next_plan + 1) % ADAPTIVE_PLANS;
+    }
+    int status = cuda_plan_reserve(slot, plan, &shape, &a->buffers[WORK], error);
+    float *image = adaptive_image(a, first);
+    if (status)
+        return status;
+    if (forward)
+        return CUFFT(slot->cuda->fft.exec_r2c(plan->forward, image, (cufftComplex *)image));
+    return CUFFT(slot->cuda->fft.exec_c2r(plan->inverse, (cufftComplex *)image, image));
+}
+
+/* ---- what comes back --------------------------------------------------------------------------
+ */
+
+static int reserve_answer(struct cuda_slot *slot, size_t bytes, struct ps_error *error)
+{
+    struct cuda_adaptive *a = slot->adaptive;
+    if (a->answer.bytes >= bytes)
+        return 0;
+    bytes = cuda_generous(bytes);
+    int status = CU(cudaStreamSynchronize(slot->stream));
+    if (status)
+        return status;
+    (void)cudaFreeHost(a->answer.data);
+    a->answer.data = NULL;
+    a->answer.bytes = 0;
+    status = CU(cudaMallocHost(&a->answer.data, bytes));
+    if (status == 0)
+        a->answer.bytes = bytes;
+    return status;
+}
+
+int adaptive_receive(struct cuda_slot *slot, const void *device, size_t bytes,
+                     const struct ps_adaptive_answer **ret_answers, const void **ret_data,
+                     struct ps_error *error)
+{
+    struct cuda_adaptive *a = slot->adaptive;
+    size_t header = PS_LANES * sizeof(struct ps_adaptive_answer);
+    int status = reserve_answer(slot, header + bytes, error);
+    if (status)
+        return status;
+    char *answer = a->answer.data;
+    if (bytes)
+        status = CU(
+            cudaMemcpyAsync(answer + header, device, bytes, cudaMemcpyDeviceToHost, slot->stream));
+    if (status == 0)
+        status = cuda_receive(slot, answer, a->buffers[ANSWERS].data, header, error);
+    if (status)
+        return status;
+    *ret_answers = a->answer.data;
+    *ret_data = answer + header;
+    return 0;
+}
+
+/* ---- what is copied out -----------------------------------------------------------------------
+ */
+
+static const float *map_of(const struct cuda_adaptive *a, enum ps_map map)
+{
+    int level = a->level_of[0];
+    const float *const maps[] = {
+        [PS_MAP_INTENSITY] = a->buffers[INTENSITY].data,
+        [PS_MAP_ENERGY] = adaptive_map(a, ENERGY, level),
+        [PS_MAP_INTENSITY_MATCH] = adaptive_map(a, RESPONSE, PS_CHANNEL_INTENSITY),
+        [PS_MAP_ENERGY_MATCH] = adaptive_map(a, RESPONSE, PS_CHANNEL_ENERGY),
+        [PS_MAP_SCORE] = a->buffers[SCORE].data,
+        [PS_MAP_MEAN] = adaptive_map(a, MEAN, level),
+        [PS_MAP_DEVIATION] = adaptive_map(a, DEVIATION, level),
+    };
+    return maps[map];
+}
+
+static int send_peaks(struct cuda_slot *slot, const struct ps_peak *peaks, size_t count,
+                      size_t value_bytes, struct ps_error *error)
+{
+    int status = adaptive_reserve(slot, EXAMPLES, cuda_generous(count * sizeof *peaks), error);
+    if (status == 0)
+        status = adaptive_reserve(slot, VALUES, cuda_generous(count * value_bytes), error);
+    if (status == 0)
+        status = cuda_send(slot, slot->adaptive->buffers[EXAMPLES].data, peaks,
+                           count * sizeof *peaks, error);
+    return status;
+}
+
+int cuda_adaptive_sample(struct ps_slot *base, enum ps_map map, const struct ps_peak *peaks,
+                         size_t count, float *ret_values, struct ps_error *error)
+{
+    struct cuda_slot *slot = (struct cuda_slot *)base;
+    struct cuda_adaptive *a = slot->adaptive;
+    if (count == 0)
+        return 0;
+    int status = send_peaks(slot, peaks, count, sizeof(float), error);
+    if (status)
+        return status;
+    float *values = a->buffers[VALUES].data;
+    struct ps_adaptive_examples examples = {.peaks = a->buffers[EXAMPLES].data,
+                                            .count = {(int)count}};
+    status = CU(ps_launch_adaptive_sample(map_of(a, map), 0, 1, a->field.width, 1, &examples, 0,
+                                          values, slot->stream));
+    if (status == 0)
+        status = cuda_receive(slot, ret_values, values, count * sizeof *values, error);
+    return status;
+}
+
+int cuda_adaptive_locate(struct ps_slot *base, const struct ps_peak *peaks, size_t count,
+                         double (*ret_centres)[2], struct ps_error *error)
+{
+    struct cuda_slot *slot = (struct cuda_slot *)base;
+    struct cuda_adaptive *a = slot->adaptive;
+    if (count == 0)
+        return 0;
+    int status = send_peaks(slot, peaks, count, sizeof *ret_centres, error);
+    if (status)
+        return status;
+    double *centres = a->buffers[VALUES].data;
+    status = CU(ps_launch_adaptive_locate(a->buffers[SCORE].data, a->field.width, a->field.height,
+                                          a->buffers[EXAMPLES].data, count, centres, slot->stream));
+    if (status == 0)
+        status = cuda_receive(slot, ret_centres, centres, count * sizeof *ret_centres, error);
+    return status;
+}
+
+int cuda_adaptive_fetch(struct ps_slot *base, enum ps_map map, float *ret_values,
+                        struct ps_error *error)
+{
+    struct cuda_slot *slot = (struct cuda_slot *)base;
+    return cuda_receive(slot, ret_values, map_of(slot->adaptive, map),
+                        adaptive_pixels(slot->adaptive) * sizeof *ret_values, error);
+}
+
+int cuda_adaptive_fetch_mask(struct ps_slot *base, unsigned char *ret_mask, struct ps_error *error)
+{
+    struct cuda_slot *slot = (struct cuda_slot *)base;
+    return cuda_receive(slot, ret_mask, slot->adaptive->buffers[UNMASKED].data,
+                        adaptive_pixels(slot->adaptive), error);
+}

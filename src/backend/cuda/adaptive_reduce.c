@@ -1,0 +1,206 @@
+/* Steps 1 to 3 of the adaptive profile on the GPU: from the micrograph to the first channel. */
+#include "backend/cuda/adaptive.h"
+
+#include <string.h>
+
+/* Robust statistics of maps, to the spreads from 0 on. */
+static int spread(struct cuda_slot *slot, enum adaptive_buffer maps, int count, bool unmasked,
+                  struct ps_error *error)
+{
+    struct ps_order_jobs jobs = adaptive_order_jobs(slot, maps, count, unmasked);
+    return CU(ps_launch_adaptive_spread(&jobs, slot->adaptive->buffers[ORDER].data, slot->stream));
+}
+
+static int normalise(struct cuda_slot *slot, enum adaptive_buffer images, int count, bool centre,
+                     bool weighted, float clip, struct ps_error *error)
+{
+    struct ps_pixel_jobs jobs = adaptive_spread_jobs(slot->adaptive, images, count, weighted);
+    return CU(ps_launch_adaptive_normalise(&jobs, centre, clip, slot->stream));
+}
+
+int adaptive_normalise(struct cuda_slot *slot, enum adaptive_buffer images, int count, float clip,
+                       struct ps_error *error)
+{
+    int status = spread(slot, images, count, true, error);
+    if (status == 0)
+        status = normalise(slot, images, count, false, true, clip, error);
+    return status;
+}
+
+int adaptive_background(struct cuda_slot *slot, enum adaptive_buffer images, int count,
+                        const int *sides, int passes, struct ps_error *error)
+{
+    const struct cuda_adaptive *a = slot->adaptive;
+    struct ps_filter_jobs boxes = adaptive_filter_jobs(a);
+    struct ps_pixel_jobs pixels = adaptive_pixel_jobs(a);
+    boxes.count = 2 * count;
+    pixels.count = count;
+    for (int i = 0; i < count; i++) {
+        float *mean = adaptive_map(a, SPARE, 2 * i);
+        float *share = adaptive_map(a, SPARE, 2 * i + 1);
+        for (int k = 0; k < 2; k++)
+            boxes.job[2 * i + k] = (struct ps_filter_job){
+                .in = k ? a->buffers[WEIGHT].data : adaptive_map(a, images, i),
+                .passing = adaptive_map(a, SPARE, 2 * (count + i) + k),
+                .out = k ? share : mean,
+                .radius = sides[i] / 2,
+            };
+        pixels.job[i] = (struct ps_pixel_job){
+            .in = mean,
+            .other = share,
+            .weight = a->buffers[WEIGHT].data,
+            .out = adaptive_map(a, images, i),
+        };
+    }
+    int status = 0;
+    for (int pass = 0; pass < passes && status == 0; pass++) {
+        status = CU(ps_launch_adaptive_box(&boxes, slot->stream));
+        for (int i = 0; i < boxes.count; i++)
+            boxes.job[i].in = boxes.job[i].out;
+    }
+    if (status == 0)
+        status = CU(ps_launch_adaptive_background(&pixels, slot->stream));
+    return status;
+}
+
+/* Step 1. */
+static int bin_micrograph(struct cuda_slot *slot, int bin, struct ps_error *error)
+{
+    const struct cuda_adaptive *a = slot->adaptive;
+    int status = CU(ps_launch_adaptive_bin(slot->micrograph.data, slot->width, bin, a->field.width,
+                                           a->field.height, a->field.frame,
+                                           a->buffers[INTENSITY].data, slot->stream));
+    if (status == 0)
+        status = spread(slot, INTENSITY, 1, false, error);
+    if (status == 0)
+        status = normalise(slot, INTENSITY, 1, true, false, PS_FIRST_CLIP, error);
+    return status;
+}
+
+/* Step 2: regions whose mean over half a diameter is far from the rest, and that hold a square
+ * wider than a particle, in two maps of bytes: darker and brighter ones. */
+static int find_contaminants(struct cuda_slot *slot, double diameter, uint8_t *found[2],
+                             struct ps_error *error)
+{
+    const struct cuda_adaptive *a = slot->adaptive;
+    struct ps_filter_jobs box = adaptive_filter_jobs(a);
+    box.count = 1;
+    box.job[0] = (struct ps_filter_job){
+        .in = a->buffers[INTENSITY].data,
+        .passing = adaptive_map(a, SPARE, 1),
+        .out = adaptive_map(a, SPARE, 0),
+        .radius = ps_box_side(PS_CONTAMINANT_MEAN * diameter) / 2,
+    };
+    int status = CU(ps_launch_adaptive_box(&box, slot->stream));
+    if (status == 0)
+        status = spread(slot, SPARE, 1, false, error);
+    if (status == 0)
+        status = CU(ps_launch_adaptive_extremes(box.job[0].out, a->buffers[SPREADS].data,
+                                                PS_CONTAMINANT_FAR, adaptive_pixels(a), found[0],
+                                                found[1], slot->stream));
+    if (status)
+        return status;
+    struct ps_filter_jobs squares = adaptive_filter_jobs(a);
+    int opening = ps_box_side(PS_CONTAMINANT_SIDE * diameter) / 2;
+    int margin = ps_box_side(PS_CONTAMINANT_MARGIN * diameter) / 2;
+    squares.count = 2;
+    for (int i = 0; i < 2; i++)
+        squares.job[i] = (struct ps_filter_job){
+            .in = found[i],
+            .passing = (uint8_t *)adaptive_map(a, SPARE, 1) + (size_t)i * a->stride,
+            .out = found[i],
+            .radius = opening,
+        };
+    status = CU(ps_launch_adaptive_square(&squares, true, slot->stream));
+    /* Two dilations by squares are one by their sum. */
+    for (int i = 0; i < 2; i++)
+        squares.job[i].radius = opening + margin;
+    if (status == 0)
+        status = CU(ps_launch_adaptive_square(&squares, false, slot->stream));
+    return status;
+}
+
+/* The mask, from its two maps or none, and how many pixels it leaves. */
+static int apply_mask(struct cuda_slot *slot, uint8_t *const found[2], struct ps_error *error)
+{
+    const struct cuda_adaptive *a = slot->adaptive;
+    return CU(ps_launch_adaptive_mask(
+        found[0], found[1], a->field.width, a->field.height, a->field.frame,
+        a->buffers[INTENSITY].data, a->buffers[ALLOWED].data, a->buffers[UNMASKED].data,
+        a->buffers[WEIGHT].data, a->buffers[UNMASKED_COUNT].data, slot->stream));
+}
+
+/* Lengths of transforms: the field with zeros after it, as far as the largest template reaches. */
+static void begin_field(struct cuda_slot *slot, const struct ps_reduction *reduction)
+{
+    enum { ALIGNMENT = 64 };
+    struct cuda_adaptive *a = slot->adaptive;
+    int reach = ps_template_reach(reduction->largest);
+    a->field = (struct ps_field){
+        .width = slot->width / reduction->bin + 2 * reduction->frame,
+        .height = slot->height / reduction->bin + 2 * reduction->frame,
+        .frame = reduction->frame,
+    };
+    a->stride = (adaptive_pixels(a) + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    a->fft_width = ps_good_length(a->field.width + reach);
+    a->fft_height = ps_good_length(a->field.height + reach);
+    a->largest = reduction->largest;
+    a->levels = 0;
+    a->lanes = 0;
+}
+
+static int reserve(struct cuda_slot *slot, struct ps_error *error)
+{
+    enum { SPARE_MAPS = 4 };
+    size_t pixels = slot->adaptive->stride;
+    int status = adaptive_reserve(slot, UNMASKED, pixels, error);
+    if (status == 0)
+        status = adaptive_reserve(slot, ALLOWED, pixels, error);
+    if (status == 0)
+        status = adaptive_reserve(slot, WEIGHT, pixels * sizeof(float), error);
+    if (status == 0)
+        status = adaptive_reserve(slot, INTENSITY, pixels * sizeof(float), error);
+    if (status == 0)
+        status = adaptive_reserve(slot, SPARE, SPARE_MAPS * pixels * sizeof(float), error);
+    return status;
+}
+
+int cuda_adaptive_reduce(struct ps_slot *base, const struct ps_reduction *reduction,
+                         struct ps_field *ret_field, struct ps_error *error)
+{
+    struct cuda_slot *slot = (struct cuda_slot *)base;
+    struct cuda_adaptive *a = NULL;
+    int status = cuda_adaptive_of(slot, &a, error);
+    if (status)
+        return status;
+    int side = ps_box_side(PS_INTENSITY_SURROUND * reduction->diameter);
+    if (side / 2 > PS_BOX_RADIUS_MAX)
+        return ps_fail(error, PS_E_BUG, "a diameter of %g px", reduction->diameter);
+    begin_field(slot, reduction);
+    status = reserve(slot, error);
+    uint8_t *found[2] = {NULL, NULL};
+    if (status == 0)
+        status = bin_micrograph(slot, reduction->bin, error);
+    if (status == 0 && reduction->mask) {
+        found[0] = (uint8_t *)adaptive_map(a, SPARE, 2);
+        found[1] = (uint8_t *)adaptive_map(a, SPARE, 3);
+        status = find_contaminants(slot, reduction->diameter, found, error);
+    }
+    if (status == 0)
+        status = apply_mask(slot, found, error);
+    if (status == 0)
+        status = adaptive_background(slot, INTENSITY, 1, &side, 2, error);
+    if (status == 0)
+        status = adaptive_normalise(slot, INTENSITY, 1, PS_INTENSITY_CLIP, error);
+    unsigned long long unmasked = 0;
+    if (status == 0)
+        status =
+            cuda_receive(slot, &unmasked, a->buffers[UNMASKED_COUNT].data, sizeof unmasked, error);
+    if (status)
+        return status;
+    if (unmasked == 0)
+        return ps_fail(error, PS_E_INPUT, "contaminants cover the whole micrograph");
+    a->field.unmasked = (size_t)unmasked;
+    *ret_field = a->field;
+    return 0;
+}

@@ -1,0 +1,111 @@
+/* Memory of the device: what a slot reserves of it, what is copied between it and the host, and the
+ * errors of the runtime. */
+#include "backend/cuda/slot.h"
+
+#include <string.h>
+
+/* ---- errors -----------------------------------------------------------------------------------
+ */
+
+int cuda_check(cudaError_t result, const char *expression, struct ps_error *error)
+{
+    if (result == cudaSuccess)
+        return 0;
+    /* Or the next launch would report it once more. What stays is reported all the same. */
+    (void)cudaGetLastError();
+    return ps_fail(error, result == cudaErrorMemoryAllocation ? PS_E_NOMEM : PS_E_DEVICE,
+                   "%s (%s) in %.120s", cudaGetErrorName(result), cudaGetErrorString(result),
+                   expression);
+}
+
+/* ---- memory -----------------------------------------------------------------------------------
+ */
+
+int cuda_enter(const struct cuda_slot *slot, struct ps_error *error)
+{
+    return CU(cudaSetDevice(slot->cuda->device));
+}
+
+void cuda_release(struct cuda_buffer *buffer)
+{
+    (void)cudaFree(buffer->data);
+    *buffer = (struct cuda_buffer){0};
+}
+
+int cuda_reserve(struct cuda_slot *slot, struct cuda_buffer *buffer, size_t bytes, const char *what,
+                 struct ps_error *error)
+{
+    if (buffer->bytes >= bytes)
+        return 0;
+    /* What is still in the stream may use the old memory. */
+    int status = CU(cudaStreamSynchronize(slot->stream));
+    if (status)
+        return status;
+    cuda_release(buffer);
+    cudaError_t result = cudaMalloc(&buffer->data, bytes);
+    if (result == cudaErrorMemoryAllocation) {
+        /* The runtime would go on to report it from later calls. */
+        (void)cudaGetLastError();
+        buffer->data = NULL;
+        return ps_fail(error, PS_E_NOMEM, "no memory on %s: %zu bytes for %s",
+                       slot->cuda->base.device, bytes, what);
+    }
+    status = cuda_check(result, "cudaMalloc", error);
+    if (status == 0)
+        buffer->bytes = bytes;
+    return status;
+}
+
+size_t cuda_generous(size_t bytes)
+{
+    size_t generous = (size_t)1 << 18;
+    while (generous < bytes)
+        generous *= 2;
+    return generous;
+}
+
+/* Goes on with the other piece as soon as the card has what was in it. */
+static int turn_over(struct cuda_slot *slot, struct ps_error *error)
+{
+    int status = CU(cudaEventRecord(slot->staged[slot->piece], slot->stream));
+    if (status)
+        return status;
+    slot->piece = !slot->piece;
+    slot->filled = 0;
+    return CU(cudaEventSynchronize(slot->staged[slot->piece]));
+}
+
+int cuda_send(struct cuda_slot *slot, void *ret_device, const void *data, size_t bytes,
+              struct ps_error *error)
+{
+    int status = 0;
+    for (size_t done = 0; done < bytes && status == 0;) {
+        if (slot->filled == CUDA_STAGING_BYTES)
+            status = turn_over(slot, error);
+        if (status)
+            break;
+        size_t room = CUDA_STAGING_BYTES - slot->filled;
+        size_t length = bytes - done < room ? bytes - done : room;
+        char *staging = slot->staging[slot->piece] + slot->filled;
+        memcpy(staging, (const char *)data + done, length);
+        status = CU(cudaMemcpyAsync((char *)ret_device + done, staging, length,
+                                    cudaMemcpyHostToDevice, slot->stream));
+        slot->filled += length;
+        done += length;
+    }
+    return status;
+}
+
+int cuda_receive(struct cuda_slot *slot, void *ret_data, const void *device, size_t bytes,
+                 struct ps_error *error)
+{
+    /* Into other than pinned memory the wait would be the copy's, which does not sleep. */
+    bool small = bytes <= CUDA_ANSWER_BYTES;
+    int status = CU(cudaMemcpyAsync(small ? slot->answer : ret_data, device, bytes,
+                                    cudaMemcpyDeviceToHost, slot->stream));
+    if (status == 0)
+        status = CU(cudaStreamSynchronize(slot->stream));
+    if (status == 0 && small)
+        memcpy(ret_data, slot->answer, bytes);
+    return status;
+}

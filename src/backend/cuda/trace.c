@@ -1,0 +1,138 @@
+/* When the card worked on what: events around stages, for `bench --timeline`, and ranges for
+ * NVIDIA's profilers.
+ *
+ * Events are in the slot's stream, so a span begins when the card comes to a stage and ends when it
+ * has done it. A slot's clock is tied to the monotonic clock once, when tracing begins, to within
+ * the time that waiting for one event takes (some ten microseconds). */
+#include "backend/cuda/slot.h"
+
+#include <nvtx3/nvToolsExt.h>
+#include <stdlib.h>
+#include <time.h>
+
+struct noted {
+    const char *name;
+    cudaEvent_t begin;
+    cudaEvent_t end;
+};
+
+struct cuda_trace {
+    cudaEvent_t origin;
+    double origin_ms; /* by the monotonic clock */
+    size_t made;      /* events exist for so many spans */
+    size_t count;
+    struct noted spans[PS_MOST_SPANS];
+};
+
+void cuda_trace_done(struct cuda_slot *slot)
+{
+    struct cuda_trace *trace = slot->trace;
+    if (!trace)
+        return;
+    for (size_t i = 0; i < trace->made; i++) {
+        (void)cudaEventDestroy(trace->spans[i].begin);
+        (void)cudaEventDestroy(trace->spans[i].end);
+    }
+    if (trace->origin)
+        (void)cudaEventDestroy(trace->origin);
+    free(trace);
+    slot->trace = NULL;
+}
+
+static int start(struct cuda_slot *slot, struct ps_error *error)
+{
+    struct cuda_trace *trace = calloc(1, sizeof *trace);
+    if (!trace)
+        return ps_fail_memory(error, sizeof *trace, "a trace");
+    slot->trace = trace;
+    int status = CU(cudaEventCreate(&trace->origin));
+    if (status == 0)
+        status = CU(cudaEventRecord(trace->origin, slot->stream));
+    if (status == 0)
+        status = CU(cudaEventSynchronize(trace->origin));
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    trace->origin_ms = (double)now.tv_sec * 1e3 + (double)now.tv_nsec * 1e-6;
+    return status;
+}
+
+static int make_events(struct cuda_trace *trace, struct ps_error *error)
+{
+    struct noted *span = &trace->spans[trace->made];
+    int status = CU(cudaEventCreate(&span->begin));
+    if (status)
+        return status;
+    status = CU(cudaEventCreate(&span->end));
+    if (status)
+        (void)cudaEventDestroy(span->begin);
+    else
+        trace->made++;
+    return status;
+}
+
+int cuda_stage_begin(struct cuda_slot *slot, const char *name, struct ps_error *error)
+{
+    nvtxRangePushA(name);
+    int status = cuda_enter(slot, error);
+    struct cuda_trace *trace = slot->trace;
+    if (status || !trace || trace->count == PS_MOST_SPANS)
+        return status;
+    if (trace->count == trace->made)
+        status = make_events(trace, error);
+    if (status)
+        return status;
+    trace->spans[trace->count].name = name;
+    return CU(cudaEventRecord(trace->spans[trace->count].begin, slot->stream));
+}
+
+/* After an error of the device every call fails, with whatever it makes of that. Where the stream
+ * still answers the device is well: it had no memory, or what it was asked was wrong. */
+static int judge(struct cuda_slot *slot, struct ps_error *error)
+{
+    (void)cudaGetLastError();
+    if (cudaStreamSynchronize(slot->stream) != cudaSuccess)
+        error->code = PS_E_DEVICE;
+    else if (error->code == PS_E_DEVICE)
+        error->code = PS_E_BUG;
+    return error->code;
+}
+
+int cuda_stage_end(struct cuda_slot *slot, int status, struct ps_error *error)
+{
+    nvtxRangePop();
+    struct cuda_trace *trace = slot->trace;
+    if (status == PS_E_DEVICE || status == PS_E_NOMEM)
+        return judge(slot, error);
+    if (status || !trace || trace->count == PS_MOST_SPANS)
+        return status;
+    return CU(cudaEventRecord(trace->spans[trace->count++].end, slot->stream));
+}
+
+int cuda_trace(struct ps_slot *base, struct ps_span *ret_spans, size_t room, size_t *ret_count,
+               struct ps_error *error)
+{
+    struct cuda_slot *slot = (struct cuda_slot *)base;
+    *ret_count = 0;
+    int status = cuda_enter(slot, error);
+    if (status == 0 && !slot->trace)
+        return start(slot, error);
+    if (status == 0)
+        status = CU(cudaStreamSynchronize(slot->stream));
+    struct cuda_trace *trace = slot->trace;
+    size_t count = trace->count < room ? trace->count : room;
+    for (size_t i = 0; i < count && status == 0; i++) {
+        const struct noted *span = &trace->spans[i];
+        float before = 0;
+        float length = 0;
+        status = CU(cudaEventElapsedTime(&before, trace->origin, span->begin));
+        /* Not the difference of two floats that have grown with the time since the origin. */
+        if (status == 0)
+            status = CU(cudaEventElapsedTime(&length, span->begin, span->end));
+        double begin = trace->origin_ms + (double)before;
+        ret_spans[i] = (struct ps_span){span->name, begin, begin + (double)length};
+    }
+    trace->count = 0;
+    if (status == 0)
+        *ret_count = count;
+    return status;
+}

@@ -1,0 +1,13 @@
+/* The two clocks of the service, in nanoseconds. */
+#ifndef PS_BASE_CLOCK_H
+#define PS_BASE_CLOCK_H
+
+#include <stdint.h>
+
+/* Since 1970, for messages and people: may be set, and step. */
+int64_t ps_clock_wall_ns(void);
+
+/* For durations and deadlines: never steps. */
+int64_t ps_clock_mono_ns(void);
+
+#endif

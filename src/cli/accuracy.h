@@ -1,0 +1,42 @@
+/* How good picks are, where the truth is known.
+ *
+ * Picks and true centres are matched one to one, as many as possible with each pair no farther
+ * apart than the tolerance (a maximum matching: no order of the picks can change it). Picks that
+ * match nothing but lie near a centre of the ignore list (particles on ice or carbon, say) are
+ * neither right nor wrong; where such a pick and another could match the same centre, the other
+ * does.
+ */
+#ifndef PS_CLI_ACCURACY_H
+#define PS_CLI_ACCURACY_H
+
+#include "pickstream.h"
+
+struct ps_points {
+    double (*xy)[2]; /* px */
+    size_t count;
+};
+
+struct ps_accuracy {
+    size_t picks; /* those that count */
+    size_t truth;
+    size_t matched;
+};
+
+/* Reads NAME_truth.star or NAME_truth.txt (x y in each line) of a micrograph's name, without its
+ * extension, in `directory`, and NAME_ignore.txt or .star where there is one. Points are to be
+ * emptied with ps_points_done(). PS_E_INPUT: no truth, or not readable as such. */
+int ps_truth_read(const char *directory, const char *name, struct ps_points *ret_truth,
+                  struct ps_points *ret_ignored, struct ps_error *error);
+void ps_points_done(struct ps_points *points);
+
+/* Matches picks with the truth; `tolerance` and `ignore_radius` in px. PS_E_NOMEM. */
+int ps_accuracy_measure(const struct ps_pick *picks, size_t count, const struct ps_points *truth,
+                        const struct ps_points *ignored, double tolerance, double ignore_radius,
+                        struct ps_accuracy *ret_accuracy, struct ps_error *error);
+
+/* 0 where they are not defined. */
+double ps_accuracy_precision(const struct ps_accuracy *accuracy);
+double ps_accuracy_recall(const struct ps_accuracy *accuracy);
+double ps_accuracy_f1(const struct ps_accuracy *accuracy);
+
+#endif

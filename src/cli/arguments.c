@@ -1,0 +1,284 @@
+#include "cli/arguments.h"
+
+#include "base/error.h"
+#include "base/text.h"
+#include "cli/cmd.h"
+
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    MAX_OPTIONS = 48,    /* of a command, common ones included */
+    HELP_COLUMN = 28,    /* where the text of --help begins */
+    CODE_HELP = 1,       /* what getopt_long() returns for --help, */
+    CODE_CONFIG = 2,     /* -c, */
+    CODE_SET = 3,        /* --set, */
+    CODE_FIRST = 0x1000, /* and for the row with number n: CODE_FIRST + n */
+};
+
+static const struct ps_cli_option common_options[] = {
+    PS_CLI_KEY(0, "diameter", "LENGTH", "picker.particle_diameter",
+               "particle diameter: 180 (in A) or 64px"),
+    PS_CLI_KEY(0, "pixel-size", "A", "picker.pixel_size", "pixel size, over the file's header"),
+    PS_CLI_KEY(0, "profile", "NAME", "picker.profile", "algorithm: adaptive or aspire"),
+    PS_CLI_KEY(0, "backend", "NAME", "compute.backend", "auto, cpu, cuda or cuda:N"),
+    PS_CLI_KEY(0, "threads", "N", "compute.threads", "CPU threads; 0: one a core"),
+    PS_CLI_END,
+};
+
+/* All rows of a command, and the same for getopt_long(). */
+struct table {
+    const struct ps_cli_option *rows[MAX_OPTIONS];
+    int count;
+    struct option options[MAX_OPTIONS + 4];
+    char letters[2 * MAX_OPTIONS + 8];
+};
+
+int ps_cli_usage(const struct ps_cli *cli, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    (void)fprintf(stderr, "pickstream %s: ", cli->command);
+    (void)vfprintf(stderr, format, arguments);
+    (void)fprintf(stderr, "\nTry `pickstream %s --help`.\n", cli->command);
+    va_end(arguments);
+    return PS_EXIT_USAGE;
+}
+
+static void add_option(struct table *table, int *count, const char *name, bool argument, int code)
+{
+    table->options[(*count)++] = (struct option){
+        .name = name, .has_arg = argument ? required_argument : no_argument, .val = code};
+}
+
+/* False if there are too many options: a mistake in the program. */
+static bool build_table(const struct ps_cli *cli, bool common, struct table *ret)
+{
+    *ret = (struct table){0};
+    const struct ps_cli_option *lists[] = {cli->options, common ? common_options : NULL};
+    int options = 0;
+    /* ':' reports a missing argument apart; the letters of the rows follow. */
+    char *letters = stpcpy(ret->letters, common ? ":hc:" : ":h");
+    add_option(ret, &options, "help", false, CODE_HELP);
+    if (common) {
+        add_option(ret, &options, "config", true, CODE_CONFIG);
+        add_option(ret, &options, "set", true, CODE_SET);
+    }
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
+        for (const struct ps_cli_option *row = lists[i]; row && row->kind; row++) {
+            if (ret->count == MAX_OPTIONS)
+                return false;
+            add_option(ret, &options, row->name, row->argument, CODE_FIRST + ret->count);
+            ret->rows[ret->count++] = row;
+            if (row->letter) {
+                *letters++ = row->letter;
+                if (row->argument)
+                    *letters++ = ':';
+            }
+        }
+    }
+    return true;
+}
+
+/* ---- --help --------------------------------------------------------------------------------- */
+
+static void print_option(char letter, const char *name, const char *argument, const char *help)
+{
+    char form[8] = "    ";
+    if (letter)
+        (void)snprintf(form, sizeof form, "-%c, ", letter);
+    int width = printf("  %s--%s%s%s", form, name, argument ? " " : "", argument ? argument : "");
+    if (width >= HELP_COLUMN)
+        width = printf("\n") - 1;
+    (void)printf("%*s%s\n", HELP_COLUMN - width, "", help);
+}
+
+static void print_rows(const struct ps_cli_option *rows)
+{
+    for (const struct ps_cli_option *row = rows; row->kind; row++)
+        print_option(row->letter, row->name, row->argument, row->help);
+}
+
+static void print_help(const struct ps_cli *cli, bool common)
+{
+    (void)printf("Usage: pickstream %s [OPTION...]%s%s\n\n%s\n\nOptions:\n", cli->command,
+                 *cli->operands ? " " : "", cli->operands, cli->summary);
+    print_rows(cli->options);
+    if (common) {
+        print_option('c', "config", "FILE", "read the configuration from FILE");
+        print_option(0, "set", "KEY=VALUE", "set section.key, over the configuration file");
+        print_rows(common_options);
+    }
+    print_option('h', "help", NULL, "print this and exit");
+    if (common)
+        (void)printf("\nKeys and their meaning: pickstream check --template, "
+                     "or pickstream.conf(5).\n");
+}
+
+/* ---- parsing -------------------------------------------------------------------------------- */
+
+/* Stores the argument of an option that is not a key. */
+static int store(const struct ps_cli *cli, const struct ps_cli_option *row, const char *argument,
+                 void *values)
+{
+    void *field = (char *)values + row->offset;
+    char min[PS_NUMBER_TEXT], max[PS_NUMBER_TEXT];
+    bool ok = true;
+    switch (row->kind) {
+    case PS_CLI_KIND_FLAG:
+        *(bool *)field = true;
+        break;
+    case PS_CLI_KIND_TEXT:
+        *(const char **)field = argument;
+        break;
+    case PS_CLI_KIND_TEXTS: {
+        struct ps_cli_texts *texts = field;
+        if (texts->count == PS_CLI_TEXTS_MAX)
+            return ps_cli_usage(cli, "--%s: given more than %d times", row->name, PS_CLI_TEXTS_MAX);
+        texts->items[texts->count++] = argument;
+        break;
+    }
+    case PS_CLI_KIND_NUMBER:
+        ok = ps_text_to_double(argument, row->min, row->max, field, NULL);
+        break;
+    case PS_CLI_KIND_UINT:
+        ok = ps_text_to_uint(argument, (uint64_t)row->min, (uint64_t)row->max, field);
+        break;
+    case PS_CLI_KIND_KEY:
+    case PS_CLI_KIND_END:
+        break;
+    }
+    if (ok)
+        return PS_CLI_GO;
+    if (row->kind == PS_CLI_KIND_UINT)
+        return ps_cli_usage(cli, "--%s %.100s: expected a whole number, %.0f to %.0f", row->name,
+                            argument, row->min, row->max);
+    return ps_cli_usage(cli, "--%s %.100s: expected a number, %s to %s", row->name, argument,
+                        ps_text_from_double(row->min, min), ps_text_from_double(row->max, max));
+}
+
+/* Applies "section.key=value". */
+static int apply_set(const struct ps_cli *cli, const char *argument, struct ps_config *config)
+{
+    const char *equals = strchr(argument, '=');
+    if (!equals)
+        return ps_cli_usage(cli, "--set %.100s: expected section.key=value", argument);
+    char *key = strndup(argument, (size_t)(equals - argument));
+    struct ps_error error;
+    int code = key ? ps_config_set(config, key, equals + 1, &error)
+                   : ps_fail_memory(&error, strlen(argument), "--set");
+    free(key);
+    return code == 0 ? PS_CLI_GO : ps_cli_usage(cli, "--set: %s", error.message);
+}
+
+/* What is wrong with an option that getopt_long() does not take. For a letter optopt is that
+ * letter; for a long option it is 0 (unknown) or its code (an argument too many), and `given` is
+ * the word it came in. */
+static int unknown_option(const struct ps_cli *cli, const struct table *table, const char *given)
+{
+    if (optopt > CODE_SET && optopt < CODE_FIRST)
+        return ps_cli_usage(cli, "unknown option -%c", optopt);
+    char *name = strndup(given + 2, strcspn(given + 2, "="));
+    if (!name)
+        return ps_cli_usage(cli, "unknown option %s", given);
+    struct ps_suggestion suggestion = {.word = name};
+    int beginning = 0; /* options that begin so: an abbreviation of more than one */
+    for (const struct option *option = table->options; option->name; option++) {
+        ps_suggestion_offer(&suggestion, option->name);
+        beginning += strncmp(option->name, name, strlen(name)) == 0;
+    }
+    int status;
+    if (beginning == 1)
+        status = ps_cli_usage(cli, "option --%s takes no argument", name);
+    else if (beginning > 1)
+        status = ps_cli_usage(cli, "option --%s is short for more than one", name);
+    else if (suggestion.nearest)
+        status =
+            ps_cli_usage(cli, "unknown option --%s: did you mean --%s?", name, suggestion.nearest);
+    else
+        status = ps_cli_usage(cli, "unknown option --%s", name);
+    free(name);
+    return status;
+}
+
+static int find_letter(const struct table *table, int letter)
+{
+    for (int i = 0; i < table->count; i++) {
+        if (letter && table->rows[i]->letter == letter)
+            return CODE_FIRST + i;
+    }
+    return letter == 'h' ? CODE_HELP : letter == 'c' ? CODE_CONFIG : letter;
+}
+
+/* One walk over the options. The first (`config_file` given) stores all that is no key and finds
+ * the file; the second (NULL) sets the keys, over what the file has set by then. */
+static int walk(const struct ps_cli *cli, const struct table *table, int argc, char **argv,
+                void *values, struct ps_config *config, const char **config_file)
+{
+    bool first = config_file;
+    optind = 0; /* starts over, GNU's way */
+    opterr = 0;
+    for (;;) {
+        int code = getopt_long(argc, argv, table->letters, table->options, NULL);
+        if (code == -1)
+            return PS_CLI_GO;
+        if (code == '?')
+            return unknown_option(cli, table, argv[optind - 1]);
+        if (code == ':')
+            return ps_cli_usage(cli, "option %s needs an argument", argv[optind - 1]);
+        code = find_letter(table, code);
+        int status = PS_CLI_GO;
+        if (code == CODE_HELP) {
+            print_help(cli, config);
+            return PS_EXIT_OK;
+        }
+        if (code == CODE_CONFIG) {
+            if (first && *config_file)
+                return ps_cli_usage(cli, "--config is given twice");
+            if (first)
+                *config_file = optarg;
+        } else if (code == CODE_SET) {
+            if (!first)
+                status = apply_set(cli, optarg, config);
+        } else {
+            const struct ps_cli_option *row = table->rows[code - CODE_FIRST];
+            struct ps_error error;
+            if (row->kind != PS_CLI_KIND_KEY) {
+                status = first ? store(cli, row, optarg, values) : PS_CLI_GO;
+            } else if (!first && ps_config_set(config, row->key, optarg, &error) != 0) {
+                status = ps_cli_usage(cli, "--%s: %s", row->name, error.message);
+            }
+        }
+        if (status != PS_CLI_GO)
+            return status;
+    }
+}
+
+int ps_cli_parse(const struct ps_cli *cli, int argc, char **argv, void *values,
+                 struct ps_config *config, int *ret_operands)
+{
+    struct table table;
+    if (!build_table(cli, config, &table))
+        return ps_cli_usage(cli, "more than %d options: a mistake in pickstream", MAX_OPTIONS);
+    const char *config_file = NULL;
+    int status = walk(cli, &table, argc, argv, values, config, &config_file);
+    if (status != PS_CLI_GO)
+        return status;
+    struct ps_error error;
+    if (config_file && ps_config_read(config, config_file, &error) != 0) {
+        /* FILE:LINE stands first, where editors and people look for it. */
+        (void)fprintf(stderr, "%s\n", error.message);
+        return PS_EXIT_USAGE;
+    }
+    if (config) {
+        status = walk(cli, &table, argc, argv, values, config, NULL);
+        if (status != PS_CLI_GO)
+            return status;
+    }
+    if (!*cli->operands && optind < argc)
+        return ps_cli_usage(cli, "unexpected argument %.100s", argv[optind]);
+    *ret_operands = optind;
+    return PS_CLI_GO;
+}

@@ -1,0 +1,114 @@
+/* The command line of a subcommand, from a table: parsing and --help come from the same rows.
+ *
+ *     struct options { bool overlay; const char *report; };
+ *     static const struct ps_cli_option options[] = {
+ *         PS_CLI_KEY('o', "output", "DIR", "output.directory", "write files of picks there"),
+ *         PS_CLI_FLAG(0, "overlay", struct options, overlay, "write a PNG of the picks too"),
+ *         PS_CLI_TEXT(0, "report", "FILE", struct options, report, "write a report"),
+ *         PS_CLI_END,
+ *     };
+ *     static const struct ps_cli cli = {.command = "pick", .operands = "FILE|DIR...", ...};
+ *     struct options values = {0};
+ *     int operands;
+ *     int status = ps_cli_parse(&cli, argc, argv, &values, config, &operands);
+ *     if (status != PS_CLI_GO)
+ *         return status;
+ *
+ * With a configuration every command takes the common options too: -c FILE, --set, --diameter and
+ * so on. The file is read first and everything else is set over it in the order given, wherever -c
+ * stands. Values stay in argv; only numbers are converted. Options may follow operands; "--" ends
+ * them. This is the program's part, not the library's: it prints, to stderr what is wrong and to
+ * stdout what --help asks for. It uses getopt_long(), hence one thread at a time.
+ */
+#ifndef PS_CLI_ARGUMENTS_H
+#define PS_CLI_ARGUMENTS_H
+
+#include "config/config.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum ps_cli_kind {
+    PS_CLI_KIND_END,
+    PS_CLI_KIND_KEY,    /* sets a key of the configuration */
+    PS_CLI_KIND_FLAG,   /* bool: becomes true */
+    PS_CLI_KIND_TEXT,   /* const char *: the argument; given twice, the last one */
+    PS_CLI_KIND_TEXTS,  /* struct ps_cli_texts: all arguments, in their order */
+    PS_CLI_KIND_NUMBER, /* double in [min, max] */
+    PS_CLI_KIND_UINT,   /* uint64_t in [min, max] */
+};
+
+enum { PS_CLI_TEXTS_MAX = 64 };
+struct ps_cli_texts {
+    const char *items[PS_CLI_TEXTS_MAX];
+    size_t count;
+};
+
+struct ps_cli_option {
+    enum ps_cli_kind kind;
+    char letter;          /* short form, or 0 */
+    const char *name;     /* long form, without "--" */
+    const char *argument; /* what --help calls its argument; NULL for a flag */
+    const char *key;      /* "section.key" */
+    size_t offset;        /* of the value in the command's own struct */
+    double min, max;
+    const char *help; /* one line, lower case, without a full stop */
+};
+
+#define PS_CLI_KEY(letter_, name_, argument_, key_, help_)                                         \
+    {                                                                                              \
+        .kind = PS_CLI_KIND_KEY, .letter = letter_, .name = name_, .argument = argument_,          \
+        .key = key_, .help = help_                                                                 \
+    }
+#define PS_CLI_FLAG(letter_, name_, struct_, field_, help_)                                        \
+    {                                                                                              \
+        .kind = PS_CLI_KIND_FLAG, .letter = letter_, .name = name_,                                \
+        .offset = offsetof(struct_, field_), .help = help_                                         \
+    }
+#define PS_CLI_TEXT(letter_, name_, argument_, struct_, field_, help_)                             \
+    {                                                                                              \
+        .kind = PS_CLI_KIND_TEXT, .letter = letter_, .name = name_, .argument = argument_,         \
+        .offset = offsetof(struct_, field_), .help = help_                                         \
+    }
+#define PS_CLI_TEXTS(letter_, name_, argument_, struct_, field_, help_)                            \
+    {                                                                                              \
+        .kind = PS_CLI_KIND_TEXTS, .letter = letter_, .name = name_, .argument = argument_,        \
+        .offset = offsetof(struct_, field_), .help = help_                                         \
+    }
+#define PS_CLI_NUMBER(letter_, name_, argument_, struct_, field_, min_, max_, help_)               \
+    {                                                                                              \
+        .kind = PS_CLI_KIND_NUMBER, .letter = letter_, .name = name_, .argument = argument_,       \
+        .offset = offsetof(struct_, field_), .min = min_, .max = max_, .help = help_               \
+    }
+#define PS_CLI_UINT(letter_, name_, argument_, struct_, field_, min_, max_, help_)                 \
+    {                                                                                              \
+        .kind = PS_CLI_KIND_UINT, .letter = letter_, .name = name_, .argument = argument_,         \
+        .offset = offsetof(struct_, field_), .min = min_, .max = max_, .help = help_               \
+    }
+#define PS_CLI_END                                                                                 \
+    {                                                                                              \
+        .kind = PS_CLI_KIND_END                                                                    \
+    }
+
+struct ps_cli {
+    const char *command;
+    const char *operands; /* for the usage line: "FILE|DIR..."; "" for a command without any */
+    const char *summary;  /* sentences below the usage line */
+    const struct ps_cli_option *options;
+};
+
+enum { PS_CLI_GO = -1 };
+
+/* Parses argv into `values` and, where it is not NULL, the configuration. Returns PS_CLI_GO, with
+ * argv[*ret_operands] the first operand (argv is reordered so that operands come last), or the
+ * exit status: PS_EXIT_OK after --help, PS_EXIT_USAGE after a mistake that has been printed.
+ * Operands for a command that takes none are such a mistake. ps_config_check() is the caller's. */
+int ps_cli_parse(const struct ps_cli *cli, int argc, char **argv, void *values,
+                 struct ps_config *config, int *ret_operands);
+
+/* Prints "pickstream COMMAND: ..." on stderr and returns PS_EXIT_USAGE. */
+__attribute__((format(printf, 2, 3))) int ps_cli_usage(const struct ps_cli *cli, const char *format,
+                                                       ...);
+
+#endif

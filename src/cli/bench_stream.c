@@ -1,0 +1,199 @@
+/* As many micrographs at once as there are slots, as in the service: each thread reads its
+ * micrograph (from the page cache, if it is a file), picks it and takes the next number. */
+#include "cli/bench.h"
+
+#include "base/error.h"
+#include "cli/progress.h"
+#include "image/micrograph.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct stream {
+    const struct bench_input *input;
+    FILE *timeline;
+    pthread_mutex_t lock; /* of what follows */
+    uint64_t next;
+    uint64_t micrographs;
+    struct interval *intervals;
+    size_t interval_count;
+    size_t interval_room;
+    int status;
+    struct ps_error error;
+};
+
+struct interval {
+    double begin;
+    double end;
+};
+
+struct lane {
+    struct stream *stream;
+    struct ps_picker *picker;
+    pthread_t thread;
+    size_t number;
+};
+
+static int pick(struct lane *lane, struct ps_error *error)
+{
+    const struct bench_input *input = lane->stream->input;
+    struct ps_read_options options = {input->config->input.movies,
+                                      input->config->compute.max_pixels};
+    struct ps_micrograph *micrograph = NULL;
+    struct ps_result result = {0};
+    int status = input->file ? ps_micrograph_read(input->file, &options, &micrograph, error) : 0;
+    if (status == 0)
+        status = ps_picker_pick(lane->picker, micrograph ? &micrograph->image : &input->image,
+                                &result, error);
+    ps_micrograph_free(micrograph);
+    ps_result_done(&result);
+    return status;
+}
+
+/* Under the lock. */
+static int keep_interval(struct stream *stream, const struct ps_span *span, struct ps_error *error)
+{
+    if (stream->interval_count == stream->interval_room) {
+        size_t grown = stream->interval_room ? 2 * stream->interval_room : 4096;
+        void *memory = realloc(stream->intervals, grown * sizeof *stream->intervals);
+        if (!memory)
+            return ps_fail_memory(error, grown * sizeof *stream->intervals, "a timeline");
+        stream->intervals = memory;
+        stream->interval_room = grown;
+    }
+    stream->intervals[stream->interval_count++] = (struct interval){span->begin_ms, span->end_ms};
+    return 0;
+}
+
+static int take_spans(struct lane *lane, uint64_t micrograph, struct ps_error *error)
+{
+    struct stream *stream = lane->stream;
+    struct ps_slot *slot = lane->picker->slot;
+    struct ps_span spans[PS_MOST_SPANS];
+    size_t count = 0;
+    if (!slot->backend->ops->trace)
+        return 0;
+    int status = slot->backend->ops->trace(slot, spans, PS_MOST_SPANS, &count, error);
+    pthread_mutex_lock(&stream->lock);
+    for (size_t i = 0; i < count && status == 0; i++) {
+        status = keep_interval(stream, &spans[i], error);
+        if (stream->timeline)
+            (void)fprintf(stream->timeline, "%zu\t%llu\t%s\t%.3f\t%.3f\n", lane->number,
+                          (unsigned long long)micrograph, spans[i].stage, spans[i].begin_ms,
+                          spans[i].end_ms);
+    }
+    pthread_mutex_unlock(&stream->lock);
+    return status;
+}
+
+static void *work(void *argument)
+{
+    struct lane *lane = argument;
+    struct stream *stream = lane->stream;
+    struct ps_error error;
+    int status = 0;
+    while (status == 0) {
+        pthread_mutex_lock(&stream->lock);
+        uint64_t micrograph = stream->next;
+        bool more = micrograph < stream->micrographs && stream->status == 0;
+        stream->next += more;
+        pthread_mutex_unlock(&stream->lock);
+        if (!more)
+            return NULL;
+        status = pick(lane, &error);
+        if (status == 0)
+            status = take_spans(lane, micrograph, &error);
+    }
+    pthread_mutex_lock(&stream->lock);
+    stream->status = status;
+    stream->error = error;
+    pthread_mutex_unlock(&stream->lock);
+    return NULL;
+}
+
+static int by_begin(const void *left, const void *right)
+{
+    const struct interval *a = left;
+    const struct interval *b = right;
+    return (a->begin > b->begin) - (a->begin < b->begin);
+}
+
+/* Milliseconds that the intervals cover together. */
+static double covered(struct interval *intervals, size_t count)
+{
+    if (count)
+        qsort(intervals, count, sizeof *intervals, by_begin);
+    double sum = 0;
+    double until = 0;
+    for (size_t i = 0; i < count; i++) {
+        double begin = i == 0 || intervals[i].begin > until ? intervals[i].begin : until;
+        if (intervals[i].end > begin) {
+            sum += intervals[i].end - begin;
+            until = intervals[i].end;
+        }
+    }
+    return sum;
+}
+
+/* A slot that has picked once has all its memory; its trace begins then. */
+static int warm_up(struct lane *lane, struct ps_error *error)
+{
+    struct ps_span none;
+    size_t count;
+    struct ps_slot *slot = lane->picker->slot;
+    int status = pick(lane, error);
+    if (status == 0 && slot->backend->ops->trace)
+        status = slot->backend->ops->trace(slot, &none, 0, &count, error);
+    return status;
+}
+
+static int run(struct stream *stream, struct lane *lanes, size_t slots, double *ret_seconds,
+               struct ps_error *error)
+{
+    size_t started = 0;
+    double start = ps_progress_clock();
+    while (started < slots &&
+           pthread_create(&lanes[started].thread, NULL, work, &lanes[started]) == 0)
+        started++;
+    for (size_t i = 0; i < started; i++)
+        pthread_join(lanes[i].thread, NULL);
+    *ret_seconds = ps_progress_clock() - start;
+    if (started < slots)
+        return ps_fail(error, PS_E_SYSTEM, "cannot start %zu threads", slots);
+    if (stream->status)
+        *error = stream->error;
+    return stream->status;
+}
+
+int bench_measure_stream(const struct bench_input *input, int device, size_t slots,
+                         uint64_t micrographs, FILE *timeline, struct bench_stream *ret_stream,
+                         struct ps_error *error)
+{
+    struct stream stream = {.input = input, .timeline = timeline, .micrographs = micrographs};
+    struct lane *lanes = calloc(slots, sizeof *lanes);
+    if (!lanes)
+        return ps_fail_memory(error, slots * sizeof *lanes, "slots");
+    pthread_mutex_init(&stream.lock, NULL);
+    int status = 0;
+    for (size_t i = 0; i < slots && status == 0; i++) {
+        lanes[i].stream = &stream;
+        lanes[i].number = i;
+        status = ps_picker_new_on(input->config, device, &lanes[i].picker, error);
+        if (status == 0)
+            status = warm_up(&lanes[i], error);
+    }
+    double seconds = 0;
+    if (status == 0)
+        status = run(&stream, lanes, slots, &seconds, error);
+    if (status == 0)
+        *ret_stream = (struct bench_stream){slots, micrographs, seconds,
+                                            covered(stream.intervals, stream.interval_count) /
+                                                (seconds * 1e3)};
+    for (size_t i = 0; i < slots; i++)
+        ps_picker_free(lanes[i].picker);
+    pthread_mutex_destroy(&stream.lock);
+    free(stream.intervals);
+    free(lanes);
+    return status;
+}

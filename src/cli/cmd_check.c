@@ -1,0 +1,61 @@
+/* pickstream check: is this configuration one that the other commands would run with? */
+#include "cli/arguments.h"
+#include "cli/cmd.h"
+
+struct check_options {
+    bool print;
+    bool print_template;
+    bool man;
+};
+
+static const struct ps_cli_option check_options[] = {
+    PS_CLI_FLAG('p', "print", struct check_options, print,
+                "print the value of every key, as a configuration file"),
+    PS_CLI_FLAG(0, "template", struct check_options, print_template,
+                "print a file of all keys with their defaults and meaning"),
+    PS_CLI_FLAG(0, "man", struct check_options, man, "print pickstream.conf(5) in roff"),
+    PS_CLI_END,
+};
+
+static const struct ps_cli check_cli = {
+    .command = "check",
+    .operands = "",
+    .summary = "Reads the configuration as the other commands do, without doing anything else.\n"
+               "The first mistake is named, with file and line, and the exit status is then 2.",
+    .options = check_options,
+};
+
+static int check(const struct check_options *options, const struct ps_config *config)
+{
+    if (options->print_template)
+        ps_config_template(stdout);
+    if (options->man)
+        ps_config_man(stdout);
+    if (options->print_template || options->man)
+        return PS_EXIT_OK;
+    /* Printed first: with a value missing or in contradiction, seeing all of them helps. */
+    if (options->print)
+        ps_config_print(config, stdout);
+    struct ps_error error;
+    if (ps_config_check(config, &error) != 0)
+        return ps_cli_usage(&check_cli, "%s", error.message);
+    if (!options->print)
+        (void)printf("configuration OK\n");
+    return PS_EXIT_OK;
+}
+
+int ps_cmd_check(int argc, char **argv)
+{
+    struct ps_config *config = ps_config_new();
+    if (!config) {
+        (void)fputs("pickstream check: no memory\n", stderr);
+        return PS_EXIT_FAILURE;
+    }
+    struct check_options options = {0};
+    int operands;
+    int status = ps_cli_parse(&check_cli, argc, argv, &options, config, &operands);
+    if (status == PS_CLI_GO)
+        status = check(&options, config);
+    ps_config_free(config);
+    return status;
+}

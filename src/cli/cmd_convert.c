@@ -1,0 +1,204 @@
+/* pickstream convert: files of picks from one format to another. */
+#include "base/error.h"
+#include "cli/arguments.h"
+#include "cli/cmd.h"
+#include "picks/autopick.h"
+#include "picks/format.h"
+#include "picks/read.h"
+#include "picks/write.h"
+#include "picks/writers.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+struct convert_options {
+    const char *from;
+    const char *to;
+    const char *micrographs;
+    double box_size;
+    double min_score;
+    bool invert_y;
+};
+
+static const struct ps_cli_option options_table[] = {
+    PS_CLI_TEXT(0, "format", "NAME", struct convert_options, to,
+                "format of OUT: star, cryosparc, box, cbox, tsv, csv or json"),
+    PS_CLI_TEXT(0, "from", "NAME", struct convert_options, from, "format of IN, as above"),
+    PS_CLI_TEXT(0, "micrographs", "DIR", struct convert_options, micrographs,
+                "where the micrographs are: for their names and shapes"),
+    PS_CLI_NUMBER(0, "box", "PX", struct convert_options, box_size, 1.0, 100000.0,
+                  "side of the boxes (default: as in IN, or the particle diameter)"),
+    PS_CLI_NUMBER(0, "min-score", "P", struct convert_options, min_score, -1e9, 1e9,
+                  "leave out picks with a lower score"),
+    PS_CLI_FLAG(0, "invert-y", struct convert_options, invert_y,
+                "count rows from the other end, for a micrograph stored upside down"),
+    PS_CLI_END,
+};
+
+static const struct ps_cli cli = {
+    .command = "convert",
+    .operands = "IN OUT",
+    .summary =
+        "Converts picks between formats, and between the conventions of the programs that have\n"
+        "them. IN is a file of picks, RELION's autopick.star with all that it lists, or a\n"
+        "directory. OUT is a file, or a directory (it ends in /, or is there) for a file a\n"
+        "micrograph. Formats go by the names of files: x.star, x.box, x.cbox, x.tsv, x.csv, x.json.",
+    .options = options_table,
+};
+
+static bool is_directory(const char *path)
+{
+    struct stat info;
+    size_t length = strlen(path);
+    return (length > 0 && path[length - 1] == '/') ||
+           (stat(path, &info) == 0 && S_ISDIR(info.st_mode));
+}
+
+/* ---- one micrograph ---------------------------------------------------------------------------
+ */
+
+static int invert(struct ps_heard *heard, struct ps_error *error)
+{
+    int status = ps_heard_load_shape(heard, error);
+    for (size_t i = 0; i < heard->result.count && status == 0; i++) {
+        struct ps_pick *pick = &heard->result.picks[i];
+        pick->y = (float)(heard->micrograph.image.height - 1 - (double)pick->y);
+    }
+    return status;
+}
+
+/* A format that counts the rows of a TIFF from its top needs to know that it is one, and how high;
+ * so does one that tells them. Elsewhere a micrograph need not be there. */
+static int prepare(struct ps_heard *heard, const struct convert_options *options,
+                   const struct ps_picks_format *format, struct ps_error *error)
+{
+    int status = 0;
+    if (options->min_score > -INFINITY)
+        ps_picks_settle(&heard->result, options->min_score);
+    if (options->invert_y)
+        status = invert(heard, error);
+    else if (format->top_down && ps_heard_is_tiff(heard))
+        status = ps_heard_load_shape(heard, error);
+    return status;
+}
+
+/* Where picks of a micrograph go below OUT: under its name, or what of that leads nowhere else. */
+static const char *name_below(const char *name)
+{
+    while (*name == '/')
+        name++;
+    if (ps_name_is_safe(name))
+        return name;
+    const char *slash = strrchr(name, '/');
+    return slash ? slash + 1 : name;
+}
+
+/* ---- all of them ------------------------------------------------------------------------------
+ */
+
+static int write_each(struct ps_pick_file *files, size_t count, const char *out,
+                      const struct ps_picks_format *format, struct ps_error *error)
+{
+    struct ps_autopick *list = NULL;
+    int status = ps_autopick_new(out, "", &list, error);
+    for (size_t i = 0; i < count && status == 0; i++) {
+        files[i].name = name_below(files[i].name);
+        for (size_t k = 0; k < i && status == 0; k++)
+            if (strcmp(files[k].name, files[i].name) == 0)
+                status =
+                    ps_fail(error, PS_E_INPUT, "%s: two micrographs have this name", files[i].name);
+        char *path = status ? NULL : ps_picks_path(out, files[i].name, format->suffix);
+        if (status == 0)
+            status = path ? ps_picks_write(path, format, &files[i], error)
+                          : ps_fail_memory(error, strlen(out), "a path");
+        if (status == 0 && format->write == ps_picks_write_star)
+            status = ps_autopick_add(list, files[i].path, path, error);
+        free(path);
+    }
+    if (status == 0)
+        status = ps_autopick_save(list, error);
+    ps_autopick_free(list);
+    return status;
+}
+
+static int write_out(const struct ps_heard_list *list, const struct convert_options *options,
+                     const char *out, const struct ps_picks_format *format, struct ps_error *error)
+{
+    struct ps_pick_file *files = calloc(list->count + 1, sizeof *files);
+    int status = 0;
+    if (!files)
+        return ps_fail_memory(error, list->count * sizeof *files, "a list of micrographs");
+    for (size_t i = 0; i < list->count && status == 0; i++) {
+        status = prepare(list->items[i], options, format, error);
+        files[i] = ps_heard_pick_file(list->items[i]);
+        files[i].box_size = options->box_size;
+    }
+    if (status == 0 && is_directory(out))
+        status = write_each(files, list->count, out, format, error);
+    else if (status == 0 && list->count != 1 && !format->many)
+        status = ps_fail(error, PS_E_INPUT,
+                         "%s: a file of this format holds one micrograph, and there are %zu: give "
+                         "a directory, or --format cryosparc, tsv or json",
+                         out, list->count);
+    else if (status == 0)
+        status = ps_picks_write_many(out, format, files, list->count, error);
+    free(files);
+    return status;
+}
+
+static int find_format(const char *option, const char *name, const struct ps_picks_format **ret)
+{
+    *ret = name ? ps_picks_format_find(name) : NULL;
+    if (name && !*ret)
+        return ps_cli_usage(&cli,
+                            "--%s %.100s: expected star, cryosparc, box, cbox, tsv, csv or json",
+                            option, name);
+    return PS_CLI_GO;
+}
+
+static int convert(const struct convert_options *options, const char *in, const char *out)
+{
+    const struct ps_picks_format *from, *to;
+    if (find_format("from", options->from, &from) != PS_CLI_GO ||
+        find_format("format", options->to, &to) != PS_CLI_GO)
+        return PS_EXIT_USAGE;
+    if (!to && !is_directory(out))
+        to = ps_picks_format_of(out);
+    if (!to)
+        return ps_cli_usage(&cli, "%.200s: its name does not tell a format: give --format", out);
+    const struct ps_picks_read_options read_options = {from, NULL, options->micrographs};
+    struct ps_heard_list list = {0};
+    struct ps_error error;
+    int status = ps_picks_read(in, &read_options, &list, &error);
+    /* x.star for several micrographs is one that names them. */
+    if (status == 0 && !options->to && list.count != 1 && to->write == ps_picks_write_star &&
+        !is_directory(out))
+        to = ps_picks_format_find("cryosparc");
+    if (status == 0)
+        status = write_out(&list, options, out, to, &error);
+    size_t picks = 0;
+    for (size_t i = 0; i < list.count; i++)
+        picks += list.items[i]->result.count;
+    if (status)
+        (void)fprintf(stderr, "pickstream convert: %s\n", error.message);
+    else
+        (void)fprintf(stderr, "pickstream convert: %zu micrographs, %zu picks\n", list.count,
+                      picks);
+    ps_heard_list_done(&list);
+    return status ? PS_EXIT_FAILURE : PS_EXIT_OK;
+}
+
+int ps_cmd_convert(int argc, char **argv)
+{
+    struct convert_options options = {.min_score = -INFINITY};
+    int operands;
+    int status = ps_cli_parse(&cli, argc, argv, &options, NULL, &operands);
+    if (status != PS_CLI_GO)
+        return status;
+    if (argc - operands != 2)
+        return ps_cli_usage(&cli, "expected IN and OUT");
+    return convert(&options, argv[operands], argv[operands + 1]);
+}

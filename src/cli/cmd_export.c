@@ -1,0 +1,165 @@
+/* pickstream export: the whole journal as files of picks, as often as one likes. */
+#include "base/error.h"
+#include "cli/arguments.h"
+#include "cli/cmd.h"
+#include "config/config.h"
+#include "journal/journal.h"
+#include "picks/autopick.h"
+#include "picks/input.h"
+#include "picks/remove.h"
+#include "picks/write.h"
+
+#include <inttypes.h>
+#include <limits.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const double MAX_SEQ = 9007199254740992; /* of --since: 2^53, exact in a double */
+
+struct export_options {
+    const char *output;
+    uint64_t since;
+    double min_score;
+};
+
+static const struct ps_cli_option options_table[] = {
+    PS_CLI_TEXT('o', "output", "DIR", struct export_options, output,
+                "write files of picks below DIR"),
+    PS_CLI_KEY(0, "format", "LIST", "output.formats", "formats of these files (default star)"),
+    PS_CLI_UINT(0, "since", "SEQ", struct export_options, since, 0, MAX_SEQ,
+                "only outcomes after SEQ (default 0: all)"),
+    PS_CLI_NUMBER(0, "min-score", "P", struct export_options, min_score, -1e9, 1e9,
+                  "leave out picks with a lower score"),
+    PS_CLI_END,
+};
+
+static const struct ps_cli cli = {
+    .command = "export",
+    .operands = "",
+    .summary =
+        "Writes the picks of every micrograph in the journal of service.state_directory as files,\n"
+        "as the service would have written them, and autopick.star with them. Of several outcomes\n"
+        "of a micrograph the last one stays. The journal is only read, so the service may run.",
+    .options = options_table,
+};
+
+struct exporter {
+    const struct ps_config *config;
+    const struct export_options *options;
+    struct ps_autopick *list;
+    uint64_t micrographs;
+    uint64_t picks;
+    uint64_t failed;    /* micrographs without picks to write */
+    uint64_t unwritten; /* of which a file could not be written, or the message not be read */
+};
+
+/* Where files of picks go, as the service has them; to be freed, NULL without memory. */
+static char *directory_of(const struct exporter *exporter, const struct ps_heard *heard)
+{
+    char prefix[PATH_MAX], watched[PATH_MAX];
+    char *directory = NULL;
+    size_t path = strlen(heard->path), name = strlen(heard->name);
+    (void)snprintf(watched, sizeof watched, "%.*s", (int)(path > name ? path - name : 0),
+                   heard->path);
+    ps_output_prefix(exporter->config, watched, prefix, sizeof prefix);
+    return asprintf(&directory, "%s%s%s", exporter->options->output, *prefix ? "/" : "", prefix) < 0
+               ? NULL
+               : directory;
+}
+
+/* A micrograph that failed after it was rewritten has no files any more. */
+static int export_failed(struct exporter *exporter, const struct ps_heard *heard,
+                         const char *directory, struct ps_error *error)
+{
+    exporter->failed++;
+    if (heard->revision == 1)
+        return 0;
+    ps_autopick_check(exporter->list);
+    return ps_picks_remove_all(directory, &exporter->config->output.formats, heard->name, error);
+}
+
+static int export_picks(struct exporter *exporter, struct ps_heard *heard, const char *directory,
+                        struct ps_error *error)
+{
+    ps_picks_settle(&heard->result, exporter->options->min_score);
+    const struct ps_pick_file file = ps_heard_pick_file(heard);
+    int status = ps_picks_write_below(exporter->config, directory, &file, exporter->list, error);
+    if (status == 0) {
+        exporter->micrographs++;
+        exporter->picks += heard->result.count;
+    }
+    return status;
+}
+
+static int export_outcome(struct exporter *exporter, struct ps_heard *heard, struct ps_error *error)
+{
+    if (!ps_name_is_safe(heard->name))
+        return ps_fail(error, PS_E_INPUT, "its name leads out of the directory: not written");
+    char *directory = directory_of(exporter, heard);
+    if (!directory)
+        return ps_fail_memory(error, strlen(heard->name), "a path");
+    int status = heard->status == PS_HEARD_FAILED ? export_failed(exporter, heard, directory, error)
+                                                  : export_picks(exporter, heard, directory, error);
+    free(directory);
+    return status;
+}
+
+static int take(void *context, uint64_t seq, const struct ps_frames *frames)
+{
+    struct exporter *exporter = context;
+    struct ps_heard *heard = NULL;
+    struct ps_error error;
+    int status = ps_heard_read(frames, &heard, &error);
+    if (status == 0)
+        status = export_outcome(exporter, heard, &error);
+    if (status) {
+        exporter->unwritten++;
+        (void)fprintf(stderr, "pickstream export: seq %" PRIu64 ": %s\n", seq, error.message);
+    }
+    ps_heard_free(heard);
+    return status == PS_E_NOMEM;
+}
+
+static int run(const struct ps_config *config, const struct export_options *options)
+{
+    struct exporter exporter = {.config = config, .options = options};
+    struct ps_journal *journal = NULL;
+    struct ps_error error;
+    if (!options->output)
+        return ps_cli_usage(&cli, "no directory to write to: give -o DIR");
+    int status = ps_journal_open_reading(config->service.state_directory, &journal, &error);
+    if (status == 0)
+        status =
+            ps_autopick_new(options->output, config->output.relion_project, &exporter.list, &error);
+    if (status == 0)
+        status = ps_journal_replay(journal, options->since, SIZE_MAX, take, &exporter, &error);
+    if (status == 0)
+        status = ps_autopick_save(exporter.list, &error);
+    ps_autopick_free(exporter.list);
+    ps_journal_close(journal);
+    if (status)
+        (void)fprintf(stderr, "pickstream export: %s\n", error.message);
+    (void)fprintf(stderr,
+                  "pickstream export: %" PRIu64 " micrographs, %" PRIu64 " picks, %" PRIu64
+                  " failed ones left out\n",
+                  exporter.micrographs, exporter.picks, exporter.failed);
+    return status || exporter.unwritten ? PS_EXIT_FAILURE : PS_EXIT_OK;
+}
+
+int ps_cmd_export(int argc, char **argv)
+{
+    struct ps_config *config = ps_config_new();
+    if (!config) {
+        (void)fputs("pickstream export: no memory\n", stderr);
+        return PS_EXIT_FAILURE;
+    }
+    struct export_options options = {.min_score = -INFINITY};
+    int operands;
+    int status = ps_cli_parse(&cli, argc, argv, &options, config, &operands);
+    if (status == PS_CLI_GO)
+        status = run(config, &options);
+    ps_config_free(config);
+    return status;
+}

@@ -1,0 +1,393 @@
+/* pickstream listen: the model subscriber. Prints every outcome, or writes it as files of picks;
+ * what was missed is asked for, and what is lost is said.
+ *
+ * With several services, or behind a relay, everything carries its stream: lines begin with it, and
+ * files are below a directory of its name, for two microscopes may well call a micrograph the same.
+ */
+#include "base/error.h"
+#include "base/log.h"
+#include "cli/addresses.h"
+#include "cli/arguments.h"
+#include "cli/cmd.h"
+#include "config/config.h"
+#include "picks/autopick.h"
+#include "picks/input.h"
+#include "picks/remove.h"
+#include "picks/write.h"
+#include "subscribe/subscriber.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+enum { SAVE_SECONDS = 5 /* from a new STAR file to the list of them, at most */ };
+
+/* With --since absent. */
+static const uint64_t FROM_NOW = UINT64_MAX;
+static const double MAX_SEQ = 9007199254740992; /* of --since: 2^53, exact in a double */
+
+struct listen_options {
+    uint64_t since;
+    uint64_t count;
+    double timeout; /* seconds */
+    const char *output;
+    struct ps_address_options services;
+};
+
+static const struct ps_cli_option options_table[] = {
+    PS_CLI_TEXTS(0, "connect", "URL", struct listen_options, services.connect,
+                 "where picks are published; for several services, several times"),
+    PS_CLI_TEXTS(0, "replay", "URL", struct listen_options, services.replay,
+                 "where to ask for missed ones; as often, in the same order"),
+    PS_CLI_UINT(0, "since", "SEQ", struct listen_options, since, 0, MAX_SEQ,
+                "begin after outcome SEQ, 0: with the first (default: from now on)"),
+    PS_CLI_UINT('n', "count", "N", struct listen_options, count, 1, MAX_SEQ,
+                "end after N outcomes"),
+    PS_CLI_TEXT('o', "output", "DIR", struct listen_options, output,
+                "write files of picks below DIR instead of printing"),
+    PS_CLI_KEY(0, "format", "LIST", "output.formats", "formats of these files (default star)"),
+    PS_CLI_NUMBER(0, "timeout", "SECONDS", struct listen_options, timeout, 0.1, 86400,
+                  "give up what is not repaired by then (default 30)"),
+    PS_CLI_TEXT(0, "curve-key", "FILE", struct listen_options, services.curve_key,
+                "our secret key, where the service asks for one"),
+    PS_CLI_TEXTS(0, "curve-server", "FILE", struct listen_options, services.curve_server,
+                 "public key of the service; one for all, or one each"),
+    PS_CLI_END,
+};
+
+static const struct ps_cli cli = {
+    .command = "listen",
+    .operands = "",
+    .summary =
+        "Prints a line for each outcome that a service publishes, in order, each once: seq, name,\n"
+        "status, number of picks, median score, and seconds from the close of the file to the\n"
+        "publication; or writes the picks as files. What was missed is asked for. With several\n"
+        "services, or a relay, a line begins with the stream. SIGINT and SIGTERM end it.\n"
+        "Exit status: 0; 1 if an outcome was lost for good or could not be written.",
+    .options = options_table,
+};
+
+struct listener {
+    const struct ps_config *config;
+    const struct listen_options *options;
+    struct ps_subscriber *subscriber;
+    struct ps_autopick *list; /* of STAR files, for RELION; NULL without --output */
+    int signals;              /* descriptors: of SIGINT and SIGTERM, */
+    int timer;                /* of the next time that the list is saved, */
+    int wake;                 /* and of both */
+    bool armed;
+    uint64_t outcomes;
+    uint64_t lost;
+    uint64_t unwritten;
+};
+
+/* Makes text from the network one line that does nothing to a terminal. */
+static const char *one_line(char *text)
+{
+    for (char *at = text; *at; at++) {
+        if ((unsigned char)*at < ' ' || *at == 127)
+            *at = '?';
+    }
+    return text;
+}
+
+/* ---- one outcome ----------------------------------------------------------------------------- */
+
+/* Null fields are "-", so that every line has the same number of words. */
+static void print_outcome(const struct listener *listener, const struct ps_heard *heard)
+{
+    char name[PS_LOG_TEXT], median[32] = "-", latency[32] = "-";
+    if (heard->result.count > 0)
+        (void)snprintf(median, sizeof median, "%.3f", heard->result.score_median);
+    if (!isnan(heard->latency))
+        (void)snprintf(latency, sizeof latency, "%.3f", heard->latency);
+    if (ps_subscriber_many(listener->subscriber))
+        (void)printf("%s ", heard->stream);
+    (void)printf("%" PRIu64 " %s %s %zu %s %s\n", heard->seq, ps_log_quote(heard->name, name),
+                 ps_heard_status_name(heard->status), heard->result.count, median, latency);
+    (void)fflush(stdout); /* a line a time, into a pipe too */
+}
+
+/* Where files of picks go; to be freed, NULL without memory. */
+static char *directory_of(const struct listener *listener, const struct ps_heard *heard)
+{
+    bool many = ps_subscriber_many(listener->subscriber);
+    char *directory = NULL;
+    return asprintf(&directory, "%s%s%s", listener->options->output, many ? "/" : "",
+                    many ? heard->stream : "") < 0
+               ? NULL
+               : directory;
+}
+
+static int write_outcome(struct listener *listener, const struct ps_heard *heard,
+                         struct ps_error *error)
+{
+    if (!ps_name_is_safe(heard->name))
+        return ps_fail(error, PS_E_INPUT, "its name leads out of the directory: not written");
+    const struct ps_pick_file file = ps_heard_pick_file(heard);
+    char *directory = directory_of(listener, heard);
+    if (!directory)
+        return ps_fail_memory(error, strlen(heard->name), "a path");
+    int status = ps_picks_write_below(listener->config, directory, &file, listener->list, error);
+    free(directory);
+    return status;
+}
+
+/* The list is saved soon, but not for each outcome: it is written as a whole. */
+static void save_soon(struct listener *listener)
+{
+    const struct itimerspec once = {.it_value = {.tv_sec = SAVE_SECONDS}};
+    if (listener->armed || !listener->list || !ps_autopick_unsaved(listener->list))
+        return;
+    listener->armed = timerfd_settime(listener->timer, 0, &once, NULL) == 0;
+}
+
+static void save(struct listener *listener)
+{
+    struct ps_error error;
+    listener->armed = false;
+    if (!listener->list || ps_autopick_save(listener->list, &error) == 0)
+        return;
+    listener->unwritten++;
+    (void)fprintf(stderr, "pickstream listen: %s\n", one_line(error.message));
+}
+
+/* A failed micrograph has no picks to write: it is named, as `pick` does, and those of an earlier
+ * revision go. */
+static int take_failure(struct listener *listener, struct ps_heard *heard, struct ps_error *error)
+{
+    char name[PS_LOG_TEXT];
+    (void)fprintf(stderr, "pickstream listen: seq %" PRIu64 ": %s: failed: %s\n", heard->seq,
+                  ps_log_quote(heard->name, name), one_line(heard->reason));
+    if (heard->revision == 1 || !ps_name_is_safe(heard->name))
+        return 0;
+    char *directory = directory_of(listener, heard);
+    if (!directory)
+        return ps_fail_memory(error, strlen(heard->name), "a path");
+    int status =
+        ps_picks_remove_all(directory, &listener->config->output.formats, heard->name, error);
+    free(directory);
+    ps_autopick_check(listener->list);
+    return status;
+}
+
+static void take_outcome(struct listener *listener, struct ps_heard *heard)
+{
+    char name[PS_LOG_TEXT];
+    struct ps_error error;
+    listener->outcomes++;
+    if (!listener->options->output) {
+        print_outcome(listener, heard);
+    } else if (heard->status == PS_HEARD_FAILED ? take_failure(listener, heard, &error)
+                                                : write_outcome(listener, heard, &error)) {
+        listener->unwritten++;
+        (void)fprintf(stderr, "pickstream listen: seq %" PRIu64 ": %s: %s\n", heard->seq,
+                      ps_log_quote(heard->name, name), one_line(error.message));
+    }
+    save_soon(listener);
+}
+
+/* ---- news ------------------------------------------------------------------------------------ */
+
+/* Begins a line on stderr, with the stream where there are several. */
+static void begin_line(const struct listener *listener, const struct ps_news *news)
+{
+    bool many = *news->stream && ps_subscriber_many(listener->subscriber);
+    (void)fprintf(stderr, "pickstream listen: %s%s", many ? news->stream : "", many ? ": " : "");
+}
+
+static void print_range(const char *what, const struct ps_news *news)
+{
+    (void)fprintf(stderr, "%s seq %" PRIu64, what, news->first);
+    if (news->last > news->first)
+        (void)fprintf(stderr, " to %" PRIu64, news->last);
+    (void)fprintf(stderr, "%s%s\n", *news->text ? ": " : "", news->text);
+}
+
+static void take_news(struct listener *listener, struct ps_news *news)
+{
+    if (news->kind != PS_NEWS_OUTCOME && news->kind != PS_NEWS_NONE)
+        begin_line(listener, news);
+    switch (news->kind) {
+    case PS_NEWS_OUTCOME:
+        take_outcome(listener, news->heard);
+        ps_heard_free(news->heard);
+        break;
+    case PS_NEWS_GAP:
+        print_range("asking again for", news);
+        break;
+    case PS_NEWS_LOST:
+        listener->lost += news->last - news->first + 1;
+        print_range("lost", news);
+        break;
+    case PS_NEWS_STREAM:
+        (void)fprintf(stderr, "another stream begins, at seq %" PRIu64 "\n", news->first);
+        break;
+    case PS_NEWS_SHORT:
+        (void)fprintf(stderr,
+                      "the stream ends at seq %" PRIu64
+                      ", before that of --since: it is another one; beginning with its first\n",
+                      news->last);
+        break;
+    case PS_NEWS_NOTE:
+        (void)fprintf(stderr, "%s\n", one_line(news->text));
+        break;
+    case PS_NEWS_NONE:
+        break;
+    }
+}
+
+/* Whether it was the timer that woke us; the list is saved then. */
+static bool woken_by_timer(struct listener *listener)
+{
+    uint64_t expirations;
+    if (read(listener->timer, &expirations, sizeof expirations) != (ssize_t)sizeof expirations)
+        return false;
+    save(listener);
+    return true;
+}
+
+/* Where each stream ends, and what there was of all. */
+static void summarise(const struct listener *listener)
+{
+    char stream[PS_STREAM_TEXT];
+    uint64_t last = 0;
+    bool many = ps_subscriber_many(listener->subscriber);
+    for (size_t i = 0; ps_subscriber_stream(listener->subscriber, i, stream, &last) && many; i++)
+        if (*stream)
+            (void)fprintf(stderr, "pickstream listen: %s: last seq %" PRIu64 "\n", stream, last);
+    (void)fprintf(stderr,
+                  "pickstream listen: %" PRIu64 " outcomes, %" PRIu64 " lost, %" PRIu64
+                  " messages unreadable",
+                  listener->outcomes, listener->lost,
+                  ps_subscriber_unreadable(listener->subscriber));
+    if (!many)
+        (void)fprintf(stderr, ", last seq %" PRIu64, last);
+    (void)fputc('\n', stderr);
+}
+
+/* Standard output that nobody reads any more ends it: what comes would be lost unsaid. */
+static bool goes_on(const struct listener *listener)
+{
+    return !ferror(stdout) &&
+           (!listener->options->count || listener->outcomes < listener->options->count);
+}
+
+static int listen_to(struct listener *listener)
+{
+    struct ps_error error;
+    while (goes_on(listener)) {
+        struct ps_news news;
+        if (ps_subscriber_next(listener->subscriber, listener->wake, &news, &error) != 0) {
+            (void)fprintf(stderr, "pickstream listen: %s\n", error.message);
+            save(listener);
+            return PS_EXIT_FAILURE;
+        }
+        if (news.kind != PS_NEWS_NONE)
+            take_news(listener, &news);
+        else if (!woken_by_timer(listener))
+            break;
+    }
+    save(listener);
+    summarise(listener);
+    return listener->lost || listener->unwritten ? PS_EXIT_FAILURE : PS_EXIT_OK;
+}
+
+/* ---- setting up ------------------------------------------------------------------------------ */
+
+/* Makes the descriptors. Signals are blocked from here on, before ZeroMQ makes its threads. */
+static bool make_wakers(struct listener *listener)
+{
+    sigset_t set;
+    (void)sigemptyset(&set);
+    (void)sigaddset(&set, SIGINT);
+    (void)sigaddset(&set, SIGTERM);
+    if (sigprocmask(SIG_BLOCK, &set, NULL) != 0)
+        return false;
+    (void)signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error of stdout */
+    listener->signals = signalfd(-1, &set, SFD_CLOEXEC);
+    listener->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    listener->wake = epoll_create1(EPOLL_CLOEXEC);
+    struct epoll_event readable = {.events = EPOLLIN};
+    return listener->signals >= 0 && listener->timer >= 0 && listener->wake >= 0 &&
+           epoll_ctl(listener->wake, EPOLL_CTL_ADD, listener->signals, &readable) == 0 &&
+           epoll_ctl(listener->wake, EPOLL_CTL_ADD, listener->timer, &readable) == 0;
+}
+
+static void close_wakers(const struct listener *listener)
+{
+    const int all[] = {listener->wake, listener->timer, listener->signals};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        if (all[i] >= 0)
+            (void)close(all[i]);
+    }
+}
+
+static int64_t nanoseconds(double seconds)
+{
+    return (int64_t)(seconds * 1e9);
+}
+
+static int run(const struct ps_config *config, const struct listen_options *options)
+{
+    struct ps_addresses addresses;
+    struct ps_error error;
+    if (ps_addresses_read(&options->services, config->publish.endpoint,
+                          config->publish.replay_endpoint, &addresses, &error) != 0)
+        return ps_cli_usage(&cli, "%s", error.message);
+    bool replay = options->since != FROM_NOW;
+    const struct ps_subscriber_options subscriber_options = {
+        .services = addresses.items,
+        .service_count = addresses.count,
+        .order = {.replay = replay,
+                  .since = replay ? options->since : 0,
+                  .heartbeat_ns = nanoseconds(config->publish.heartbeat_seconds),
+                  .timeout_ns = nanoseconds(options->timeout)},
+        .curve_secret = addresses.secret,
+    };
+    struct listener listener = {
+        .config = config, .options = options, .signals = -1, .timer = -1, .wake = -1};
+    int status = make_wakers(&listener)
+                     ? 0
+                     : ps_fail(&error, PS_E_SYSTEM, "cannot wait for signals: %s", strerror(errno));
+    if (status == 0 && options->output)
+        status =
+            ps_autopick_new(options->output, config->output.relion_project, &listener.list, &error);
+    if (status == 0)
+        status = ps_subscriber_new(&subscriber_options, &listener.subscriber, &error);
+    if (status == PS_E_CONFIG)
+        status = ps_cli_usage(&cli, "%s", error.message);
+    else if (status != 0)
+        status = (fprintf(stderr, "pickstream listen: %s\n", error.message), PS_EXIT_FAILURE);
+    else
+        status = listen_to(&listener);
+    ps_subscriber_free(listener.subscriber);
+    ps_autopick_free(listener.list);
+    ps_addresses_done(&addresses);
+    close_wakers(&listener);
+    return status;
+}
+
+int ps_cmd_listen(int argc, char **argv)
+{
+    struct ps_config *config = ps_config_new();
+    if (!config) {
+        (void)fputs("pickstream listen: no memory\n", stderr);
+        return PS_EXIT_FAILURE;
+    }
+    struct listen_options options = {.since = FROM_NOW, .timeout = 30};
+    int operands;
+    int status = ps_cli_parse(&cli, argc, argv, &options, config, &operands);
+    if (status == PS_CLI_GO)
+        status = run(config, &options);
+    ps_config_free(config);
+    return status;
+}

@@ -1,0 +1,447 @@
+/* pickstream pick: picks the files it is given, one after the other, each with all cores. */
+#include "base/error.h"
+#include "base/text.h"
+#include "cli/accuracy.h"
+#include "cli/arguments.h"
+#include "cli/cmd.h"
+#include "cli/inputs.h"
+#include "cli/progress.h"
+#include "config/config.h"
+#include "image/micrograph.h"
+#include "picker/picker.h"
+#include "picks/autopick.h"
+#include "picks/format.h"
+#include "picks/remove.h"
+#include "picks/write.h"
+#include "picks/writers.h"
+#include "pickstream.h"
+#include "picture/overlay.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+struct pick_options {
+    bool list;
+    bool overlay;
+    bool resume;
+    const char *shard;
+    const char *truth;
+    double tolerance;
+};
+
+static const struct ps_cli_option options_table[] = {
+    PS_CLI_KEY('o', "output", "DIR", "output.directory", "write files of picks below DIR"),
+    PS_CLI_KEY(0, "format", "LIST", "output.formats", "formats of these files (default star)"),
+    PS_CLI_FLAG(0, "overlay", struct pick_options, overlay,
+                "write a PNG of the micrograph with its picks too"),
+    PS_CLI_TEXT(0, "shard", "I/N", struct pick_options, shard,
+                "pick only the I-th of N parts of the micrographs: for N machines"),
+    PS_CLI_FLAG(0, "resume", struct pick_options, resume,
+                "leave out micrographs whose files of picks are there and not older"),
+    PS_CLI_FLAG(0, "list", struct pick_options, list,
+                "pick nothing, print the paths of the micrographs that would be picked"),
+    PS_CLI_TEXT(0, "truth", "DIR", struct pick_options, truth,
+                "compare with DIR/NAME_truth.star or .txt, print precision and recall"),
+    PS_CLI_NUMBER(0, "tolerance", "PX", struct pick_options, tolerance, 0.0, 1e6,
+                  "a pick is right within PX of a true centre (default: half the diameter)"),
+    PS_CLI_END,
+};
+
+static const struct ps_cli cli = {
+    .command = "pick",
+    .operands = "FILE|DIR|GLOB...",
+    .summary =
+        "Picks particles in each micrograph and writes its picks to DIR, under the path of the\n"
+        "micrograph below the directory that holds everything given: x.mrc becomes\n"
+        "DIR/x_autopick.star. A micrograph that cannot be picked is named on stderr, the others\n"
+        "are picked all the same, and the exit status is then 1.",
+    .options = options_table,
+};
+
+enum { SAVE_EVERY = 100 /* micrographs: the list of STAR files */ };
+static const char OVERLAY_SUFFIX[] = "_overlay.png";
+
+/* One run of the command. */
+struct session {
+    const struct ps_config *config;
+    const struct pick_options *options;
+    struct ps_picker *picker;
+    struct ps_autopick *list; /* of STAR files, for RELION */
+    char *profile;
+    struct ps_progress progress;
+    struct ps_accuracy total; /* against the truth */
+    size_t picked;
+    size_t rejected;
+    size_t failed;
+    size_t before; /* done in an earlier run */
+    size_t picks;
+    bool unlisted; /* the list could not be saved */
+};
+
+/* ---- one micrograph ---------------------------------------------------------------------------
+ */
+
+static int write_outputs(const struct session *session, const struct ps_pick_file *file,
+                         struct ps_error *error)
+{
+    const char *directory = session->config->output.directory;
+    int status = ps_picks_write_below(session->config, directory, file, session->list, error);
+    if (status == 0 && session->options->overlay) {
+        char *path = ps_picks_path(directory, file->name, OVERLAY_SUFFIX);
+        status = path ? ps_overlay_write(path, &file->micrograph->image, file->result, error)
+                      : ps_fail_memory(error, strlen(file->name), "a path");
+        free(path);
+    }
+    return status;
+}
+
+/* A micrograph failed: what an earlier run wrote of it is not what came of it now. A device that
+ * failed says nothing of the micrograph, and ends the run; a disk that is full is no reason to lose
+ * what is on it. Returns the code of the failure. */
+static int remove_outputs(struct session *session, const struct ps_found *found,
+                          const struct ps_error *failure)
+{
+    const struct ps_config *config = session->config;
+    const char *directory = config->output.directory;
+    struct ps_error error;
+    if (failure->code == PS_E_DEVICE)
+        return failure->code;
+    int status = ps_picks_remove_all(directory, &config->output.formats, found->name, &error);
+    ps_autopick_check(session->list);
+    if (status == 0 && session->options->overlay)
+        status = ps_picks_remove(directory, found->name, OVERLAY_SUFFIX, &error);
+    if (status)
+        ps_progress_note(&session->progress, "pickstream: %s", error.message);
+    return failure->code;
+}
+
+static int compare(struct session *session, const char *name, const struct ps_result *result,
+                   struct ps_accuracy *ret_accuracy, struct ps_error *error)
+{
+    struct ps_points truth;
+    struct ps_points ignored;
+    int status = ps_truth_read(session->options->truth, name, &truth, &ignored, error);
+    if (status)
+        return status;
+    double tolerance =
+        session->options->tolerance > 0 ? session->options->tolerance : result->diameter / 2;
+    status = ps_accuracy_measure(result->picks, result->count, &truth, &ignored, tolerance,
+                                 result->diameter / 2, ret_accuracy, error);
+    ps_points_done(&truth);
+    ps_points_done(&ignored);
+    if (status == 0) {
+        session->total.picks += ret_accuracy->picks;
+        session->total.truth += ret_accuracy->truth;
+        session->total.matched += ret_accuracy->matched;
+    }
+    return status;
+}
+
+static void format_accuracy(const struct ps_accuracy *accuracy, char *ret_text, size_t size)
+{
+    (void)snprintf(ret_text, size, ", precision %.3f, recall %.3f, F1 %.3f",
+                   ps_accuracy_precision(accuracy), ps_accuracy_recall(accuracy),
+                   ps_accuracy_f1(accuracy));
+}
+
+static int report(struct session *session, const struct ps_found *found,
+                  const struct ps_result *result, struct ps_error *error)
+{
+    char accuracy[96] = "";
+    if (session->options->truth && result->outcome == PS_PICKED) {
+        struct ps_accuracy measured;
+        int status = compare(session, found->name, result, &measured, error);
+        if (status)
+            return status;
+        format_accuracy(&measured, accuracy, sizeof accuracy);
+    }
+    for (size_t i = 0; i < result->warning_count; i++)
+        ps_progress_note(&session->progress, "pickstream: %s: %s", found->path,
+                         result->warnings[i]);
+    if (result->outcome == PS_REJECTED) {
+        session->rejected++;
+        ps_progress_line(&session->progress, "%s: rejected: %s", found->path, result->reason);
+        return 0;
+    }
+    session->picked++;
+    session->picks += result->count;
+    double total = 0;
+    for (int stage = 0; stage < PS_STAGE_COUNT; stage++)
+        total += result->milliseconds[stage];
+    ps_progress_line(&session->progress, "%s: %zu picks in %.2f s%s%s", found->path, result->count,
+                     total / 1e3, result->truncated ? " (the best of more)" : "", accuracy);
+    return 0;
+}
+
+static int pick_micrograph(struct session *session, const struct ps_found *found,
+                           const struct ps_micrograph *micrograph, double read_milliseconds,
+                           struct ps_error *error)
+{
+    struct ps_result result = {0};
+    int status = ps_picker_pick(session->picker, &micrograph->image, &result, error);
+    if (status) {
+        (void)ps_fail_prefix(error, "%s", found->path);
+        return remove_outputs(session, found, error);
+    }
+    struct ps_pick_file file = {
+        .path = found->path,
+        .name = found->name,
+        .width = micrograph->image.width,
+        .height = micrograph->image.height,
+        .micrograph = micrograph,
+        .pixel_size_source = ps_pixel_size_source(session->config, &result),
+        .profile = session->profile,
+        .read_milliseconds = read_milliseconds,
+        .result = &result,
+    };
+    status = write_outputs(session, &file, error);
+    if (status == 0)
+        status = report(session, found, &result, error);
+    ps_result_done(&result);
+    return status;
+}
+
+static int pick_file(struct session *session, const struct ps_found *found, struct ps_error *error)
+{
+    if (found->problem)
+        return ps_fail(error, PS_E_INPUT, "%s: %s", found->path, found->problem);
+    struct ps_read_options options = {session->config->input.movies,
+                                      session->config->compute.max_pixels};
+    struct ps_micrograph *micrograph = NULL;
+    double start = ps_progress_clock();
+    int status = ps_micrograph_read(found->path, &options, &micrograph, error);
+    if (status)
+        return remove_outputs(session, found, error);
+    if (micrograph->warning[0])
+        ps_progress_note(&session->progress, "pickstream: %s: %s", found->path,
+                         micrograph->warning);
+    status =
+        pick_micrograph(session, found, micrograph, (ps_progress_clock() - start) * 1e3, error);
+    ps_micrograph_free(micrograph);
+    return status;
+}
+
+/* ---- what was done before ---------------------------------------------------------------------
+ */
+
+static bool is_older(const struct stat *a, const struct stat *b)
+{
+    if (a->st_mtim.tv_sec != b->st_mtim.tv_sec)
+        return a->st_mtim.tv_sec < b->st_mtim.tv_sec;
+    return a->st_mtim.tv_nsec < b->st_mtim.tv_nsec;
+}
+
+static bool has_output(const struct session *session, const struct ps_found *found,
+                       const struct stat *micrograph, const char *suffix)
+{
+    char *path = ps_picks_path(session->config->output.directory, found->name, suffix);
+    struct stat output;
+    bool has = path && stat(path, &output) == 0 && S_ISREG(output.st_mode) &&
+               !is_older(&output, micrograph);
+    free(path);
+    return has;
+}
+
+/* True where one of the files that this run would write is missing or older than the micrograph.
+ * Files are there completely or not at all (base/atomic_file.h), so there being one is enough. What
+ * failed has none, and is tried again. */
+static bool is_left(const struct session *session, const struct ps_found *found)
+{
+    const struct ps_list *formats = &session->config->output.formats;
+    struct stat micrograph;
+    if (found->problem || stat(found->path, &micrograph) != 0)
+        return true;
+    for (size_t i = 0; i < formats->count; i++) {
+        const struct ps_picks_format *format = ps_picks_format_find(formats->items[i]);
+        if (!has_output(session, found, &micrograph, format->suffix))
+            return true;
+    }
+    return session->options->overlay && !has_output(session, found, &micrograph, OVERLAY_SUFFIX);
+}
+
+struct resuming {
+    struct session *session;
+    struct ps_error *error;
+    int status;
+};
+
+/* For ps_found_list_keep(). The list for RELION gets what was done before: the run that did it may
+ * have been killed before it came to that. */
+static bool leave_out_done(const struct ps_found *found, void *context)
+{
+    struct resuming *resuming = context;
+    const struct session *session = resuming->session;
+    if (is_left(session, found))
+        return true;
+    const struct ps_list *formats = &session->config->output.formats;
+    for (size_t i = 0; i < formats->count && session->list && resuming->status == 0; i++) {
+        const struct ps_picks_format *format = ps_picks_format_find(formats->items[i]);
+        if (format->write != ps_picks_write_star)
+            continue;
+        char *path = ps_picks_path(session->config->output.directory, found->name, format->suffix);
+        resuming->status = path ? ps_autopick_add(session->list, found->path, path, resuming->error)
+                                : ps_fail_memory(resuming->error, strlen(found->name), "a path");
+        free(path);
+    }
+    return false;
+}
+
+/* ---- all of them ------------------------------------------------------------------------------
+ */
+
+static void summarise(struct session *session, size_t count)
+{
+    char accuracy[96] = "";
+    char before[48] = "";
+    if (session->options->truth && session->picked)
+        format_accuracy(&session->total, accuracy, sizeof accuracy);
+    if (session->before)
+        (void)snprintf(before, sizeof before, ", %zu done before", session->before);
+    ps_progress_end(&session->progress);
+    if (count > 1 || session->failed || session->before)
+        (void)fprintf(stderr,
+                      "pickstream: %zu picked (%zu picks%s), %zu rejected, %zu failed%s, on %s\n",
+                      session->picked, session->picks, accuracy, session->rejected, session->failed,
+                      before, ps_picker_device(session->picker));
+}
+
+/* Now and then, for a run may be killed. */
+static void save_list(struct session *session)
+{
+    struct ps_error error;
+    if (ps_autopick_save(session->list, &error) == 0)
+        return;
+    session->unlisted = true;
+    ps_progress_note(&session->progress, "pickstream: %s", error.message);
+}
+
+static int pick_all(struct session *session, const struct ps_found_list *list)
+{
+    ps_progress_begin(&session->progress, list->count);
+    for (size_t i = 0; i < list->count; i++) {
+        struct ps_error error;
+        int status = pick_file(session, &list->items[i], &error);
+        if (status) {
+            session->failed++;
+            ps_progress_note(&session->progress, "pickstream: %s", error.message);
+        }
+        if (status == PS_E_DEVICE)
+            break;
+        if (i % SAVE_EVERY == SAVE_EVERY - 1)
+            save_list(session);
+        ps_progress_step(&session->progress);
+    }
+    save_list(session);
+    summarise(session, list->count);
+    return session->failed || session->unlisted ? PS_EXIT_FAILURE : PS_EXIT_OK;
+}
+
+static int list_all(const struct ps_found_list *list)
+{
+    int result = PS_EXIT_OK;
+    for (size_t i = 0; i < list->count; i++) {
+        const struct ps_found *found = &list->items[i];
+        if (found->problem) {
+            (void)fprintf(stderr, "pickstream: %s: %s\n", found->path, found->problem);
+            result = PS_EXIT_FAILURE;
+        } else {
+            (void)puts(found->path);
+        }
+    }
+    return result;
+}
+
+/* ---- the command ------------------------------------------------------------------------------
+ */
+
+/* "I/N" with 1 <= I <= N. */
+static bool parse_shard(const char *text, struct ps_shard *ret_shard)
+{
+    const char *slash = strchr(text, '/');
+    char first[PS_NUMBER_TEXT];
+    if (!slash || (size_t)(slash - text) >= sizeof first)
+        return false;
+    (void)snprintf(first, sizeof first, "%.*s", (int)(slash - text), text);
+    uint64_t number;
+    uint64_t of;
+    if (!ps_text_to_uint(slash + 1, 1, UINT32_MAX, &of) || !ps_text_to_uint(first, 1, of, &number))
+        return false;
+    *ret_shard = (struct ps_shard){(uint32_t)number, (uint32_t)of};
+    return true;
+}
+
+/* What there is to do, of what the operands stand for. Returns enum ps_exit. */
+static int find(struct session *session, char *const *operands, size_t count,
+                const struct ps_shard *shard, struct ps_found_list *ret_list)
+{
+    struct ps_error error;
+    if (ps_find(session->config, operands, count, ret_list, &error) != 0) {
+        (void)fprintf(stderr, "pickstream: %s\n", error.message);
+        return PS_EXIT_FAILURE;
+    }
+    if (ret_list->count == 0) {
+        (void)fputs("pickstream: no micrographs there (input.include, input.exclude)\n", stderr);
+        return PS_EXIT_FAILURE;
+    }
+    ps_found_list_shard(ret_list, *shard);
+    size_t all = ret_list->count;
+    struct resuming resuming = {.session = session, .error = &error};
+    if (session->options->resume)
+        ps_found_list_keep(ret_list, leave_out_done, &resuming);
+    session->before = all - ret_list->count;
+    if (resuming.status)
+        (void)fprintf(stderr, "pickstream: %s\n", error.message);
+    return resuming.status ? PS_EXIT_FAILURE : PS_EXIT_OK;
+}
+
+static int run(const struct ps_config *config, const struct pick_options *options,
+               char *const *operands, size_t count)
+{
+    struct ps_shard shard = {1, 1};
+    if (options->shard && !parse_shard(options->shard, &shard))
+        return ps_cli_usage(&cli, "--shard %s: I/N expected, I from 1 to N", options->shard);
+    if (options->resume && options->truth)
+        return ps_cli_usage(&cli, "--truth with --resume would leave out what was done before");
+    if (count == 0)
+        return ps_cli_usage(&cli, "no micrographs given");
+    struct session session = {.config = config, .options = options};
+    struct ps_error error;
+    int status = options->list ? 0 : ps_picker_new(config, &session.picker, &error);
+    if (status == PS_E_CONFIG)
+        return ps_cli_usage(&cli, "%s", error.message);
+    if (status == 0 && !options->list)
+        status = ps_autopick_new(config->output.directory, config->output.relion_project,
+                                 &session.list, &error);
+    if (status) {
+        (void)fprintf(stderr, "pickstream: %s\n", error.message);
+        return PS_EXIT_FAILURE;
+    }
+    session.profile = ps_config_get(config, "picker.profile");
+    struct ps_found_list list = {0};
+    int result = find(&session, operands, count, &shard, &list);
+    if (result == PS_EXIT_OK)
+        result = options->list ? list_all(&list) : pick_all(&session, &list);
+    ps_found_list_done(&list);
+    ps_autopick_free(session.list);
+    ps_picker_free(session.picker);
+    free(session.profile);
+    return result;
+}
+
+int ps_cmd_pick(int argc, char **argv)
+{
+    struct ps_config *config = ps_config_new();
+    if (!config) {
+        (void)fputs("pickstream pick: no memory\n", stderr);
+        return PS_EXIT_FAILURE;
+    }
+    struct pick_options options = {0};
+    int operands;
+    int status = ps_cli_parse(&cli, argc, argv, &options, config, &operands);
+    if (status == PS_CLI_GO)
+        status = run(config, &options, argv + operands, (size_t)(argc - operands));
+    ps_config_free(config);
+    return status;
+}

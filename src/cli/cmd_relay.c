@@ -1,0 +1,77 @@
+/* pickstream relay: one address for several services. */
+#include "base/error.h"
+#include "base/log.h"
+#include "cli/addresses.h"
+#include "cli/arguments.h"
+#include "cli/cmd.h"
+#include "config/config.h"
+#include "relay/relay.h"
+#include "service/service.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+static const struct ps_cli_option options_table[] = {
+    PS_CLI_TEXTS(0, "connect", "URL", struct ps_address_options, connect,
+                 "where a service publishes; as often as there are services"),
+    PS_CLI_TEXTS(0, "replay", "URL", struct ps_address_options, replay,
+                 "where it replays; as often, in the same order"),
+    PS_CLI_KEY(0, "publish", "URL", "publish.endpoint", "where to publish what they publish"),
+    PS_CLI_KEY(0, "publish-replay", "URL", "publish.replay_endpoint",
+               "where to take requests for them"),
+    PS_CLI_TEXT(0, "curve-key", "FILE", struct ps_address_options, curve_key,
+                "our secret key, where the services ask for one"),
+    PS_CLI_TEXTS(0, "curve-server", "FILE", struct ps_address_options, curve_server,
+                 "public key of the services; one for all, or one each"),
+    PS_CLI_END,
+};
+
+static const struct ps_cli cli = {
+    .command = "relay",
+    .operands = "",
+    .summary =
+        "Serves the picks of several services from one address: publishes what they publish, and\n"
+        "passes requests for what was missed on to the service whose stream they name. SIGTERM\n"
+        "and SIGINT end it. CURVE keys of its own endpoints are those of the configuration.",
+    .options = options_table,
+};
+
+static int run(const struct ps_config *config, const struct ps_address_options *options)
+{
+    struct ps_addresses addresses;
+    struct ps_error error;
+    if (ps_addresses_read(options, NULL, NULL, &addresses, &error) != 0)
+        return ps_cli_usage(&cli, "%s", error.message);
+    const struct ps_relay_options relay_options = {addresses.items, addresses.count,
+                                                   addresses.secret};
+    struct ps_log *log = ps_log_new(config->service.log_level);
+    int signal_fd = ps_service_signals();
+    int status = log && signal_fd >= 0
+                     ? ps_relay_run(config, &relay_options, log, signal_fd, &error)
+                     : ps_fail(&error, PS_E_SYSTEM, "cannot wait for signals");
+    if (status == PS_E_CONFIG)
+        status = ps_cli_usage(&cli, "%s", error.message);
+    else if (status != 0)
+        status = (fprintf(stderr, "pickstream relay: %s\n", error.message), PS_EXIT_FAILURE);
+    ps_addresses_done(&addresses);
+    ps_log_free(log);
+    if (signal_fd >= 0)
+        (void)close(signal_fd);
+    return status;
+}
+
+int ps_cmd_relay(int argc, char **argv)
+{
+    struct ps_config *config = ps_config_new();
+    if (!config) {
+        (void)fputs("pickstream relay: no memory\n", stderr);
+        return PS_EXIT_FAILURE;
+    }
+    struct ps_address_options options = {0};
+    int operands;
+    int status = ps_cli_parse(&cli, argc, argv, &options, config, &operands);
+    if (status == PS_CLI_GO)
+        status = run(config, &options);
+    ps_config_free(config);
+    return status;
+}

@@ -1,0 +1,343 @@
+#include "cli/inputs.h"
+
+#include "base/error.h"
+#include "picks/picks.h"
+
+#include <errno.h>
+#include <fts.h>
+#include <glob.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <zlib.h>
+
+/* What one operand stands for: paths under `base` have names below its real path. */
+struct operand {
+    char *path;
+    char *base;  /* real path of the directory, or of the directory of the file; NULL: missing */
+    int missing; /* errno that says why */
+    bool directory;
+};
+
+struct finder {
+    const struct ps_config *config;
+    struct operand *operands;
+    size_t operand_count;
+    size_t root_length; /* of the directory that holds all bases, with its slash */
+    struct ps_found_list list;
+    size_t capacity;
+};
+
+/* ---- operands ---------------------------------------------------------------------------------
+ */
+
+static int add_operand(struct finder *finder, const char *path, struct ps_error *error)
+{
+    struct operand *grown =
+        realloc(finder->operands, (finder->operand_count + 1) * sizeof *finder->operands);
+    if (grown)
+        finder->operands = grown;
+    struct operand operand = {.path = strdup(path)};
+    char *parent = strdup(path);
+    if (!grown || !operand.path || !parent) {
+        free(operand.path);
+        free(parent);
+        return ps_fail_memory(error, strlen(path), "a path");
+    }
+    /* A dangling link is a file here: picking it says what is wrong with it. */
+    struct stat info;
+    if (lstat(path, &info) == 0) {
+        operand.directory = stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+        operand.base = realpath(operand.directory ? path : dirname(parent), NULL);
+    }
+    operand.missing = operand.base ? 0 : errno;
+    finder->operands[finder->operand_count++] = operand;
+    free(parent);
+    return 0;
+}
+
+static int add_operands(struct finder *finder, const char *text, struct ps_error *error)
+{
+    struct stat info;
+    if (lstat(text, &info) == 0 || !strpbrk(text, "*?["))
+        return add_operand(finder, text, error);
+    glob_t matches;
+    int status = 0;
+    if (glob(text, 0, NULL, &matches) != 0)
+        return add_operand(finder, text, error);
+    for (size_t i = 0; i < matches.gl_pathc && status == 0; i++)
+        status = add_operand(finder, matches.gl_pathv[i], error);
+    globfree(&matches);
+    return status;
+}
+
+/* Length of the deepest directory that holds both paths, with its slash. */
+static size_t common_directory(const char *a, const char *b, size_t limit)
+{
+    size_t common = 0;
+    for (size_t i = 0; i < limit; i++) {
+        char x = a[i] ? a[i] : '/';
+        char y = b[i] ? b[i] : '/';
+        if (x != y)
+            break;
+        if (x == '/')
+            common = i + 1;
+        if (!a[i] || !b[i])
+            break;
+    }
+    return common;
+}
+
+static void find_root(struct finder *finder)
+{
+    const char *first = NULL;
+    for (size_t i = 0; i < finder->operand_count; i++) {
+        const char *base = finder->operands[i].base;
+        if (!first && base)
+            finder->root_length = strlen(first = base) + 1;
+        else if (base)
+            finder->root_length = common_directory(first, base, finder->root_length);
+    }
+}
+
+/* ---- files ------------------------------------------------------------------------------------
+ */
+
+/* Adds the file at `path`, which is `below` the base of its operand. */
+static int add_file(struct finder *finder, const struct operand *operand, const char *path,
+                    const char *below, const char *problem, struct ps_error *error)
+{
+    if (finder->list.count == finder->capacity) {
+        size_t capacity = finder->capacity ? 2 * finder->capacity : 256;
+        struct ps_found *items = realloc(finder->list.items, capacity * sizeof *items);
+        if (!items)
+            return ps_fail_memory(error, capacity * sizeof *items, "the list of micrographs");
+        finder->list.items = items;
+        finder->capacity = capacity;
+    }
+    struct ps_found found = {.path = strdup(path)};
+    const char *base = operand->base;
+    const char *inner =
+        base && strlen(base) > finder->root_length ? base + finder->root_length : "";
+    if (asprintf(&found.name, "%s%s%s", inner, *inner ? "/" : "", below) < 0)
+        found.name = NULL;
+    if (problem)
+        found.problem = strdup(problem);
+    if (!found.path || !found.name || (problem && !found.problem)) {
+        free(found.path);
+        free(found.name);
+        free(found.problem);
+        return ps_fail_memory(error, strlen(path), "a path");
+    }
+    finder->list.items[finder->list.count++] = found;
+    return 0;
+}
+
+static int by_entry_name(const FTSENT **a, const FTSENT **b)
+{
+    return strcmp((*a)->fts_name, (*b)->fts_name);
+}
+
+static int visit(struct finder *finder, const struct operand *operand, FTS *tree, FTSENT *entry,
+                 struct ps_error *error)
+{
+    const char *below = entry->fts_path + strlen(operand->path);
+    while (*below == '/')
+        below++;
+    switch (entry->fts_info) {
+    case FTS_D:
+        if (entry->fts_level > 0 && (!finder->config->input.recursive || entry->fts_name[0] == '.'))
+            (void)fts_set(tree, entry, FTS_SKIP);
+        return 0;
+    case FTS_DNR:
+    case FTS_ERR:
+    case FTS_NS:
+        return add_file(finder, operand, entry->fts_path, below, strerror(entry->fts_errno), error);
+    case FTS_DP:
+    case FTS_DC: /* a link back up: what is there has been seen */
+        return 0;
+    default:
+        if (!ps_config_accepts(finder->config, entry->fts_name))
+            return 0;
+        return add_file(finder, operand, entry->fts_path, below, NULL, error);
+    }
+}
+
+/* Links are followed, and paths stay as they are named. */
+static int search_directory(struct finder *finder, const struct operand *operand,
+                            struct ps_error *error)
+{
+    char *const paths[] = {operand->path, NULL};
+    FTS *tree = fts_open(paths, FTS_LOGICAL | FTS_NOCHDIR, by_entry_name);
+    if (!tree)
+        return ps_fail(error, PS_E_SYSTEM, "%s: %s", operand->path, strerror(errno));
+    int status = 0;
+    FTSENT *entry;
+    while (status == 0 && (entry = fts_read(tree)) != NULL)
+        status = visit(finder, operand, tree, entry, error);
+    (void)fts_close(tree);
+    return status;
+}
+
+static int search(struct finder *finder, struct ps_error *error)
+{
+    int status = 0;
+    for (size_t i = 0; i < finder->operand_count && status == 0; i++) {
+        const struct operand *operand = &finder->operands[i];
+        if (operand->directory) {
+            /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): ps_find() frees the operands */
+            status = search_directory(finder, operand, error);
+        } else if (!operand->base) {
+            status = add_file(finder, operand, operand->path, operand->path,
+                              strerror(operand->missing), error);
+        } else {
+            const char *slash = strrchr(operand->path, '/');
+            status = add_file(finder, operand, operand->path, slash ? slash + 1 : operand->path,
+                              NULL, error);
+        }
+    }
+    return status;
+}
+
+/* ---- the list ---------------------------------------------------------------------------------
+ */
+
+/* By name; files that can be picked before those that cannot. */
+static int by_name(const void *left, const void *right)
+{
+    const struct ps_found *a = left;
+    const struct ps_found *b = right;
+    int order = strcmp(a->name, b->name);
+    if (order == 0)
+        order = (a->problem != NULL) - (b->problem != NULL);
+    return order ? order : strcmp(a->path, b->path);
+}
+
+/* What is missing has no name but its path, which may be another file's name by accident. */
+static bool same_file(const struct ps_found *a, const struct ps_found *b)
+{
+    return strcmp(a->name, b->name) == 0 && !a->problem == !b->problem;
+}
+
+static void found_done(struct ps_found *found)
+{
+    free(found->path);
+    free(found->name);
+    free(found->problem);
+}
+
+static bool same_stem(const struct ps_found *a, const struct ps_found *b)
+{
+    size_t length = ps_picks_stem(a->name);
+    return length == ps_picks_stem(b->name) && strncmp(a->name, b->name, length) == 0;
+}
+
+static int by_stem(const void *left, const void *right)
+{
+    const struct ps_found *a = *(struct ps_found *const *)left;
+    const struct ps_found *b = *(struct ps_found *const *)right;
+    size_t lengths[2] = {ps_picks_stem(a->name), ps_picks_stem(b->name)};
+    int order = strncmp(a->name, b->name, lengths[0] < lengths[1] ? lengths[0] : lengths[1]);
+    if (order == 0)
+        order = (lengths[0] > lengths[1]) - (lengths[0] < lengths[1]);
+    return order ? order : strcmp(a->name, b->name);
+}
+
+/* Drops files that were given twice; marks those whose output is another's. */
+static int resolve_names(struct ps_found_list *list, struct ps_error *error)
+{
+    if (list->count == 0)
+        return 0;
+    qsort(list->items, list->count, sizeof *list->items, by_name);
+    size_t kept = 1;
+    for (size_t i = 1; i < list->count; i++) {
+        if (same_file(&list->items[i], &list->items[kept - 1]))
+            found_done(&list->items[i]);
+        else
+            list->items[kept++] = list->items[i];
+    }
+    list->count = kept;
+    struct ps_found **stems = malloc(kept * sizeof *stems);
+    if (!stems)
+        return ps_fail_memory(error, kept * sizeof *stems, "the list of micrographs");
+    size_t count = 0;
+    for (size_t i = 0; i < kept; i++)
+        if (!list->items[i].problem)
+            stems[count++] = &list->items[i];
+    qsort(stems, count, sizeof *stems, by_stem);
+    for (size_t i = 1, first = 0; i < count; i++) {
+        if (!same_stem(stems[first], stems[i]))
+            first = i;
+        else if (asprintf(&stems[i]->problem,
+                          "its picks would overwrite those of %s: same name but for the extension",
+                          stems[first]->path) < 0)
+            stems[i]->problem = NULL;
+    }
+    free(stems);
+    return 0;
+}
+
+int ps_find(const struct ps_config *config, char *const *operands, size_t count,
+            struct ps_found_list *ret_list, struct ps_error *error)
+{
+    struct finder finder = {.config = config};
+    int status = 0;
+    for (size_t i = 0; i < count && status == 0; i++)
+        status = add_operands(&finder, operands[i], error);
+    if (status == 0 && finder.operand_count > 0) {
+        find_root(&finder);
+        status = search(&finder, error);
+    }
+    if (status == 0)
+        status = resolve_names(&finder.list, error);
+    for (size_t i = 0; i < finder.operand_count; i++) {
+        free(finder.operands[i].path);
+        free(finder.operands[i].base);
+    }
+    free(finder.operands);
+    if (status)
+        ps_found_list_done(&finder.list);
+    else
+        *ret_list = finder.list;
+    return status;
+}
+
+void ps_found_list_done(struct ps_found_list *list)
+{
+    for (size_t i = 0; i < list->count; i++)
+        found_done(&list->items[i]);
+    free(list->items);
+    *list = (struct ps_found_list){0};
+}
+
+void ps_found_list_keep(struct ps_found_list *list, bool (*keep)(const struct ps_found *, void *),
+                        void *context)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < list->count; i++) {
+        if (keep(&list->items[i], context))
+            list->items[kept++] = list->items[i];
+        else
+            found_done(&list->items[i]);
+    }
+    list->count = kept;
+}
+
+/* A CRC is linear: the lowest bits of its values for a camera's names, which differ in a few
+ * digits, are unevenly spread, and shards 1/4 to 4/4 would differ by half. The remainder by a prime
+ * is not. */
+enum { SHARD_PRIME = 1000003 };
+
+static bool in_shard(const struct ps_found *found, void *context)
+{
+    const struct ps_shard *shard = context;
+    uLong sum = crc32_z(0, (const Bytef *)found->name, strlen(found->name));
+    return sum % SHARD_PRIME % shard->of == shard->number - 1;
+}
+
+void ps_found_list_shard(struct ps_found_list *list, struct ps_shard shard)
+{
+    ps_found_list_keep(list, in_shard, &shard);
+}

@@ -1,0 +1,94 @@
+/* Inside of the configuration: its keys as rows to walk over. Included by the files of this folder
+ * alone. */
+#ifndef PS_CONFIG_INTERNAL_H
+#define PS_CONFIG_INTERNAL_H
+
+#include "config/config.h"
+
+enum config_type {
+    CONFIG_bool,
+    CONFIG_int,
+    CONFIG_uint64,
+    CONFIG_number,
+    CONFIG_threshold,
+    CONFIG_length,
+    CONFIG_text,
+    CONFIG_backend,
+    CONFIG_choice,
+    CONFIG_list,
+};
+
+struct config_key {
+    const char *section;
+    const char *name;
+    enum config_type type;
+    size_t offset; /* of its field in struct ps_config */
+    const char *fallback;
+    double min, max;
+    const char *unit;  /* what is counted or measured, or NULL */
+    const char *words; /* "a|b|c" of a choice or list, or NULL */
+    const char *doc;
+};
+
+struct config_section {
+    const char *name;
+    const char *doc;
+};
+
+/* In the order of keys.def; both end with a row whose name is NULL. */
+extern const struct config_key ps_config_keys[];
+extern const struct config_section ps_config_sections[];
+
+enum {
+    PS_CONFIG_ACCEPTED = 160,
+    PS_CONFIG_LINE = 199, /* bytes of a line in a file: what Debian's inih reads */
+};
+
+/* What the key takes, for a person: "a whole number, 0 to 1024 threads". Returns `ret_text`. */
+const char *ps_config_accepted(const struct config_key *key, char ret_text[PS_CONFIG_ACCEPTED]);
+
+/* Reads a value from its text into the field; the message of PS_E_CONFIG says what is accepted. */
+int ps_config_parse(const struct config_key *key, const char *text, struct ps_config *config,
+                    struct ps_error *error);
+
+/* The same for more items of a list, behind those it has (for any other key: parse). The second
+ * takes one item, literally, and quotes it itself. */
+int ps_config_extend(const struct config_key *key, const char *text, struct ps_config *config,
+                     struct ps_error *error);
+int ps_config_extend_item(const struct config_key *key, const char *item, struct ps_config *config,
+                          struct ps_error *error);
+
+/* The field's value as text, to be freed; NULL without memory. The second writes each item of a
+ * list in a line of its own, for lists that are too long for one line of a file. */
+char *ps_config_format(const struct config_key *key, const struct ps_config *config);
+char *ps_config_format_lines(const struct config_key *key, const struct ps_config *config);
+
+/* Words "a|b|c" (words.c): the number of a word among them, or -1; a copy of the word of that
+ * number, to be freed, NULL without memory; all of them as "a, b or c". */
+int ps_config_find_word(const char *words, const char *word, size_t length);
+char *ps_config_copy_word(const char *words, unsigned number);
+void ps_config_print_words(FILE *stream, const char *words);
+
+/* Lists (list.c), as the functions above use them: parsing returns 0, PS_E_CONFIG or
+ * PS_E_NOMEM without a message, and keeps the field unless it returns 0. */
+int ps_config_parse_list(const struct config_key *key, const char *text, struct ps_list *field);
+char *ps_config_format_list(const struct ps_list *list, const char *separator);
+void ps_config_clear_list(struct ps_list *list);
+
+/* Writes an item of a list as it is read back, also at the start of an indented line, where it
+ * could be taken for a comment or for key = value. Returns its end; `at` has room for twice the
+ * item and two quotes. */
+char *ps_config_quote_item(char *at, const char *item);
+
+/* Frees what the field owns. */
+void ps_config_clear(const struct config_key *key, struct ps_config *config);
+
+/* The key, or NULL and PS_E_CONFIG with the nearest one there is. `section_length` bytes are the
+ * name of the section. */
+const struct config_key *ps_config_find(const char *section, size_t section_length,
+                                        const char *name, struct ps_error *error);
+
+/* PS_E_CONFIG with the nearest section there is, where there is none of this name. */
+int ps_config_find_section(const char *name, size_t length, struct ps_error *error);
+
+#endif

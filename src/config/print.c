@@ -1,0 +1,151 @@
+/* The configuration as text for people: values, the file with all keys, and the manual page. */
+#include "config/internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { WIDTH = 96 };
+
+void ps_config_print(const struct ps_config *config, FILE *stream)
+{
+    const char *section = "";
+    for (const struct config_key *key = ps_config_keys; key->name; key++) {
+        if (strcmp(section, key->section) != 0)
+            (void)fprintf(stream, "%s[%s]\n", *section ? "\n" : "", key->section);
+        section = key->section;
+        char *value = ps_config_format(key, config);
+        if (value && strlen(key->name) + strlen(" = ") + strlen(value) > PS_CONFIG_LINE) {
+            free(value);
+            value = ps_config_format_lines(key, config);
+        }
+        if (value && !*value && !*key->fallback)
+            (void)fprintf(stream, "; %s is not set\n", key->name);
+        else
+            (void)fprintf(stream, "%s =%s%s\n", key->name, value && *value ? " " : "",
+                          value ? value : "");
+        free(value);
+    }
+}
+
+/* Writes text in lines of at most WIDTH columns, "# " before each. */
+static void print_comment(FILE *stream, const char *text)
+{
+    int column = 0;
+    while (*text) {
+        int length = (int)strcspn(text, " ");
+        if (column == 0 || column + 1 + length > WIDTH) {
+            column = fprintf(stream, "%s# %.*s", column ? "\n" : "", length, text);
+        } else {
+            column += fprintf(stream, " %.*s", length, text);
+        }
+        text += length;
+        text += strspn(text, " ");
+    }
+    (void)fputc('\n', stream);
+}
+
+void ps_config_template(FILE *stream)
+{
+    print_comment(stream,
+                  "Configuration of pickstream. Every key is here with its default, as a comment: "
+                  "take the ; away to set it. `pickstream check -c FILE --print` prints what is in "
+                  "effect; --set section.key=value on the command line wins over this file.");
+    print_comment(
+        stream, "One key a line, at most 199 bytes, UTF-8. A line that begins with ; or # is a "
+                "comment, and so is what follows \" ;\" in a value. Items of a list stand between "
+                "blanks or commas; one that holds some goes between double quotes, with \\\" and "
+                "\\\\ for \" and \\. Indented lines below a list are more of its items.");
+    const struct config_key *key = ps_config_keys;
+    for (const struct config_section *section = ps_config_sections; section->name; section++) {
+        (void)fputc('\n', stream);
+        print_comment(stream, section->doc);
+        (void)fprintf(stream, "[%s]\n", section->name);
+        for (; key->name && strcmp(key->section, section->name) == 0; key++) {
+            char accepted[PS_CONFIG_ACCEPTED];
+            (void)fputc('\n', stream);
+            print_comment(stream, key->doc);
+            (void)ps_config_accepted(key, accepted);
+            (void)fprintf(stream, "# Accepted: %s\n;%s =%s%s\n", accepted, key->name,
+                          *key->fallback ? " " : "", key->fallback);
+        }
+    }
+}
+
+/* Text in roff: nothing in it is a request, an escape or a typographic dash. */
+static void print_roff(FILE *stream, const char *text)
+{
+    if (*text == '.' || *text == '\'')
+        (void)fputs("\\&", stream);
+    for (; *text; text++) {
+        if (*text == '\\')
+            (void)fputs("\\e", stream);
+        else if (*text == '-')
+            (void)fputs("\\-", stream);
+        else
+            (void)fputc(*text, stream);
+    }
+}
+
+void ps_config_man(FILE *stream)
+{
+    (void)fputs(
+        ".TH PICKSTREAM.CONF 5 \"\" pickstream \"File formats\"\n"
+        ".SH NAME\n"
+        "pickstream.conf \\- configuration of pickstream\n"
+        ".SH DESCRIPTION\n"
+        "A file of sections and keys, given to\n"
+        ".BR pickstream (1)\n"
+        "with\n"
+        ".BR \\-c .\n"
+        "Every key has a default except\n"
+        ".BR picker.particle_diameter ,\n"
+        "which is required. On the command line\n"
+        ".BI \\-\\-set\\  section . key = value\n"
+        "sets any of them and wins over the file.\n"
+        ".PP\n"
+        "One key a line, at most 199 bytes, UTF\\-8. A line that begins with ; or # is a comment,\n"
+        "and so is what follows a blank and ; in a value. An unknown key, a key set twice, a value\n"
+        "out of its range and anything after a value are refused, with file and line.\n"
+        ".PP\n"
+        "Items of a list stand between blanks or commas; one that holds some goes between double\n"
+        "quotes, with \\e\" and \\e\\e for \" and \\e. A long list goes on in indented lines below its\n"
+        "first one.\n"
+        ".PP\n"
+        ".B pickstream watch\n"
+        "reads the file again on SIGHUP; if there is a mistake in it, it says so and goes on with\n"
+        "what it had.\n"
+        ".SH EXAMPLE\n"
+        ".nf\n"
+        "[input]\n"
+        "directories = /data/microscope1\n"
+        "    \"/data/My Session/Images\"\n"
+        "\n"
+        "[picker]\n"
+        "particle_diameter = 180 A\n"
+        "\n"
+        "[output]\n"
+        "formats = star json\n"
+        ".fi\n",
+        stream);
+    const struct config_key *key = ps_config_keys;
+    for (const struct config_section *section = ps_config_sections; section->name; section++) {
+        (void)fprintf(stream, ".SH \"[%s]\"\n", section->name);
+        print_roff(stream, section->doc);
+        (void)fputc('\n', stream);
+        for (; key->name && strcmp(key->section, section->name) == 0; key++) {
+            char accepted[PS_CONFIG_ACCEPTED];
+            (void)fprintf(stream, ".TP\n.B %s\n", key->name);
+            print_roff(stream, key->doc);
+            (void)fputc('\n', stream);
+            (void)ps_config_accepted(key, accepted);
+            (void)fputs(".br\nAccepted: ", stream);
+            print_roff(stream, accepted);
+            if (*key->fallback) {
+                (void)fputs("\n.br\nDefault: ", stream);
+                print_roff(stream, key->fallback);
+            }
+            (void)fputc('\n', stream);
+        }
+    }
+    (void)fputs(".SH SEE ALSO\n.BR pickstream (1)\n", stream);
+}

@@ -1,0 +1,265 @@
+/* Formulas of the adaptive profile that the backends share: each is written once, for gcc, g++ and
+ * nvcc. What differs between backends is the order of work, not these. Step numbers are those of
+ * adaptive-profile. */
+#ifndef PS_BACKEND_ADAPTIVE_FORMULAS_H
+#define PS_BACKEND_ADAPTIVE_FORMULAS_H
+
+#include "formulas/adaptive_types.h"
+#include "formulas/hd.h"
+
+#include <math.h>
+#include <stdint.h>
+
+/* ---- lengths and limits ---- */
+
+/* Diameters: sides of squares, deviations of Gaussians. */
+#define PS_CONTAMINANT_MEAN    0.5  /* step 2: a contaminant's mean is taken over this, */
+#define PS_CONTAMINANT_SIDE    1.25 /* it holds a square of this, */
+#define PS_CONTAMINANT_MARGIN  0.5  /* and is widened by this */
+#define PS_INTENSITY_SURROUND  3.0  /* step 3: background, twice */
+#define PS_ENERGY_SURROUND     4.0  /* step 4: background */
+#define PS_DETAIL_FINE         (0.6 / 16)
+#define PS_DETAIL_COARSE       (1.2 / 16)
+#define PS_ENERGY_SMOOTHING    0.1
+#define PS_INTENSITY_SMOOTHING (1.0 / 10) /* step 5: of responses */
+#define PS_DETAIL_SMOOTHING    (1.0 / 8)
+
+/* Robust standard deviations. */
+#define PS_FIRST_CLIP      10.0F /* before the background */
+#define PS_INTENSITY_CLIP  3.5F  /* after it */
+#define PS_ENERGY_CLIP     4.0F
+#define PS_CONTAMINANT_FAR 4.0 /* of a mean */
+
+/* Least share of a template that the border may leave of it before its response is damped. */
+#define PS_LEAST_NORM 0.1
+/* A template of less norm is none. */
+#define PS_FLAT 1e-12
+/* Least unmasked share of a window that something is divided by. */
+#define PS_LEAST_SHARE 0.05F
+
+/* ---- lines ---- */
+
+/* Index that stands for i outside [0, n): the line is continued by its mirror image, whose first
+ * pixel is the last one again. */
+PS_HD int ps_mirror(int i, int n)
+{
+    if (i >= 0 && i < n)
+        return i;
+    int period = 2 * n;
+    i %= period;
+    i = i < 0 ? i + period : i;
+    return i < n ? i : period - 1 - i;
+}
+
+/* Whether a row or column may hold a centre: it is not in a margin nor, where there is one, in the
+ * frame beyond it. */
+PS_HD bool ps_in_image(int at, int size, int frame, int before, int after)
+{
+    return (before == 0 || at >= frame + before) && (after == 0 || at < size - frame - after);
+}
+
+/* Side of the square that is `width` wide: the odd number at or above its integer part. */
+PS_HD int ps_box_side(double width)
+{
+    return (int)width | 1;
+}
+
+/* How far a Gaussian reaches, px. */
+PS_HD int ps_gauss_radius(double sigma)
+{
+    return (int)(4 * sigma + 0.5);
+}
+
+/* Its weights at distances 0 to that, of sum 1. */
+PS_HD void ps_gauss_weights(double sigma, float *ret_weights)
+{
+    int radius = ps_gauss_radius(sigma);
+    double sum = 0;
+    for (int k = 0; k <= radius; k++)
+        sum += (k ? 2 : 1) * exp(-0.5 * k * k / (sigma * sigma));
+    for (int k = 0; k <= radius; k++)
+        ret_weights[k] = (float)(exp(-0.5 * k * k / (sigma * sigma)) / sum);
+}
+
+/* The next even length at or above n without prime factors above 7, for transforms. */
+PS_HD int ps_good_length(int n)
+{
+    for (n += n % 2;; n += 2) {
+        int rest = n;
+        for (int p = 2; p <= 7; p++)
+            while (rest % p == 0)
+                rest /= p;
+        if (rest == 1)
+            return n;
+    }
+}
+
+/* ---- pixels ---- */
+
+PS_HD float ps_clipped(float value, float limit)
+{
+    return value > limit ? limit : value < -limit ? -limit : value;
+}
+
+/* What a mean is divided by: the unmasked share of its window. */
+PS_HD float ps_share(float share)
+{
+    return share > PS_LEAST_SHARE ? share : PS_LEAST_SHARE;
+}
+
+/* Of `n` values, from the means of their squares and of themselves: root of their variance times
+ * n. */
+PS_HD float ps_window_norm(float mean_square, float mean, float n)
+{
+    float variance = mean_square - mean * mean;
+    return sqrtf(variance > 0 ? variance * n : 0);
+}
+
+/* ---- noise ---- */
+
+/* White noise of pixel `i`: uniform, zero mean; the same on every machine (Wellons' lowbias32). */
+PS_HD float ps_noise(uint32_t i, uint32_t seed)
+{
+    uint32_t x = i ^ seed * 0x9E3779B9U;
+    x = (x ^ x >> 16) * 0x7FEB352DU;
+    x = (x ^ x >> 15) * 0x846CA68BU;
+    x ^= x >> 16;
+    return (float)(x >> 8) / 16777216.0F - 0.5F;
+}
+
+/* ---- order ---- */
+
+/* Standard deviation of a Gaussian from its median absolute deviation. Not 0. */
+PS_HD double ps_robust_deviation(double median_deviation)
+{
+    return 1.4826 * median_deviation + 1e-12;
+}
+
+/* Standard deviation of the lower half of values, from their median and the value that so many are
+ * below: particles, which are above, leave it alone. Not 0. */
+#define PS_LOWER_SHARE 0.1587
+PS_HD double ps_lower_deviation(double median, double lower)
+{
+    return median - lower + 1e-12;
+}
+
+/* What the logarithm of the energy begins with, from the energy's median. */
+PS_HD float ps_energy_floor(double median)
+{
+    return (float)(0.1 * median + 1e-30);
+}
+
+/* The least norm of a window, from the norms' median. */
+PS_HD float ps_norm_floor(double median)
+{
+    return (float)(median / 2 + 1e-20);
+}
+
+/* ---- templates ---- */
+
+PS_HD double ps_radius(int x, int y)
+{
+    return sqrt((double)(x * x + y * y));
+}
+
+/* The ring of a template that a radius belongs to. */
+PS_HD int ps_ring(double radius)
+{
+    return (int)rint(radius);
+}
+
+/* How many rings a template has, and how many rows and columns on each side of its centre. */
+PS_HD int ps_template_rings(double diameter)
+{
+    return ps_ring(PS_TEMPLATE_REACH * diameter) + 1;
+}
+PS_HD int ps_template_reach(double diameter)
+{
+    return (int)ceil(PS_TEMPLATE_REACH * diameter);
+}
+
+/* Rows and columns of a template of (2 reach + 1)^2 px that lie inside: [top, bottom) and so on.
+ * Near the border, or the frame, a part of it lies outside and counts for nothing. */
+struct ps_cut {
+    int top;
+    int bottom;
+    int left;
+    int right;
+};
+
+PS_HD void ps_cut_axis(int reach, int frame, int at, int size, int *ret_first, int *ret_last)
+{
+    int side = 2 * reach + 1;
+    int before = reach + frame - at;
+    int after = reach + size - frame - at;
+    *ret_first = before > 0 ? before : 0;
+    *ret_last = after < side ? after : side;
+}
+
+/* Whether anything of the window at (x, y) lies outside. */
+PS_HD bool ps_window_cut(int reach, int frame, int width, int height, int x, int y,
+                         struct ps_cut *ret_cut)
+{
+    int side = 2 * reach + 1;
+    ps_cut_axis(reach, frame, x, width, &ret_cut->left, &ret_cut->right);
+    ps_cut_axis(reach, frame, y, height, &ret_cut->top, &ret_cut->bottom);
+    return ret_cut->top > 0 || ret_cut->left > 0 || ret_cut->bottom < side || ret_cut->right < side;
+}
+
+/* Of a response near the border, when the template's sums over what is left of it are known: it has
+ * zero mean and unit norm there, and the less that is, the less the response is worth, so that
+ * under noise all have the same spread. */
+PS_HD float ps_cut_response(float response, float local, float inverse, double sum, double square,
+                            double area)
+{
+    double norm = square - sum * sum / area;
+    return (float)(((double)response - sum * (double)local * (double)inverse) /
+                   sqrt(fmax(norm, PS_LEAST_NORM)));
+}
+
+/* ---- moments of both responses ---- */
+
+enum { PS_MOMENT_SUMS = 5 };
+
+/* Adds the responses of a pixel: both, and their three products. */
+PS_HD void ps_add_moments(float first, float second, double sums[PS_MOMENT_SUMS])
+{
+    double u = (double)first;
+    double v = (double)second;
+    sums[0] += u;
+    sums[1] += v;
+    sums[2] += u * u;
+    sums[3] += u * v;
+    sums[4] += v * v;
+}
+
+/* What the sums over `n` px say. */
+PS_HD struct ps_response_moments ps_moments_of(const double sums[PS_MOMENT_SUMS], double n)
+{
+    struct ps_response_moments moments;
+    double u = moments.mean[0] = sums[0] / n;
+    double v = moments.mean[1] = sums[1] / n;
+    moments.covariance[0][0] = sums[2] / n - u * u;
+    moments.covariance[0][1] = moments.covariance[1][0] = sums[3] / n - u * v;
+    moments.covariance[1][1] = sums[4] / n - v * v;
+    return moments;
+}
+
+/* ---- peaks ---- */
+
+/* A maximum has nothing larger within so many rows and columns. */
+PS_HD int ps_peak_radius(double distance)
+{
+    int side = ps_box_side(distance / 2);
+    return side > 3 ? side / 2 : 1;
+}
+
+/* Where a parabola through three values has its top, in steps from the middle one. */
+PS_HD double ps_parabola_top(double before, double middle, double after)
+{
+    double bend = before - 2 * middle + after;
+    double top = bend < 0 ? 0.5 * (before - after) / bend : 0;
+    return top > 0.5 ? 0.5 : top < -0.5 ? -0.5 : top;
+}
+
+#endif

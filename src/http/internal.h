@@ -1,0 +1,48 @@
+/* What the files of the live view share. It belongs to the thread of the server, but for what is
+ * atomic.
+ *
+ *     server.c          the thread, its loop, connections and their limits
+ *     routes.c          which request is answered how
+ *     api.c             answers in JSON, from the journal
+ *     events.c          server-sent events
+ *     answer.c          queueing an answer
+ *     listen_address.c  where to listen
+ */
+#ifndef PS_HTTP_INTERNAL_H
+#define PS_HTTP_INTERNAL_H
+
+#include "http/http.h"
+#include "http/listen_address.h"
+
+#include <microhttpd.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+/* Connections that events are sent to. */
+struct ps_http_viewer;
+struct ps_http_viewers {
+    struct ps_http_viewer *first;
+    size_t count;
+};
+
+/* A connection, from its first byte to its end. */
+struct ps_http_peer {
+    struct ps_http_peer *before, *next;
+    int fd;
+    int64_t deadline_ns; /* monotonic: when the request with its answer must be over */
+};
+
+struct ps_http {
+    struct ps_http_tools tools;
+    struct ps_http_address address;
+    struct MHD_Daemon *daemon;
+    struct ps_journal *journal; /* opened once more, to read: nobody waits for that */
+    pthread_t thread;
+    int wake_fd;
+    _Atomic bool stopping;
+    _Atomic uint64_t last_seq; /* outcomes behind it are not shown yet */
+    struct ps_http_peer *peers;
+    struct ps_http_viewers viewers;
+};
+
+#endif

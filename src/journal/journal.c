@@ -1,0 +1,136 @@
+/* Opening the journal, and the right to write to it. */
+#include "journal/internal.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "journal/lock.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void ps_journal_begin_write(struct ps_journal *journal)
+{
+    struct ps_turn *turn = &journal->turn;
+    pthread_mutex_lock(&turn->mutex);
+    uint64_t mine = turn->next++;
+    while (turn->serving != mine)
+        pthread_cond_wait(&turn->changed, &turn->mutex);
+    pthread_mutex_unlock(&turn->mutex);
+}
+
+void ps_journal_end_write(struct ps_journal *journal)
+{
+    struct ps_turn *turn = &journal->turn;
+    pthread_mutex_lock(&turn->mutex);
+    turn->serving++;
+    pthread_cond_broadcast(&turn->changed);
+    pthread_mutex_unlock(&turn->mutex);
+}
+
+/* ---- opening --------------------------------------------------------------------------------- */
+
+/* Reads what stays in memory, and checks that no outcome is missing. */
+static int read_head(struct ps_journal *journal, struct ps_sql *sql, struct ps_error *error)
+{
+    ps_sql_use(sql, PS_SQL_STREAM);
+    int found = ps_sql_row(sql, error);
+    if (found > 0) {
+        (void)snprintf(journal->stream, sizeof journal->stream, "%s", ps_sql_get_text(sql, 0));
+        ps_sql_end(sql);
+    }
+    if (found < 0)
+        return found;
+    ps_sql_use(sql, PS_SQL_LAST_SEQ);
+    int result = ps_sql_row(sql, error);
+    if (result < 0)
+        return result;
+    int64_t last = ps_sql_get_int(sql, 0);
+    int64_t outcomes = ps_sql_get_int(sql, 1);
+    ps_sql_end(sql);
+    if (strlen(journal->stream) != PS_STREAM_TEXT - 1 || last != outcomes)
+        return ps_fail(error, PS_E_SYSTEM,
+                       "%s: outcomes are missing (%" PRId64 " of %" PRId64
+                       "); if the file is moved away, a new journal is begun",
+                       sql->path, last - outcomes, last);
+    atomic_store(&journal->last_seq, (uint64_t)last);
+    return 0;
+}
+
+static int open_files(struct ps_journal *journal, const char *directory, bool reading,
+                      struct ps_error *error)
+{
+    int result = reading ? 0 : ps_lock_take(directory, &journal->lock, error);
+    if (result)
+        return result;
+    char *path;
+    if (asprintf(&path, "%s/journal.sqlite", directory) < 0)
+        return ps_fail_memory(error, strlen(directory), "a path");
+    if (!reading)
+        result = ps_sql_open(&journal->durable, path, PS_SQL_DURABLE, error);
+    if (result == 0)
+        result =
+            ps_sql_open(&journal->quick, path, reading ? PS_SQL_READING : PS_SQL_ORDERED, error);
+    free(path);
+    return result ? result
+                  : read_head(journal, reading ? &journal->quick : &journal->durable, error);
+}
+
+static int open_journal(const char *directory, bool reading, struct ps_journal **ret_journal,
+                        struct ps_error *error)
+{
+    struct ps_journal *journal = calloc(1, sizeof *journal);
+    if (!journal)
+        return ps_fail_memory(error, sizeof *journal, "the journal");
+    journal->lock = -1;
+    (void)pthread_mutex_init(&journal->turn.mutex, NULL);
+    (void)pthread_cond_init(&journal->turn.changed, NULL);
+    (void)pthread_mutex_init(&journal->reading, NULL);
+    int result = open_files(journal, directory, reading, error);
+    if (result) {
+        ps_journal_close(journal);
+        return result;
+    }
+    *ret_journal = journal;
+    return 0;
+}
+
+int ps_journal_open(const char *directory, struct ps_journal **ret_journal, struct ps_error *error)
+{
+    return open_journal(directory, false, ret_journal, error);
+}
+
+int ps_journal_open_reading(const char *directory, struct ps_journal **ret_journal,
+                            struct ps_error *error)
+{
+    return open_journal(directory, true, ret_journal, error);
+}
+
+void ps_journal_close(struct ps_journal *journal)
+{
+    if (!journal)
+        return;
+    ps_sql_done(&journal->quick);
+    ps_sql_done(&journal->durable);
+    ps_lock_release(journal->lock);
+    (void)pthread_mutex_destroy(&journal->reading);
+    (void)pthread_cond_destroy(&journal->turn.changed);
+    (void)pthread_mutex_destroy(&journal->turn.mutex);
+    free(journal);
+}
+
+const char *ps_journal_stream(const struct ps_journal *journal)
+{
+    return journal->stream;
+}
+
+uint64_t ps_journal_last_seq(struct ps_journal *journal)
+{
+    return atomic_load(&journal->last_seq);
+}
+
+int ps_journal_holder(const char *directory)
+{
+    return ps_lock_holder(directory);
+}

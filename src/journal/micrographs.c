@@ -1,0 +1,237 @@
+/* Micrographs: seen, seen again, rewritten, left over. */
+#include "journal/internal.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* The latest revision of a path. */
+struct latest {
+    int64_t id; /* 0: the path is unknown */
+    int revision;
+    int attempt;
+    bool open;
+    struct ps_identity identity;
+};
+
+/* The number of a device is not compared: that of a network share, or of a disk after the next
+ * start of the machine, may be another one, and nothing was rewritten by that. */
+static bool is_same_file(const struct ps_identity *a, const struct ps_identity *b)
+{
+    return a->inode == b->inode && a->size == b->size && a->mtime_ns == b->mtime_ns;
+}
+
+static struct ps_identity get_identity(struct ps_sql *sql, int column)
+{
+    return (struct ps_identity){
+        .device = (uint64_t)ps_sql_get_int(sql, column),
+        .inode = (uint64_t)ps_sql_get_int(sql, column + 1),
+        .size = (uint64_t)ps_sql_get_int(sql, column + 2),
+        .mtime_ns = ps_sql_get_int(sql, column + 3),
+    };
+}
+
+static int look_up(struct ps_sql *sql, const char *path, struct latest *ret, struct ps_error *error)
+{
+    ps_sql_use(sql, PS_SQL_LATEST);
+    ps_sql_bind_text(sql, path);
+    int found = ps_sql_row(sql, error);
+    if (found < 0)
+        return found;
+    *ret = (struct latest){0};
+    if (found > 0) {
+        ret->id = ps_sql_get_int(sql, 0);
+        ret->revision = (int)ps_sql_get_int(sql, 1);
+        ret->attempt = (int)ps_sql_get_int(sql, 2);
+        ret->open = ps_sql_get_int(sql, 3) != 0;
+        ret->identity = get_identity(sql, 4);
+        ps_sql_end(sql);
+    }
+    return 0;
+}
+
+/* Identity and times of a job, in the order in which the statements have them. */
+static void bind_file(struct ps_sql *sql, const struct ps_job *job)
+{
+    ps_sql_bind_int(sql, (int64_t)job->identity.device);
+    ps_sql_bind_int(sql, (int64_t)job->identity.inode);
+    ps_sql_bind_int(sql, (int64_t)job->identity.size);
+    ps_sql_bind_int(sql, job->identity.mtime_ns);
+    ps_sql_bind_int(sql, job->closed_ns);
+    ps_sql_bind_int(sql, job->detected_ns);
+}
+
+int ps_journal_insert(struct ps_sql *sql, const struct ps_job *job, int revision, int attempt,
+                      const char *state, int64_t *ret_id, struct ps_error *error)
+{
+    ps_sql_use(sql, PS_SQL_INSERT);
+    ps_sql_bind_text(sql, job->path);
+    ps_sql_bind_text(sql, job->name);
+    ps_sql_bind_int(sql, revision);
+    ps_sql_bind_int(sql, attempt);
+    ps_sql_bind_text(sql, state);
+    bind_file(sql, job);
+    int result = ps_sql_run(sql, error);
+    if (result == 0)
+        *ret_id = sqlite3_last_insert_rowid(sql->db);
+    return result;
+}
+
+static int run_with_id(struct ps_sql *sql, enum ps_sql_statement statement, int64_t id,
+                       struct ps_error *error)
+{
+    ps_sql_use(sql, statement);
+    ps_sql_bind_int(sql, id);
+    return ps_sql_run(sql, error);
+}
+
+/* Brings the database to what `job` says, and `latest` to what is then in the database. */
+static int record(struct ps_sql *sql, const struct ps_job *job, struct latest *latest,
+                  enum ps_journal_state *ret_state, struct ps_error *error)
+{
+    if (latest->open && latest->attempt == 1) {
+        /* Rewritten before anything was said about it: it is to be picked as it is now. */
+        ps_sql_use(sql, PS_SQL_REWRITTEN);
+        ps_sql_bind_text(sql, job->name);
+        bind_file(sql, job);
+        ps_sql_bind_int(sql, latest->id);
+        *ret_state = PS_JOURNAL_OPEN;
+        return ps_sql_run(sql, error);
+    }
+    /* What was to be tried again is not there any more; its outcome stands. */
+    int result = latest->open ? run_with_id(sql, PS_SQL_ABANDON, latest->id, error) : 0;
+    if (result)
+        return result;
+    latest->revision++;
+    latest->attempt = 1;
+    *ret_state = PS_JOURNAL_NEW;
+    return ps_journal_insert(sql, job, latest->revision, 1, "seen", &latest->id, error);
+}
+
+static bool is_known(const struct latest *latest, const struct ps_job *job,
+                     enum ps_journal_state *ret_state)
+{
+    *ret_state = latest->open ? PS_JOURNAL_OPEN : PS_JOURNAL_DONE;
+    return latest->id && is_same_file(&latest->identity, &job->identity);
+}
+
+/* Begins to write with `quick`, and takes `reading`, which is not held while another program has
+ * the database: whoever only reads goes on. */
+static int begin_quick(struct ps_journal *journal, struct ps_error *error)
+{
+    static const struct timespec pause = {.tv_nsec = 10000000};
+    const int64_t until = ps_clock_mono_ns() + (int64_t)PS_SQL_BUSY_MS * 1000000;
+    for (;;) {
+        bool busy;
+        pthread_mutex_lock(&journal->reading);
+        int result = ps_sql_try_begin(&journal->quick, &busy, error);
+        if (!busy || ps_clock_mono_ns() >= until)
+            return result;
+        pthread_mutex_unlock(&journal->reading);
+        (void)nanosleep(&pause, NULL);
+    }
+}
+
+int ps_journal_see(struct ps_journal *journal, struct ps_job *job, enum ps_journal_state *ret_state,
+                   struct ps_error *error)
+{
+    struct ps_sql *sql = &journal->quick;
+    struct latest latest;
+    enum ps_journal_state state;
+    pthread_mutex_lock(&journal->reading);
+    int result = look_up(sql, job->path, &latest, error);
+    pthread_mutex_unlock(&journal->reading);
+    if (result == 0 && !is_known(&latest, job, &state)) {
+        ps_journal_begin_write(journal);
+        result = begin_quick(journal, error);
+        if (result == 0) {
+            /* Again: somebody may have been quicker. */
+            result = look_up(sql, job->path, &latest, error);
+            if (result == 0 && !is_known(&latest, job, &state))
+                result = record(sql, job, &latest, &state, error);
+            result = ps_sql_finish(sql, result, error);
+        }
+        pthread_mutex_unlock(&journal->reading);
+        ps_journal_end_write(journal);
+    }
+    if (result)
+        return result;
+    job->row = latest.id;
+    job->revision = latest.revision;
+    job->attempt = latest.attempt;
+    *ret_state = state;
+    return 0;
+}
+
+bool ps_journal_done(struct ps_journal *journal, const char *path,
+                     const struct ps_identity *identity)
+{
+    struct latest latest;
+    pthread_mutex_lock(&journal->reading);
+    int result = look_up(&journal->quick, path, &latest, NULL);
+    pthread_mutex_unlock(&journal->reading);
+    return result == 0 && latest.id && !latest.open && is_same_file(&latest.identity, identity);
+}
+
+/* Reads jobs behind `path` in the order of paths. */
+static int read_open(struct ps_sql *sql, const char *path, struct ps_job *jobs[PS_JOURNAL_PAGE],
+                     size_t *ret_count, struct ps_error *error)
+{
+    ps_sql_use(sql, PS_SQL_OPEN);
+    ps_sql_bind_text(sql, path);
+    ps_sql_bind_int(sql, PS_JOURNAL_PAGE);
+    size_t count = 0;
+    int found;
+    while ((found = ps_sql_row(sql, error)) > 0) {
+        struct ps_job *job = ps_job_new(ps_sql_get_text(sql, 1), ps_sql_get_text(sql, 2));
+        if (!job) {
+            ps_sql_end(sql);
+            found = ps_fail(error, PS_E_NOMEM, "no memory for a micrograph to pick");
+            break;
+        }
+        job->row = ps_sql_get_int(sql, 0);
+        job->revision = (int)ps_sql_get_int(sql, 3);
+        job->attempt = (int)ps_sql_get_int(sql, 4);
+        job->identity = get_identity(sql, 5);
+        job->closed_ns = ps_sql_get_int(sql, 9);
+        job->detected_ns = ps_sql_get_int(sql, 10);
+        jobs[count++] = job;
+    }
+    *ret_count = count;
+    return found;
+}
+
+int ps_journal_each_open(struct ps_journal *journal, int (*take)(void *context, struct ps_job *job),
+                         void *context, struct ps_error *error)
+{
+    char *after = strdup("");
+    int result = 0;
+    bool more = true;
+    while (more && result == 0) {
+        struct ps_job *jobs[PS_JOURNAL_PAGE];
+        size_t count = 0;
+        if (!after)
+            return ps_fail(error, PS_E_NOMEM, "no memory for a path");
+        pthread_mutex_lock(&journal->reading);
+        result = read_open(&journal->quick, after, jobs, &count, error);
+        pthread_mutex_unlock(&journal->reading);
+        more = count == PS_JOURNAL_PAGE;
+        if (more) {
+            free(after);
+            after = strdup(jobs[count - 1]->path);
+        }
+        bool stopped = result != 0;
+        for (size_t i = 0; i < count; i++) {
+            if (stopped)
+                ps_job_free(jobs[i]);
+            else if (take(context, jobs[i]))
+                stopped = true;
+        }
+        more = more && !stopped;
+    }
+    free(after);
+    return result;
+}

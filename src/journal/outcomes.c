@@ -1,0 +1,237 @@
+/* Outcomes: committing them, reading them again, counting them, and taking failures back. */
+#include "journal/internal.h"
+
+#include "base/error.h"
+#include "journal/frames.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { PAGE_BYTES = 4 << 20 }; /* of messages; a page ends with the row that goes beyond */
+
+/* The outcome of a micrograph that was rewritten while it was picked. What was picked keeps the
+ * revision; the row that is still to be picked becomes the next one. */
+static int split(struct ps_sql *sql, const struct ps_record *record, int64_t *ret_id,
+                 struct ps_error *error)
+{
+    ps_sql_use(sql, PS_SQL_ROW);
+    ps_sql_bind_int(sql, record->job->row);
+    int found = ps_sql_row(sql, error);
+    if (found < 0)
+        return found;
+    bool open = found && ps_sql_get_int(sql, 0);
+    int revision = found ? (int)ps_sql_get_int(sql, 1) : 0;
+    int attempt = found ? (int)ps_sql_get_int(sql, 2) : 0;
+    ps_sql_end(sql);
+    if (!open)
+        return ps_fail(error, PS_E_BUG, "%s: %s", record->job->path,
+                       found ? "has its outcome already" : "is not in the journal");
+    ps_sql_use(sql, PS_SQL_SUPERSEDE);
+    ps_sql_bind_int(sql, record->job->row);
+    int result = ps_sql_run(sql, error);
+    if (result)
+        return result;
+    return ps_journal_insert(sql, record->job, revision, attempt, record->status, ret_id, error);
+}
+
+static int add_outcome(struct ps_sql *sql, const struct ps_record *record, struct ps_error *error)
+{
+    const struct ps_job *job = record->job;
+    ps_sql_use(sql, PS_SQL_FINISH);
+    ps_sql_bind_text(sql, record->status);
+    ps_sql_bind_int(sql, job->attempt);
+    ps_sql_bind_int(sql, job->row);
+    ps_sql_bind_int(sql, (int64_t)job->identity.inode);
+    ps_sql_bind_int(sql, (int64_t)job->identity.size);
+    ps_sql_bind_int(sql, job->identity.mtime_ns);
+    int result = ps_sql_run(sql, error);
+    int64_t id = job->row;
+    if (result == 0 && sqlite3_changes(sql->db) == 0)
+        result = split(sql, record, &id, error);
+    unsigned char *blob = NULL;
+    size_t size = 0;
+    if (result == 0)
+        result = ps_frames_pack(record->frames, &blob, &size, error);
+    if (result)
+        return result;
+    ps_sql_use(sql, PS_SQL_OUTCOME);
+    ps_sql_bind_int(sql, (int64_t)record->seq);
+    ps_sql_bind_int(sql, id);
+    ps_sql_bind_text(sql, record->status);
+    ps_sql_bind_text(sql, record->reason);
+    ps_sql_bind_int(sql, (int64_t)record->count);
+    ps_sql_bind_bytes(sql, blob, size);
+    result = ps_sql_run(sql, error);
+    free(blob);
+    return result;
+}
+
+static int commit(struct ps_journal *journal, const struct ps_record *records, size_t count,
+                  struct ps_error *error)
+{
+    uint64_t last = atomic_load(&journal->last_seq);
+    for (size_t i = 0; i < count; i++)
+        if (records[i].seq != last + 1 + i)
+            return ps_fail(error, PS_E_BUG, "outcome %" PRIu64 " follows %" PRIu64, records[i].seq,
+                           last + i);
+    struct ps_sql *sql = &journal->durable;
+    int result = ps_sql_begin(sql, error);
+    if (result)
+        return result;
+    for (size_t i = 0; i < count && result == 0; i++)
+        result = add_outcome(sql, &records[i], error);
+    result = ps_sql_finish(sql, result, error);
+    if (result == 0)
+        atomic_store(&journal->last_seq, last + count);
+    return result;
+}
+
+int ps_journal_commit(struct ps_journal *journal, const struct ps_record *records, size_t count,
+                      struct ps_error *error)
+{
+    if (count == 0)
+        return 0;
+    ps_journal_begin_write(journal);
+    int result = commit(journal, records, count, error);
+    ps_journal_end_write(journal);
+    return result;
+}
+
+/* Messages copied out of the database. */
+struct page {
+    size_t count;
+    struct {
+        uint64_t seq;
+        unsigned char *blob;
+        size_t size;
+    } row[PS_JOURNAL_PAGE];
+};
+
+static int read_page(struct ps_sql *sql, uint64_t after, size_t limit, struct page *ret_page,
+                     struct ps_error *error)
+{
+    ps_sql_use(sql, PS_SQL_REPLAY);
+    ps_sql_bind_int(sql, after < INT64_MAX ? (int64_t)after : INT64_MAX);
+    ps_sql_bind_int(sql, (int64_t)(limit < PS_JOURNAL_PAGE ? limit : PS_JOURNAL_PAGE));
+    ret_page->count = 0;
+    size_t bytes = 0;
+    int found;
+    while ((found = ps_sql_row(sql, error)) > 0) {
+        size_t size;
+        const void *from = ps_sql_get_bytes(sql, 1, &size);
+        unsigned char *blob = malloc(size ? size : 1);
+        if (!blob) {
+            ps_sql_end(sql);
+            return ps_fail_memory(error, size, "a message");
+        }
+        if (size)
+            memcpy(blob, from, size);
+        ret_page->row[ret_page->count].seq = (uint64_t)ps_sql_get_int(sql, 0);
+        ret_page->row[ret_page->count].blob = blob;
+        ret_page->row[ret_page->count].size = size;
+        ret_page->count++;
+        bytes += size;
+        if (bytes >= PAGE_BYTES) {
+            ps_sql_end(sql);
+            return 0;
+        }
+    }
+    return found;
+}
+
+int ps_journal_replay(struct ps_journal *journal, uint64_t after, size_t limit,
+                      int (*take)(void *context, uint64_t seq, const struct ps_frames *frames),
+                      void *context, struct ps_error *error)
+{
+    int result = 0;
+    bool stopped = false;
+    while (limit > 0 && result == 0 && !stopped) {
+        struct page page;
+        pthread_mutex_lock(&journal->reading);
+        result = read_page(&journal->quick, after, limit, &page, error);
+        pthread_mutex_unlock(&journal->reading);
+        stopped = page.count == 0;
+        for (size_t i = 0; i < page.count; i++) {
+            struct ps_frames frames;
+            if (result == 0 && !stopped) {
+                after = page.row[i].seq;
+                if (ps_frames_unpack(page.row[i].blob, page.row[i].size, &frames))
+                    stopped = take(context, after, &frames) != 0;
+                else
+                    result = ps_fail(error, PS_E_SYSTEM,
+                                     "%s: the message of outcome %" PRIu64 " is damaged",
+                                     journal->quick.path, after);
+            }
+            free(page.row[i].blob);
+        }
+        limit -= page.count;
+    }
+    return result;
+}
+
+int ps_journal_find(struct ps_journal *journal, const char *name, uint64_t *ret_seq,
+                    struct ps_error *error)
+{
+    struct ps_sql *sql = &journal->quick;
+    pthread_mutex_lock(&journal->reading);
+    ps_sql_use(sql, PS_SQL_FIND);
+    ps_sql_bind_text(sql, name);
+    int found = ps_sql_row(sql, error);
+    if (found > 0) {
+        *ret_seq = (uint64_t)ps_sql_get_int(sql, 0); /* NULL reads as 0 */
+        ps_sql_end(sql);
+    }
+    pthread_mutex_unlock(&journal->reading);
+    return found < 0 ? found : 0;
+}
+
+int ps_journal_retry(struct ps_journal *journal, char *const *paths, size_t count,
+                     size_t *ret_count, struct ps_error *error)
+{
+    struct ps_sql *sql = &journal->durable;
+    size_t retried = 0;
+    ps_journal_begin_write(journal);
+    int result = ps_sql_begin(sql, error);
+    if (result == 0) {
+        for (size_t i = 0; i < (count ? count : 1) && result == 0; i++) {
+            ps_sql_use(sql, PS_SQL_RETRY);
+            ps_sql_bind_text(sql, count ? paths[i] : NULL);
+            result = ps_sql_run(sql, error);
+            if (result == 0)
+                retried += (size_t)sqlite3_changes(sql->db);
+        }
+        result = ps_sql_finish(sql, result, error);
+    }
+    ps_journal_end_write(journal);
+    if (result == 0)
+        *ret_count = retried;
+    return result;
+}
+
+int ps_journal_totals(struct ps_journal *journal, struct ps_journal_totals *ret_totals,
+                      struct ps_error *error)
+{
+    struct ps_sql *sql = &journal->quick;
+    struct ps_journal_totals totals = {0};
+    int found;
+    pthread_mutex_lock(&journal->reading);
+    ps_sql_use(sql, PS_SQL_TOTALS);
+    while ((found = ps_sql_row(sql, error)) > 0) {
+        const char *status = ps_sql_get_text(sql, 0);
+        uint64_t number = (uint64_t)ps_sql_get_int(sql, 1);
+        totals.picks += (uint64_t)ps_sql_get_int(sql, 2);
+        if (strcmp(status, "picked") == 0)
+            totals.picked = number;
+        else if (strcmp(status, "rejected") == 0)
+            totals.rejected = number;
+        else if (strcmp(status, "failed") == 0)
+            totals.failed = number;
+        else
+            totals.open = number;
+    }
+    pthread_mutex_unlock(&journal->reading);
+    if (found == 0)
+        *ret_totals = totals;
+    return found;
+}

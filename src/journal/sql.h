@@ -1,0 +1,147 @@
+/* SQLite as the journal uses it: one connection, its prepared statements, its errors in our words.
+ *
+ * A statement is used in three steps:
+ *
+ *     ps_sql_use(sql, PS_SQL_LATEST);
+ *     ps_sql_bind_text(sql, path);                    parameters in their order
+ *     while ((found = ps_sql_row(sql, error)) > 0)    or ps_sql_run() where there are no rows
+ *         ps_sql_get_int(sql, 0);
+ *
+ * A failed bind is remembered and reported by the step, so that nobody has to look after each.
+ * Whoever leaves the rows early says ps_sql_end(): an unfinished statement is an open read, and
+ * keeps the write-ahead log from starting over. A connection is used by one thread at a time.
+ *
+ * The tables:
+ *
+ *     meta         key, value: "stream" is the UUID of the journal
+ *     micrographs  one row a (path, revision). `state` is "seen", or the status of its latest
+ *                  outcome. Only the latest revision of a path can be "seen": an index over those
+ *                  alone says so. Device, inode and size are unsigned; SQLite has only signed
+ *                  integers, so they are kept as the signed number with the same 64 bits.
+ *     outcomes     one row a seq; one outcome for each attempt at a micrograph. `frames` is what
+ *                  frames.h makes of its message.
+ *     totals       outcomes and picks by status, kept by a trigger, so that a status every few
+ *                  seconds reads three rows instead of all.
+ *
+ * application_id and user_version mark the file. One of another program, or of a later version of
+ * this one, is refused before anything in it is changed.
+ */
+#ifndef PS_JOURNAL_SQL_H
+#define PS_JOURNAL_SQL_H
+
+#include "pickstream.h"
+
+#include <sqlite3.h>
+#include <stdint.h>
+
+/* X(NAME, what for, SQL) */
+#define PS_SQL_MAP(X)                                                                              \
+    X(BEGIN, "write", "BEGIN IMMEDIATE")                                                           \
+    X(COMMIT, "write", "COMMIT")                                                                   \
+    X(STREAM, "read its name", "SELECT value FROM meta WHERE key = 'stream'")                      \
+    X(LAST_SEQ, "read the last outcome",                                                           \
+      "SELECT ifnull(max(seq), 0), (SELECT sum(outcomes) FROM totals) FROM outcomes")              \
+    X(LATEST, "look up a micrograph",                                                              \
+      "SELECT id, revision, attempt, state = 'seen', device, inode, size, mtime_ns"                \
+      " FROM micrographs WHERE path = ?1 ORDER BY revision DESC LIMIT 1")                          \
+    X(INSERT, "record a micrograph",                                                               \
+      "INSERT INTO micrographs (path, name, revision, attempt, state, device, inode, size,"        \
+      " mtime_ns, closed_ns, detected_ns) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")               \
+    X(REWRITTEN, "record a micrograph",                                                            \
+      "UPDATE micrographs SET name = ?, device = ?, inode = ?, size = ?, mtime_ns = ?,"            \
+      " closed_ns = ?, detected_ns = ? WHERE id = ?")                                              \
+    X(ABANDON, "end a retry",                                                                      \
+      "UPDATE micrographs SET state = 'failed', attempt = attempt - 1 WHERE id = ?")               \
+    X(OPEN, "list what is to be picked",                                                           \
+      "SELECT id, path, name, revision, attempt, device, inode, size, mtime_ns, closed_ns,"        \
+      " detected_ns FROM micrographs WHERE state = 'seen' AND path > ?1 ORDER BY path LIMIT ?2")   \
+    X(FINISH, "record an outcome",                                                                 \
+      "UPDATE micrographs SET state = ?1, attempt = max(attempt, ?2)"                              \
+      " WHERE id = ?3 AND (state = 'seen' OR attempt < ?2)"                                        \
+      " AND inode = ?4 AND size = ?5 AND mtime_ns = ?6")                                           \
+    X(ROW, "look up a micrograph",                                                                 \
+      "SELECT state = 'seen', revision, attempt FROM micrographs WHERE id = ?")                    \
+    X(SUPERSEDE, "record an outcome",                                                              \
+      "UPDATE micrographs SET revision = revision + 1 WHERE id = ?")                               \
+    X(OUTCOME, "record an outcome",                                                                \
+      "INSERT INTO outcomes (seq, micrograph, attempt, status, reason, picks, frames)"             \
+      " VALUES (?1, ?2, (SELECT attempt FROM micrographs WHERE id = ?2), ?3, ?4, ?5, ?6)")         \
+    X(REPLAY, "read outcomes",                                                                     \
+      "SELECT seq, frames FROM outcomes WHERE seq > ?1 ORDER BY seq LIMIT ?2")                     \
+    X(FIND, "look up a micrograph",                                                                \
+      "SELECT max(seq) FROM outcomes WHERE micrograph IN"                                          \
+      " (SELECT id FROM micrographs WHERE path = ?1 UNION SELECT id FROM micrographs"              \
+      "  WHERE name = ?1)")                                                                        \
+    X(RETRY, "retry",                                                                              \
+      "UPDATE micrographs SET state = 'seen', attempt = attempt + 1"                               \
+      " WHERE state = 'failed' AND (?1 IS NULL OR path = ?1 OR name = ?1)"                         \
+      " AND NOT EXISTS (SELECT 1 FROM micrographs AS later"                                        \
+      "  WHERE later.path = micrographs.path AND later.revision > micrographs.revision)")          \
+    X(TOTALS, "count outcomes",                                                                    \
+      "SELECT status, outcomes, picks FROM totals UNION ALL"                                       \
+      " SELECT 'seen', count(*), 0 FROM micrographs WHERE state = 'seen'")
+
+enum ps_sql_statement {
+#define X(NAME, what, text) PS_SQL_##NAME,
+    PS_SQL_MAP(X)
+#undef X
+        PS_SQL_COUNT
+};
+
+struct ps_sql {
+    sqlite3 *db;
+    char *path;
+    sqlite3_stmt *statements[PS_SQL_COUNT];
+    enum ps_sql_statement current; /* the statement in use */
+    int parameter;                 /* of it that is bound next */
+    int bound;                     /* SQLite's code of the first bind that failed */
+};
+
+/* What a commit waits for. ORDERED: nothing; it survives the death of the process, and after a
+ * power cut what is lost is lost from the end. DURABLE: until it, and all before it, is on the
+ * disk. READING: there are none, the database is only read, and must be there. */
+enum ps_sql_sync { PS_SQL_ORDERED, PS_SQL_DURABLE, PS_SQL_READING };
+
+/* Opens a database, makes its tables if it is new, prepares the statements. `sql` must be all
+ * zeros; on failure it is to be given to ps_sql_done() too. PS_E_SYSTEM, PS_E_NOMEM. */
+int ps_sql_open(struct ps_sql *sql, const char *path, enum ps_sql_sync sync,
+                struct ps_error *error);
+void ps_sql_done(struct ps_sql *sql);
+
+void ps_sql_use(struct ps_sql *sql, enum ps_sql_statement statement);
+
+/* Bind the next parameter; text and bytes must live until the statement ends. NULL binds NULL. */
+void ps_sql_bind_text(struct ps_sql *sql, const char *text);
+void ps_sql_bind_int(struct ps_sql *sql, int64_t value);
+void ps_sql_bind_bytes(struct ps_sql *sql, const void *bytes, size_t size);
+
+/* 1: a row is there; 0: no more, and the statement has ended; negative: it failed and has ended. */
+int ps_sql_row(struct ps_sql *sql, struct ps_error *error);
+
+/* Steps a statement whose rows nobody wants to its end. */
+int ps_sql_run(struct ps_sql *sql, struct ps_error *error);
+
+/* Column of the row; text is borrowed until the next step, "" for NULL. */
+int64_t ps_sql_get_int(struct ps_sql *sql, int column);
+const char *ps_sql_get_text(struct ps_sql *sql, int column);
+
+/* Column of the row as bytes, borrowed until the next step. */
+const void *ps_sql_get_bytes(struct ps_sql *sql, int column, size_t *ret_size);
+
+void ps_sql_end(struct ps_sql *sql);
+
+/* Begins a transaction that may write. PS_E_SYSTEM also where the file was moved or deleted under
+ * us. */
+int ps_sql_begin(struct ps_sql *sql, struct ps_error *error);
+
+/* Another program (a backup, a curious person) may hold the database that long. */
+enum { PS_SQL_BUSY_MS = 5000 };
+
+/* The same, but waits for no other program: `ret_busy` tells that one has the database. */
+int ps_sql_try_begin(struct ps_sql *sql, bool *ret_busy, struct ps_error *error);
+
+/* Ends it: commits if `failed` is 0, otherwise (or if the commit fails) takes everything back.
+ * Returns `failed`, or what came of the commit. */
+int ps_sql_finish(struct ps_sql *sql, int failed, struct ps_error *error);
+
+#endif

@@ -1,0 +1,69 @@
+#include "picker/pick_run.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+/* ---- reporting --------------------------------------------------------------------------------
+ */
+
+void ps_picking_warn(struct ps_result *result, const char *format, ...)
+{
+    if (result->warning_count == PS_MAX_WARNINGS)
+        return;
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vsnprintf(result->warnings[result->warning_count], sizeof result->warnings[0], format,
+                    arguments);
+    va_end(arguments);
+    result->warning_count++;
+}
+
+void ps_picking_reject(struct ps_result *result, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vsnprintf(result->reason, sizeof result->reason, format, arguments);
+    va_end(arguments);
+    result->outcome = PS_REJECTED;
+}
+
+void ps_picking_stage_done(struct ps_picking *run, enum ps_stage stage)
+{
+    if (run->observer) {
+        run->view.stage = stage;
+        run->view.slot = run->slot;
+        run->observer(run->observer_context, &run->view);
+    }
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    run->result->milliseconds[stage] += (double)(now.tv_sec - run->lap.tv_sec) * 1e3 +
+                                        (double)(now.tv_nsec - run->lap.tv_nsec) * 1e-6;
+    run->lap = now;
+}
+
+/* ---- stages -----------------------------------------------------------------------------------
+ */
+
+int ps_picking_upload(struct ps_picking *run)
+{
+    struct ps_pixel_report report = {0};
+    int status = run->ops->upload(run->slot, run->image, &report, run->error);
+    if (status)
+        return status;
+    uint64_t pixels = (uint64_t)run->image->width * (uint64_t)run->image->height;
+    if (report.non_finite == pixels)
+        ps_picking_reject(run->result, "no pixel is a finite number");
+    else if (report.minimum >= report.maximum)
+        ps_picking_reject(run->result, "constant image: every pixel is %g", report.minimum);
+    else if (report.non_finite)
+        ps_picking_warn(run->result, "%llu pixels are no finite numbers: replaced by the mean",
+                        (unsigned long long)report.non_finite);
+    if (report.dead_columns)
+        ps_picking_warn(run->result, "%d dead columns, the first at x = %d: interpolated",
+                        report.dead_columns, report.first_dead_column);
+    if (report.dead_rows)
+        ps_picking_warn(run->result, "%d dead rows, the first at y = %d: interpolated",
+                        report.dead_rows, report.first_dead_row);
+    ps_picking_stage_done(run, PS_STAGE_UPLOAD);
+    return 0;
+}

@@ -1,0 +1,284 @@
+#include "picks/autopick.h"
+
+#include "base/atomic_file.h"
+#include "base/error.h"
+#include "picks/star.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <search.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+struct listed {
+    char *micrograph;
+    char *coordinates;
+};
+
+struct ps_autopick {
+    char *directory;
+    char *path;
+    char *project; /* absolute, ends in '/'; or NULL */
+    char *here;    /* the working directory, ends in '/' */
+    struct listed **entries;
+    size_t count;
+    void *tree; /* the same, by micrograph */
+    bool unsaved;
+    bool check; /* only: coordinate files may be gone */
+};
+
+/* ---- names ------------------------------------------------------------------------------------
+ */
+
+static int by_micrograph(const void *a, const void *b)
+{
+    return strcmp(((const struct listed *)a)->micrograph, ((const struct listed *)b)->micrograph);
+}
+
+/* A path from the root; "./" and "//" are left as they are, for names are compared as text. */
+static char *absolute(const struct ps_autopick *list, const char *path)
+{
+    char *result = NULL;
+    if (*path == '/')
+        return strdup(path);
+    return asprintf(&result, "%s%s", list->here, path) < 0 ? NULL : result;
+}
+
+/* The path as RELION is to have it. */
+static char *relion_path(const struct ps_autopick *list, const char *path)
+{
+    char *full = list->project ? absolute(list, path) : strdup(path);
+    size_t length = list->project ? strlen(list->project) : 0;
+    if (full && length && strncmp(full, list->project, length) == 0)
+        memmove(full, full + length, strlen(full + length) + 1);
+    return full;
+}
+
+/* ---- lifecycle --------------------------------------------------------------------------------
+ */
+
+static int find_here(struct ps_autopick *list, struct ps_error *error)
+{
+    char *here = getcwd(NULL, 0);
+    if (!here)
+        return ps_fail(error, PS_E_SYSTEM, "the working directory: %s", strerror(errno));
+    int length = asprintf(&list->here, "%s%s", here, strcmp(here, "/") == 0 ? "" : "/");
+    free(here);
+    return length < 0 ? ps_fail_memory(error, 1, "a path") : 0;
+}
+
+int ps_autopick_new(const char *directory, const char *project, struct ps_autopick **ret_list,
+                    struct ps_error *error)
+{
+    struct ps_autopick *list = calloc(1, sizeof *list);
+    if (!list)
+        return ps_fail_memory(error, sizeof *list, "a list of micrographs");
+    int status = find_here(list, error);
+    list->directory = strdup(directory);
+    if (status == 0 &&
+        (!list->directory || asprintf(&list->path, "%s/autopick.star", directory) < 0))
+        status = ps_fail_memory(error, strlen(directory), "a path");
+    if (status == 0 && project && *project) {
+        char *full = absolute(list, project);
+        size_t length = full ? strlen(full) : 0;
+        while (length > 0 && full[length - 1] == '/')
+            full[--length] = '\0';
+        if (!full || asprintf(&list->project, "%s/", full) < 0)
+            status = ps_fail_memory(error, strlen(project), "a path");
+        free(full);
+    }
+    if (status)
+        ps_autopick_free(list);
+    else
+        *ret_list = list;
+    return status;
+}
+
+static void keep(void *entry)
+{
+    (void)entry;
+}
+
+void ps_autopick_free(struct ps_autopick *list)
+{
+    if (!list)
+        return;
+    tdestroy(list->tree, keep);
+    for (size_t i = 0; i < list->count; i++) {
+        free(list->entries[i]->micrograph);
+        free(list->entries[i]->coordinates);
+        free(list->entries[i]);
+    }
+    free(list->entries);
+    free(list->directory);
+    free(list->path);
+    free(list->project);
+    free(list->here);
+    free(list);
+}
+
+/* ---- entries ----------------------------------------------------------------------------------
+ */
+
+/* Makes room for one more at each power of two. */
+static bool make_room(struct ps_autopick *list)
+{
+    if ((list->count & (list->count - 1)) != 0)
+        return true;
+    size_t capacity = list->count ? 2 * list->count : 1;
+    void *grown = realloc(list->entries, capacity * sizeof *list->entries);
+    if (grown)
+        list->entries = grown;
+    return grown;
+}
+
+/* Takes both names. One that is listed stays where it is: with `replace` its coordinates change. */
+static int insert(struct ps_autopick *list, char *micrograph, char *coordinates, bool replace,
+                  struct ps_error *error)
+{
+    struct listed *entry = malloc(sizeof *entry);
+    if (entry && micrograph && coordinates && make_room(list)) {
+        *entry = (struct listed){micrograph, coordinates};
+        struct listed **place = tsearch(entry, &list->tree, by_micrograph);
+        if (place && *place == entry) {
+            list->entries[list->count++] = entry;
+            return 0;
+        }
+        if (place) {
+            if (replace) {
+                free((*place)->coordinates);
+                (*place)->coordinates = coordinates;
+                coordinates = NULL;
+            }
+            free(entry);
+            free(micrograph);
+            free(coordinates);
+            return 0;
+        }
+    }
+    free(entry);
+    free(micrograph);
+    free(coordinates);
+    return ps_fail_memory(error, sizeof *entry, "a list of micrographs");
+}
+
+int ps_autopick_add(struct ps_autopick *list, const char *micrograph, const char *coordinates,
+                    struct ps_error *error)
+{
+    list->unsaved = true;
+    return insert(list, relion_path(list, micrograph), relion_path(list, coordinates), true, error);
+}
+
+void ps_autopick_check(struct ps_autopick *list)
+{
+    list->check = true;
+}
+
+/* Where there is no list, none is made because of what is gone. */
+bool ps_autopick_unsaved(const struct ps_autopick *list)
+{
+    return list->unsaved || (list->check && access(list->path, F_OK) == 0);
+}
+
+/* ---- the file ---------------------------------------------------------------------------------
+ */
+
+/* Whether coordinates that are listed are there: from the project, or from here. */
+static bool exists(const struct ps_autopick *list, const char *path)
+{
+    char *below = NULL;
+    if (*path == '/' || !list->project)
+        return access(path, F_OK) == 0;
+    bool found = asprintf(&below, "%s%s", list->project, path) >= 0 && access(below, F_OK) == 0;
+    free(below);
+    return found;
+}
+
+static int take_events(struct ps_autopick *list, struct ps_star *star, struct ps_error *error)
+{
+    int name = -1, coordinates = -1, event;
+    bool found = false;
+    while ((event = ps_star_next(star, error)) > 0) {
+        if (event == PS_STAR_LOOP) {
+            name = ps_star_column(star, "_rlnMicrographName");
+            coordinates = ps_star_column(star, "_rlnMicrographCoordinates");
+            found |= name >= 0 && coordinates >= 0;
+        } else if (name >= 0 && coordinates >= 0) {
+            int status = insert(list, strdup(star->words[name]), strdup(star->words[coordinates]),
+                                false, error);
+            if (status)
+                return status;
+        }
+    }
+    if (event == 0 && !found)
+        return ps_fail(error, PS_E_INPUT,
+                       "%s: expected a list of _rlnMicrographName and _rlnMicrographCoordinates; "
+                       "not overwritten",
+                       list->path);
+    return event;
+}
+
+/* Takes what is in the file, if there is one, into the list. */
+static int merge(struct ps_autopick *list, struct ps_error *error)
+{
+    FILE *stream = fopen(list->path, "re");
+    if (!stream)
+        return errno == ENOENT ? 0
+                               : ps_fail(error, PS_E_SYSTEM, "%s: %s", list->path, strerror(errno));
+    struct ps_star *star = calloc(1, sizeof *star);
+    int status = 0;
+    if (star) {
+        star->lines.stream = stream;
+        star->lines.path = list->path;
+        status = take_events(list, star, error);
+    } else {
+        status = ps_fail_memory(error, sizeof *star, "a STAR file");
+    }
+    free(star);
+    (void)fclose(stream);
+    return status;
+}
+
+static int write_list(FILE *stream, const void *context, struct ps_error *error)
+{
+    const struct ps_autopick *list = context;
+    (void)fputs("# version 30001\n\ndata_coordinate_files\n\nloop_\n_rlnMicrographName #1\n"
+                "_rlnMicrographCoordinates #2\n",
+                stream);
+    int status = 0;
+    for (size_t i = 0; i < list->count && status == 0; i++) {
+        if (!exists(list, list->entries[i]->coordinates))
+            continue;
+        status = ps_star_write_word(stream, list->entries[i]->micrograph, error);
+        (void)fputc(' ', stream);
+        if (status == 0)
+            status = ps_star_write_word(stream, list->entries[i]->coordinates, error);
+        (void)fputc('\n', stream);
+    }
+    (void)fputc('\n', stream);
+    return status;
+}
+
+int ps_autopick_save(struct ps_autopick *list, struct ps_error *error)
+{
+    if (!ps_autopick_unsaved(list))
+        return 0;
+    /* One at a time, for each writes what it has read and something more. */
+    int directory = open(list->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (directory < 0 || flock(directory, LOCK_EX) != 0) {
+        int code = errno;
+        if (directory >= 0)
+            (void)close(directory);
+        return ps_fail(error, PS_E_SYSTEM, "%s: cannot lock it: %s", list->directory,
+                       strerror(code));
+    }
+    int status = merge(list, error);
+    if (status == 0)
+        status = ps_file_write_atomically(list->path, write_list, list, error);
+    (void)close(directory);
+    list->unsaved = list->check = status != 0;
+    return status;
+}

@@ -1,0 +1,87 @@
+/* Names of files, and what all writers need. */
+#include "picks/picks.h"
+
+#include "base/error.h"
+
+#include <limits.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+size_t ps_picks_stem(const char *name)
+{
+    const char *slash = strrchr(name, '/');
+    const char *base = slash ? slash + 1 : name;
+    const char *dot = strrchr(base, '.');
+    /* The dot of a hidden file begins no extension. */
+    return dot && dot != base ? (size_t)(dot - name) : strlen(name);
+}
+
+char *ps_picks_path(const char *directory, const char *name, const char *suffix)
+{
+    size_t length = ps_picks_stem(name);
+    char *path = malloc(strlen(directory) + 1 + length + strlen(suffix) + 1);
+    if (!path)
+        return NULL;
+    char *at = stpcpy(path, directory);
+    if (at == path || at[-1] != '/')
+        *at++ = '/';
+    at = mempcpy(at, name, length);
+    (void)stpcpy(at, suffix);
+    return path;
+}
+
+/* ---- picks ------------------------------------------------------------------------------------
+ */
+
+bool ps_picks_have_score(const struct ps_pick_file *files, size_t count)
+{
+    bool any = false;
+    for (size_t i = 0; i < count; i++) {
+        const struct ps_result *result = files[i].result;
+        any |= result->count > 0;
+        for (size_t k = 0; k < result->count; k++)
+            if (!isnan(result->picks[k].score))
+                return true;
+    }
+    return !any;
+}
+
+int ps_picks_box_side(const struct ps_pick_file *file, int *ret_side, struct ps_error *error)
+{
+    double diameter = file->result->diameter;
+    double side = file->box_size > 0 ? file->box_size : 2 * ceil(diameter / 2);
+    if (!(side >= 1 && side <= INT_MAX / 2))
+        return ps_fail(error, PS_E_INPUT,
+                       "a box needs a size, and the particle diameter is not known: give --box");
+    *ret_side = (int)side;
+    return 0;
+}
+
+static int descending(const void *a, const void *b)
+{
+    float x = *(const float *)a, y = *(const float *)b;
+    return (x < y) - (x > y);
+}
+
+void ps_picks_settle(struct ps_result *result, double min_score)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < result->count; i++) {
+        if (min_score == -INFINITY || result->picks[i].score >= (float)min_score)
+            result->picks[kept++] = result->picks[i];
+    }
+    result->count = kept;
+    result->score_median = 0;
+    float *scores = malloc((kept + 1) * sizeof *scores);
+    size_t known = 0;
+    for (size_t i = 0; scores && i < kept; i++) {
+        if (!isnan(result->picks[i].score))
+            scores[known++] = result->picks[i].score;
+    }
+    if (known > 0) {
+        qsort(scores, known, sizeof *scores, descending);
+        result->score_median = ((double)scores[known / 2] + (double)scores[(known - 1) / 2]) / 2;
+    }
+    free(scores);
+}

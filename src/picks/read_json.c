@@ -1,0 +1,101 @@
+/* Reading our own JSON: an object a micrograph, in the words of a `picks` message. */
+#include "picks/input.h"
+
+#include "base/error.h"
+#include "pickstream_wire.h"
+#include "wire/envelope.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A number of a row; null, where it may be, is NaN. */
+static float read_value(const struct ps_reader *root, const json_t *value, bool nullable)
+{
+    if (json_is_number(value))
+        return (float)json_number_value(value);
+    if (!nullable || !json_is_null(value))
+        ps_reader_wrong(root, "picks", "rows of numbers");
+    return NAN;
+}
+
+static void read_rows(const struct ps_picks_input *input, const struct ps_reader *root,
+                      uint64_t count, struct ps_heard *heard)
+{
+    const json_t *rows = ps_reader_value(root, "picks");
+    size_t column[PS_WIRE_COLUMNS] = {0};
+    if (!ps_columns_find(root->object, column))
+        ps_reader_wrong(root, "columns", "x, y, score and area");
+    else if (!json_is_array(rows) || json_array_size(rows) != count)
+        ps_reader_wrong(root, "picks", "as many rows as result.count");
+    size_t i;
+    const json_t *row;
+    json_array_foreach(rows, i, row)
+    {
+        if (*root->status)
+            return;
+        float x = read_value(root, json_array_get(row, column[PS_WIRE_X]), false);
+        float y = read_value(root, json_array_get(row, column[PS_WIRE_Y]), false);
+        float score = read_value(root, json_array_get(row, column[PS_WIRE_SCORE]), true);
+        float area = read_value(root, json_array_get(row, column[PS_WIRE_AREA]), true);
+        int failed = *root->status ? 0
+                                   : ps_picks_add(input, heard, (double)x, (double)y, score, area,
+                                                  root->error);
+        if (failed)
+            *root->status = failed;
+    }
+}
+
+static int read_object(struct ps_picks_input *input, const json_t *object, struct ps_error *error)
+{
+    struct ps_heard *heard = calloc(1, sizeof *heard);
+    int status = 0;
+    if (!heard)
+        return ps_fail_memory(error, sizeof *heard, "a micrograph");
+    struct ps_reader root = {object, "", &status, error};
+    uint64_t count = ps_heard_fill(&root, heard);
+    if (status == 0)
+        read_rows(input, &root, count, heard);
+    struct ps_heard *listed = NULL;
+    if (status == 0)
+        status = ps_picks_begin(input, heard->name, &listed, error);
+    if (status) {
+        ps_heard_free(heard);
+        return status;
+    }
+    /* The place in the list is taken; what was read takes the place of what was put there. */
+    if (input->options->micrographs) {
+        free(heard->path);
+        heard->path = listed->path;
+        listed->path = NULL;
+    }
+    struct ps_heard empty = *listed;
+    *listed = *heard;
+    *heard = empty;
+    ps_heard_free(heard);
+    return 0;
+}
+
+int ps_picks_read_json(struct ps_picks_input *input, struct ps_error *error)
+{
+    for (int number = 1;; number++) {
+        json_error_t problem;
+        int next;
+        while ((next = getc(input->stream)) == '\n' || next == '\r' || next == ' ')
+            ;
+        if (next == EOF)
+            return 0;
+        (void)ungetc(next, input->stream);
+        json_t *object =
+            json_loadf(input->stream, JSON_DISABLE_EOF_CHECK | JSON_REJECT_DUPLICATES, &problem);
+        if (!json_is_object(object)) {
+            json_decref(object);
+            return ps_fail(error, PS_E_INPUT, "%.200s:%d: expected a JSON object a line",
+                           input->path, number);
+        }
+        int status = read_object(input, object, error);
+        json_decref(object);
+        if (status)
+            return ps_fail_prefix(error, "%.200s:%d", input->path, number);
+    }
+}

@@ -1,0 +1,191 @@
+/* Reading plain tables: EMAN's boxes, Topaz's coordinates, and CSV. */
+#include "picks/input.h"
+
+#include "base/error.h"
+#include "base/text.h"
+#include "picks/lines.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_CELLS = 64 };
+static const double farthest = 1e9; /* px */
+
+static bool to_number(const char *text, double *ret)
+{
+    return ps_text_to_double(text, -farthest, farthest, ret, NULL);
+}
+
+/* ---- boxes ------------------------------------------------------------------------------------
+ */
+
+/* The centre of a box, as RELION finds it: half a side beyond the corner, and where all is whole,
+ * half the side less what is left over. */
+static double centre(double corner, double side)
+{
+    bool whole = corner == floor(corner) && side == floor(side);
+    return corner + (whole ? floor(side / 2) : side / 2);
+}
+
+static int take_box(const struct ps_picks_input *input, struct ps_lines *lines,
+                    struct ps_heard *heard, struct ps_error *error)
+{
+    double box[4];
+    char *rest = NULL;
+    char *word = strtok_r(lines->text, " \t,", &rest);
+    if (!word)
+        return 0;
+    for (int i = 0; i < 4; i++) {
+        if (!word || !to_number(word, &box[i]))
+            return ps_lines_fail(lines, error,
+                                 "expected the corner of a box, its width and height");
+        word = strtok_r(NULL, " \t,", &rest);
+    }
+    if (box[2] <= 0 || box[3] <= 0)
+        return ps_lines_fail(lines, error, "expected a box that is wider and higher than 0");
+    if (heard->result.count == 0)
+        heard->result.diameter = box[2];
+    return ps_picks_add(input, heard, centre(box[0], box[2]), centre(box[1], box[3]), NAN, NAN,
+                        error);
+}
+
+int ps_picks_read_box(struct ps_picks_input *input, struct ps_error *error)
+{
+    struct ps_lines *lines = calloc(1, sizeof *lines);
+    struct ps_heard *heard = NULL;
+    if (!lines)
+        return ps_fail_memory(error, sizeof *lines, "a line");
+    lines->stream = input->stream;
+    lines->path = input->path;
+    int status = ps_picks_begin(input, input->name, &heard, error);
+    while (status == 0 && (status = ps_lines_next(lines, error)) > 0)
+        status = take_box(input, lines, heard, error);
+    free(lines);
+    return status;
+}
+
+/* ---- tables with a line of names --------------------------------------------------------------
+ */
+
+enum column { COLUMN_X, COLUMN_Y, COLUMN_SCORE, COLUMN_AREA, COLUMN_NAME, COLUMNS };
+
+struct table {
+    struct ps_lines lines;
+    char separator[2];
+    const char *names[COLUMNS]; /* NULL: the format has no such column */
+    int columns[COLUMNS];       /* where they are, or -1 */
+    size_t cell_count;          /* in the first line */
+    char *cells[MAX_CELLS];
+};
+
+static size_t split(struct table *table)
+{
+    size_t count = 0;
+    char *rest = table->lines.text;
+    for (char *cell; (cell = strsep(&rest, table->separator));) {
+        if (count < MAX_CELLS)
+            table->cells[count] = cell;
+        count++;
+    }
+    return count;
+}
+
+static int read_names(struct table *table, struct ps_error *error)
+{
+    int found = ps_lines_next(&table->lines, error);
+    if (found < 0)
+        return found;
+    table->cell_count = found ? split(table) : 0;
+    bool all = table->cell_count <= MAX_CELLS;
+    for (int i = 0; i < COLUMNS; i++) {
+        table->columns[i] = -1;
+        for (size_t k = 0; table->names[i] && all && k < table->cell_count; k++) {
+            if (strcmp(table->cells[k], table->names[i]) == 0)
+                table->columns[i] = (int)k;
+        }
+        bool needed = table->names[i] && i != COLUMN_SCORE && i != COLUMN_AREA;
+        if (needed && table->columns[i] < 0)
+            return ps_lines_fail(&table->lines, error, "expected a line of names, with %s%s%s%s%s",
+                                 table->names[COLUMN_NAME] ? table->names[COLUMN_NAME] : "",
+                                 table->names[COLUMN_NAME] ? ", " : "", table->names[COLUMN_X],
+                                 " and ", table->names[COLUMN_Y]);
+    }
+    return 0;
+}
+
+/* A cell as a number; an empty one, or none, is not known. */
+static int read_cell(const struct table *table, enum column column, double *ret,
+                     struct ps_error *error)
+{
+    int index = table->columns[column];
+    bool optional = column == COLUMN_SCORE || column == COLUMN_AREA;
+    *ret = NAN;
+    if (index < 0 || (optional && !*table->cells[index]))
+        return 0;
+    if (to_number(table->cells[index], ret))
+        return 0;
+    return ps_lines_fail(&table->lines, error, "%s: expected a number, not %.60s",
+                         table->names[column], table->cells[index]);
+}
+
+static int take_row(const struct ps_picks_input *input, struct table *table, struct ps_error *error)
+{
+    double values[COLUMN_NAME];
+    size_t count = split(table);
+    struct ps_heard *heard;
+    if (count == 1 && !*table->cells[0])
+        return 0;
+    if (count != table->cell_count)
+        return ps_lines_fail(&table->lines, error, "expected %zu cells, as there are names",
+                             table->cell_count);
+    for (int i = 0; i < COLUMN_NAME; i++) {
+        int status = read_cell(table, i, &values[i], error);
+        if (status)
+            return status;
+    }
+    int name = table->columns[COLUMN_NAME];
+    int status = ps_picks_begin(
+        input, name >= 0 && *table->cells[name] ? table->cells[name] : input->name, &heard, error);
+    return status ? status
+                  : ps_picks_add(input, heard, values[COLUMN_X], values[COLUMN_Y],
+                                 (float)values[COLUMN_SCORE], (float)values[COLUMN_AREA], error);
+}
+
+static int read_table(struct ps_picks_input *input, char separator,
+                      const char *const names[COLUMNS], struct ps_error *error)
+{
+    struct table *table = calloc(1, sizeof *table);
+    if (!table)
+        return ps_fail_memory(error, sizeof *table, "a table");
+    table->lines.stream = input->stream;
+    table->lines.path = input->path;
+    table->separator[0] = separator;
+    memcpy(table->names, names, sizeof table->names);
+    size_t before = input->list->count;
+    int status = read_names(table, error);
+    while (status == 0 && (status = ps_lines_next(&table->lines, error)) > 0)
+        status = take_row(input, table, error);
+    free(table);
+    /* No rows are an answer too: of this micrograph there are no picks. */
+    struct ps_heard *heard;
+    if (status == 0 && input->list->count == before)
+        status = ps_picks_begin(input, input->name, &heard, error);
+    return status;
+}
+
+int ps_picks_read_tsv(struct ps_picks_input *input, struct ps_error *error)
+{
+    static const char *const names[COLUMNS] = {[COLUMN_X] = "x_coord",
+                                               [COLUMN_Y] = "y_coord",
+                                               [COLUMN_SCORE] = "score",
+                                               [COLUMN_NAME] = "image_name"};
+    return read_table(input, '\t', names, error);
+}
+
+int ps_picks_read_csv(struct ps_picks_input *input, struct ps_error *error)
+{
+    static const char *const names[COLUMNS] = {
+        [COLUMN_X] = "x", [COLUMN_Y] = "y", [COLUMN_SCORE] = "score", [COLUMN_AREA] = "area"};
+    return read_table(input, ',', names, error);
+}

@@ -1,0 +1,116 @@
+#include "publish/admission.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <zmq.h>
+
+/* Frames of a ZAP request, behind the envelope that REP takes off. */
+enum { VERSION, REQUEST, DOMAIN, ADDRESS, IDENTITY, MECHANISM, CREDENTIALS, FRAMES };
+enum { FRAME = 256, AT_ONCE = 100 };
+
+struct request {
+    char frame[FRAMES][FRAME]; /* each with a 0 behind it */
+    size_t size[FRAMES];
+    size_t count;
+};
+
+/* Receives all frames of a message; those that are too many or too long are cut. False: there is
+ * none. */
+static bool receive(void *socket, struct request *ret_request)
+{
+    int more = 1;
+    size_t size = sizeof more;
+    *ret_request = (struct request){0};
+    for (size_t i = 0; more; i++) {
+        char rest[FRAME];
+        bool keep = i < FRAMES;
+        int length = zmq_recv(socket, keep ? ret_request->frame[i] : rest, FRAME - 1, ZMQ_DONTWAIT);
+        if (length < 0)
+            return false;
+        if (keep)
+            ret_request->size[i] = length < FRAME ? (size_t)length : FRAME - 1;
+        ret_request->count = i + 1;
+        (void)zmq_getsockopt(socket, ZMQ_RCVMORE, &more, &size);
+    }
+    return true;
+}
+
+static void answer(void *zap, const struct request *request, bool accepted)
+{
+    const char *frames[] = {
+        "1.0",
+        NULL, /* number of the request */
+        accepted ? "200" : "400",
+        accepted ? "OK" : "not in the list of clients",
+        "", /* user */
+        "", /* metadata */
+    };
+    enum { COUNT = sizeof frames / sizeof *frames };
+    for (int i = 0; i < COUNT; i++) {
+        int flags = ZMQ_DONTWAIT | (i + 1 < COUNT ? ZMQ_SNDMORE : 0);
+        if (frames[i])
+            (void)zmq_send(zap, frames[i], strlen(frames[i]), flags);
+        else
+            (void)zmq_send(zap, request->frame[REQUEST], request->size[REQUEST], flags);
+    }
+}
+
+void ps_admission_answer(void *zap, const struct ps_curve_keys *allowed, struct ps_log *log,
+                         struct ps_metrics *metrics)
+{
+    struct request request;
+    for (int i = 0; i < AT_ONCE && receive(zap, &request); i++) {
+        char address[PS_LOG_TEXT];
+        char key[PS_CURVE_TEXT] = "-";
+        const uint8_t *bytes = (const uint8_t *)request.frame[CREDENTIALS];
+        bool curve = request.count == FRAMES && strcmp(request.frame[MECHANISM], "CURVE") == 0 &&
+                     request.size[CREDENTIALS] == PS_CURVE_BYTES;
+        bool accepted = curve && ps_curve_keys_have(allowed, bytes);
+        answer(zap, &request, accepted);
+        if (curve)
+            (void)zmq_z85_encode(key, bytes, PS_CURVE_BYTES);
+        (void)ps_log_quote(request.frame[ADDRESS], address);
+        if (accepted) {
+            ps_log_event(log, PS_LOG_DEBUG, "client_accepted", "address=%s key=%s", address, key);
+            continue;
+        }
+        ps_metrics_add(metrics, PS_COUNTER_REFUSED_CLIENTS, 1);
+        ps_log_event(log, PS_LOG_WARNING, "client_refused",
+                     "address=%s key=%s reason=\"not in publish.curve_clients\"", address, key);
+    }
+}
+
+void *ps_admission_monitor(void *context, void *socket, const char *name)
+{
+    char address[64];
+    (void)snprintf(address, sizeof address, "inproc://monitor-%s", name);
+    if (zmq_socket_monitor(socket, address,
+                           ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL |
+                               ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL) != 0)
+        return NULL;
+    void *monitor = zmq_socket(context, ZMQ_PAIR);
+    if (monitor && zmq_connect(monitor, address) == 0)
+        return monitor;
+    if (monitor)
+        (void)zmq_close(monitor);
+    return NULL;
+}
+
+void ps_admission_watch(void *monitor, struct ps_log *log, struct ps_metrics *metrics)
+{
+    /* Of an event there are two frames: number and value in 6 bytes, and our endpoint. Refusals by
+     * the list are no such events: they are counted where they are made. A client without CURVE may
+     * see before we do that it will not work, and go: that is the event without detail. */
+    struct request event;
+    for (int i = 0; i < AT_ONCE && receive(monitor, &event); i++) {
+        char endpoint[PS_LOG_TEXT];
+        uint16_t number;
+        memcpy(&number, event.frame[0], sizeof number);
+        ps_metrics_add(metrics, PS_COUNTER_REFUSED_CLIENTS, 1);
+        ps_log_event(log, PS_LOG_WARNING, "client_refused", "endpoint=%s reason=\"%s\"",
+                     ps_log_quote(event.frame[1], endpoint),
+                     number == ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL
+                         ? "does not speak CURVE, or has another server key"
+                         : "went away during the handshake");
+    }
+}

@@ -1,0 +1,473 @@
+/* The publisher's thread, and what other threads may do to it.
+ *
+ * Invariants:
+ *   1. Only the thread touches sockets, replays and `held`; only it changes `failure`, which others
+ *      read under its lock.
+ *   2. An outcome is in the intake, then held, then in the journal, and only then sent.
+ *   3. Something is held only while the journal cannot be written; the intake then fills up, and
+ *      workers wait.
+ *   4. The thread waits in one place (wait_for_events()), for a second at most, so that ticks tell
+ *      whether it lives.
+ */
+#include "publish/publisher.h"
+
+#include "base/clock.h"
+#include "base/thread.h"
+#include "pickstream_wire.h"
+#include "publish/admission.h"
+#include "publish/completion.h"
+#include "publish/completion_queue.h"
+#include "publish/preview_sender.h"
+#include "publish/replay.h"
+#include "publish/request.h"
+#include "publish/sockets.h"
+#include "publish/status.h"
+#include "transport/frames.h"
+
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zmq.h>
+
+enum { LONGEST_WAIT_MS = 1000, SUBSCRIPTIONS_AT_ONCE = 100 };
+static const int64_t second_ns = 1000000000;
+
+struct ps_publisher {
+    const struct ps_config *config;
+    struct ps_publisher_hooks hooks;
+    struct ps_outcome_tools outcomes;
+    struct ps_request_tools requests;
+    char *profile;
+    char parameters[PS_PARAMETERS_TEXT];
+    pthread_t thread;
+    _Atomic uint64_t ticks;
+    struct ps_intake intake;
+    struct ps_preview_outlet previews;
+    pthread_mutex_t failure_lock;
+    char failure[sizeof((struct ps_error *)0)->message]; /* of the journal; "" while it works */
+
+    /* Of the thread alone: */
+    struct ps_sockets sockets;
+    struct ps_outcome_item held[PS_INTAKE];
+    size_t held_count;
+    int64_t retry_ns;     /* monotonic: when to try the journal again */
+    int64_t heartbeat_ns; /* monotonic: when the next status is due */
+    int64_t last_status_ns;
+    int64_t started_ns; /* monotonic */
+    int64_t subscriptions;
+};
+
+/* ---- what it says of itself -------------------------------------------------------------------
+ */
+
+/* What is the same for a status and a hello. */
+static struct ps_status_facts facts_now(const struct ps_publisher *publisher)
+{
+    struct ps_journal *journal = publisher->outcomes.journal;
+    return (struct ps_status_facts){
+        .stream = ps_journal_stream(journal),
+        .session = publisher->config->publish.session,
+        .time_ns = ps_clock_wall_ns(),
+        .last_seq = ps_journal_last_seq(journal),
+        .uptime_seconds = (double)(ps_clock_mono_ns() - publisher->started_ns) * 1e-9,
+        .publish_endpoint = publisher->sockets.publish_endpoint,
+        .replay_endpoint = publisher->sockets.replay_endpoint,
+    };
+}
+
+static void set_failure(struct ps_publisher *publisher, const char *failure)
+{
+    pthread_mutex_lock(&publisher->failure_lock);
+    (void)snprintf(publisher->failure, sizeof publisher->failure, "%s", failure);
+    pthread_mutex_unlock(&publisher->failure_lock);
+}
+
+static json_t *make_status(struct ps_publisher *publisher, bool stopping)
+{
+    struct ps_journal_totals totals;
+    struct ps_error error;
+    char last_error[PS_LOG_TEXT];
+    char failure[sizeof publisher->failure];
+    struct ps_status_facts facts = facts_now(publisher);
+    facts.stopping = stopping;
+    pthread_mutex_lock(&publisher->failure_lock);
+    memcpy(failure, publisher->failure, sizeof failure);
+    pthread_mutex_unlock(&publisher->failure_lock);
+    facts.journal_failure = *failure ? failure : NULL;
+    if (ps_journal_totals(publisher->outcomes.journal, &totals, &error) == 0)
+        facts.totals = &totals;
+    facts.metrics = ps_metrics_json(publisher->outcomes.metrics);
+    facts.last_error_ns = ps_log_last_error(publisher->outcomes.log, last_error, sizeof last_error);
+    facts.last_error = last_error;
+    json_t *header = ps_status_header(&facts);
+    if (header && publisher->hooks.status)
+        publisher->hooks.status(publisher->hooks.context, header);
+    return header;
+}
+
+static json_t *answer_status(void *context)
+{
+    return make_status(context, false);
+}
+
+static json_t *answer_hello(void *context)
+{
+    const struct ps_publisher *publisher = context;
+    struct ps_status_facts facts = facts_now(publisher);
+    return ps_status_hello(&facts, publisher->config, publisher->parameters);
+}
+
+static void retried(void *context, size_t count)
+{
+    struct ps_publisher *publisher = context;
+    if (publisher->hooks.retried)
+        publisher->hooks.retried(publisher->hooks.context, count);
+}
+
+static void publish_status(struct ps_publisher *publisher, int64_t now, bool stopping)
+{
+    struct ps_frames frames;
+    struct ps_error error;
+    double interval = publisher->config->publish.heartbeat_seconds;
+    publisher->last_status_ns = now;
+    publisher->heartbeat_ns = now + (int64_t)(interval * (double)second_ns);
+    if (ps_message_header(PS_WIRE_TOPIC_STATUS, make_status(publisher, stopping), &frames,
+                          &error) == 0) {
+        (void)ps_frames_send(publisher->sockets.publish, &frames, ZMQ_DONTWAIT);
+        ps_frames_done(&frames);
+    }
+}
+
+/* A status that need not wait for the next heartbeat; ten a second at most. */
+static void status_soon(struct ps_publisher *publisher)
+{
+    int64_t soon = publisher->last_status_ns + second_ns / 10;
+    if (soon < publisher->heartbeat_ns)
+        publisher->heartbeat_ns = soon;
+}
+
+/* ---- outcomes ---------------------------------------------------------------------------------
+ */
+
+static void count_waiting(struct ps_publisher *publisher)
+{
+    size_t waiting = ps_intake_waiting(&publisher->intake) + publisher->held_count;
+    ps_metrics_set(publisher->outcomes.metrics, PS_GAUGE_OUTCOMES_WAITING, (int64_t)waiting);
+}
+
+/* Takes what is waiting, while nothing is held. */
+static void hold(struct ps_publisher *publisher)
+{
+    struct ps_submission items[PS_INTAKE];
+    publisher->held_count = ps_intake_take(&publisher->intake, items);
+    for (size_t i = 0; i < publisher->held_count; i++)
+        publisher->held[i] = (struct ps_outcome_item){.submission = items[i]};
+}
+
+static void log_failure(struct ps_publisher *publisher, const char *event,
+                        const struct ps_error *error)
+{
+    char quoted[PS_LOG_TEXT];
+    ps_log_event(publisher->outcomes.log, PS_LOG_ERROR, event, "reason=%s",
+                 ps_log_quote(error->message, quoted));
+}
+
+static void journal_failed(struct ps_publisher *publisher, const struct ps_error *error)
+{
+    ps_metrics_add(publisher->outcomes.metrics, PS_COUNTER_JOURNAL_FAILURES, 1);
+    publisher->retry_ns = ps_clock_mono_ns() + second_ns;
+    if (strcmp(publisher->failure, error->message) == 0)
+        return; /* said already, and in every status */
+    log_failure(publisher, "journal_failed", error);
+    set_failure(publisher, error->message);
+    status_soon(publisher);
+}
+
+static void journal_works(struct ps_publisher *publisher)
+{
+    if (!*publisher->failure)
+        return;
+    set_failure(publisher, "");
+    ps_log_event(publisher->outcomes.log, PS_LOG_INFO, "journal_recovered", "last_seq=%" PRIu64,
+                 ps_journal_last_seq(publisher->outcomes.journal));
+    status_soon(publisher);
+}
+
+/* Follows its outcome, which is published. */
+static void publish_preview(struct ps_publisher *publisher, struct ps_outcome_item *item)
+{
+    const struct ps_job *job = item->submission.job;
+    const struct ps_micrograph *micrograph = item->submission.micrograph;
+    if (!item->submission.preview.png || !micrograph)
+        return;
+    const struct ps_preview_facts facts = {
+        .stream = ps_journal_stream(publisher->outcomes.journal),
+        .session = publisher->config->publish.session,
+        .seq = item->seq,
+        .path = job->path,
+        .name = job->name,
+        .revision = job->revision,
+        .width = micrograph->image.width,
+        .height = micrograph->image.height,
+    };
+    if (!ps_preview_send(&publisher->previews, publisher->sockets.publish, &facts,
+                         &item->submission.preview))
+        ps_metrics_add(publisher->outcomes.metrics, PS_COUNTER_PREVIEWS_DROPPED, 1);
+}
+
+/* Commits and publishes. Returns how many of the items, from the first, are done with; the others
+ * wait for the journal. What the journal will never take is handed back without an outcome, loudly,
+ * so that it does not hold up the others. */
+static size_t settle(struct ps_publisher *publisher, struct ps_outcome_item *items, size_t count)
+{
+    const struct ps_outcome_tools *tools = &publisher->outcomes;
+    struct ps_error error;
+    int status = ps_outcomes_commit(tools, items, count, &error);
+    if (status == PS_E_BUG && count > 1) {
+        size_t done = 0;
+        while (done < count && settle(publisher, &items[done], 1) == 1)
+            done++;
+        return done;
+    }
+    if (status == PS_E_BUG) {
+        log_failure(publisher, "outcome_refused", &error);
+    } else if (status) {
+        journal_failed(publisher, &error);
+        return 0;
+    } else {
+        for (size_t i = 0; i < count; i++) {
+            (void)ps_frames_send(publisher->sockets.publish, &items[i].frames, ZMQ_DONTWAIT);
+            publish_preview(publisher, &items[i]);
+            if (publisher->hooks.published)
+                publisher->hooks.published(publisher->hooks.context, items[i].submission.job,
+                                           items[i].seq);
+        }
+        ps_outcomes_report(tools, items, count);
+        journal_works(publisher);
+    }
+    ps_outcomes_done(items, count, publisher->hooks.finished, publisher->hooks.context);
+    return count;
+}
+
+/* False: something is still held. */
+static bool settle_held(struct ps_publisher *publisher)
+{
+    size_t done = settle(publisher, publisher->held, publisher->held_count);
+    publisher->held_count -= done;
+    memmove(publisher->held, publisher->held + done,
+            publisher->held_count * sizeof *publisher->held);
+    return publisher->held_count == 0;
+}
+
+/* Publishes what is held, then what is waiting. False: the journal does not take it. */
+static bool publish_outcomes(struct ps_publisher *publisher)
+{
+    bool settled = publisher->held_count == 0 || settle_held(publisher);
+    if (settled) {
+        hold(publisher);
+        settled = publisher->held_count == 0 || settle_held(publisher);
+    }
+    count_waiting(publisher);
+    return settled;
+}
+
+/* The end, with a journal that cannot be written: these micrographs stay without an outcome, and
+ * will be picked when the service runs again. */
+static void give_up(struct ps_publisher *publisher)
+{
+    size_t count = 0;
+    for (; publisher->held_count > 0; hold(publisher)) {
+        count += publisher->held_count;
+        ps_outcomes_done(publisher->held, publisher->held_count, publisher->hooks.finished,
+                         publisher->hooks.context);
+    }
+    ps_log_event(publisher->outcomes.log, PS_LOG_ERROR, "outcomes_given_up",
+                 "count=%zu reason=\"the journal cannot be written\"", count);
+}
+
+/* ---- the thread -------------------------------------------------------------------------------
+ */
+
+/* Subscriptions come as messages: 1 or 0, and the beginning of the topics. */
+static void count_subscriptions(struct ps_publisher *publisher)
+{
+    char message[64];
+    for (int i = 0; i < SUBSCRIPTIONS_AT_ONCE; i++) {
+        int size = zmq_recv(publisher->sockets.publish, message, sizeof message, ZMQ_DONTWAIT);
+        if (size < 0)
+            break;
+        if (size == 0 || (message[0] != 0 && message[0] != 1))
+            continue;
+        publisher->subscriptions += message[0] ? 1 : -1;
+        size_t length = (size_t)size - 1;
+        if (message[0] && length <= strlen(PS_WIRE_TOPIC_STATUS) &&
+            memcmp(message + 1, PS_WIRE_TOPIC_STATUS, length) == 0)
+            status_soon(publisher); /* so that it knows at once where it stands */
+    }
+    if (publisher->subscriptions < 0)
+        publisher->subscriptions = 0;
+    ps_metrics_set(publisher->outcomes.metrics, PS_GAUGE_SUBSCRIBERS, publisher->subscriptions);
+}
+
+static int milliseconds_until(int64_t then, int64_t now)
+{
+    return then <= now ? 0 : (int)((then - now + 999999) / 1000000);
+}
+
+/* Waits until there is something to do; replays want to go on after `replay_ms` (-1: none). */
+static void wait_for_events(struct ps_publisher *publisher, int replay_ms)
+{
+    const struct ps_sockets *sockets = &publisher->sockets;
+    zmq_pollitem_t items[] = {
+        {.fd = publisher->intake.wake_fd, .events = ZMQ_POLLIN},
+        {.socket = sockets->publish, .events = ZMQ_POLLIN},
+        {.socket = sockets->replay, .events = ZMQ_POLLIN},
+        {.socket = sockets->control, .events = ZMQ_POLLIN},
+        {.socket = sockets->zap, .events = ZMQ_POLLIN},
+        {.socket = sockets->monitors[0], .events = ZMQ_POLLIN},
+        {.socket = sockets->monitors[1], .events = ZMQ_POLLIN},
+    };
+    enum { ALL = sizeof items / sizeof *items, WITHOUT_CURVE = ALL - 3 };
+    int64_t now = ps_clock_mono_ns();
+    int wait = LONGEST_WAIT_MS;
+    int heartbeat = milliseconds_until(publisher->heartbeat_ns, now);
+    wait = heartbeat < wait ? heartbeat : wait;
+    wait = replay_ms >= 0 && replay_ms < wait ? replay_ms : wait;
+    if (publisher->held_count > 0) {
+        int retry = milliseconds_until(publisher->retry_ns, now);
+        wait = retry < wait ? retry : wait;
+    }
+    (void)zmq_poll(items, sockets->zap ? ALL : WITHOUT_CURVE, wait);
+}
+
+static void attend_clients(struct ps_publisher *publisher)
+{
+    struct ps_log *log = publisher->outcomes.log;
+    struct ps_metrics *metrics = publisher->outcomes.metrics;
+    const struct ps_sockets *sockets = &publisher->sockets;
+    count_subscriptions(publisher);
+    if (sockets->zap)
+        ps_admission_answer(sockets->zap, &sockets->allowed, log, metrics);
+    for (int i = 0; i < PS_MONITORS; i++) {
+        if (sockets->monitors[i])
+            ps_admission_watch(sockets->monitors[i], log, metrics);
+    }
+    ps_requests_serve(&publisher->requests, sockets->control, true);
+    ps_requests_serve(&publisher->requests, sockets->replay, false);
+}
+
+static void *publish(void *context)
+{
+    struct ps_publisher *publisher = context;
+    int replay_ms = -1;
+    for (;;) {
+        wait_for_events(publisher, replay_ms);
+        atomic_fetch_add(&publisher->ticks, 1);
+        if (ps_intake_attend(&publisher->intake))
+            break;
+        if (publisher->held_count == 0 || ps_clock_mono_ns() >= publisher->retry_ns)
+            (void)publish_outcomes(publisher);
+        attend_clients(publisher);
+        replay_ms = ps_replays_proceed(publisher->requests.replays);
+        int64_t now = ps_clock_mono_ns();
+        if (now >= publisher->heartbeat_ns)
+            publish_status(publisher, now, false);
+    }
+    if (!publish_outcomes(publisher))
+        give_up(publisher);
+    publish_status(publisher, ps_clock_mono_ns(), true);
+    return NULL;
+}
+
+/* ---- start and stop ---------------------------------------------------------------------------
+ */
+
+static void publisher_free(struct ps_publisher *publisher)
+{
+    ps_sockets_close(&publisher->sockets);
+    ps_replays_free(publisher->requests.replays);
+    ps_intake_done(&publisher->intake);
+    (void)pthread_mutex_destroy(&publisher->failure_lock);
+    free(publisher->profile);
+    free(publisher);
+}
+
+static int start(struct ps_publisher *publisher, struct ps_error *error)
+{
+    const struct ps_config *config = publisher->config;
+    struct ps_outcome_tools *tools = &publisher->outcomes;
+    publisher->profile = ps_config_get(config, "picker.profile");
+    publisher->requests.replays = ps_replays_new(tools->journal, tools->log, tools->metrics);
+    if (!publisher->profile || !publisher->requests.replays)
+        return ps_fail_memory(error, sizeof *publisher, "the publisher");
+    tools->profile = publisher->profile;
+    tools->parameters = publisher->parameters;
+    int status = ps_status_parameters(config, publisher->parameters, error);
+    if (status == 0)
+        status =
+            ps_sockets_open(config, PS_SOCKETS_SERVICE, tools->log, &publisher->sockets, error);
+    if (status)
+        return status;
+    publisher->started_ns = ps_clock_mono_ns();
+    ps_log_event(tools->log, PS_LOG_INFO, "publishing", "endpoint=%s replay=%s",
+                 publisher->sockets.publish_endpoint, publisher->sockets.replay_endpoint);
+    return ps_thread_start(&publisher->thread, "ps-publisher", "the publisher", publish, publisher,
+                           error);
+}
+
+int ps_publisher_start(const struct ps_config *config, struct ps_journal *journal,
+                       struct ps_log *log, struct ps_metrics *metrics,
+                       const struct ps_publisher_hooks *hooks, struct ps_publisher **ret_publisher,
+                       struct ps_error *error)
+{
+    struct ps_publisher *publisher = calloc(1, sizeof *publisher);
+    if (!publisher)
+        return ps_fail_memory(error, sizeof *publisher, "the publisher");
+    publisher->config = config;
+    publisher->hooks = *hooks;
+    (void)pthread_mutex_init(&publisher->failure_lock, NULL);
+    publisher->outcomes = (struct ps_outcome_tools){
+        .config = config, .journal = journal, .log = log, .metrics = metrics};
+    publisher->requests = (struct ps_request_tools){
+        .journal = journal,
+        .log = log,
+        .metrics = metrics,
+        .hello = answer_hello,
+        .status = answer_status,
+        .retried = retried,
+        .context = publisher,
+    };
+    int status = ps_intake_init(&publisher->intake, error);
+    if (status == 0)
+        status = start(publisher, error);
+    if (status)
+        publisher_free(publisher);
+    else
+        *ret_publisher = publisher;
+    return status;
+}
+
+void ps_publisher_submit(struct ps_publisher *publisher, struct ps_submission *outcome)
+{
+    ps_intake_put(&publisher->intake, outcome);
+}
+
+void ps_publisher_stop(struct ps_publisher *publisher)
+{
+    ps_intake_close(&publisher->intake);
+    (void)pthread_join(publisher->thread, NULL);
+    publisher_free(publisher);
+}
+
+json_t *ps_publisher_status(struct ps_publisher *publisher)
+{
+    return make_status(publisher, false);
+}
+
+uint64_t ps_publisher_ticks(const struct ps_publisher *publisher)
+{
+    return atomic_load(&publisher->ticks);
+}

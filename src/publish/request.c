@@ -1,0 +1,235 @@
+#include "publish/request.h"
+
+#include "wire/header.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <zmq.h>
+
+enum { AT_ONCE = 100 };
+
+/* ---- answers ----------------------------------------------------------------------------------
+ */
+
+json_t *ps_request_error(const char *reason)
+{
+    return json_pack("{s:s, s:s, s:o}", "schema", PS_WIRE_SCHEMA, "type", PS_WIRE_TYPE_ERROR,
+                     "reason", ps_json_text(reason));
+}
+
+static void answer(const struct ps_client *client, json_t *object)
+{
+    (void)ps_client_answer(client, object);
+}
+
+/* The request is at fault. */
+static void refuse(const struct ps_request_tools *tools, const struct ps_client *client,
+                   const char *reason)
+{
+    char quoted[PS_LOG_TEXT];
+    ps_metrics_add(tools->metrics, PS_COUNTER_BAD_REQUESTS, 1);
+    ps_log_event(tools->log, PS_LOG_DEBUG, "bad_request", "reason=%s",
+                 ps_log_quote(reason, quoted));
+    answer(client, ps_request_error(reason));
+}
+
+/* We are. */
+static void fail(const struct ps_request_tools *tools, const struct ps_client *client,
+                 const struct ps_error *error)
+{
+    char quoted[PS_LOG_TEXT];
+    ps_log_event(tools->log, PS_LOG_ERROR, "request_failed", "reason=%s",
+                 ps_log_quote(error->message, quoted));
+    answer(client, ps_request_error(error->message));
+}
+
+static void hello(const struct ps_request_tools *tools, const struct ps_client *client,
+                  const json_t *request, bool control)
+{
+    (void)request;
+    (void)control;
+    answer(client, tools->hello(tools->context));
+}
+
+static void status(const struct ps_request_tools *tools, const struct ps_client *client,
+                   const json_t *request, bool control)
+{
+    (void)request;
+    (void)control;
+    answer(client, tools->status(tools->context));
+}
+
+static void since(const struct ps_request_tools *tools, const struct ps_client *client,
+                  const json_t *request, bool control)
+{
+    (void)control;
+    const json_t *seq = json_object_get(request, "seq");
+    if (!json_is_integer(seq) || json_integer_value(seq) < 0)
+        refuse(tools, client, "since: \"seq\" must be a whole number, 0 or more");
+    else if (!ps_replays_begin(tools->replays, client, (uint64_t)json_integer_value(seq)))
+        answer(client, ps_request_error("since: too many replays at once, try again later"));
+}
+
+static int send_again(void *context, uint64_t seq, const struct ps_frames *frames)
+{
+    (void)seq;
+    (void)ps_client_send(context, frames);
+    return 0;
+}
+
+static void micrograph(const struct ps_request_tools *tools, const struct ps_client *client,
+                       const json_t *request, bool control)
+{
+    (void)control;
+    const char *name = json_string_value(json_object_get(request, "name"));
+    struct ps_error error;
+    uint64_t seq;
+    if (!name) {
+        refuse(tools, client, "micrograph: \"name\" must be the name or path of a micrograph");
+        return;
+    }
+    struct ps_client copy = *client;
+    int failed = ps_journal_find(tools->journal, name, &seq, &error);
+    if (!failed && seq)
+        failed = ps_journal_replay(tools->journal, seq - 1, 1, send_again, &copy, &error);
+    if (failed)
+        fail(tools, client, &error);
+    else if (seq)
+        ps_metrics_add(tools->metrics, PS_COUNTER_REPLAYED, 1);
+    else
+        answer(client, ps_request_error("micrograph: no outcome of a micrograph of this name"));
+}
+
+static void retry(const struct ps_request_tools *tools, const struct ps_client *client,
+                  const json_t *request, bool control)
+{
+    const json_t *paths = json_object_get(request, "paths");
+    size_t count = json_array_size(paths);
+    if (!control) {
+        refuse(tools, client, "retry: only at the control socket of the state directory");
+        return;
+    }
+    if (paths && !json_is_array(paths)) {
+        refuse(tools, client, "retry: \"paths\" must be a list");
+        return;
+    }
+    const char **items = calloc(count + 1, sizeof *items);
+    for (size_t i = 0; items && i < count; i++) {
+        items[i] = json_string_value(json_array_get(paths, i));
+        if (!items[i]) {
+            free(items);
+            refuse(tools, client, "retry: \"paths\" must be a list of names or paths");
+            return;
+        }
+    }
+    struct ps_error error = {.message = "no memory"};
+    size_t retried = 0;
+    int failed = !items;
+    if (items && (!paths || count > 0))
+        failed = ps_journal_retry(tools->journal, (char *const *)items, count, &retried, &error);
+    free(items);
+    if (failed) {
+        fail(tools, client, &error);
+        return;
+    }
+    if (retried > 0 && tools->retried)
+        tools->retried(tools->context, retried);
+    answer(client, json_pack("{s:s, s:s, s:I}", "schema", PS_WIRE_SCHEMA, "type", "retried",
+                             "count", (json_int_t)retried));
+}
+
+/* ---- requests ---------------------------------------------------------------------------------
+ */
+
+static const struct kind {
+    const char *name;
+    void (*serve)(const struct ps_request_tools *tools, const struct ps_client *client,
+                  const json_t *request, bool control);
+} kinds[] = {
+    {"since", since},           {"hello", hello}, {"status", status},
+    {"micrograph", micrograph}, {"retry", retry},
+};
+
+static void serve(const struct ps_request_tools *tools, const struct ps_client *client,
+                  const json_t *request, bool control)
+{
+    const char *name = json_string_value(json_object_get(request, "request"));
+    const json_t *stream = json_object_get(request, "stream");
+    const char *wanted = json_string_value(stream);
+    if (stream && (!wanted || strcmp(wanted, ps_journal_stream(tools->journal)) != 0)) {
+        refuse(tools, client, "\"stream\" is not the stream of this service");
+        return;
+    }
+    for (size_t i = 0; name && i < sizeof kinds / sizeof *kinds; i++) {
+        if (strcmp(name, kinds[i].name) == 0) {
+            kinds[i].serve(tools, client, request, control);
+            return;
+        }
+    }
+    refuse(tools, client,
+           name ? "unknown request: expected since, hello, status, micrograph or retry"
+                : "expected {\"request\": ...}");
+}
+
+/* Takes one frame. */
+static void take(struct ps_request *request, size_t index, zmq_msg_t *frame, bool more)
+{
+    size_t size = zmq_msg_size(frame);
+    if (index == 0) {
+        request->client.id_size = size < PS_CLIENT_ID ? size : PS_CLIENT_ID;
+        memcpy(request->client.id, zmq_msg_data(frame), request->client.id_size);
+    } else if (index == 1 && size == 0 && more) {
+        request->client.delimiter = true;
+    } else if (request->bodies++ == 0) {
+        (void)zmq_msg_move(&request->body, frame);
+    }
+}
+
+bool ps_request_receive(void *router, struct ps_request *ret_request)
+{
+    *ret_request = (struct ps_request){.client = {.router = router}};
+    (void)zmq_msg_init(&ret_request->body);
+    bool more = true;
+    for (size_t index = 0; more; index++) {
+        zmq_msg_t frame;
+        (void)zmq_msg_init(&frame);
+        if (zmq_msg_recv(&frame, router, ZMQ_DONTWAIT) < 0) {
+            (void)zmq_msg_close(&frame);
+            (void)zmq_msg_close(&ret_request->body);
+            return false;
+        }
+        more = zmq_msg_more(&frame) != 0;
+        take(ret_request, index, &frame, more);
+        (void)zmq_msg_close(&frame);
+    }
+    return true;
+}
+
+json_t *ps_request_parse(struct ps_request *request, const char **ret_problem)
+{
+    json_t *object = NULL;
+    if (request->bodies == 1)
+        object = json_loadb(zmq_msg_data(&request->body), zmq_msg_size(&request->body),
+                            JSON_REJECT_DUPLICATES, NULL);
+    if (json_is_object(object))
+        return object;
+    json_decref(object);
+    *ret_problem = request->bodies == 1 ? "a request is a JSON object"
+                                        : "a request is one frame, behind an empty one or not";
+    return NULL;
+}
+
+void ps_requests_serve(const struct ps_request_tools *tools, void *router, bool control)
+{
+    struct ps_request request;
+    for (int i = 0; i < AT_ONCE && ps_request_receive(router, &request); i++) {
+        const char *problem;
+        json_t *object = ps_request_parse(&request, &problem);
+        if (object)
+            serve(tools, &request.client, object, control);
+        else
+            refuse(tools, &request.client, problem);
+        json_decref(object);
+        (void)zmq_msg_close(&request.body);
+    }
+}

@@ -1,0 +1,255 @@
+#include "publish/sockets.h"
+
+#include "base/error.h"
+#include "publish/admission.h"
+#include "transport/connect.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <zmq.h>
+
+enum {
+    LINGER_MS = 1000,
+    PING_MS = 10000,
+    PING_TIMEOUT_MS = 30000,
+    /* Of what peers send us: requests and subscriptions. */
+    LARGEST_MESSAGE = 1 << 20,
+    /* Messages kept for a client of a ROUTER; a replay waits when they are that many. */
+    REPLAY_HIGH_WATER_MARK = 32,
+};
+
+static const char endpoint_key[] = "publish.endpoint";
+static const char replay_key[] = "publish.replay_endpoint";
+
+/* A text that may not be set. */
+static const char *text(const char *value)
+{
+    return value ? value : "";
+}
+
+static int set_int(void *socket, int option, int value)
+{
+    return zmq_setsockopt(socket, option, &value, sizeof value);
+}
+
+/* A socket with what all of them need. */
+static void *make_socket(void *context, int type, int high_water_mark)
+{
+    void *socket = zmq_socket(context, type);
+    if (!socket)
+        return NULL;
+    const int64_t largest = LARGEST_MESSAGE;
+    int failed = set_int(socket, ZMQ_SNDHWM, high_water_mark) |
+                 set_int(socket, ZMQ_LINGER, LINGER_MS) | set_int(socket, ZMQ_TCP_KEEPALIVE, 1) |
+                 set_int(socket, ZMQ_HEARTBEAT_IVL, PING_MS) |
+                 set_int(socket, ZMQ_HEARTBEAT_TIMEOUT, PING_TIMEOUT_MS) |
+                 zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &largest, sizeof largest);
+    if (type == ZMQ_XPUB)
+        failed |= set_int(socket, ZMQ_XPUB_VERBOSER, 1);
+    if (type == ZMQ_ROUTER)
+        failed |= set_int(socket, ZMQ_ROUTER_MANDATORY, 1);
+    if (failed) {
+        (void)zmq_close(socket);
+        return NULL;
+    }
+    return socket;
+}
+
+static int make_sockets(const struct ps_config *config, enum ps_sockets_user user,
+                        struct ps_sockets *sockets, struct ps_error *error)
+{
+    bool relay = user == PS_SOCKETS_RELAY;
+    sockets->context = zmq_ctx_new();
+    if (!sockets->context)
+        return ps_fail(error, PS_E_SYSTEM, "ZeroMQ: %s", zmq_strerror(zmq_errno()));
+    sockets->publish = make_socket(sockets->context, ZMQ_XPUB, config->publish.high_water_mark);
+    sockets->replay = make_socket(sockets->context, ZMQ_ROUTER, REPLAY_HIGH_WATER_MARK);
+    if (!relay)
+        sockets->control = make_socket(sockets->context, ZMQ_ROUTER, REPLAY_HIGH_WATER_MARK);
+    if (!sockets->publish || !sockets->replay || (!relay && !sockets->control) ||
+        (relay && zmq_setsockopt(sockets->publish, ZMQ_XPUB_WELCOME_MSG, PS_RELAY_TOPIC,
+                                 strlen(PS_RELAY_TOPIC)) != 0))
+        return ps_fail(error, PS_E_SYSTEM, "ZeroMQ: cannot make a socket: %s",
+                       zmq_strerror(zmq_errno()));
+    return 0;
+}
+
+/* ---- CURVE ------------------------------------------------------------------------------------
+ */
+
+static void warn(struct ps_log *log, const char *event, const char *value, const char *reason)
+{
+    char quoted[PS_LOG_TEXT];
+    ps_log_event(log, PS_LOG_WARNING, event, "value=%s reason=\"%s\"", ps_log_quote(value, quoted),
+                 reason);
+}
+
+static int read_keys(const struct ps_config *config, struct ps_log *log, struct ps_sockets *sockets,
+                     char ret_key[PS_CURVE_TEXT], struct ps_error *error)
+{
+    const char *secret = text(config->publish.curve_secret_key);
+    const char *clients = text(config->publish.curve_clients);
+    struct stat info;
+    int status = ps_curve_read_key(secret, ret_key, error);
+    if (status)
+        return ps_fail_prefix(error, "publish.curve_secret_key");
+    if (stat(secret, &info) == 0 && (info.st_mode & (S_IROTH | S_IWOTH)))
+        warn(log, "secret_key_not_secret", secret, "everybody may read it: chmod o= is missing");
+    if (!*clients) {
+        warn(log, "no_clients", secret, "publish.curve_clients is not set: all are refused");
+        return 0;
+    }
+    if (ps_curve_read_keys(clients, &sockets->allowed, error))
+        return ps_fail_prefix(error, "publish.curve_clients");
+    if (sockets->allowed.count == 0)
+        warn(log, "no_clients", clients, "no keys in it: all clients are refused");
+    return 0;
+}
+
+/* Makes `socket` a server of this key, and watches it. */
+static int secure(struct ps_sockets *sockets, int number, void *socket, const char *name,
+                  const char *secret, struct ps_error *error)
+{
+    if (set_int(socket, ZMQ_CURVE_SERVER, 1) != 0 ||
+        zmq_setsockopt(socket, ZMQ_CURVE_SECRETKEY, secret, PS_CURVE_TEXT) != 0)
+        return ps_fail(error, PS_E_SYSTEM, "publish.curve_secret_key: %s",
+                       zmq_strerror(zmq_errno()));
+    sockets->monitors[number] = ps_admission_monitor(sockets->context, socket, name);
+    if (!sockets->monitors[number])
+        return ps_fail(error, PS_E_SYSTEM, "ZeroMQ: cannot make a monitor: %s",
+                       zmq_strerror(zmq_errno()));
+    return 0;
+}
+
+/* The handler of authentication requests must be there before the first endpoint is. */
+static int bind_handler(struct ps_sockets *sockets, struct ps_error *error)
+{
+    sockets->zap = zmq_socket(sockets->context, ZMQ_REP);
+    if (!sockets->zap || set_int(sockets->zap, ZMQ_LINGER, 0) != 0 ||
+        zmq_bind(sockets->zap, "inproc://zeromq.zap.01") != 0)
+        return ps_fail(error, PS_E_SYSTEM, "ZeroMQ: cannot make the handler of clients: %s",
+                       zmq_strerror(zmq_errno()));
+    return 0;
+}
+
+static int use_curve(const struct ps_config *config, struct ps_log *log, struct ps_sockets *sockets,
+                     struct ps_error *error)
+{
+    char secret[PS_CURVE_TEXT];
+    if (!*text(config->publish.curve_secret_key)) {
+        if (*text(config->publish.curve_clients))
+            return ps_fail(error, PS_E_CONFIG,
+                           "publish.curve_clients = %s: needs publish.curve_secret_key too",
+                           config->publish.curve_clients);
+        return 0;
+    }
+    if (!zmq_has("curve"))
+        return ps_fail(error, PS_E_CONFIG,
+                       "publish.curve_secret_key: this ZeroMQ was built without CURVE");
+    int status = read_keys(config, log, sockets, secret, error);
+    if (status == 0)
+        status = bind_handler(sockets, error);
+    if (status == 0)
+        status = secure(sockets, 0, sockets->publish, "publish", secret, error);
+    if (status == 0)
+        status = secure(sockets, 1, sockets->replay, "replay", secret, error);
+    explicit_bzero(secret, sizeof secret);
+    return status;
+}
+
+/* ---- endpoints --------------------------------------------------------------------------------
+ */
+
+static int check_endpoint(const struct ps_config *config, struct ps_log *log, const char *key,
+                          const char *endpoint, struct ps_error *error)
+{
+    int status = ps_endpoint_check(key, endpoint, error);
+    if (status || ps_endpoint_is_local(endpoint) || *text(config->publish.curve_secret_key))
+        return status;
+    if (!config->publish.insecure_bind)
+        return ps_fail(error, PS_E_CONFIG,
+                       "%s = %s: reaches beyond this machine, which needs "
+                       "publish.curve_secret_key (pickstream keygen), or publish.insecure_bind = "
+                       "yes",
+                       key, endpoint);
+    warn(log, "insecure_bind", endpoint, "everybody who reaches it reads along");
+    return 0;
+}
+
+static int bind_control(const struct ps_config *config, struct ps_sockets *sockets,
+                        struct ps_error *error)
+{
+    const char *directory = text(config->service.state_directory);
+    char path[PS_ENDPOINT_PATH + 2];
+    char endpoint[PS_ENDPOINT_TEXT];
+    int length = snprintf(path, sizeof path, "%s/control.sock", directory);
+    if (length < 0 || length > PS_ENDPOINT_PATH)
+        return ps_fail(error, PS_E_CONFIG,
+                       "service.state_directory = %s: too long: %s/control.sock has %d bytes, and "
+                       "the path of a socket %d at most",
+                       directory, directory, length, PS_ENDPOINT_PATH);
+    (void)snprintf(endpoint, sizeof endpoint, "ipc://%s", path);
+    if (zmq_bind(sockets->control, endpoint) != 0)
+        return ps_fail(error, PS_E_SYSTEM, "%s: cannot bind: %s", path, zmq_strerror(zmq_errno()));
+    return 0;
+}
+
+static int open_all(const struct ps_config *config, enum ps_sockets_user user, struct ps_log *log,
+                    struct ps_sockets *sockets, struct ps_error *error)
+{
+    const char *publish = text(config->publish.endpoint);
+    const char *replay = text(config->publish.replay_endpoint);
+    int status = check_endpoint(config, log, endpoint_key, publish, error);
+    if (status == 0)
+        status = check_endpoint(config, log, replay_key, replay, error);
+    if (status == 0)
+        status = make_sockets(config, user, sockets, error);
+    if (status == 0)
+        status = use_curve(config, log, sockets, error);
+    if (status == 0 && sockets->control)
+        status = bind_control(config, sockets, error);
+    if (status == 0)
+        status = ps_endpoint_bind(endpoint_key, publish, sockets->publish, &sockets->locks[0],
+                                  sockets->publish_endpoint, error);
+    if (status == 0)
+        status = ps_endpoint_bind(replay_key, replay, sockets->replay, &sockets->locks[1],
+                                  sockets->replay_endpoint, error);
+    return status;
+}
+
+int ps_sockets_open(const struct ps_config *config, enum ps_sockets_user user, struct ps_log *log,
+                    struct ps_sockets *ret_sockets, struct ps_error *error)
+{
+    struct ps_sockets sockets = {.locks = {-1, -1}};
+    int status = open_all(config, user, log, &sockets, error);
+    if (status)
+        ps_sockets_close(&sockets);
+    else
+        *ret_sockets = sockets;
+    return status;
+}
+
+void ps_sockets_close(struct ps_sockets *sockets)
+{
+    if (!sockets->context)
+        return;
+    void *const all[] = {sockets->monitors[0], sockets->monitors[1], sockets->control,
+                         sockets->replay,      sockets->publish,     sockets->zap};
+    if (sockets->monitors[0])
+        (void)zmq_socket_monitor(sockets->publish, NULL, 0);
+    if (sockets->monitors[1])
+        (void)zmq_socket_monitor(sockets->replay, NULL, 0);
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        if (all[i])
+            (void)zmq_close(all[i]);
+    }
+    (void)zmq_ctx_term(sockets->context);
+    for (int i = 0; i < PS_MONITORS; i++) {
+        if (sockets->locks[i] >= 0)
+            (void)close(sockets->locks[i]);
+    }
+    ps_curve_keys_done(&sockets->allowed);
+    *sockets = (struct ps_sockets){0};
+}

@@ -1,0 +1,147 @@
+#include "publish/status.h"
+
+#include "base/error.h"
+#include "wire/header.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static json_t *totals_object(const struct ps_journal_totals *totals)
+{
+    if (!totals)
+        return json_null();
+    return json_pack("{s:I, s:I, s:I, s:I, s:I}", "picked", (json_int_t)totals->picked, "rejected",
+                     (json_int_t)totals->rejected, "failed", (json_int_t)totals->failed, "open",
+                     (json_int_t)totals->open, "picks", (json_int_t)totals->picks);
+}
+
+static json_t *last_error_object(const struct ps_status_facts *facts)
+{
+    char time[PS_TIME_TEXT];
+    if (!facts->last_error_ns)
+        return json_null();
+    return json_pack("{s:s, s:o}", "time", ps_time_text(facts->last_error_ns, time), "text",
+                     ps_json_text(facts->last_error));
+}
+
+static json_t *journal_text(const char *failure)
+{
+    char text[sizeof((struct ps_error *)0)->message + 16];
+    (void)snprintf(text, sizeof text, "failed: %s", failure ? failure : "");
+    return ps_json_text(failure ? text : "ok");
+}
+
+static json_t *endpoints_object(const struct ps_status_facts *facts)
+{
+    return json_pack("{s:o, s:o}", "publish", ps_json_text(facts->publish_endpoint), "replay",
+                     ps_json_text(facts->replay_endpoint));
+}
+
+json_t *ps_status_header(const struct ps_status_facts *facts)
+{
+    char time[PS_TIME_TEXT];
+    return json_pack("{s:s, s:s, s:o, s:o, s:s, s:I, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o}",
+                     "schema", PS_WIRE_SCHEMA, "type", PS_WIRE_TOPIC_STATUS, "stream",
+                     ps_json_text(facts->stream), "session", ps_json_text(facts->session), "time",
+                     ps_time_text(facts->time_ns, time), "last_seq", (json_int_t)facts->last_seq,
+                     "version", ps_json_text(ps_version()), "state",
+                     facts->stopping ? "stopping" : "running", "uptime_seconds",
+                     ps_json_number(facts->uptime_seconds), "endpoints", endpoints_object(facts),
+                     "totals", totals_object(facts->totals), "metrics", facts->metrics, "journal",
+                     journal_text(facts->journal_failure), "last_error", last_error_object(facts));
+}
+
+json_t *ps_status_hello(const struct ps_status_facts *facts, const struct ps_config *config,
+                        const char *parameters)
+{
+    char time[PS_TIME_TEXT];
+    return json_pack("{s:s, s:s, s:o, s:o, s:s, s:I, s:o, s:o, s:s, s:o}", "schema", PS_WIRE_SCHEMA,
+                     "type", "hello", "stream", ps_json_text(facts->stream), "session",
+                     ps_json_text(facts->session), "time", ps_time_text(facts->time_ns, time),
+                     "last_seq", (json_int_t)facts->last_seq, "version", ps_json_text(ps_version()),
+                     "endpoints", endpoints_object(facts), "parameters", parameters,
+                     "configuration", ps_status_configuration(config));
+}
+
+/* The keys, from the one table. */
+static const struct key {
+    const char *section;
+    const char *name;
+    const char *path; /* "section.name" */
+} keys[] = {
+#define SECTION(section, doc)
+#define KEY(section, key, ...)    {#section, #key, #section "." #key},
+#define CHOICE(section, key, ...) {#section, #key, #section "." #key},
+#define LIST(section, key, ...)   {#section, #key, #section "." #key},
+#define END(section)
+#include "config/keys.def"
+#undef SECTION
+#undef KEY
+#undef CHOICE
+#undef LIST
+#undef END
+};
+enum { KEYS = sizeof keys / sizeof *keys };
+
+static bool is_secret(const struct key *key)
+{
+    return strncmp(key->path, "publish.curve_", strlen("publish.curve_")) == 0;
+}
+
+static bool decides_about_picks(const struct key *key)
+{
+    return strcmp(key->section, "picker") == 0 || strcmp(key->path, "input.movies") == 0;
+}
+
+json_t *ps_status_configuration(const struct ps_config *config)
+{
+    json_t *object = json_object();
+    int failed = 0;
+    for (size_t i = 0; i < KEYS; i++) {
+        if (is_secret(&keys[i]))
+            continue;
+        json_t *section = json_object_get(object, keys[i].section);
+        if (!section) {
+            section = json_object();
+            failed |= json_object_set_new(object, keys[i].section, section);
+        }
+        char *value = ps_config_get(config, keys[i].path);
+        failed |= !value;
+        if (!failed)
+            failed |= json_object_set_new(section, keys[i].name, ps_json_text(value));
+        free(value);
+    }
+    if (failed) {
+        json_decref(object);
+        return NULL;
+    }
+    return object;
+}
+
+/* FNV-1a, 64 bits; the 0 that ends a text is hashed too. */
+static uint64_t hash(uint64_t state, const char *text)
+{
+    do {
+        state = (state ^ (unsigned char)*text) * UINT64_C(0x100000001b3);
+    } while (*text++);
+    return state;
+}
+
+int ps_status_parameters(const struct ps_config *config, char ret_text[PS_PARAMETERS_TEXT],
+                         struct ps_error *error)
+{
+    uint64_t state = UINT64_C(0xcbf29ce484222325);
+    for (size_t i = 0; i < KEYS; i++) {
+        if (!decides_about_picks(&keys[i]))
+            continue;
+        char *value = ps_config_get(config, keys[i].path);
+        if (!value)
+            return ps_fail_memory(error, 64, "a value of the configuration");
+        state = hash(hash(state, keys[i].path), value);
+        free(value);
+    }
+    (void)snprintf(ret_text, PS_PARAMETERS_TEXT, "%016" PRIx64, state);
+    return 0;
+}

@@ -1,0 +1,438 @@
+#include "service/service.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/metrics.h"
+#include "base/notify.h"
+#include "http/http.h"
+#include "http/previews.h"
+#include "journal/journal.h"
+#include "publish/publisher.h"
+#include "service/job_queue.h"
+#include "service/worker_pool.h"
+#include "watch/watcher.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+/* Completions that the rate is computed from, and how far back, seconds. */
+enum { RATE_COMPLETIONS = 1024, RATE_SECONDS = 600 };
+
+struct service {
+    const struct ps_config *config;
+    struct ps_log *log;
+    int event_fd; /* workers and hooks wake the main thread */
+    struct ps_metrics *metrics;
+    struct ps_journal *journal;
+    struct ps_pending *pending;
+    struct ps_publisher *publisher;
+    struct ps_previews *previews; /* NULL without the live view */
+
+    pthread_mutex_t lock; /* guards the fields below it, but for seen_ticks */
+    int64_t completions[RATE_COMPLETIONS];
+    uint64_t completed;
+    char intake[512]; /* why nothing new can be recorded; empty: it can */
+
+    /* Changed by the main thread alone, under the lock; it reads them without, others under it. */
+    struct ps_crew *crew;
+    struct ps_watcher *watcher;
+    struct ps_http *http; /* NULL without the live view */
+
+    uint64_t seen_ticks[2]; /* of publisher and watcher, at the last look; main thread only */
+};
+
+/* ---- between the parts ------------------------------------------------------------------------
+ */
+
+static void log_error(struct service *service, const char *event, const struct ps_error *error)
+{
+    char quoted[PS_LOG_TEXT];
+    ps_log_event(service->log, PS_LOG_ERROR, event, "reason=%s",
+                 ps_log_quote(error->message, quoted));
+}
+
+static void set_intake(struct service *service, const char *failure)
+{
+    pthread_mutex_lock(&service->lock);
+    (void)snprintf(service->intake, sizeof service->intake, "%s", failure);
+    pthread_mutex_unlock(&service->lock);
+}
+
+/* The watcher found a complete micrograph. While the journal cannot take it (disk full) the intake
+ * stands still; the watcher asks again with each scan. */
+static bool found(void *context, struct ps_job *job)
+{
+    struct service *service = context;
+    enum ps_journal_state state = PS_JOURNAL_DONE;
+    struct ps_error error;
+    if (ps_journal_see(service->journal, job, &state, &error)) {
+        ps_metrics_add(service->metrics, PS_COUNTER_JOURNAL_FAILURES, 1);
+        log_error(service, "journal_failed", &error);
+        set_intake(service, error.message);
+        ps_job_free(job);
+        return false;
+    }
+    set_intake(service, "");
+    if (state == PS_JOURNAL_NEW)
+        ps_metrics_add(service->metrics, PS_COUNTER_SEEN, 1);
+    if (state == PS_JOURNAL_DONE)
+        ps_job_free(job);
+    else
+        (void)ps_pending_put(service->pending, job);
+    return true;
+}
+
+static bool known(void *context, const char *path, const struct ps_identity *identity)
+{
+    struct service *service = context;
+    return ps_journal_done(service->journal, path, identity);
+}
+
+static bool wants_rescan(void *context)
+{
+    struct service *service = context;
+    return ps_pending_wants_rescan(service->pending);
+}
+
+/* Its picture has its name before the live view hears of it. */
+static void published(void *context, const struct ps_job *job, uint64_t seq)
+{
+    struct service *service = context;
+    if (service->previews)
+        ps_previews_keep(service->previews, job->row, seq);
+    pthread_mutex_lock(&service->lock);
+    if (service->http)
+        ps_http_announce(service->http, seq);
+    pthread_mutex_unlock(&service->lock);
+}
+
+/* An outcome is published. */
+static void finished(void *context, struct ps_job *job)
+{
+    struct service *service = context;
+    pthread_mutex_lock(&service->lock);
+    service->completions[service->completed++ % RATE_COMPLETIONS] = ps_clock_mono_ns();
+    pthread_mutex_unlock(&service->lock);
+    ps_pending_finish(service->pending, job);
+}
+
+static int take_left_over(void *context, struct ps_job *job)
+{
+    struct service *service = context;
+    return ps_pending_put(service->pending, job) ? 0 : 1;
+}
+
+/* Failed micrographs were put back: whatever is still open is queued. */
+static void retried(void *context, size_t count)
+{
+    struct service *service = context;
+    struct ps_error error;
+    ps_metrics_add(service->metrics, PS_COUNTER_RETRIED, count);
+    if (ps_journal_each_open(service->journal, take_left_over, service, &error))
+        log_error(service, "journal_failed", &error);
+}
+
+static double micrographs_per_hour(struct service *service)
+{
+    int64_t now = ps_clock_mono_ns();
+    pthread_mutex_lock(&service->lock);
+    uint64_t kept = service->completed < RATE_COMPLETIONS ? service->completed : RATE_COMPLETIONS;
+    uint64_t count = 0;
+    int64_t oldest = now;
+    for (uint64_t i = 0; i < kept; i++) {
+        int64_t at = service->completions[i];
+        if (now - at > (int64_t)RATE_SECONDS * 1000000000)
+            continue;
+        count++;
+        oldest = at < oldest ? at : oldest;
+    }
+    pthread_mutex_unlock(&service->lock);
+    double seconds = (double)(now - oldest) * 1e-9;
+    return count > 1 && seconds > 0 ? (double)count / seconds * 3600 : 0;
+}
+
+/* What only the service knows of the state of things (pickstream-messages(7), "status"). */
+static void fill_status(void *context, json_t *header)
+{
+    struct service *service = context;
+    struct ps_pending_counts queue = ps_pending_counts(service->pending);
+    (void)json_object_set_new(
+        header, "queue",
+        json_pack("{s:I, s:I, s:I, s:I}", "waiting", (json_int_t)queue.waiting, "in_flight",
+                  (json_int_t)queue.in_flight, "capacity", (json_int_t)queue.capacity, "overflowed",
+                  (json_int_t)queue.overflowed));
+    (void)json_object_set_new(
+        header, "rates", json_pack("{s:f}", "micrographs_per_hour", micrographs_per_hour(service)));
+    pthread_mutex_lock(&service->lock);
+    if (service->intake[0])
+        (void)json_object_set_new(header, "journal", json_sprintf("failed: %s", service->intake));
+    struct ps_crew *crew = service->crew;
+    struct ps_watcher *watcher = service->watcher;
+    (void)json_object_set_new(header, "devices", crew ? ps_crew_status(crew) : json_array());
+    (void)json_object_set_new(header, "watch", watcher ? ps_watcher_status(watcher) : json_array());
+    struct ps_http *http = service->http;
+    (void)json_object_set_new(header, "live_view",
+                              http ? json_string(ps_http_url(http)) : json_null());
+    pthread_mutex_unlock(&service->lock);
+}
+
+static json_t *status_for_viewers(void *context)
+{
+    struct service *service = context;
+    return ps_publisher_status(service->publisher);
+}
+
+/* ---- start and stop ---------------------------------------------------------------------------
+ */
+
+static bool has_live_view(const struct service *service)
+{
+    const char *address = service->config->http.listen;
+    return address && *address;
+}
+
+static int open_previews(struct service *service, struct ps_error *error)
+{
+    if (!has_live_view(service))
+        return 0;
+    return ps_previews_open(service->config->service.state_directory,
+                            ps_journal_stream(service->journal),
+                            (uint64_t)service->config->http.previews,
+                            ps_journal_last_seq(service->journal), &service->previews, error);
+}
+
+static int start_live_view(struct service *service, struct ps_error *error)
+{
+    if (!has_live_view(service))
+        return 0;
+    struct ps_http_tools tools = {
+        .config = service->config,
+        .log = service->log,
+        .metrics = service->metrics,
+        .previews = service->previews,
+        .status = status_for_viewers,
+        .context = service,
+    };
+    struct ps_http *http = NULL;
+    int status = ps_http_start(&tools, &http, error);
+    pthread_mutex_lock(&service->lock);
+    service->http = http;
+    pthread_mutex_unlock(&service->lock);
+    return status;
+}
+
+static void stop_live_view(struct service *service)
+{
+    pthread_mutex_lock(&service->lock);
+    struct ps_http *http = service->http;
+    service->http = NULL;
+    pthread_mutex_unlock(&service->lock);
+    ps_http_stop(http);
+}
+
+static int start(struct service *service, struct ps_error *error)
+{
+    service->metrics = ps_metrics_new();
+    service->pending = ps_pending_new((size_t)service->config->compute.queue_length,
+                                      service->config->input.order, service->metrics);
+    service->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (!service->metrics || !service->pending || service->event_fd < 0)
+        return ps_fail(error, PS_E_SYSTEM, "cannot start: %s", strerror(errno));
+    int status =
+        ps_journal_open(service->config->service.state_directory, &service->journal, error);
+    if (status)
+        return status;
+    status = open_previews(service, error);
+    if (status)
+        return status;
+    struct ps_publisher_hooks hooks = {.finished = finished,
+                                       .published = published,
+                                       .status = fill_status,
+                                       .retried = retried,
+                                       .context = service};
+    status = ps_publisher_start(service->config, service->journal, service->log, service->metrics,
+                                &hooks, &service->publisher, error);
+    if (status == 0)
+        status = start_live_view(service, error);
+    if (status)
+        return status;
+    struct ps_crew_tools tools = {
+        .config = service->config,
+        .log = service->log,
+        .metrics = service->metrics,
+        .journal = service->journal,
+        .pending = service->pending,
+        .publisher = service->publisher,
+        .previews = service->previews,
+        .event_fd = service->event_fd,
+    };
+    struct ps_crew *crew = NULL;
+    status = ps_crew_start(&tools, &crew, error);
+    if (status)
+        return status;
+    pthread_mutex_lock(&service->lock);
+    service->crew = crew;
+    pthread_mutex_unlock(&service->lock);
+    /* What an earlier run left over, also where its file is gone: that is an outcome too. */
+    status = ps_journal_each_open(service->journal, take_left_over, service, error);
+    if (status)
+        return status;
+    struct ps_watcher_sink sink = {found, wants_rescan, known, service};
+    struct ps_watcher *watcher = NULL;
+    status =
+        ps_watcher_start(service->config, service->log, service->metrics, &sink, &watcher, error);
+    pthread_mutex_lock(&service->lock);
+    service->watcher = watcher;
+    pthread_mutex_unlock(&service->lock);
+    return status;
+}
+
+/* Reads one signal; 0 where there is none. */
+static int next_signal(int signal_fd)
+{
+    struct signalfd_siginfo info;
+    return read(signal_fd, &info, sizeof info) == sizeof info ? (int)info.ssi_signo : 0;
+}
+
+/* Waits for the workers to end, drain_seconds at most. A second signal to stop, or the end of that
+ * time, ends the process as it is: what was in flight has no outcome, and will be picked again. */
+static void drain(struct service *service, int signal_fd)
+{
+    int64_t deadline = ps_clock_mono_ns() + (int64_t)(service->config->service.drain_seconds * 1e9);
+    while (service->crew && !ps_crew_ended(service->crew)) {
+        int64_t left = (deadline - ps_clock_mono_ns()) / 1000000;
+        struct pollfd waits[2] = {{.fd = service->event_fd, .events = POLLIN},
+                                  {.fd = signal_fd, .events = POLLIN}};
+        (void)poll(waits, 2, left > 0 ? (int)left : 0);
+        eventfd_t count;
+        (void)eventfd_read(service->event_fd, &count);
+        int number = next_signal(signal_fd);
+        if (number == SIGTERM || number == SIGINT || left <= 0) {
+            ps_log_event(service->log, PS_LOG_WARNING, "stopped_at_once", "reason=%s",
+                         left <= 0 ? "\"drain_seconds are over\"" : "\"second signal\"");
+            _exit(EXIT_SUCCESS);
+        }
+    }
+}
+
+static void stop(struct service *service, int signal_fd)
+{
+    pthread_mutex_lock(&service->lock);
+    struct ps_watcher *watcher = service->watcher;
+    service->watcher = NULL;
+    pthread_mutex_unlock(&service->lock);
+    if (watcher)
+        ps_watcher_stop(watcher);
+    if (service->pending)
+        ps_pending_close(service->pending);
+    drain(service, signal_fd);
+    pthread_mutex_lock(&service->lock);
+    struct ps_crew *crew = service->crew;
+    service->crew = NULL;
+    pthread_mutex_unlock(&service->lock);
+    ps_crew_join(crew);
+    stop_live_view(service);
+    if (service->publisher)
+        ps_publisher_stop(service->publisher);
+    ps_previews_close(service->previews);
+    ps_journal_close(service->journal);
+    ps_pending_free(service->pending);
+    ps_metrics_free(service->metrics);
+    if (service->event_fd >= 0)
+        (void)close(service->event_fd);
+}
+
+/* ---- the main thread --------------------------------------------------------------------------
+ */
+
+/* The watchdog is fed when publisher and watcher have moved since the last look, and no pick has
+ * been going on for longer than the watchdog's period: finished work, or proven idleness. */
+static void feed_watchdog(struct service *service, double period_seconds)
+{
+    uint64_t ticks[2] = {ps_publisher_ticks(service->publisher),
+                         ps_watcher_ticks(service->watcher)};
+    bool moved = ticks[0] != service->seen_ticks[0] && ticks[1] != service->seen_ticks[1];
+    if (moved && ps_crew_busy_seconds(service->crew) < period_seconds)
+        (void)ps_notify_watchdog();
+    if (moved)
+        memcpy(service->seen_ticks, ticks, sizeof ticks);
+}
+
+/* Until a signal or the device ends it. */
+static int attend(struct service *service, int signal_fd, bool (*reload)(void *context),
+                  void *context, enum ps_service_end *ret_end, struct ps_error *error)
+{
+    /* A quarter of the period: one look that finds no progress is not yet the end. */
+    int64_t period_ns = (int64_t)ps_notify_watchdog_usec() * 1000;
+    int64_t next_look = ps_clock_mono_ns();
+    for (;;) {
+        int64_t now = ps_clock_mono_ns();
+        if (period_ns && now >= next_look) {
+            feed_watchdog(service, (double)period_ns * 1e-9);
+            next_look = now + period_ns / 4;
+        }
+        struct pollfd waits[2] = {{.fd = signal_fd, .events = POLLIN},
+                                  {.fd = service->event_fd, .events = POLLIN}};
+        (void)poll(waits, 2, period_ns ? (int)((next_look - now) / 1000000) + 1 : -1);
+        eventfd_t count;
+        (void)eventfd_read(service->event_fd, &count);
+        if (ps_crew_device_failed(service->crew, error))
+            return error->code;
+        int number = next_signal(signal_fd);
+        if (number == SIGTERM || number == SIGINT) {
+            *ret_end = PS_SERVICE_STOPPED;
+            return 0;
+        }
+        if (number == SIGHUP && reload(context)) {
+            *ret_end = PS_SERVICE_RELOAD;
+            return 0;
+        }
+    }
+}
+
+int ps_service_signals(void)
+{
+    sigset_t signals;
+    (void)sigemptyset(&signals);
+    (void)sigaddset(&signals, SIGTERM);
+    (void)sigaddset(&signals, SIGINT);
+    (void)sigaddset(&signals, SIGHUP);
+    (void)signal(SIGPIPE, SIG_IGN);
+    if (pthread_sigmask(SIG_BLOCK, &signals, NULL) != 0)
+        return -1;
+    return signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+int ps_service_run(const struct ps_config *config, struct ps_log *log, int signal_fd,
+                   bool (*reload)(void *context), void *context, enum ps_service_end *ret_end,
+                   struct ps_error *error)
+{
+    struct service service = {.config = config, .log = log, .event_fd = -1};
+    pthread_mutex_init(&service.lock, NULL);
+    *ret_end = PS_SERVICE_NOT_STARTED;
+    int status = start(&service, error);
+    if (status == 0) {
+        *ret_end = PS_SERVICE_STOPPED;
+        ps_log_event(log, PS_LOG_INFO, "started", "version=\"%s\" stream=%s last_seq=%llu",
+                     ps_version(), ps_journal_stream(service.journal),
+                     (unsigned long long)ps_journal_last_seq(service.journal));
+        (void)ps_notify_ready();
+        status = attend(&service, signal_fd, reload, context, ret_end, error);
+        if (status == 0 && *ret_end == PS_SERVICE_RELOAD)
+            (void)ps_notify_reloading();
+        else
+            (void)ps_notify_stopping((unsigned)config->service.drain_seconds + 10);
+    }
+    stop(&service, signal_fd);
+    pthread_mutex_destroy(&service.lock);
+    ps_log_event(log, PS_LOG_INFO, "stopped", "status=%d", status);
+    return status;
+}

@@ -1,0 +1,39 @@
+/* Micrographs as files: MRC and TIFF, whole in memory first, then on disk.
+ *
+ * MRC (MRC2014: Cheng et al., J. Struct. Biol. 192 (2015) 146): little-endian with its machine
+ * stamp, modes 1 (int16), 2 (float32) and 12 (float16), pixel size in cella/mx, statistics of the
+ * values as stored, ISPG 0 (an image), no extended header.
+ * TIFF: uncompressed strips; mode 1 becomes unsigned 16-bit, mode 2 float32. The first row in
+ * memory is written last, because readers flip TIFFs into MRC order (micrograph.h), and the pixel
+ * size becomes the resolution tags (pixels a centimetre).
+ * Integers are rounded to nearest even and clamped to their range, NaN becomes 0.
+ * Nothing in a file says when it was made: same pixels, same bytes. */
+#ifndef PS_SYNTH_MICROGRAPH_FILE_H
+#define PS_SYNTH_MICROGRAPH_FILE_H
+
+#include "base/error.h"
+
+#include <stdint.h>
+
+enum ps_container { PS_CONTAINER_MRC, PS_CONTAINER_TIFF };
+
+struct ps_file_format {
+    enum ps_container container;
+    int mode;          /* MRC mode; TIFF has 1 and 2 */
+    double pixel_size; /* angstrom; 0: unknown */
+};
+
+/* ".mrc", ".tiff" */
+const char *ps_container_extension(enum ps_container container);
+
+/* Makes the bytes of a file from `height` rows of `width` pixels. `*ret_bytes` is to be freed.
+ * PS_E_CONFIG: a mode that the container has not; PS_E_NOMEM; PS_E_SYSTEM. */
+int ps_micrograph_encode(const struct ps_file_format *format, const float *pixels, int width,
+                         int height, uint8_t **ret_bytes, size_t *ret_length,
+                         struct ps_error *error);
+
+/* Encodes and writes, at once (file.h); failures as above, PS_E_SYSTEM names the path. */
+int ps_micrograph_write(const char *path, const struct ps_file_format *format, const float *pixels,
+                        int width, int height, struct ps_error *error);
+
+#endif

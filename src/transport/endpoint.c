@@ -1,0 +1,116 @@
+#include "transport/endpoint.h"
+
+#include "base/error.h"
+#include "base/text.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+#include <zmq.h>
+
+static const char tcp[] = "tcp://";
+static const char ipc[] = "ipc://";
+static const char localhost[] = "tcp://localhost:";
+
+/* What follows `prefix`, or NULL. */
+static const char *after(const char *text, const char *prefix)
+{
+    size_t length = strlen(prefix);
+    return strncmp(text, prefix, length) == 0 ? text + length : NULL;
+}
+
+static bool is_loopback_ipv4(const char *host, size_t length)
+{
+    char text[INET_ADDRSTRLEN];
+    struct in_addr address;
+    if (length >= sizeof text)
+        return false;
+    (void)snprintf(text, sizeof text, "%.*s", (int)length, host);
+    return inet_pton(AF_INET, text, &address) == 1 && ntohl(address.s_addr) >> 24 == 127;
+}
+
+bool ps_endpoint_is_local(const char *endpoint)
+{
+    if (after(endpoint, ipc) || after(endpoint, localhost) || after(endpoint, "tcp://[::1]:"))
+        return true;
+    const char *host = after(endpoint, tcp);
+    const char *colon = host ? strchr(host, ':') : NULL;
+    return colon && is_loopback_ipv4(host, (size_t)(colon - host));
+}
+
+int ps_endpoint_check(const char *key, const char *endpoint, struct ps_error *error)
+{
+    const char *path = after(endpoint, ipc);
+    if (strlen(endpoint) >= PS_ENDPOINT_TEXT || (path && strlen(path) > PS_ENDPOINT_PATH))
+        return ps_fail(error, PS_E_CONFIG,
+                       "%s = %.200s: too long: the path of a socket has %d bytes at most", key,
+                       endpoint, PS_ENDPOINT_PATH);
+    const char *host = after(endpoint, tcp);
+    const char *colon = host ? strrchr(host, ':') : NULL;
+    uint64_t port;
+    /* ZeroMQ takes any number and cuts it to 16 bits. */
+    bool has_port = colon && colon != host &&
+                    (strcmp(colon, ":*") == 0 || ps_text_to_uint(colon + 1, 0, UINT16_MAX, &port));
+    bool has_path = path && *path && strcmp(path, "*") != 0;
+    if (!has_port && !has_path)
+        return ps_fail(error, PS_E_CONFIG,
+                       "%s = %s: expected tcp://ADDRESS:PORT or ipc://PATH, for example "
+                       "tcp://127.0.0.1:5590",
+                       key, endpoint);
+    return 0;
+}
+
+/* Locks PATH.lock of an ipc endpoint. An abstract socket ("@name") needs none: the kernel gives it
+ * to one only. */
+static int lock_path(const char *key, const char *endpoint, int *ret_lock, struct ps_error *error)
+{
+    const char *path = after(endpoint, ipc);
+    char name[PS_ENDPOINT_PATH + 8];
+    *ret_lock = -1;
+    if (!path || *path == '@')
+        return 0;
+    (void)snprintf(name, sizeof name, "%s.lock", path);
+    int fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+    if (fd < 0)
+        return ps_fail(error, PS_E_SYSTEM, "%s = %s: cannot lock it: %s: %s", key, endpoint, name,
+                       strerror(errno));
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        int code = errno;
+        (void)close(fd);
+        return ps_fail(error, PS_E_SYSTEM, "%s = %s: %s", key, endpoint,
+                       code == EWOULDBLOCK ? "another process has it" : strerror(code));
+    }
+    *ret_lock = fd;
+    return 0;
+}
+
+int ps_endpoint_bind(const char *key, const char *endpoint, void *socket, int *ret_lock,
+                     char ret_bound[PS_ENDPOINT_TEXT], struct ps_error *error)
+{
+    char numeric[PS_ENDPOINT_TEXT];
+    /* ZeroMQ looks up no names of hosts for what is to be bound. */
+    const char *port = after(endpoint, localhost);
+    (void)snprintf(numeric, sizeof numeric, "%s%.400s", port ? "tcp://127.0.0.1:" : "",
+                   port ? port : endpoint);
+    int lock;
+    int status = lock_path(key, endpoint, &lock, error);
+    if (status)
+        return status;
+    const int ipv6 = strchr(numeric, '[') != NULL;
+    (void)zmq_setsockopt(socket, ZMQ_IPV6, &ipv6, sizeof ipv6);
+    size_t size = PS_ENDPOINT_TEXT;
+    if (zmq_bind(socket, numeric) != 0 ||
+        zmq_getsockopt(socket, ZMQ_LAST_ENDPOINT, ret_bound, &size) != 0) {
+        status = ps_fail(error, PS_E_SYSTEM, "%s = %s: cannot bind: %s", key, endpoint,
+                         zmq_strerror(zmq_errno()));
+        if (lock >= 0)
+            (void)close(lock);
+        return status;
+    }
+    *ret_lock = lock;
+    return 0;
+}

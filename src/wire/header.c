@@ -1,0 +1,149 @@
+#include "wire/header.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+json_t *ps_json_number(double value)
+{
+    return isfinite(value) ? json_real(value) : json_null();
+}
+
+/* Null for a value that is 0 because it is unknown. */
+static json_t *known(double value)
+{
+    return value != 0 ? ps_json_number(value) : json_null();
+}
+
+static json_t *known_integer(int64_t value)
+{
+    return value != 0 ? json_integer((json_int_t)value) : json_null();
+}
+
+json_t *ps_json_text(const char *value)
+{
+    if (!value)
+        return json_null();
+    json_t *string = json_string(value);
+    if (string)
+        return string;
+    char *copy = strdup(value);
+    if (!copy)
+        return NULL;
+    for (char *at = copy; *at; at++) {
+        if ((unsigned char)*at >= 0x80)
+            *at = '?';
+    }
+    string = json_string(copy);
+    free(copy);
+    return string;
+}
+
+json_t *ps_header_columns(void)
+{
+    static const char *const names[PS_WIRE_COLUMNS] = PS_WIRE_COLUMN_NAMES;
+    json_t *list = json_array();
+    for (int i = 0; i < PS_WIRE_COLUMNS; i++) {
+        if (json_array_append_new(list, json_string(names[i])) != 0) {
+            json_decref(list);
+            return NULL;
+        }
+    }
+    return list;
+}
+
+json_t *ps_header_micrograph(const struct ps_outcome_facts *facts)
+{
+    const struct ps_micrograph *read = facts->micrograph;
+    double pixel_size = facts->result ? facts->result->pixel_size : 0;
+    return json_pack(
+        "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "path",
+        ps_json_text(facts->path), "name", ps_json_text(facts->name), "revision",
+        known_integer(facts->revision), "attempt", known_integer(facts->attempt), "bytes",
+        known_integer((int64_t)facts->bytes), "format", ps_json_text(read ? read->format : NULL),
+        "mode", read ? json_integer(read->mode) : json_null(), "shape",
+        facts->width ? json_pack("[i, i]", facts->height, facts->width) : json_null(), "frames",
+        read ? json_integer(read->frames) : json_null(), "pixel_size", known(pixel_size),
+        "pixel_size_source", ps_json_text(facts->pixel_size_source));
+}
+
+json_t *ps_header_coordinates(const struct ps_outcome_facts *facts)
+{
+    const int *margin = facts->result ? facts->result->unpicked_margin : (const int[4]){0};
+    return json_pack("{s:s, s:s, s:s, s:[i, i, i, i]}", "origin",
+                     "centre of the first stored pixel", "y",
+                     "increases with stored row; TIFF rows counted from the bottom, as RELION "
+                     "reads them",
+                     "unit", "px", "unpicked_margin", margin[0], margin[1], margin[2], margin[3]);
+}
+
+/* The diameter in A, and, as that may not be known, in pixels too. */
+json_t *ps_header_picker(const struct ps_outcome_facts *facts)
+{
+    const struct ps_result none = {0};
+    const struct ps_result *result = facts->result ? facts->result : &none;
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "version", ps_json_text(ps_version()),
+                     "profile", ps_json_text(facts->profile), "diameter",
+                     known(result->diameter * result->pixel_size), "diameter_px",
+                     known(result->diameter), "parameters", ps_json_text(facts->parameters),
+                     "device", ps_json_text(*result->device ? result->device : NULL));
+}
+
+const char *ps_header_status(const struct ps_outcome_facts *facts)
+{
+    if (!facts->result)
+        return "failed";
+    return facts->result->outcome == PS_REJECTED ? "rejected" : "picked";
+}
+
+const char *ps_header_reason(const struct ps_outcome_facts *facts)
+{
+    if (!facts->result)
+        return facts->failure ? facts->failure : "unknown";
+    return facts->result->outcome == PS_REJECTED ? facts->result->reason : NULL;
+}
+
+/* What the reader found odd comes first, then the picker's. */
+static json_t *warnings_of(const struct ps_outcome_facts *facts)
+{
+    json_t *warnings = json_array();
+    int failed = 0;
+    if (facts->micrograph && *facts->micrograph->warning)
+        failed |= json_array_append_new(warnings, ps_json_text(facts->micrograph->warning));
+    for (size_t i = 0; facts->result && i < facts->result->warning_count; i++)
+        failed |= json_array_append_new(warnings, ps_json_text(facts->result->warnings[i]));
+    if (failed) {
+        json_decref(warnings);
+        return NULL;
+    }
+    return warnings;
+}
+
+json_t *ps_header_result(const struct ps_outcome_facts *facts)
+{
+    const struct ps_result *result = facts->result;
+    bool any = result && result->count > 0;
+    return json_pack("{s:s, s:o, s:I, s:b, s:b, s:o, s:o, s:o}", "status", ps_header_status(facts),
+                     "reason", ps_json_text(ps_header_reason(facts)), "count",
+                     any ? (json_int_t)result->count : (json_int_t)0, "truncated",
+                     any && result->truncated, "unreliable", result && result->unreliable, "masked",
+                     result ? ps_json_number(result->masked) : json_null(), "score_median",
+                     any ? ps_json_number(result->score_median) : json_null(), "warnings",
+                     warnings_of(facts));
+}
+
+json_t *ps_header_milliseconds(const struct ps_outcome_facts *facts)
+{
+    json_t *object = json_pack("{s:o}", "read", ps_json_number(facts->read_milliseconds));
+    int failed = 0;
+    for (enum ps_stage i = 0; i < PS_STAGE_COUNT; i++)
+        failed |= json_object_set_new(object, ps_stage_name(i),
+                                      facts->result ? ps_json_number(facts->result->milliseconds[i])
+                                                    : json_null());
+    failed |= json_object_set_new(object, "total", ps_json_number(facts->total_milliseconds));
+    if (failed) {
+        json_decref(object);
+        return NULL;
+    }
+    return object;
+}

@@ -1,0 +1,329 @@
+/* Outcomes: a straight list of the fields of a `picks` message, and its array. */
+#include "wire/message_read.h"
+
+#include "base/error.h"
+#include "pickstream_wire.h"
+#include "wire/envelope.h"
+
+#include <limits.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_COLUMNS = 64 };
+
+static void read_times(const struct ps_reader *root, struct ps_heard *heard)
+{
+    heard->latency = NAN;
+    if (!ps_reader_value(root, "time"))
+        return;
+    struct ps_reader reader = ps_reader_section(root, "time", "time.");
+    heard->latency = ps_reader_time(&reader, "published") - ps_reader_time(&reader, "closed");
+}
+
+static void read_micrograph(const struct ps_reader *root, struct ps_heard *heard)
+{
+    struct ps_reader reader = ps_reader_section(root, "micrograph", "micrograph.");
+    heard->path = ps_reader_name(&reader, "path");
+    heard->name = ps_reader_name(&reader, "name");
+    heard->revision = (int)ps_reader_integer_or(&reader, "revision", 1, INT_MAX, 1);
+    heard->result.pixel_size = ps_reader_number_or(&reader, "pixel_size", 0, 0);
+    ps_reader_text(&reader, "pixel_size_source", heard->pixel_size_source,
+                   sizeof heard->pixel_size_source);
+    const json_t *shape = ps_reader_value(&reader, "shape");
+    if (!shape)
+        return;
+    json_int_t height = json_integer_value(json_array_get(shape, 0));
+    json_int_t width = json_integer_value(json_array_get(shape, 1));
+    if (json_array_size(shape) != 2 || height < 1 || height > INT_MAX || width < 1 ||
+        width > INT_MAX)
+        ps_reader_wrong(&reader, "shape", "two sides in px");
+    char format[8];
+    ps_reader_text(&reader, "format", format, sizeof format);
+    heard->micrograph = (struct ps_micrograph){
+        .image = {.width = (int)width,
+                  .height = (int)height,
+                  .pixel_size = heard->result.pixel_size},
+        .format = strcmp(format, "mrc") == 0    ? "mrc"
+                  : strcmp(format, "tiff") == 0 ? "tiff"
+                                                : NULL,
+        .mode = (int)ps_reader_integer_or(&reader, "mode", INT_MIN, INT_MAX, 0),
+        .frames = (int)ps_reader_integer_or(&reader, "frames", 1, INT_MAX, 1),
+        .bytes = (uint64_t)ps_reader_integer_or(&reader, "bytes", 0, INT64_MAX, 0),
+    };
+    heard->has_micrograph = true;
+}
+
+static void read_margin(const struct ps_reader *root, struct ps_result *result)
+{
+    if (!ps_reader_value(root, "coordinates"))
+        return;
+    struct ps_reader reader = ps_reader_section(root, "coordinates", "coordinates.");
+    const json_t *margin = ps_reader_value(&reader, "unpicked_margin");
+    if (!margin)
+        return;
+    bool valid = json_array_size(margin) == 4;
+    for (size_t i = 0; i < 4 && valid; i++) {
+        const json_t *side = json_array_get(margin, i);
+        json_int_t px = json_integer_value(side);
+        valid = json_is_integer(side) && px >= 0 && px <= INT_MAX;
+        if (valid)
+            result->unpicked_margin[i] = (int)px;
+    }
+    if (!valid)
+        ps_reader_wrong(&reader, "unpicked_margin", "four lengths in px");
+}
+
+static void read_picker(const struct ps_reader *root, struct ps_heard *heard)
+{
+    if (!ps_reader_value(root, "picker"))
+        return;
+    struct ps_reader reader = ps_reader_section(root, "picker", "picker.");
+    struct ps_result *result = &heard->result;
+    ps_reader_text(&reader, "profile", heard->profile, sizeof heard->profile);
+    ps_reader_text(&reader, "device", result->device, sizeof result->device);
+    double angstrom = ps_reader_number_or(&reader, "diameter", 0, 0);
+    double px = result->pixel_size > 0 ? angstrom / result->pixel_size : 0;
+    result->diameter = ps_reader_number_or(&reader, "diameter_px", 0, px);
+}
+
+static void read_milliseconds(const struct ps_reader *root, struct ps_heard *heard)
+{
+    static const char *const names[PS_STAGE_COUNT] = {
+#define X(NAME, name) [PS_STAGE_##NAME] = #name,
+        PS_STAGE_MAP(X)
+#undef X
+    };
+    if (!ps_reader_value(root, "milliseconds"))
+        return;
+    struct ps_reader reader = ps_reader_section(root, "milliseconds", "milliseconds.");
+    heard->read_milliseconds = ps_reader_number_or(&reader, "read", 0, 0);
+    for (int i = 0; i < PS_STAGE_COUNT; i++)
+        heard->result.milliseconds[i] = ps_reader_number_or(&reader, names[i], 0, 0);
+}
+
+static bool read_truth(const struct ps_reader *reader, const char *key)
+{
+    const json_t *value = ps_reader_value(reader, key);
+    if (value && !json_is_boolean(value))
+        ps_reader_wrong(reader, key, "true or false");
+    return json_is_true(value);
+}
+
+static void read_warnings(const struct ps_reader *reader, struct ps_result *result)
+{
+    const json_t *warnings = ps_reader_value(reader, "warnings");
+    if (warnings && !json_is_array(warnings))
+        ps_reader_wrong(reader, "warnings", "a list of texts");
+    size_t i;
+    const json_t *warning;
+    json_array_foreach(warnings, i, warning)
+    {
+        if (!json_is_string(warning))
+            ps_reader_wrong(reader, "warnings", "a list of texts");
+        else if (result->warning_count < PS_MAX_WARNINGS)
+            ps_text_cut(json_string_value(warning), result->warnings[result->warning_count++],
+                        sizeof result->warnings[0]);
+    }
+}
+
+/* Everything of the result but the picks; returns how many of them there must be. */
+static uint64_t read_result(const struct ps_reader *root, struct ps_heard *heard)
+{
+    struct ps_reader reader = ps_reader_section(root, "result", "result.");
+    char status[16];
+    ps_reader_text(&reader, "status", status, sizeof status);
+    heard->status = PS_HEARD_PICKED;
+    while (strcmp(status, ps_heard_status_name(heard->status)) != 0) {
+        if (heard->status == PS_HEARD_FAILED) {
+            ps_reader_wrong(&reader, "status", "picked, rejected or failed");
+            break;
+        }
+        heard->status++;
+    }
+    bool picked = heard->status == PS_HEARD_PICKED;
+    ps_reader_text(&reader, "reason", heard->reason, sizeof heard->reason);
+    struct ps_result *result = &heard->result;
+    result->outcome = picked ? PS_PICKED : PS_REJECTED;
+    ps_text_cut(heard->reason, result->reason, sizeof result->reason);
+    result->truncated = read_truth(&reader, "truncated");
+    result->unreliable = read_truth(&reader, "unreliable");
+    result->masked = ps_reader_number_or(&reader, "masked", 0, 0);
+    result->score_median = ps_reader_number_or(&reader, "score_median", -INFINITY, 0);
+    read_warnings(&reader, result);
+    return (uint64_t)ps_reader_integer(&reader, "count", 0, picked ? INT64_MAX : 0);
+}
+
+bool ps_columns_find(const json_t *array, size_t ret_column[PS_WIRE_COLUMNS])
+{
+    static const char *const names[PS_WIRE_COLUMNS] = PS_WIRE_COLUMN_NAMES;
+    const json_t *columns = json_object_get(array, "columns");
+    size_t found = 0;
+    for (size_t wanted = 0; wanted < PS_WIRE_COLUMNS; wanted++) {
+        size_t i;
+        const json_t *name;
+        json_array_foreach(columns, i, name)
+        {
+            if (json_is_string(name) && strcmp(json_string_value(name), names[wanted]) == 0) {
+                ret_column[wanted] = i;
+                found++;
+                break;
+            }
+        }
+    }
+    return found == PS_WIRE_COLUMNS;
+}
+
+static void copy_picks(const struct ps_reader *reader, const struct ps_frame *frame, size_t columns,
+                       const size_t column[PS_WIRE_COLUMNS], struct ps_result *result)
+{
+    for (size_t i = 0; i < result->count; i++) {
+        const struct ps_pick pick = {
+            .x = ps_wire_value(frame->data, columns, i, column[PS_WIRE_X]),
+            .y = ps_wire_value(frame->data, columns, i, column[PS_WIRE_Y]),
+            .score = ps_wire_value(frame->data, columns, i, column[PS_WIRE_SCORE]),
+            .area = ps_wire_value(frame->data, columns, i, column[PS_WIRE_AREA]),
+        };
+        if (!isfinite(pick.x) || !isfinite(pick.y))
+            ps_reader_wrong(reader, "picks", "finite coordinates");
+        result->picks[i] = pick;
+    }
+}
+
+/* Reads the array "picks" of `count` rows, which is header.arrays[index]. */
+static void read_array(const struct ps_reader *root, const json_t *array,
+                       const struct ps_frame *frame, uint64_t count, struct ps_result *result)
+{
+    struct ps_reader reader = *root;
+    reader.object = array;
+    reader.where = "array \"picks\": ";
+    const char *dtype = json_string_value(ps_reader_value(&reader, "dtype"));
+    if (!dtype || strcmp(dtype, PS_WIRE_DTYPE) != 0)
+        ps_reader_wrong(&reader, "dtype", PS_WIRE_DTYPE);
+    const json_t *shape = ps_reader_value(&reader, "shape");
+    const json_t *rows = json_array_get(shape, 0), *width = json_array_get(shape, 1);
+    json_int_t columns = json_integer_value(width);
+    size_t column[PS_WIRE_COLUMNS] = {0};
+    if (json_array_size(shape) != 2 || !json_is_integer(rows) || json_integer_value(rows) < 0 ||
+        (uint64_t)json_integer_value(rows) != count)
+        ps_reader_wrong(&reader, "shape", "as many rows as result.count");
+    else if (columns < PS_WIRE_COLUMNS || columns > MAX_COLUMNS ||
+             json_array_size(ps_reader_value(&reader, "columns")) != (size_t)columns ||
+             !ps_columns_find(array, column))
+        ps_reader_wrong(&reader, "columns", "x, y, score and area, as many as the shape says");
+    else if (frame->size % (4 * (size_t)columns) != 0 ||
+             frame->size / (4 * (size_t)columns) != count)
+        ps_reader_wrong(&reader, "frame", "as many bytes as the shape says");
+    /* Now `count` is bounded by bytes that are there. */
+    if (*root->status != 0 || count == 0)
+        return;
+    result->picks = calloc(count, sizeof *result->picks);
+    if (!result->picks) {
+        *root->status = ps_fail_memory(root->error, count * sizeof *result->picks, "picks");
+        return;
+    }
+    result->count = count;
+    copy_picks(&reader, frame, (size_t)columns, column, result);
+}
+
+static void read_picks(const struct ps_reader *root, const struct ps_layout *layout, uint64_t count,
+                       struct ps_result *result)
+{
+    const json_t *arrays = ps_reader_value(root, "arrays");
+    size_t i;
+    const json_t *array;
+    json_array_foreach(arrays, i, array)
+    {
+        const char *name = json_string_value(json_object_get(array, "name"));
+        if (!name || strcmp(name, PS_WIRE_ARRAY_PICKS) != 0)
+            continue;
+        if (i < layout->array_count)
+            read_array(root, array, &layout->arrays[i], count, result);
+        else
+            ps_reader_wrong(root, "arrays", "a frame for the array \"picks\"");
+        return;
+    }
+    if (count > 0)
+        ps_reader_wrong(root, "arrays", "an array \"picks\"");
+}
+
+uint64_t ps_heard_fill(const struct ps_reader *root, struct ps_heard *heard)
+{
+    read_times(root, heard);
+    read_micrograph(root, heard);
+    read_margin(root, &heard->result);
+    read_picker(root, heard);
+    read_milliseconds(root, heard);
+    return read_result(root, heard);
+}
+
+static void read_outcome(const struct ps_layout *layout, const struct ps_reader *root,
+                         struct ps_heard *heard)
+{
+    struct ps_envelope envelope;
+    ps_envelope_fill(layout, root, &envelope);
+    if (envelope.type != PS_MESSAGE_PICKS || !layout->topic)
+        ps_reader_wrong(root, "type", PS_WIRE_TOPIC_PICKS);
+    memcpy(heard->stream, envelope.stream, sizeof heard->stream);
+    heard->seq = envelope.seq;
+    uint64_t count = ps_heard_fill(root, heard);
+    if (*root->status == 0)
+        read_picks(root, layout, count, &heard->result);
+    if (heard->status == PS_HEARD_PICKED && !heard->has_micrograph)
+        ps_reader_wrong(root, "micrograph.shape", "two sides in px");
+}
+
+int ps_heard_read(const struct ps_frames *frames, struct ps_heard **ret_heard,
+                  struct ps_error *error)
+{
+    struct ps_layout layout;
+    json_t *header = ps_header_open(frames, &layout, error);
+    if (!header)
+        return PS_E_INPUT;
+    int status = 0;
+    struct ps_heard *heard = calloc(1, sizeof *heard);
+    struct ps_reader root = {header, "", &status, error};
+    if (heard)
+        read_outcome(&layout, &root, heard);
+    else
+        status = ps_fail_memory(error, sizeof *heard, "a message");
+    json_decref(header);
+    if (status != 0) {
+        ps_heard_free(heard);
+        return status;
+    }
+    heard->bytes = sizeof *heard;
+    for (size_t i = 0; i < frames->count; i++)
+        heard->bytes += frames->frame[i].size;
+    *ret_heard = heard;
+    return 0;
+}
+
+void ps_heard_free(struct ps_heard *heard)
+{
+    if (!heard)
+        return;
+    free(heard->path);
+    free(heard->name);
+    ps_result_done(&heard->result);
+    free(heard);
+}
+
+const char *ps_heard_status_name(enum ps_heard_status status)
+{
+    static const char *const names[] = {"picked", "rejected", "failed"};
+    return names[status];
+}
+
+bool ps_name_is_safe(const char *name)
+{
+    for (;; name++) {
+        size_t length = strcspn(name, "/");
+        if (length == 0 || (length == 1 && name[0] == '.') ||
+            (length == 2 && name[0] == '.' && name[1] == '.'))
+            return false;
+        name += length;
+        if (!*name)
+            return true;
+    }
+}

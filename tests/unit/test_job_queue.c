@@ -1,0 +1,339 @@
+/* The queue of micrographs to pick: what is taken next, what gives way, and how it ends. */
+#include "service/job_queue.h"
+
+#include <inttypes.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static struct ps_job *job(const char *path, int64_t mtime_ns)
+{
+    struct ps_job *made = ps_job_new(path, path);
+    assert_non_null(made);
+    made->identity = (struct ps_identity){.device = 1, .inode = 2, .size = 3, .mtime_ns = mtime_ns};
+    return made;
+}
+
+static void put(struct ps_pending *pending, const char *path, int64_t mtime_ns)
+{
+    assert_true(ps_pending_put(pending, job(path, mtime_ns)));
+}
+
+static void assert_taken(struct ps_pending *pending, const char *path, int64_t mtime_ns)
+{
+    struct ps_job *taken = ps_pending_take(pending);
+    assert_non_null(taken);
+    assert_string_equal(taken->path, path);
+    assert_int_equal(taken->identity.mtime_ns, mtime_ns);
+    ps_pending_finish(pending, taken);
+}
+
+static void assert_counts(struct ps_pending *pending, size_t waiting, size_t in_flight,
+                          uint64_t overflowed)
+{
+    struct ps_pending_counts counts = ps_pending_counts(pending);
+    assert_int_equal(counts.waiting, waiting);
+    assert_int_equal(counts.in_flight, in_flight);
+    assert_int_equal(counts.overflowed, overflowed);
+}
+
+static void the_oldest_is_taken_first(void **state)
+{
+    (void)state;
+    struct ps_pending *pending = ps_pending_new(10, PS_ORDER_OLDEST, NULL);
+    put(pending, "c", 30);
+    put(pending, "a", 10);
+    put(pending, "z", 20);
+    put(pending, "b", 20);
+    assert_taken(pending, "a", 10);
+    assert_taken(pending, "b", 20);
+    assert_taken(pending, "z", 20);
+    assert_taken(pending, "c", 30);
+    assert_counts(pending, 0, 0, 0);
+    ps_pending_free(pending);
+}
+
+static void metrics_follow(void **state)
+{
+    (void)state;
+    struct ps_metrics *metrics = ps_metrics_new();
+    struct ps_pending *pending = ps_pending_new(10, PS_ORDER_OLDEST, metrics);
+    put(pending, "a", 10);
+    put(pending, "b", 20);
+    assert_int_equal(ps_metrics_gauge(metrics, PS_GAUGE_QUEUE_WAITING), 2);
+    struct ps_job *taken = ps_pending_take(pending);
+    put(pending, "a", 30);
+    assert_int_equal(ps_metrics_gauge(metrics, PS_GAUGE_QUEUE_WAITING), 2);
+    assert_int_equal(ps_metrics_gauge(metrics, PS_GAUGE_QUEUE_IN_FLIGHT), 1);
+    ps_pending_finish(pending, taken);
+    assert_int_equal(ps_metrics_gauge(metrics, PS_GAUGE_QUEUE_IN_FLIGHT), 0);
+    ps_pending_close(pending);
+    assert_int_equal(ps_metrics_gauge(metrics, PS_GAUGE_QUEUE_WAITING), 0);
+    ps_pending_free(pending);
+    ps_metrics_free(metrics);
+}
+
+static void the_newest_does_not_wait_behind_a_backlog(void **state)
+{
+    (void)state;
+    struct ps_pending *pending = ps_pending_new(6000, PS_ORDER_NEWEST, NULL);
+    for (int i = 0; i < 5000; i++) {
+        char path[32];
+        (void)snprintf(path, sizeof path, "old%04d", i);
+        put(pending, path, i);
+    }
+    put(pending, "new", 1000000);
+    assert_taken(pending, "new", 1000000);
+    put(pending, "newer", 2000000);
+    assert_taken(pending, "newer", 2000000);
+    assert_taken(pending, "old4999", 4999);
+    ps_pending_free(pending);
+}
+
+/* Against sorting: many jobs put and taken in turns, the queue never full. */
+static void any_sequence_comes_out_in_order(void **state)
+{
+    (void)state;
+    for (int order = PS_ORDER_OLDEST; order <= PS_ORDER_NEWEST; order++) {
+        struct ps_pending *pending = ps_pending_new(1000, (enum ps_order)order, NULL);
+        int64_t times[1000];
+        size_t count = 0;
+        uint32_t random = 1;
+        for (int step = 0; step < 4000; step++) {
+            random = random * 1664525U + 1013904223U;
+            if (random >> 31 && count < 900) {
+                char path[32];
+                times[count] = (int64_t)(random >> 8 & 0xffff);
+                (void)snprintf(path, sizeof path, "%05d", step);
+                put(pending, path, times[count++]);
+            } else if (count > 0) {
+                size_t next = 0;
+                for (size_t i = 1; i < count; i++)
+                    if (order == PS_ORDER_OLDEST ? times[i] < times[next] : times[i] > times[next])
+                        next = i;
+                struct ps_job *taken = ps_pending_take(pending);
+                assert_int_equal(taken->identity.mtime_ns, times[next]);
+                ps_pending_finish(pending, taken);
+                times[next] = times[--count];
+            }
+            assert_counts(pending, count, 0, 0);
+        }
+        ps_pending_free(pending);
+    }
+}
+
+static void a_path_waits_once(void **state)
+{
+    (void)state;
+    struct ps_pending *pending = ps_pending_new(10, PS_ORDER_OLDEST, NULL);
+    put(pending, "a", 10);
+    put(pending, "b", 20);
+    put(pending, "a", 30); /* rewritten before it was picked */
+    assert_counts(pending, 2, 0, 0);
+    assert_taken(pending, "b", 20);
+    assert_taken(pending, "a", 30);
+    assert_counts(pending, 0, 0, 0);
+    ps_pending_free(pending);
+}
+
+static void a_path_is_picked_by_one_worker_at_a_time(void **state)
+{
+    (void)state;
+    struct ps_pending *pending = ps_pending_new(10, PS_ORDER_OLDEST, NULL);
+    put(pending, "a", 10);
+    struct ps_job *taken = ps_pending_take(pending);
+    put(pending, "a", 20);
+    put(pending, "a", 21);
+    put(pending, "b", 30);
+    assert_counts(pending, 2, 1, 0);
+    struct ps_job *other = ps_pending_take(pending);
+    assert_string_equal(other->path, "b");
+    taken->identity.mtime_ns = 11; /* workers look anew */
+    ps_pending_finish(pending, taken);
+    assert_counts(pending, 1, 1, 0);
+    assert_taken(pending, "a", 21);
+    ps_pending_finish(pending, other);
+    assert_counts(pending, 0, 0, 0);
+    ps_pending_free(pending);
+}
+
+static void the_file_being_picked_is_not_queued_again(void **state)
+{
+    (void)state;
+    struct ps_pending *pending = ps_pending_new(10, PS_ORDER_OLDEST, NULL);
+    put(pending, "a", 10);
+    struct ps_job *taken = ps_pending_take(pending);
+    put(pending, "a", 10); /* a scan found it again */
+    assert_counts(pending, 0, 1, 0);
+    ps_pending_finish(pending, taken);
+    put(pending, "a", 10); /* after it: the journal knows better than the queue */
+    assert_taken(pending, "a", 10);
+    ps_pending_free(pending);
+}
+
+/* P2: what is let go is remembered, and asked for when there is room. */
+static void what_would_be_last_gives_way(void **state)
+{
+    (void)state;
+    struct ps_pending *pending = ps_pending_new(4, PS_ORDER_OLDEST, NULL);
+    for (int i = 0; i < 4; i++)
+        put(pending, (const char *[]){"d", "c", "b", "a"}[i], 40 - 10 * i);
+    assert_false(ps_pending_wants_rescan(pending));
+    put(pending, "e", 50); /* itself the last */
+    put(pending, "aa", 5); /* "d" gives way */
+    assert_counts(pending, 4, 0, 2);
+    assert_false(ps_pending_wants_rescan(pending));
+    assert_taken(pending, "aa", 5);
+    assert_taken(pending, "a", 10);
+    assert_false(ps_pending_wants_rescan(pending)); /* half full */
+    assert_taken(pending, "b", 20);
+    assert_true(ps_pending_wants_rescan(pending));
+    assert_false(ps_pending_wants_rescan(pending)); /* said once */
+    assert_taken(pending, "c", 30);
+    put(pending, "d", 40);
+    assert_taken(pending, "d", 40);
+    ps_pending_free(pending);
+}
+
+static void a_full_queue_of_newest_keeps_the_newest(void **state)
+{
+    (void)state;
+    struct ps_pending *pending = ps_pending_new(2, PS_ORDER_NEWEST, NULL);
+    put(pending, "a", 10);
+    put(pending, "b", 20);
+    put(pending, "c", 30);
+    assert_taken(pending, "c", 30);
+    assert_taken(pending, "b", 20);
+    assert_counts(pending, 0, 0, 1);
+    ps_pending_free(pending);
+}
+
+static void closing_ends_it(void **state)
+{
+    (void)state;
+    struct ps_pending *pending = ps_pending_new(10, PS_ORDER_OLDEST, NULL);
+    put(pending, "a", 10);
+    put(pending, "b", 20);
+    struct ps_job *taken = ps_pending_take(pending);
+    put(pending, "a", 11);
+    ps_pending_close(pending);
+    assert_null(ps_pending_take(pending));
+    assert_false(ps_pending_put(pending, job("c", 30)));
+    ps_pending_finish(pending, taken);
+    assert_counts(pending, 0, 0, 0);
+    assert_null(ps_pending_take(pending));
+    ps_pending_free(pending);
+}
+
+/* ---- threads ----------------------------------------------------------------------------------
+ */
+
+enum { PATHS = 50, ROUNDS = 200, TAKERS = 3 };
+
+struct crowd {
+    struct ps_pending *pending;
+    pthread_mutex_t lock;
+    int flying[PATHS];
+    int64_t last[PATHS];
+    bool clashed;
+};
+
+static void *take_all(void *context)
+{
+    struct crowd *crowd = context;
+    struct ps_job *taken;
+    while ((taken = ps_pending_take(crowd->pending)) != NULL) {
+        int path = atoi(taken->path);
+        pthread_mutex_lock(&crowd->lock);
+        crowd->clashed |= crowd->flying[path]++ > 0;
+        crowd->clashed |= taken->identity.mtime_ns <= crowd->last[path];
+        crowd->last[path] = taken->identity.mtime_ns;
+        pthread_mutex_unlock(&crowd->lock);
+        pthread_mutex_lock(&crowd->lock);
+        crowd->flying[path]--;
+        pthread_mutex_unlock(&crowd->lock);
+        ps_pending_finish(crowd->pending, taken);
+    }
+    return NULL;
+}
+
+/* Many revisions of few paths with several workers: each path by one worker at a time, revisions
+ * in their order, the last of each is picked. */
+static void many_workers_share_it(void **state)
+{
+    (void)state;
+    struct crowd crowd = {.pending = ps_pending_new(1000, PS_ORDER_OLDEST, NULL)};
+    pthread_t takers[TAKERS];
+    pthread_mutex_init(&crowd.lock, NULL);
+    for (int i = 0; i < TAKERS; i++)
+        assert_int_equal(pthread_create(&takers[i], NULL, take_all, &crowd), 0);
+    for (int round = 1; round <= ROUNDS; round++) {
+        for (int path = 0; path < PATHS; path++) {
+            char name[32];
+            (void)snprintf(name, sizeof name, "%d", path);
+            put(crowd.pending, name, round);
+        }
+    }
+    for (;;) {
+        struct ps_pending_counts counts = ps_pending_counts(crowd.pending);
+        if (counts.waiting + counts.in_flight == 0)
+            break;
+        (void)sched_yield();
+    }
+    ps_pending_close(crowd.pending);
+    for (int i = 0; i < TAKERS; i++)
+        assert_int_equal(pthread_join(takers[i], NULL), 0);
+    assert_false(crowd.clashed);
+    for (int path = 0; path < PATHS; path++)
+        assert_int_equal(crowd.last[path], ROUNDS);
+    ps_pending_free(crowd.pending);
+    pthread_mutex_destroy(&crowd.lock);
+}
+
+static void *take_one(void *context)
+{
+    return ps_pending_take(context);
+}
+
+/* A taker that waits already gets what is put, and its NULL when it is closed. */
+static void takers_wait(void **state)
+{
+    (void)state;
+    struct ps_pending *pending = ps_pending_new(10, PS_ORDER_OLDEST, NULL);
+    pthread_t taker;
+    void *taken;
+    assert_int_equal(pthread_create(&taker, NULL, take_one, pending), 0);
+    put(pending, "a", 10);
+    assert_int_equal(pthread_join(taker, &taken), 0);
+    assert_string_equal(((struct ps_job *)taken)->path, "a");
+    assert_int_equal(pthread_create(&taker, NULL, take_one, pending), 0);
+    ps_pending_close(pending);
+    ps_pending_finish(pending, taken);
+    assert_int_equal(pthread_join(taker, &taken), 0);
+    assert_null(taken);
+    ps_pending_free(pending);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_oldest_is_taken_first),
+        cmocka_unit_test(metrics_follow),
+        cmocka_unit_test(the_newest_does_not_wait_behind_a_backlog),
+        cmocka_unit_test(any_sequence_comes_out_in_order),
+        cmocka_unit_test(a_path_waits_once),
+        cmocka_unit_test(a_path_is_picked_by_one_worker_at_a_time),
+        cmocka_unit_test(the_file_being_picked_is_not_queued_again),
+        cmocka_unit_test(what_would_be_last_gives_way),
+        cmocka_unit_test(a_full_queue_of_newest_keeps_the_newest),
+        cmocka_unit_test(closing_ends_it),
+        cmocka_unit_test(many_workers_share_it),
+        cmocka_unit_test(takers_wait),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
