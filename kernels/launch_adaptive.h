@@ -314,19 +314,6 @@ cudaError_t ps_launch_adaptive_locate(const float *score, int width, int height,
                                       const struct ps_peak *peaks, size_t count,
                                       double *ret_centres, cudaStream_t stream);
 
-/* ---- mixtures (adaptive_mixture.cu) ---- */
-
-/* Lists of values, each the largest first. */
-struct ps_mixture_jobs {
-    int first[PS_LANES];
-    int count[PS_LANES];
-};
-
-/* Of each list of two values or more; `uppers` has room for as many numbers as `values`. */
-cudaError_t ps_launch_adaptive_mixtures(const double *values, double *uppers,
-                                        const struct ps_mixture_jobs *jobs, int lists,
-                                        struct ps_mixture *ret_mixtures, cudaStream_t stream);
-
 #ifdef __cplusplus
 }
 #endif

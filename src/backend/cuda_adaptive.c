@@ -322,10 +322,6 @@ CUDA_STAGE(adaptive_learn,
 CUDA_STAGE(adaptive_peaks,
            (struct ps_slot * base, struct ps_lane *lanes, int count, struct ps_error *error), base,
            lanes, count, error)
-CUDA_STAGE(adaptive_mixtures,
-           (struct ps_slot * base, const struct ps_values *lists, int count,
-            struct ps_mixture *ret_mixtures, struct ps_error *error),
-           base, lists, count, ret_mixtures, error)
 CUDA_STAGE(adaptive_sample,
            (struct ps_slot * base, enum ps_map map, const struct ps_peak *peaks, size_t count,
             float *ret_values, struct ps_error *error),
@@ -348,7 +344,6 @@ const struct ps_adaptive_ops ps_adaptive_cuda = {
     .respond = stage_adaptive_respond,
     .learn = stage_adaptive_learn,
     .peaks = stage_adaptive_peaks,
-    .mixtures = stage_adaptive_mixtures,
     .sample = stage_adaptive_sample,
     .locate = stage_adaptive_locate,
     .fetch = stage_adaptive_fetch,

@@ -11,7 +11,6 @@
  *     respond        2    6                0
  *     learn          9    9                1: responses at the examples, moments
  *     peaks         11   11                1: peaks
- *     mixtures       3    1                1: mixtures
  *     sample         2    1                1: responses at the candidates
  *     locate         1    1                1: centres
  *
@@ -187,8 +186,6 @@ int cuda_adaptive_learn(struct ps_slot *base, struct ps_lane *lanes, int count,
                         struct ps_error *error);
 int cuda_adaptive_peaks(struct ps_slot *base, struct ps_lane *lanes, int count,
                         struct ps_error *error);
-int cuda_adaptive_mixtures(struct ps_slot *base, const struct ps_values *lists, int count,
-                           struct ps_mixture *ret_mixtures, struct ps_error *error);
 int cuda_adaptive_sample(struct ps_slot *base, enum ps_map map, const struct ps_peak *peaks,
                          size_t count, float *ret_values, struct ps_error *error);
 int cuda_adaptive_locate(struct ps_slot *base, const struct ps_peak *peaks, size_t count,

@@ -11,7 +11,6 @@
  *   maps, responses  largest difference over the largest value, as above; correlation coefficients
  *                    are quotients of such sums
  *   peaks            share of peaks that the other does not have: neighbours as high as each other
- *   mixtures         of float64, over the distance of the two: after up to a hundred rounds
  *   located          largest distance, px */
 #include "twin_inside.h"
 

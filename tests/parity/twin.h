@@ -30,7 +30,6 @@
     X(RESPONSES, "responses at examples", 2e-5)                                                    \
     X(MOMENTS, "response moments", 2e-5)                                                           \
     X(PEAKS, "peaks", 5e-3)                                                                        \
-    X(MIXTURES, "mixtures", 1e-6)                                                                  \
     X(SAMPLES, "samples", 2e-5)                                                                    \
     X(LOCATED, "located", 5e-3)
 enum twin_check {

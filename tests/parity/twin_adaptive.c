@@ -192,29 +192,6 @@ static int peaks(struct ps_slot *base, struct ps_lane *lanes, int count, struct 
     return status;
 }
 
-static int mixtures(struct ps_slot *base, const struct ps_values *lists, int count,
-                    struct ps_mixture *ret_mixtures, struct ps_error *error)
-{
-    SLOT;
-    struct ps_mixture gpu[PS_LANES];
-    int status =
-        twin_both(slot, CPU_STAGES(slot)->mixtures(slot->cpu[0], lists, count, ret_mixtures, error),
-                  GPU_STAGES(slot)->mixtures(slot->gpu, lists, count, gpu, error), error);
-    for (int i = 0; i < count && status == 0; i++) {
-        if (lists[i].count < 2)
-            continue;
-        const struct ps_mixture *cpu = &ret_mixtures[i];
-        double range = fabs(cpu->mean[1] - cpu->mean[0]) + cpu->deviation[0] + cpu->deviation[1];
-        double difference = range * fabs(cpu->share - gpu[i].share);
-        for (int k = 0; k < 2; k++) {
-            difference = fmax(difference, fabs(cpu->mean[k] - gpu[i].mean[k]));
-            difference = fmax(difference, fabs(cpu->deviation[k] - gpu[i].deviation[k]));
-        }
-        twin_note(slot, TWIN_MIXTURES, difference / range);
-    }
-    return status;
-}
-
 static int sample(struct ps_slot *base, enum ps_map map, const struct ps_peak *at, size_t count,
                   float *ret_values, struct ps_error *error)
 {
@@ -253,7 +230,6 @@ struct ps_adaptive_ops twin_adaptive(int lanes)
         .respond = respond,
         .learn = learn,
         .peaks = peaks,
-        .mixtures = mixtures,
         .sample = sample,
         .locate = locate,
     };
