@@ -48,15 +48,15 @@ cudaError_t ps_launch_adaptive_gauss(const struct ps_filter_jobs *jobs, cudaStre
 cudaError_t ps_launch_adaptive_square(const struct ps_filter_jobs *jobs, bool erode,
                                       cudaStream_t stream);
 
-/* ---- medians (adaptive_order.cu) ---- */
+/* ---- order (adaptive_order.cu) ---- */
 
 struct ps_spread {
     double median;
-    double deviation; /* robust standard deviation, not 0, */
+    double deviation; /* standard deviation, not 0, */
     float scale;      /* and 1 over it */
 };
 
-/* What a median needs between its passes; zeros before the first. */
+/* What a quantile needs between its passes; zeros before the first. */
 enum { PS_ORDER_BINS = 2048 };
 struct ps_order_state {
     unsigned known; /* bits of the key */
@@ -81,9 +81,12 @@ struct ps_order_jobs {
 /* Medians of the values where the mask is set: the lower of two middle ones, 0 of none. */
 cudaError_t ps_launch_adaptive_median(const struct ps_order_jobs *jobs,
                                       struct ps_order_state *states, cudaStream_t stream);
-/* The deviations too. */
+/* And robust standard deviations: from the median deviation. */
 cudaError_t ps_launch_adaptive_spread(const struct ps_order_jobs *jobs,
                                       struct ps_order_state *states, cudaStream_t stream);
+/* Medians, and standard deviations of the halves below them. */
+cudaError_t ps_launch_adaptive_lower_spread(const struct ps_order_jobs *jobs,
+                                            struct ps_order_state *states, cudaStream_t stream);
 
 /* ---- from the micrograph to the channels (adaptive_reduce.cu) ---- */
 

@@ -84,7 +84,8 @@ static int make_score(struct cuda_slot *slot, const struct ps_adaptive_search *s
         jobs.job[i].values = adaptive_map(a, RAW, search->job[i].lane);
     int status = CU(ps_launch_adaptive_score(&maps, search, slot->stream));
     if (status == 0)
-        status = CU(ps_launch_adaptive_spread(&jobs, a->buffers[ORDER].data, slot->stream));
+        status =
+            CU(ps_launch_adaptive_lower_spread(&jobs, a->buffers[ORDER].data, slot->stream));
     return status;
 }
 
