@@ -44,8 +44,8 @@ static __device__ void note(ps_spread *spread, quantile which, double value)
         spread->median = value;
         return;
     }
-    spread->deviation = which == LOWER ? ps_lower_deviation(spread->median, value)
-                                       : ps_robust_deviation(value);
+    spread->deviation =
+        which == LOWER ? ps_lower_deviation(spread->median, value) : ps_robust_deviation(value);
     spread->scale = (float)(1 / spread->deviation);
 }
 

@@ -200,26 +200,35 @@ static int reserve_answer(struct cuda_slot *slot, size_t bytes, struct ps_error 
     return status;
 }
 
-int adaptive_receive(struct cuda_slot *slot, const void *device, size_t bytes,
-                     const struct ps_adaptive_answer **ret_answers, const void **ret_data,
-                     struct ps_error *error)
+/* Each part begins where any type may. */
+static size_t aligned(size_t bytes)
+{
+    return (bytes + 15) / 16 * 16;
+}
+
+int adaptive_receive(struct cuda_slot *slot, struct adaptive_part *parts, int count,
+                     const struct ps_adaptive_answer **ret_answers, struct ps_error *error)
 {
     struct cuda_adaptive *a = slot->adaptive;
-    size_t header = PS_LANES * sizeof(struct ps_adaptive_answer);
-    int status = reserve_answer(slot, header + bytes, error);
-    if (status)
-        return status;
-    char *answer = a->answer.data;
-    if (bytes)
-        status = CU(
-            cudaMemcpyAsync(answer + header, device, bytes, cudaMemcpyDeviceToHost, slot->stream));
+    const size_t header = PS_LANES * sizeof(struct ps_adaptive_answer);
+    size_t at = aligned(header);
+    for (int i = 0; i < count; i++)
+        at += aligned(parts[i].bytes);
+    int status = reserve_answer(slot, at, error);
+    at = aligned(header);
+    for (int i = 0; i < count && status == 0; i++) {
+        char *data = (char *)a->answer.data + at;
+        if (parts[i].bytes)
+            status = CU(cudaMemcpyAsync(data, parts[i].device, parts[i].bytes,
+                                        cudaMemcpyDeviceToHost, slot->stream));
+        parts[i].data = data;
+        at += aligned(parts[i].bytes);
+    }
     if (status == 0)
-        status = cuda_receive(slot, answer, a->buffers[ANSWERS].data, header, error);
-    if (status)
-        return status;
-    *ret_answers = a->answer.data;
-    *ret_data = answer + header;
-    return 0;
+        status = cuda_receive(slot, a->answer.data, a->buffers[ANSWERS].data, header, error);
+    if (status == 0)
+        *ret_answers = a->answer.data;
+    return status;
 }
 
 /* ---- the table --------------------------------------------------------------------------------

@@ -155,11 +155,14 @@ struct ps_order_jobs adaptive_order_jobs(const struct cuda_slot *slot, enum adap
 struct ps_pixel_jobs adaptive_spread_jobs(const struct cuda_adaptive *a, enum adaptive_buffer maps,
                                           int count, bool weighted);
 
-/* Copies the answers of all lanes, and `bytes` from `device` after them, into a->answer, and waits
- * for both. */
-int adaptive_receive(struct cuda_slot *slot, const void *device, size_t bytes,
-                     const struct ps_adaptive_answer **ret_answers, const void **ret_data,
-                     struct ps_error *error);
+/* Copies the answers of all lanes, and the parts after them, into a->answer, and waits for all. */
+struct adaptive_part {
+    const void *device;
+    size_t bytes;
+    const void *data; /* where they are then */
+};
+int adaptive_receive(struct cuda_slot *slot, struct adaptive_part *parts, int count,
+                     const struct ps_adaptive_answer **ret_answers, struct ps_error *error);
 
 /* Finds the levels of the lanes; adds those that are missing if `add`. Returns whether all are
  * there. */
