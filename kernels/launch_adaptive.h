@@ -19,7 +19,7 @@ extern "C" {
 
 /* ---- filters (adaptive_filter.cu) ---- */
 
-/* Jobs of a launch, at most: both channels of every lane. */
+/* Jobs of a launch, at most: both channels of every lane, or four products of every level. */
 enum { PS_JOBS = 2 * PS_LANES };
 
 /* `passing` has room for one map, between columns and rows; `out` may be `in`. */
@@ -265,6 +265,18 @@ cudaError_t ps_launch_adaptive_inverse(const struct ps_pixel_jobs *jobs, cudaStr
 cudaError_t ps_launch_adaptive_respond(const struct ps_adaptive_maps *maps,
                                        const struct ps_adaptive_tracks *tracks, const float *stack,
                                        cudaStream_t stream);
+
+/* ---- a null (adaptive_null.cu) ---- */
+
+/* Two images to be transformed, zeros after them: the intensity channel, and noise. */
+cudaError_t ps_launch_adaptive_noise(const struct ps_adaptive_maps *maps, unsigned seed,
+                                     float *ret_images, cudaStream_t stream);
+/* The first one's spectrum gets the phases of the second one's. */
+cudaError_t ps_launch_adaptive_turn(const struct ps_adaptive_maps *maps, float *images,
+                                    cudaStream_t stream);
+/* From an image to the intensity channel. */
+cudaError_t ps_launch_adaptive_null(const struct ps_adaptive_maps *maps, const float *image,
+                                    cudaStream_t stream);
 
 /* ---- what comes back (adaptive_match.cu, adaptive_peaks.cu) ---- */
 

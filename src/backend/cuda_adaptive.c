@@ -148,19 +148,19 @@ struct ps_pixel_jobs adaptive_spread_jobs(const struct cuda_adaptive *a, enum ad
 /* ---- transforms -------------------------------------------------------------------------------
  */
 
-int adaptive_transform(struct cuda_slot *slot, int first, int batch, bool forward,
-                       struct ps_error *error)
+static int transform(struct cuda_slot *slot, float *images, int width, int height, int batch,
+                     bool forward, struct ps_error *error)
 {
     struct cuda_adaptive *a = slot->adaptive;
-    int row = (int)ps_image_row(a->fft_width);
+    int row = (int)ps_image_row(width);
     struct cuda_fft_shape shape = {
-        .width = a->fft_width,
-        .height = a->fft_height,
+        .width = width,
+        .height = height,
         .batch = batch,
         .real_stride = row,
         .complex_stride = row / 2,
-        .real_distance = row * a->fft_height,
-        .complex_distance = row / 2 * a->fft_height,
+        .real_distance = row * height,
+        .complex_distance = row / 2 * height,
     };
     struct cuda_plan *plan = NULL;
     for (int i = 0; i < ADAPTIVE_PLANS; i++)
@@ -171,12 +171,25 @@ int adaptive_transform(struct cuda_slot *slot, int first, int batch, bool forwar
         a->next_plan = (a->next_plan + 1) % ADAPTIVE_PLANS;
     }
     int status = cuda_plan_reserve(slot, plan, &shape, &a->buffers[WORK], error);
-    float *image = adaptive_image(a, first);
     if (status)
         return status;
     if (forward)
-        return CUFFT(slot->cuda->fft.exec_r2c(plan->forward, image, (cufftComplex *)image));
-    return CUFFT(slot->cuda->fft.exec_c2r(plan->inverse, (cufftComplex *)image, image));
+        return CUFFT(slot->cuda->fft.exec_r2c(plan->forward, images, (cufftComplex *)images));
+    return CUFFT(slot->cuda->fft.exec_c2r(plan->inverse, (cufftComplex *)images, images));
+}
+
+int adaptive_transform(struct cuda_slot *slot, int first, int batch, bool forward,
+                       struct ps_error *error)
+{
+    const struct cuda_adaptive *a = slot->adaptive;
+    return transform(slot, adaptive_image(a, first), a->fft_width, a->fft_height, batch, forward,
+                     error);
+}
+
+int adaptive_transform_image(struct cuda_slot *slot, float *image, int width, int height,
+                             bool forward, struct ps_error *error)
+{
+    return transform(slot, image, width, height, 1, forward, error);
 }
 
 /* ---- what comes back --------------------------------------------------------------------------
@@ -319,6 +332,8 @@ CUDA_STAGE(adaptive_reduce,
            (struct ps_slot * base, const struct ps_reduction *reduction, struct ps_field *ret_field,
             struct ps_error *error),
            base, reduction, ret_field, error)
+CUDA_STAGE(adaptive_randomise, (struct ps_slot * base, unsigned seed, struct ps_error *error), base,
+           seed, error)
 CUDA_STAGE(adaptive_scale,
            (struct ps_slot * base, const double *diameters, int lanes, struct ps_error *error),
            base, diameters, lanes, error)
@@ -349,6 +364,7 @@ CUDA_STAGE(adaptive_fetch_mask,
 const struct ps_adaptive_ops ps_adaptive_cuda = {
     .lanes = 15,
     .reduce = stage_adaptive_reduce,
+    .randomise = stage_adaptive_randomise,
     .scale = stage_adaptive_scale,
     .respond = stage_adaptive_respond,
     .learn = stage_adaptive_learn,

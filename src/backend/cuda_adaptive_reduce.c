@@ -204,3 +204,38 @@ int cuda_adaptive_reduce(struct ps_slot *base, const struct ps_reduction *reduct
     *ret_field = a->field;
     return 0;
 }
+
+/* ---- a null -----------------------------------------------------------------------------------
+ */
+
+/* Transforms have the field's own size, as on the CPU: the noise is the same there. */
+int cuda_adaptive_randomise(struct ps_slot *base, unsigned seed, struct ps_error *error)
+{
+    struct cuda_slot *slot = (struct cuda_slot *)base;
+    struct cuda_adaptive *a = slot->adaptive;
+    int width = ps_good_length(a->field.width);
+    int height = ps_good_length(a->field.height);
+    size_t floats = ps_image_floats(width, height);
+    a->levels = 0;
+    a->lanes = 0;
+    int status = adaptive_reserve(slot, STACK, 2 * floats * sizeof(float), error);
+    struct ps_adaptive_maps maps = adaptive_maps(a);
+    maps.fft_width = width;
+    maps.fft_height = height;
+    maps.fft_scale = (float)(1 / ((double)width * (double)height));
+    float *images = a->buffers[STACK].data;
+    if (status == 0)
+        status = CU(ps_launch_adaptive_noise(&maps, seed, images, slot->stream));
+    for (int i = 0; i < 2 && status == 0; i++)
+        status =
+            adaptive_transform_image(slot, images + (size_t)i * floats, width, height, true, error);
+    if (status == 0)
+        status = CU(ps_launch_adaptive_turn(&maps, images, slot->stream));
+    if (status == 0)
+        status = adaptive_transform_image(slot, images, width, height, false, error);
+    if (status == 0)
+        status = CU(ps_launch_adaptive_null(&maps, images, slot->stream));
+    if (status == 0)
+        status = adaptive_normalise(slot, INTENSITY, 1, PS_INTENSITY_CLIP, error);
+    return status;
+}
