@@ -1,15 +1,19 @@
-/* Exact medians of fields, by counting: the keys of floats, which grow with them, are looked at
+/* Exact quantiles of fields, by counting: the keys of floats, which grow with them, are looked at
  * from the top, 11, 11 and 10 bits at a time. Counts are whole numbers: whose turn it was cannot
  * show in them.
  *
  * Three passes, each reads the values of n px once, 5 n bytes with their mask. The last block of a
- * pass finds the bin that has the median; nothing of it comes to the host. */
+ * pass finds the bin that has the quantile; nothing of it comes to the host. */
 #include "formulas/adaptive_formulas.h"
 #include "kernel.h"
 #include "launch_adaptive.h"
 #include "reduce.h"
 
 enum { THREADS = 256, BINS_EACH = PS_ORDER_BINS / THREADS, PASSES = 3 };
+
+/* What three passes look for: the median; with it, the median deviation from it, or the value that
+ * PS_LOWER_SHARE of the pixels are below, each for a standard deviation. */
+enum quantile { MEDIAN, MEDIAN_DEVIATION, LOWER };
 
 static __device__ int shift_of(int pass)
 {
@@ -27,9 +31,27 @@ static __device__ unsigned known_mask(int pass)
     return pass == 0 ? 0 : pass == 1 ? 0xFFE00000U : 0xFFFFFC00U;
 }
 
+/* Of two values, the lower one. */
+static __device__ unsigned rank_of(unsigned total, quantile which)
+{
+    double share = which == LOWER ? PS_LOWER_SHARE : 0.5;
+    return total ? (unsigned)((double)(total - 1) * share) : 0;
+}
+
+static __device__ void note(ps_spread *spread, quantile which, double value)
+{
+    if (which == MEDIAN) {
+        spread->median = value;
+        return;
+    }
+    spread->deviation =
+        which == LOWER ? ps_lower_deviation(spread->median, value) : ps_robust_deviation(value);
+    spread->scale = (float)(1 / spread->deviation);
+}
+
 /* One block: the bin that has the wanted rank, and what follows from it. */
 static __device__ void choose_bin(ps_order_state *state, int pass, ps_spread *spread,
-                                  bool deviations)
+                                  quantile which)
 {
     unsigned counts[BINS_EACH];
     unsigned own = 0;
@@ -41,7 +63,7 @@ static __device__ void choose_bin(ps_order_state *state, int pass, ps_spread *sp
     }
     unsigned total;
     unsigned before = ps_sum_before(own, &total);
-    unsigned rank = pass == 0 ? (total ? (total - 1) / 2 : 0) : state->rank;
+    unsigned rank = pass == 0 ? rank_of(total, which) : state->rank;
     unsigned known = pass == 0 ? 0 : state->known;
     bool empty = pass == 0 ? total == 0 : state->empty != 0;
     __syncthreads(); /* all have read the state */
@@ -61,20 +83,13 @@ static __device__ void choose_bin(ps_order_state *state, int pass, ps_spread *sp
         state->known = known;
         state->rank = rank;
     }
-    if (pass == PASSES - 1 && (here || (empty && threadIdx.x == 0))) {
-        double median = empty ? 0 : (double)ps_order_value(known);
-        if (deviations) {
-            spread->deviation = ps_robust_deviation(median);
-            spread->scale = (float)(1 / spread->deviation);
-        } else {
-            spread->median = median;
-        }
-    }
+    if (pass == PASSES - 1 && (here || (empty && threadIdx.x == 0)))
+        note(spread, which, empty ? 0 : (double)ps_order_value(known));
 }
 
 /* A thread looks at every so manieth pixel, a block counts in shared memory. */
 __global__ void __launch_bounds__(THREADS)
-    k_adaptive_count(ps_order_jobs jobs, int pass, bool deviations, ps_order_state *states)
+    k_adaptive_count(ps_order_jobs jobs, int pass, quantile which, ps_order_state *states)
 {
     __shared__ unsigned bins[PS_ORDER_BINS];
     __shared__ bool last;
@@ -84,6 +99,7 @@ __global__ void __launch_bounds__(THREADS)
         bins[i] = 0;
     __syncthreads();
     unsigned known = pass == 0 ? 0 : state->known;
+    bool deviations = which == MEDIAN_DEVIATION;
     float centre = deviations ? (float)job.spread->median : 0;
     size_t step = (size_t)gridDim.x * THREADS;
     for (size_t i = (size_t)blockIdx.x * THREADS + threadIdx.x; i < jobs.pixels; i += step) {
@@ -105,29 +121,40 @@ __global__ void __launch_bounds__(THREADS)
     if (!last)
         return;
     __threadfence();
-    choose_bin(state, pass, job.spread, deviations);
+    choose_bin(state, pass, job.spread, which);
 }
 
-static cudaError_t find(const ps_order_jobs *jobs, bool deviations, ps_order_state *states,
+static cudaError_t find(const ps_order_jobs *jobs, quantile which, ps_order_state *states,
                         cudaStream_t stream)
 {
     cudaError_t result = cudaSuccess;
     dim3 grid((unsigned)jobs->blocks, (unsigned)jobs->count);
     for (int pass = 0; pass < PASSES && result == cudaSuccess; pass++)
-        result =
-            PS_LAUNCH(k_adaptive_count, grid, THREADS, 0, stream, *jobs, pass, deviations, states);
+        result = PS_LAUNCH(k_adaptive_count, grid, THREADS, 0, stream, *jobs, pass, which, states);
     return result;
+}
+
+static cudaError_t find_both(const ps_order_jobs *jobs, quantile second, ps_order_state *states,
+                             cudaStream_t stream)
+{
+    cudaError_t result = find(jobs, MEDIAN, states, stream);
+    return result == cudaSuccess ? find(jobs, second, states, stream) : result;
 }
 
 cudaError_t ps_launch_adaptive_median(const struct ps_order_jobs *jobs,
                                       struct ps_order_state *states, cudaStream_t stream)
 {
-    return find(jobs, false, states, stream);
+    return find(jobs, MEDIAN, states, stream);
 }
 
 cudaError_t ps_launch_adaptive_spread(const struct ps_order_jobs *jobs,
                                       struct ps_order_state *states, cudaStream_t stream)
 {
-    cudaError_t result = find(jobs, false, states, stream);
-    return result == cudaSuccess ? find(jobs, true, states, stream) : result;
+    return find_both(jobs, MEDIAN_DEVIATION, states, stream);
+}
+
+cudaError_t ps_launch_adaptive_lower_spread(const struct ps_order_jobs *jobs,
+                                            struct ps_order_state *states, cudaStream_t stream)
+{
+    return find_both(jobs, LOWER, states, stream);
 }

@@ -82,7 +82,7 @@ cudaError_t ps_launch_adaptive_extremes(const float *mean, const struct ps_sprea
 /* The unmasked are counted in whole numbers, which any order adds up to the same. */
 __global__ void __launch_bounds__(THREADS)
     k_adaptive_mask(const uint8_t *below, const uint8_t *above, int width, int height, int frame,
-                    float *image, uint8_t *ret_allowed, uint8_t *ret_unmasked, float *ret_weight,
+                    ps_margins margins, float *image, uint8_t *ret_allowed, uint8_t *ret_unmasked, float *ret_weight,
                     unsigned long long *ret_count)
 {
     unsigned own = 0;
@@ -91,7 +91,9 @@ __global__ void __launch_bounds__(THREADS)
         int y = (int)(i / (size_t)width);
         int x = (int)(i % (size_t)width);
         bool inside = x >= frame && x < width - frame && y >= frame && y < height - frame;
-        bool allowed = !(below && below[i]) && !(above && above[i]);
+        bool real = ps_in_image(x, width, frame, margins.left, margins.right) &&
+                    ps_in_image(y, height, frame, margins.top, margins.bottom);
+        bool allowed = real && !(below && below[i]) && !(above && above[i]);
         bool unmasked = allowed && inside;
         ret_allowed[i] = allowed;
         ret_unmasked[i] = unmasked;
@@ -105,16 +107,17 @@ __global__ void __launch_bounds__(THREADS)
 }
 
 cudaError_t ps_launch_adaptive_mask(const uint8_t *below, const uint8_t *above, int width,
-                                    int height, int frame, float *image, uint8_t *ret_allowed,
-                                    uint8_t *ret_unmasked, float *ret_weight,
-                                    unsigned long long *ret_count, cudaStream_t stream)
+                                    int height, int frame, const struct ps_margins *margins,
+                                    float *image, uint8_t *ret_allowed, uint8_t *ret_unmasked,
+                                    float *ret_weight, unsigned long long *ret_count,
+                                    cudaStream_t stream)
 {
     cudaError_t result = cudaMemsetAsync(ret_count, 0, sizeof *ret_count, stream);
     if (result != cudaSuccess)
         return result;
     return PS_LAUNCH(k_adaptive_mask, pixel_blocks((size_t)width * (size_t)height), THREADS, 0,
-                     stream, below, above, width, height, frame, image, ret_allowed, ret_unmasked,
-                     ret_weight, ret_count);
+                     stream, below, above, width, height, frame, *margins, image, ret_allowed,
+                     ret_unmasked, ret_weight, ret_count);
 }
 
 /* ---- passes over maps -------------------------------------------------------------------------

@@ -7,6 +7,7 @@
 #define PS_KERNELS_LAUNCH_ADAPTIVE_H
 
 #include "formulas/adaptive_formulas.h"
+#include "formulas/margins.h"
 
 #include <cuda_runtime_api.h>
 
@@ -19,7 +20,7 @@ extern "C" {
 
 /* ---- filters (adaptive_filter.cu) ---- */
 
-/* Jobs of a launch, at most: both channels of every lane. */
+/* Jobs of a launch, at most: both channels of every lane, or four products of every level. */
 enum { PS_JOBS = 2 * PS_LANES };
 
 /* `passing` has room for one map, between columns and rows; `out` may be `in`. */
@@ -48,15 +49,15 @@ cudaError_t ps_launch_adaptive_gauss(const struct ps_filter_jobs *jobs, cudaStre
 cudaError_t ps_launch_adaptive_square(const struct ps_filter_jobs *jobs, bool erode,
                                       cudaStream_t stream);
 
-/* ---- medians (adaptive_order.cu) ---- */
+/* ---- order (adaptive_order.cu) ---- */
 
 struct ps_spread {
     double median;
-    double deviation; /* robust standard deviation, not 0, */
+    double deviation; /* standard deviation, not 0, */
     float scale;      /* and 1 over it */
 };
 
-/* What a median needs between its passes; zeros before the first. */
+/* What a quantile needs between its passes; zeros before the first. */
 enum { PS_ORDER_BINS = 2048 };
 struct ps_order_state {
     unsigned known; /* bits of the key */
@@ -81,9 +82,12 @@ struct ps_order_jobs {
 /* Medians of the values where the mask is set: the lower of two middle ones, 0 of none. */
 cudaError_t ps_launch_adaptive_median(const struct ps_order_jobs *jobs,
                                       struct ps_order_state *states, cudaStream_t stream);
-/* The deviations too. */
+/* And robust standard deviations: from the median deviation. */
 cudaError_t ps_launch_adaptive_spread(const struct ps_order_jobs *jobs,
                                       struct ps_order_state *states, cudaStream_t stream);
+/* Medians, and standard deviations of the halves below them. */
+cudaError_t ps_launch_adaptive_lower_spread(const struct ps_order_jobs *jobs,
+                                            struct ps_order_state *states, cudaStream_t stream);
 
 /* ---- from the micrograph to the channels (adaptive_reduce.cu) ---- */
 
@@ -112,10 +116,11 @@ cudaError_t ps_launch_adaptive_normalise(const struct ps_pixel_jobs *jobs, bool 
 cudaError_t ps_launch_adaptive_extremes(const float *mean, const struct ps_spread *spread,
                                         double far, size_t pixels, uint8_t *ret_below,
                                         uint8_t *ret_above, cudaStream_t stream);
-/* What is not a contaminant (either map; NULL: there is none) is allowed, and unmasked if not in
- * the frame; the rest of the image becomes 0. Counts the unmasked. */
+/* What is neither a contaminant (either map; NULL: there is none) nor in a margin is allowed, and
+ * unmasked if not in the frame; the rest of the image becomes 0. Counts the unmasked. */
 cudaError_t ps_launch_adaptive_mask(const uint8_t *below, const uint8_t *above, int width,
-                                    int height, int frame, float *image, uint8_t *ret_allowed,
+                                    int height, int frame, const struct ps_margins *margins,
+                                    float *image, uint8_t *ret_allowed,
                                     uint8_t *ret_unmasked, float *ret_weight,
                                     unsigned long long *ret_count, cudaStream_t stream);
 /* out = (out - in / share(other)) * weight */
@@ -263,6 +268,18 @@ cudaError_t ps_launch_adaptive_respond(const struct ps_adaptive_maps *maps,
                                        const struct ps_adaptive_tracks *tracks, const float *stack,
                                        cudaStream_t stream);
 
+/* ---- a null (adaptive_null.cu) ---- */
+
+/* Two images to be transformed, zeros after them: the intensity channel, and noise. */
+cudaError_t ps_launch_adaptive_noise(const struct ps_adaptive_maps *maps, unsigned seed,
+                                     float *ret_images, cudaStream_t stream);
+/* The first one's spectrum gets the phases of the second one's. */
+cudaError_t ps_launch_adaptive_turn(const struct ps_adaptive_maps *maps, float *images,
+                                    cudaStream_t stream);
+/* From an image to the intensity channel. */
+cudaError_t ps_launch_adaptive_null(const struct ps_adaptive_maps *maps, const float *image,
+                                    cudaStream_t stream);
+
 /* ---- what comes back (adaptive_match.cu, adaptive_peaks.cu) ---- */
 
 enum { PS_MOMENT_BLOCKS = 256 };
@@ -313,19 +330,6 @@ cudaError_t ps_launch_adaptive_peaks(const struct ps_adaptive_maps *maps,
 cudaError_t ps_launch_adaptive_locate(const float *score, int width, int height,
                                       const struct ps_peak *peaks, size_t count,
                                       double *ret_centres, cudaStream_t stream);
-
-/* ---- mixtures (adaptive_mixture.cu) ---- */
-
-/* Lists of values, each the largest first. */
-struct ps_mixture_jobs {
-    int first[PS_LANES];
-    int count[PS_LANES];
-};
-
-/* Of each list of two values or more; `uppers` has room for as many numbers as `values`. */
-cudaError_t ps_launch_adaptive_mixtures(const double *values, double *uppers,
-                                        const struct ps_mixture_jobs *jobs, int lists,
-                                        struct ps_mixture *ret_mixtures, cudaStream_t stream);
 
 #ifdef __cplusplus
 }

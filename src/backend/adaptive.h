@@ -1,7 +1,7 @@
 /* What a compute device does for the `adaptive` profile: its stages, beside those of backend.h.
  *
  * The micrograph is uploaded as for `aspire`. Everything after that happens on the field, the
- * micrograph binned so far that a particle is about 32 px wide (or 16, for a first look). There,
+ * micrograph binned so far that a particle is about 32 px wide (or 10, for a first look). There,
  * hypotheses run side by side, each in a lane of its own: a scale, which is a guess of the
  * diameter, two responses and a score. A device has as many lanes as it can fill (`lanes`).
  *
@@ -20,7 +20,7 @@
 #define PS_BACKEND_ADAPTIVE_H
 
 #include "formulas/adaptive_types.h"
-#include "image/margins.h"
+#include "formulas/margins.h"
 #include "pickstream.h"
 
 struct ps_slot;

@@ -3,15 +3,8 @@
 #ifndef PS_IMAGE_MARGINS_H
 #define PS_IMAGE_MARGINS_H
 
+#include "formulas/margins.h"
 #include "pickstream.h"
-
-/* px from each edge; top is small y. */
-struct ps_margins {
-    int left;
-    int right;
-    int top;
-    int bottom;
-};
 
 /* Lines from an edge on that hardly differ from the next one inwards: by a tenth of what lines in
  * the middle differ, at most. Fewer than three lines are no margin, nor is more than half of the

@@ -3,7 +3,6 @@
 #include "base/error.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -329,7 +328,6 @@ static int choose(struct ps_adaptive_run *run, struct ps_hypothesis *hypotheses,
         int status = h->flat ? 0 : judge(run, h);
         if (status)
             return status;
-        if (getenv("PSDEBUG")) fprintf(stderr,"%s %.3f %s n %zu/%zu e %.1f F %.2f z %.2f d %.2f obj %.2f w %.1f %.1f thr %.2f\n",h->clean?"clean":"all",h->scale,h->begin==BEGIN_DETAIL?"en":"dk",h->test.above,h->count,h->test.expected,h->test.agreement,h->test.significance,h->test.separation,h->test.objective,h->weights[0],h->weights[1],h->test.above?h->peaks[h->test.above-1].value:0);
         double handicap = run->best.peaks && h->clean && !run->best.clean ? 0.8 : 1;
         if (h->flat ||
             (run->best.peaks && h->test.objective <= handicap * run->best.test.objective))

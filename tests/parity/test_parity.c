@@ -124,9 +124,9 @@ static void must(int status, const struct ps_error *error)
         fail_msg("%s", error->message);
 }
 
-/* Responses of the intensity to a disk; to be freed. */
+/* Responses of the intensity to a disk, in the image or, with a seed, in noise; to be freed. */
 static float *responses(const struct ps_backend_ops *ops, const struct ps_image *image,
-                        double diameter, size_t *ret_count)
+                        double diameter, unsigned seed, size_t *ret_count)
 {
     const struct ps_backend_options options = {.threads = 1};
     const struct ps_reduction reduction = {
@@ -141,6 +141,10 @@ static float *responses(const struct ps_backend_ops *ops, const struct ps_image 
     must(ops->slot_new(backend, &slot, &error), &error);
     must(ops->upload(slot, image, &report, &error), &error);
     must(ops->adaptive->reduce(slot, &reduction, &field, &error), &error);
+    if (seed) {
+        must(ops->adaptive->scale(slot, &diameter, 1, &error), &error); /* soon void */
+        must(ops->adaptive->randomise(slot, seed, &error), &error);
+    }
     must(ops->adaptive->scale(slot, &diameter, 1, &error), &error);
     must(ops->adaptive->respond(slot, &lane, 1, &error), &error);
     *ret_count = (size_t)field.width * (size_t)field.height;
@@ -150,6 +154,25 @@ static float *responses(const struct ps_backend_ops *ops, const struct ps_image 
     ops->slot_free(slot);
     ops->close(backend);
     return values;
+}
+
+static void compare_responses(const struct ps_image *image, unsigned seed)
+{
+    size_t counts[2];
+    float *expected = responses(&ps_backend_cpu, image, 3, seed, &counts[0]);
+    float *values = responses(&ps_backend_cuda, image, 3, seed, &counts[1]);
+    double largest = 0;
+    double difference = 0;
+    assert_int_equal(counts[0], counts[1]);
+    for (size_t i = 0; i < counts[0]; i++) {
+        largest = fmax(largest, fabs((double)expected[i]));
+        difference = fmax(difference, fabs((double)values[i] - (double)expected[i]));
+    }
+    print_message("  seed %u: largest response %.3g, largest difference %.2g\n", seed, largest,
+                  difference);
+    assert_true(largest > 0.1 && difference < 2e-5);
+    free(expected);
+    free(values);
 }
 
 static void many_rows(void **state)
@@ -166,20 +189,8 @@ static void many_rows(void **state)
         pixels[i] = (float)(random >> 16) / 1300;
     }
     const struct ps_image image = {pixels, PS_PIXEL_F32, width, height, 0};
-    size_t counts[2];
-    float *expected = responses(&ps_backend_cpu, &image, 3, &counts[0]);
-    float *values = responses(&ps_backend_cuda, &image, 3, &counts[1]);
-    double largest = 0;
-    double difference = 0;
-    assert_int_equal(counts[0], counts[1]);
-    for (size_t i = 0; i < counts[0]; i++) {
-        largest = fmax(largest, fabs((double)expected[i]));
-        difference = fmax(difference, fabs((double)values[i] - (double)expected[i]));
-    }
-    print_message("  largest response %.3g, largest difference %.2g\n", largest, difference);
-    assert_true(largest > 0.1 && difference < 2e-5);
-    free(expected);
-    free(values);
+    for (unsigned seed = 0; seed < 3; seed++)
+        compare_responses(&image, seed);
     free(pixels);
 }
 

@@ -10,8 +10,13 @@
  *   mask             share of pixels: a value near a threshold
  *   maps, responses  largest difference over the largest value, as above; correlation coefficients
  *                    are quotients of such sums
+ *   local deviation  the same of its square: the root may be of a difference that is all rounding
+ *   null             the same: phases of the noise's smallest coefficients come of rounding
+ *   templates        the same
+ *                    In a null maps, responses and templates may be NULL_LOOSENESS times as far
+ *                    apart: its field is not equal on both sides, as the micrograph's is, and the
+ *                    logarithm in the energy makes more of that where there is little energy
  *   peaks            share of peaks that the other does not have: neighbours as high as each other
- *   mixtures         of float64, over the distance of the two: after up to a hundred rounds
  *   located          largest distance, px */
 #include "twin_inside.h"
 

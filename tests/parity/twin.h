@@ -21,16 +21,17 @@
     X(REGIONS, "regions", 0)                                                                       \
     X(MASKED, "mask", 1e-4)                                                                        \
     X(INTENSITY, "intensity", 2e-5)                                                                \
+    X(RANDOMISED, "null", 2e-5)                                                                    \
     X(ENERGY, "energy", 2e-5)                                                                      \
     X(LOCAL_MEAN, "local mean", 2e-5)                                                              \
     X(LOCAL_DEVIATION, "local deviation", 2e-5)                                                    \
     X(INTENSITY_MATCH, "intensity match", 2e-5)                                                    \
     X(ENERGY_MATCH, "energy match", 2e-5)                                                          \
     X(ADAPTIVE_SCORE, "adaptive score", 2e-5)                                                      \
+    X(TEMPLATES, "templates", 2e-5)                                                                \
     X(RESPONSES, "responses at examples", 2e-5)                                                    \
     X(MOMENTS, "response moments", 2e-5)                                                           \
     X(PEAKS, "peaks", 5e-3)                                                                        \
-    X(MIXTURES, "mixtures", 1e-6)                                                                  \
     X(SAMPLES, "samples", 2e-5)                                                                    \
     X(LOCATED, "located", 5e-3)
 enum twin_check {

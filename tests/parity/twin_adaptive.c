@@ -15,6 +15,19 @@
 #define CPU_STAGES(s) (CPU_OPS(s)->adaptive)
 #define GPU_STAGES(s) (GPU_OPS(s)->adaptive)
 
+enum { NULL_LOOSENESS = 10 };
+
+static void note(struct twin_slot *slot, enum twin_check check, double difference)
+{
+    twin_note(slot, check, slot->noise ? difference / NULL_LOOSENESS : difference);
+}
+
+static void square(float *values, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        values[i] *= values[i];
+}
+
 /* Maps can be had of the first lane only. */
 static void compare_map(struct twin_slot *slot, enum ps_map map, enum twin_check check)
 {
@@ -24,7 +37,11 @@ static void compare_map(struct twin_slot *slot, enum ps_map map, enum twin_check
     if (CPU_STAGES(slot)->fetch(slot->cpu[0], map, cpu, &error) ||
         GPU_STAGES(slot)->fetch(slot->gpu, map, gpu, &error))
         fail_msg("%s", error.message);
-    twin_note(slot, check, twin_distance(cpu, 0, gpu, 0, slot->field_pixels));
+    if (map == PS_MAP_DEVIATION) {
+        square(cpu, slot->field_pixels);
+        square(gpu, slot->field_pixels);
+    }
+    note(slot, check, twin_distance(cpu, 0, gpu, 0, slot->field_pixels));
     free(gpu);
     free(cpu);
 }
@@ -45,6 +62,7 @@ static int reduce(struct ps_slot *base, const struct ps_reduction *reduction,
     assert_int_equal(ret_field->height, gpu.height);
     assert_int_equal(ret_field->frame, gpu.frame);
     slot->field_pixels = (size_t)gpu.width * (size_t)gpu.height;
+    slot->noise = false;
     unsigned char *masks = twin_room(2 * slot->field_pixels);
     if (CPU_STAGES(slot)->fetch_mask(slot->cpu[0], masks, error) ||
         GPU_STAGES(slot)->fetch_mask(slot->gpu, masks + slot->field_pixels, error))
@@ -56,6 +74,20 @@ static int reduce(struct ps_slot *base, const struct ps_reduction *reduction,
     free(masks);
     compare_map(slot, PS_MAP_INTENSITY, TWIN_INTENSITY);
     return 0;
+}
+
+static int randomise(struct ps_slot *base, unsigned seed, struct ps_error *error)
+{
+    SLOT;
+    int status = 0;
+    for (int i = 0; i < slot->cpu_slots && status == 0; i++)
+        status = CPU_STAGES(slot)->randomise(slot->cpu[i], seed, error);
+    status = twin_both(slot, status, GPU_STAGES(slot)->randomise(slot->gpu, seed, error), error);
+    slot->noise = false;
+    if (status == 0)
+        compare_map(slot, PS_MAP_INTENSITY, TWIN_RANDOMISED);
+    slot->noise = true;
+    return status;
 }
 
 static int scale(struct ps_slot *base, const double *diameters, int lanes, struct ps_error *error)
@@ -115,14 +147,29 @@ static int respond(struct ps_slot *base, struct ps_lane *lanes, int count, struc
     return 0;
 }
 
+static void compare_templates(struct twin_slot *slot, const struct ps_radial *cpu,
+                              const struct ps_radial *gpu)
+{
+    double largest = 1e-30;
+    double difference = 0;
+    assert_true(cpu->count > 0);
+    assert_int_equal(cpu->count, gpu->count);
+    for (int r = 0; r < cpu->count; r++) {
+        difference = fmax(difference, fabs(cpu->values[r] - gpu->values[r]));
+        largest = fmax(largest, fabs(cpu->values[r]));
+    }
+    note(slot, TWIN_TEMPLATES, difference / largest);
+}
+
 static void compare_learned(struct twin_slot *slot, const struct ps_lane *cpu,
                             const struct ps_lane *gpu)
 {
     double largest = 1e-30;
     double difference = 0;
     for (int c = 0; c < PS_CHANNELS; c++) {
-        twin_note(slot, TWIN_RESPONSES,
-                  twin_distance(cpu->responses[c], 0, gpu->responses[c], 0, cpu->example_count));
+        compare_templates(slot, &cpu->templates[c], &gpu->templates[c]);
+        note(slot, TWIN_RESPONSES,
+             twin_distance(cpu->responses[c], 0, gpu->responses[c], 0, cpu->example_count));
         difference = fmax(difference, fabs(cpu->moments.mean[c] - gpu->moments.mean[c]));
         largest = fmax(largest, fabs(cpu->moments.mean[c]));
         for (int d = 0; d < PS_CHANNELS; d++) {
@@ -131,7 +178,7 @@ static void compare_learned(struct twin_slot *slot, const struct ps_lane *cpu,
             largest = fmax(largest, fabs(expected));
         }
     }
-    twin_note(slot, TWIN_MOMENTS, difference / largest);
+    note(slot, TWIN_MOMENTS, difference / largest);
 }
 
 static int learn(struct ps_slot *base, struct ps_lane *lanes, int count, struct ps_error *error)
@@ -192,29 +239,6 @@ static int peaks(struct ps_slot *base, struct ps_lane *lanes, int count, struct 
     return status;
 }
 
-static int mixtures(struct ps_slot *base, const struct ps_values *lists, int count,
-                    struct ps_mixture *ret_mixtures, struct ps_error *error)
-{
-    SLOT;
-    struct ps_mixture gpu[PS_LANES];
-    int status =
-        twin_both(slot, CPU_STAGES(slot)->mixtures(slot->cpu[0], lists, count, ret_mixtures, error),
-                  GPU_STAGES(slot)->mixtures(slot->gpu, lists, count, gpu, error), error);
-    for (int i = 0; i < count && status == 0; i++) {
-        if (lists[i].count < 2)
-            continue;
-        const struct ps_mixture *cpu = &ret_mixtures[i];
-        double range = fabs(cpu->mean[1] - cpu->mean[0]) + cpu->deviation[0] + cpu->deviation[1];
-        double difference = range * fabs(cpu->share - gpu[i].share);
-        for (int k = 0; k < 2; k++) {
-            difference = fmax(difference, fabs(cpu->mean[k] - gpu[i].mean[k]));
-            difference = fmax(difference, fabs(cpu->deviation[k] - gpu[i].deviation[k]));
-        }
-        twin_note(slot, TWIN_MIXTURES, difference / range);
-    }
-    return status;
-}
-
 static int sample(struct ps_slot *base, enum ps_map map, const struct ps_peak *at, size_t count,
                   float *ret_values, struct ps_error *error)
 {
@@ -249,11 +273,11 @@ struct ps_adaptive_ops twin_adaptive(int lanes)
     return (struct ps_adaptive_ops){
         .lanes = lanes,
         .reduce = reduce,
+        .randomise = randomise,
         .scale = scale,
         .respond = respond,
         .learn = learn,
         .peaks = peaks,
-        .mixtures = mixtures,
         .sample = sample,
         .locate = locate,
     };

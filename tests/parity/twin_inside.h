@@ -19,6 +19,7 @@ struct twin_slot {
     int cpu_slots;
     bool masks_equal; /* of the stages classify and clean */
     size_t field_pixels;
+    bool noise; /* the field is a null */
     double worst[TWIN_CHECKS];
     bool seen[TWIN_CHECKS];
 };

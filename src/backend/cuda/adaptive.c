@@ -148,19 +148,19 @@ struct ps_pixel_jobs adaptive_spread_jobs(const struct cuda_adaptive *a, enum ad
 /* ---- transforms -------------------------------------------------------------------------------
  */
 
-int adaptive_transform(struct cuda_slot *slot, int first, int batch, bool forward,
-                       struct ps_error *error)
+static int transform(struct cuda_slot *slot, float *images, int width, int height, int batch,
+                     bool forward, struct ps_error *error)
 {
     struct cuda_adaptive *a = slot->adaptive;
-    int row = (int)ps_image_row(a->fft_width);
+    int row = (int)ps_image_row(width);
     struct cuda_fft_shape shape = {
-        .width = a->fft_width,
-        .height = a->fft_height,
+        .width = width,
+        .height = height,
         .batch = batch,
         .real_stride = row,
         .complex_stride = row / 2,
-        .real_distance = row * a->fft_height,
-        .complex_distance = row / 2 * a->fft_height,
+        .real_distance = row * height,
+        .complex_distance = row / 2 * height,
     };
     struct cuda_plan *plan = NULL;
     for (int i = 0; i < ADAPTIVE_PLANS; i++)
@@ -171,12 +171,25 @@ int adaptive_transform(struct cuda_slot *slot, int first, int batch, bool forwar
         a->next_plan = (a->next_plan + 1) % ADAPTIVE_PLANS;
     }
     int status = cuda_plan_reserve(slot, plan, &shape, &a->buffers[WORK], error);
-    float *image = adaptive_image(a, first);
     if (status)
         return status;
     if (forward)
-        return CUFFT(slot->cuda->fft.exec_r2c(plan->forward, image, (cufftComplex *)image));
-    return CUFFT(slot->cuda->fft.exec_c2r(plan->inverse, (cufftComplex *)image, image));
+        return CUFFT(slot->cuda->fft.exec_r2c(plan->forward, images, (cufftComplex *)images));
+    return CUFFT(slot->cuda->fft.exec_c2r(plan->inverse, (cufftComplex *)images, images));
+}
+
+int adaptive_transform(struct cuda_slot *slot, int first, int batch, bool forward,
+                       struct ps_error *error)
+{
+    const struct cuda_adaptive *a = slot->adaptive;
+    return transform(slot, adaptive_image(a, first), a->fft_width, a->fft_height, batch, forward,
+                     error);
+}
+
+int adaptive_transform_image(struct cuda_slot *slot, float *image, int width, int height,
+                             bool forward, struct ps_error *error)
+{
+    return transform(slot, image, width, height, 1, forward, error);
 }
 
 /* ---- what comes back --------------------------------------------------------------------------
@@ -200,26 +213,35 @@ static int reserve_answer(struct cuda_slot *slot, size_t bytes, struct ps_error 
     return status;
 }
 
-int adaptive_receive(struct cuda_slot *slot, const void *device, size_t bytes,
-                     const struct ps_adaptive_answer **ret_answers, const void **ret_data,
-                     struct ps_error *error)
+/* Each part begins where any type may. */
+static size_t aligned(size_t bytes)
+{
+    return (bytes + 15) / 16 * 16;
+}
+
+int adaptive_receive(struct cuda_slot *slot, struct adaptive_part *parts, int count,
+                     const struct ps_adaptive_answer **ret_answers, struct ps_error *error)
 {
     struct cuda_adaptive *a = slot->adaptive;
-    size_t header = PS_LANES * sizeof(struct ps_adaptive_answer);
-    int status = reserve_answer(slot, header + bytes, error);
-    if (status)
-        return status;
-    char *answer = a->answer.data;
-    if (bytes)
-        status = CU(
-            cudaMemcpyAsync(answer + header, device, bytes, cudaMemcpyDeviceToHost, slot->stream));
+    const size_t header = PS_LANES * sizeof(struct ps_adaptive_answer);
+    size_t at = aligned(header);
+    for (int i = 0; i < count; i++)
+        at += aligned(parts[i].bytes);
+    int status = reserve_answer(slot, at, error);
+    at = aligned(header);
+    for (int i = 0; i < count && status == 0; i++) {
+        char *data = (char *)a->answer.data + at;
+        if (parts[i].bytes)
+            status = CU(cudaMemcpyAsync(data, parts[i].device, parts[i].bytes,
+                                        cudaMemcpyDeviceToHost, slot->stream));
+        parts[i].data = data;
+        at += aligned(parts[i].bytes);
+    }
     if (status == 0)
-        status = cuda_receive(slot, answer, a->buffers[ANSWERS].data, header, error);
-    if (status)
-        return status;
-    *ret_answers = a->answer.data;
-    *ret_data = answer + header;
-    return 0;
+        status = cuda_receive(slot, a->answer.data, a->buffers[ANSWERS].data, header, error);
+    if (status == 0)
+        *ret_answers = a->answer.data;
+    return status;
 }
 
 /* ---- what is copied out -----------------------------------------------------------------------

@@ -2,21 +2,23 @@
  *
  * The lanes of a call go through every kernel together, so that one launch has enough to do and the
  * host waits for all of them at once. Lanes of one diameter share a level: its energy channel, the
- * norms of windows, spectra. How often that is for one micrograph, with the picker's defaults (10
- * lanes of 5 levels in the search, 2 lanes in the probe, 1 for the refinement):
+ * norms of windows, spectra. How often that is for one micrograph, with the picker's defaults (14
+ * lanes of 7 levels in the search, 1 lane in the refinement, and each again in a field of noise):
  *
  *     stage      calls   launches a call   waits a call
  *     reduce         2   34                1: how many pixels are unmasked
- *     scale          3   34, or none       0: the probe's level is one of the search's
- *     respond        2    6                0
- *     learn          9    9                1: responses at the examples, moments
+ *     randomise      2   10                0
+ *     scale          4   34                0
+ *     respond        4    6                0
+ *     learn          7    9                1: templates, responses at the examples, moments
  *     peaks         11   11                1: peaks
- *     mixtures       3    1                1: mixtures
  *     sample         2    1                1: responses at the candidates
  *     locate         1    1                1: centres
  *
- * which makes 356 launches, 26 batches of transforms and 28 waits; where a launch takes 3 us and a
- * wait 20 us, less than 2 ms. 132 of the launches are passes of medians.
+ * which makes 435 launches, 36 batches of transforms and 23 waits; where a launch takes 3 us and a
+ * wait 20 us, less than 2 ms. 174 of the launches are passes of medians and of other quantiles. A
+ * small field has up to three fields of noise, which makes up to 793 launches, 76 batches and 37
+ * waits.
  */
 #ifndef PS_BACKEND_CUDA_ADAPTIVE_H
 #define PS_BACKEND_CUDA_ADAPTIVE_H
@@ -143,6 +145,9 @@ int adaptive_reserve(struct cuda_slot *slot, enum adaptive_buffer buffer, size_t
  * how cuFFT rounds: it must not depend on which lanes are idle. */
 int adaptive_transform(struct cuda_slot *slot, int first, int batch, bool forward,
                        struct ps_error *error);
+/* The same for one image of another size. */
+int adaptive_transform_image(struct cuda_slot *slot, float *image, int width, int height,
+                             bool forward, struct ps_error *error);
 
 /* Jobs that are all done to maps of the field. */
 struct ps_filter_jobs adaptive_filter_jobs(const struct cuda_adaptive *a);
@@ -156,11 +161,14 @@ struct ps_order_jobs adaptive_order_jobs(const struct cuda_slot *slot, enum adap
 struct ps_pixel_jobs adaptive_spread_jobs(const struct cuda_adaptive *a, enum adaptive_buffer maps,
                                           int count, bool weighted);
 
-/* Copies the answers of all lanes, and `bytes` from `device` after them, into a->answer, and waits
- * for both. */
-int adaptive_receive(struct cuda_slot *slot, const void *device, size_t bytes,
-                     const struct ps_adaptive_answer **ret_answers, const void **ret_data,
-                     struct ps_error *error);
+/* Copies the answers of all lanes, and the parts after them, into a->answer, and waits for all. */
+struct adaptive_part {
+    const void *device;
+    size_t bytes;
+    const void *data; /* where they are then */
+};
+int adaptive_receive(struct cuda_slot *slot, struct adaptive_part *parts, int count,
+                     const struct ps_adaptive_answer **ret_answers, struct ps_error *error);
 
 /* Finds the levels of the lanes; adds those that are missing if `add`. Returns whether all are
  * there. */
@@ -179,6 +187,7 @@ int adaptive_normalise(struct cuda_slot *slot, enum adaptive_buffer images, int 
 /* ---- stages, as adaptive.h states them ---- */
 int cuda_adaptive_reduce(struct ps_slot *base, const struct ps_reduction *reduction,
                          struct ps_field *ret_field, struct ps_error *error);
+int cuda_adaptive_randomise(struct ps_slot *base, unsigned seed, struct ps_error *error);
 int cuda_adaptive_scale(struct ps_slot *base, const double *diameters, int lanes,
                         struct ps_error *error);
 int cuda_adaptive_respond(struct ps_slot *base, struct ps_lane *lanes, int count,
@@ -187,8 +196,6 @@ int cuda_adaptive_learn(struct ps_slot *base, struct ps_lane *lanes, int count,
                         struct ps_error *error);
 int cuda_adaptive_peaks(struct ps_slot *base, struct ps_lane *lanes, int count,
                         struct ps_error *error);
-int cuda_adaptive_mixtures(struct ps_slot *base, const struct ps_values *lists, int count,
-                           struct ps_mixture *ret_mixtures, struct ps_error *error);
 int cuda_adaptive_sample(struct ps_slot *base, enum ps_map map, const struct ps_peak *peaks,
                          size_t count, float *ret_values, struct ps_error *error);
 int cuda_adaptive_locate(struct ps_slot *base, const struct ps_peak *peaks, size_t count,

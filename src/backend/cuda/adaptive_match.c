@@ -140,7 +140,7 @@ static int send_examples(struct cuda_slot *slot, const struct ps_lane *lanes, in
     return status;
 }
 
-/* Responses at the examples, moments, and which lanes are flat. */
+/* The templates, responses at the examples, moments, and which lanes are flat. */
 static int look(struct cuda_slot *slot, struct ps_lane *lanes, int count,
                 const struct ps_adaptive_tracks *tracks,
                 const struct ps_adaptive_examples *examples, struct ps_error *error)
@@ -159,18 +159,22 @@ static int look(struct cuda_slot *slot, struct ps_lane *lanes, int count,
                                               a->field.width, count, examples, total, values,
                                               slot->stream));
     const struct ps_adaptive_answer *answers = NULL;
-    const void *data = NULL;
+    struct adaptive_part parts[] = {
+        {.device = values, .bytes = PS_CHANNELS * total * sizeof *values},
+        {.device = maps.profiles, .bytes = (size_t)count * sizeof lanes->templates},
+    };
     if (status == 0)
-        status = adaptive_receive(slot, values, PS_CHANNELS * total * sizeof *values, &answers,
-                                  &data, error);
+        status = adaptive_receive(slot, parts, 2, &answers, error);
+    const float *responses = parts[0].data;
+    const struct ps_radial *templates = parts[1].data;
     for (int i = 0; i < count && status == 0; i++) {
         if (!runs(&lanes[i]))
             continue;
         lanes[i].flat = answers[i].flat[0] || answers[i].flat[1];
         lanes[i].moments = ps_moments_of(answers[i].sums, (double)a->field.unmasked);
+        memcpy(lanes[i].templates, templates + (size_t)i * PS_CHANNELS, sizeof lanes[i].templates);
         for (int c = 0; c < PS_CHANNELS; c++)
-            memcpy(lanes[i].responses[c],
-                   (const float *)data + (size_t)c * total + examples->first[i],
+            memcpy(lanes[i].responses[c], responses + (size_t)c * total + examples->first[i],
                    (size_t)examples->count[i] * sizeof *values);
     }
     return status;

@@ -5,6 +5,8 @@ CUDA_STAGE(adaptive_reduce,
            (struct ps_slot * base, const struct ps_reduction *reduction, struct ps_field *ret_field,
             struct ps_error *error),
            base, reduction, ret_field, error)
+CUDA_STAGE(adaptive_randomise, (struct ps_slot * base, unsigned seed, struct ps_error *error), base,
+           seed, error)
 CUDA_STAGE(adaptive_scale,
            (struct ps_slot * base, const double *diameters, int lanes, struct ps_error *error),
            base, diameters, lanes, error)
@@ -17,10 +19,6 @@ CUDA_STAGE(adaptive_learn,
 CUDA_STAGE(adaptive_peaks,
            (struct ps_slot * base, struct ps_lane *lanes, int count, struct ps_error *error), base,
            lanes, count, error)
-CUDA_STAGE(adaptive_mixtures,
-           (struct ps_slot * base, const struct ps_values *lists, int count,
-            struct ps_mixture *ret_mixtures, struct ps_error *error),
-           base, lists, count, ret_mixtures, error)
 CUDA_STAGE(adaptive_sample,
            (struct ps_slot * base, enum ps_map map, const struct ps_peak *peaks, size_t count,
             float *ret_values, struct ps_error *error),
@@ -39,11 +37,11 @@ CUDA_STAGE(adaptive_fetch_mask,
 const struct ps_adaptive_ops ps_adaptive_cuda = {
     .lanes = 15,
     .reduce = stage_adaptive_reduce,
+    .randomise = stage_adaptive_randomise,
     .scale = stage_adaptive_scale,
     .respond = stage_adaptive_respond,
     .learn = stage_adaptive_learn,
     .peaks = stage_adaptive_peaks,
-    .mixtures = stage_adaptive_mixtures,
     .sample = stage_adaptive_sample,
     .locate = stage_adaptive_locate,
     .fetch = stage_adaptive_fetch,

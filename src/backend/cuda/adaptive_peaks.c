@@ -84,7 +84,7 @@ static int make_score(struct cuda_slot *slot, const struct ps_adaptive_search *s
         jobs.job[i].values = adaptive_map(a, RAW, search->job[i].lane);
     int status = CU(ps_launch_adaptive_score(&maps, search, slot->stream));
     if (status == 0)
-        status = CU(ps_launch_adaptive_spread(&jobs, a->buffers[ORDER].data, slot->stream));
+        status = CU(ps_launch_adaptive_lower_spread(&jobs, a->buffers[ORDER].data, slot->stream));
     return status;
 }
 
@@ -107,10 +107,9 @@ static int find(struct cuda_slot *slot, struct ps_adaptive_search *search,
                                                  slot->stream));
         size_t most = (size_t)search->count * a->capacity;
         size_t copied = a->expected < most ? a->expected : most;
-        const void *data = NULL;
+        struct adaptive_part part = {.device = peaks, .bytes = copied * sizeof *peaks};
         if (status == 0)
-            status =
-                adaptive_receive(slot, peaks, copied * sizeof *peaks, ret_answers, &data, error);
+            status = adaptive_receive(slot, &part, 1, ret_answers, error);
         size_t found = 0;
         size_t kept = 0;
         for (int i = 0; i < search->count && status == 0; i++) {
@@ -123,9 +122,10 @@ static int find(struct cuda_slot *slot, struct ps_adaptive_search *search,
             continue;
         }
         a->expected = kept + kept / 4 + FIRST_EXPECTED / 4;
+        part.bytes = kept * sizeof *peaks;
         if (status == 0 && kept > copied)
-            status = adaptive_receive(slot, peaks, kept * sizeof *peaks, ret_answers, &data, error);
-        *ret_peaks = data;
+            status = adaptive_receive(slot, &part, 1, ret_answers, error);
+        *ret_peaks = part.data;
         return status;
     }
 }

@@ -121,11 +121,12 @@ static int find_contaminants(struct cuda_slot *slot, double diameter, uint8_t *f
 }
 
 /* The mask, from its two maps or none, and how many pixels it leaves. */
-static int apply_mask(struct cuda_slot *slot, uint8_t *const found[2], struct ps_error *error)
+static int apply_mask(struct cuda_slot *slot, uint8_t *const found[2],
+                      const struct ps_margins *margins, struct ps_error *error)
 {
     const struct cuda_adaptive *a = slot->adaptive;
     return CU(ps_launch_adaptive_mask(
-        found[0], found[1], a->field.width, a->field.height, a->field.frame,
+        found[0], found[1], a->field.width, a->field.height, a->field.frame, margins,
         a->buffers[INTENSITY].data, a->buffers[ALLOWED].data, a->buffers[UNMASKED].data,
         a->buffers[WEIGHT].data, a->buffers[UNMASKED_COUNT].data, slot->stream));
 }
@@ -187,7 +188,7 @@ int cuda_adaptive_reduce(struct ps_slot *base, const struct ps_reduction *reduct
         status = find_contaminants(slot, reduction->diameter, found, error);
     }
     if (status == 0)
-        status = apply_mask(slot, found, error);
+        status = apply_mask(slot, found, &reduction->margins, error);
     if (status == 0)
         status = adaptive_background(slot, INTENSITY, 1, &side, 2, error);
     if (status == 0)
@@ -199,8 +200,43 @@ int cuda_adaptive_reduce(struct ps_slot *base, const struct ps_reduction *reduct
     if (status)
         return status;
     if (unmasked == 0)
-        return ps_fail(error, PS_E_INPUT, "contaminants cover the whole micrograph");
+        return ps_fail(error, PS_E_INPUT, "contaminants and margins cover the whole micrograph");
     a->field.unmasked = (size_t)unmasked;
     *ret_field = a->field;
     return 0;
+}
+
+/* ---- a null -----------------------------------------------------------------------------------
+ */
+
+/* Transforms have the field's own size, as on the CPU: the noise is the same there. */
+int cuda_adaptive_randomise(struct ps_slot *base, unsigned seed, struct ps_error *error)
+{
+    struct cuda_slot *slot = (struct cuda_slot *)base;
+    struct cuda_adaptive *a = slot->adaptive;
+    int width = ps_good_length(a->field.width);
+    int height = ps_good_length(a->field.height);
+    size_t floats = ps_image_floats(width, height);
+    a->levels = 0;
+    a->lanes = 0;
+    int status = adaptive_reserve(slot, STACK, 2 * floats * sizeof(float), error);
+    struct ps_adaptive_maps maps = adaptive_maps(a);
+    maps.fft_width = width;
+    maps.fft_height = height;
+    maps.fft_scale = (float)(1 / ((double)width * (double)height));
+    float *images = a->buffers[STACK].data;
+    if (status == 0)
+        status = CU(ps_launch_adaptive_noise(&maps, seed, images, slot->stream));
+    for (int i = 0; i < 2 && status == 0; i++)
+        status =
+            adaptive_transform_image(slot, images + (size_t)i * floats, width, height, true, error);
+    if (status == 0)
+        status = CU(ps_launch_adaptive_turn(&maps, images, slot->stream));
+    if (status == 0)
+        status = adaptive_transform_image(slot, images, width, height, false, error);
+    if (status == 0)
+        status = CU(ps_launch_adaptive_null(&maps, images, slot->stream));
+    if (status == 0)
+        status = adaptive_normalise(slot, INTENSITY, 1, PS_INTENSITY_CLIP, error);
+    return status;
 }

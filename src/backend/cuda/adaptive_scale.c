@@ -145,6 +145,7 @@ static int make_energy(struct cuda_slot *slot, struct ps_error *error)
  * with the disks. The intensity is channel 0, the energy of a level is the channel after it. */
 static int norms_of_levels(struct cuda_slot *slot, struct ps_error *error)
 {
+    _Static_assert(4 * PS_LEVELS <= PS_JOBS, "products of all levels");
     const struct cuda_adaptive *a = slot->adaptive;
     struct ps_adaptive_maps maps = adaptive_maps(a);
     struct ps_image_jobs images = {.count = 2 + 3 * a->levels};
