@@ -320,6 +320,19 @@ static int judge(struct ps_adaptive_run *run, struct ps_hypothesis *h)
     return status ? ps_fail_memory(run->base->error, h->count * sizeof(double), "scores") : 0;
 }
 
+/* The objective, but: a template much wider than the given diameter separates well and merges
+ * neighbours; and what is found without contaminants is worth more than what is found with them. */
+static double worth(const struct ps_hypothesis *h)
+{
+    static const double wide[][2] = {{1.4, 0.75}, {1.2, 0.9}}; /* from this scale on, factor */
+    const double clean = 1.25;
+    double factor = h->clean ? clean : 1;
+    for (size_t i = 0; i < sizeof wide / sizeof *wide; i++)
+        if (h->scale >= wide[i][0])
+            return factor * wide[i][1] * h->test.objective;
+    return factor * h->test.objective;
+}
+
 /* The best one that is not flat, if better than run->best; the first of equals. */
 static int choose(struct ps_adaptive_run *run, struct ps_hypothesis *hypotheses, int count)
 {
@@ -328,9 +341,7 @@ static int choose(struct ps_adaptive_run *run, struct ps_hypothesis *hypotheses,
         int status = h->flat ? 0 : judge(run, h);
         if (status)
             return status;
-        double handicap = run->best.peaks && h->clean && !run->best.clean ? 0.8 : 1;
-        if (h->flat ||
-            (run->best.peaks && h->test.objective <= handicap * run->best.test.objective))
+        if (h->flat || (run->best.peaks && worth(h) <= worth(&run->best)))
             continue;
         ps_hypothesis_done(&run->best);
         run->best = *h;

@@ -231,14 +231,14 @@ static size_t choose(const struct ps_peak *peaks, const double *expected, size_t
         all[1] += (double)peaks[i].value * (double)peaks[i].value;
     }
     double sums[2] = {0};
-    double best[2] = {0}; /* by agreement and separation, and by agreement alone */
+    double best[2] = {0}; /* by agreement and root of separation, and by agreement alone */
     size_t above[2] = {0};
     for (size_t i = 0; i < longest; i++) {
         double n = (double)(i + 1);
         sums[0] += (double)peaks[i].value;
         sums[1] += (double)peaks[i].value * (double)peaks[i].value;
         double agreement = 2 * fmax(0, n - share * expected[i]) / (n + particles);
-        double product = agreement * side_separation(sums, all, i + 1, count);
+        double product = agreement * sqrt(side_separation(sums, all, i + 1, count));
         const double values[2] = {product, agreement};
         for (int k = 0; k < 2; k++) {
             if (values[k] > best[k]) {
