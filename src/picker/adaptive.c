@@ -163,9 +163,21 @@ bool ps_adaptive_stands_out(const struct ps_window_range *range, const struct ps
            power_of(peak) > range->largest_power;
 }
 
+static double within(double value, double least, double most)
+{
+    return fmin(fmax(value, least), most);
+}
+
 double ps_adaptive_probability(const struct ps_evidence *evidence, bool reliable)
 {
+    const double offset = -0.79;
+    const double by_local_true = 0.158; /* of its log odds */
+    const double by_height = 0.468;
+    const double by_separation = 0.593;
     const double doubt = 0.25; /* what an unreliable result leaves of a probability */
-    double p = 1 - evidence->local_false;
-    return (reliable ? 1 : doubt) * p;
+    double local_true = within(1 - evidence->local_false, 0.005, 0.995);
+    double odds = offset + by_local_true * log(local_true / (1 - local_true)) +
+                  by_height * within(evidence->height, -3, 6) +
+                  by_separation * within(evidence->separation, 0, 10);
+    return (reliable ? 1 : doubt) / (1 + exp(-odds));
 }

@@ -182,6 +182,9 @@ static const double MIN_SHARE = 0.65;
 /* The particles that stand out above noise are not all: the estimate of F1 counts with so many. */
 static const double HIDDEN = 1.5;
 
+/* What the separation of both sides counts beside the estimate of F1. */
+static const double SEPARATION_POWER = 0.7;
+
 /* The null alone must leave so much of the candidates above a cut. */
 static const double MIN_PRECISION = 0.3;
 
@@ -231,14 +234,14 @@ static size_t choose(const struct ps_peak *peaks, const double *expected, size_t
         all[1] += (double)peaks[i].value * (double)peaks[i].value;
     }
     double sums[2] = {0};
-    double best[2] = {0}; /* by agreement and root of separation, and by agreement alone */
+    double best[2] = {0}; /* by agreement and separation, and by agreement alone */
     size_t above[2] = {0};
     for (size_t i = 0; i < longest; i++) {
         double n = (double)(i + 1);
         sums[0] += (double)peaks[i].value;
         sums[1] += (double)peaks[i].value * (double)peaks[i].value;
         double agreement = 2 * fmax(0, n - share * expected[i]) / (n + particles);
-        double product = agreement * sqrt(side_separation(sums, all, i + 1, count));
+        double product = agreement * pow(side_separation(sums, all, i + 1, count), SEPARATION_POWER);
         const double values[2] = {product, agreement};
         for (int k = 0; k < 2; k++) {
             if (values[k] > best[k]) {

@@ -37,6 +37,11 @@ static void select_picks(const struct ps_config *config, struct ps_result *resul
         result->count = limit;
         result->truncated = true;
     }
+    if (config->picker.profile == PS_PROFILE_ADAPTIVE && result->outcome == PS_PICKED) {
+        result->expected_false = 0;
+        for (size_t i = 0; i < result->count; i++)
+            result->expected_false += 1 - (double)result->picks[i].score;
+    }
     if (result->count) {
         double upper = (double)result->picks[(result->count - 1) / 2].score;
         double lower = (double)result->picks[result->count / 2].score;
@@ -101,7 +106,8 @@ int ps_picker_pick_observed(struct ps_picker *picker, const struct ps_image *ima
     int status = check_image(config, image, error);
     if (status)
         return status;
-    struct ps_result result = {.outcome = PS_PICKED};
+    struct ps_result result = {
+        .outcome = PS_PICKED, .expected_false = NAN, .separation = NAN};
     result.pixel_size =
         config->picker.pixel_size > 0 ? config->picker.pixel_size : image->pixel_size;
     (void)snprintf(result.device, sizeof result.device, "%s", picker->backend->device);

@@ -19,7 +19,6 @@ struct decisions {
     struct ps_null_cut cut;
     double *values; /* decision values, positive for picks */
     double *local_false; /* local false discovery rates */
-    bool supported; /* a support vector machine decided */
 };
 
 /* A property of all candidates as feature k of their points: zero mean, unit deviation. */
@@ -67,7 +66,6 @@ static int decide(struct ps_adaptive_run *run, struct decisions *d)
     int status = ps_svm_train(&svm, points, h->count, d->cut.above, run->base->error);
     for (size_t i = 0; i < h->count && status == 0; i++)
         d->values[i] = ps_svm_decide(&svm, points + FEATURES * i);
-    d->supported = status == 0;
     ps_svm_done(&svm);
     free(points);
     return status;
@@ -142,8 +140,7 @@ static int make_picks(struct ps_adaptive_run *run, const struct decisions *d)
             continue;
         struct ps_evidence evidence = {
             .local_false = d->local_false[i],
-            .height = ((double)h->peaks[i].value - d->cut.threshold) / fmax(h->test.separation, 1),
-            .decision = d->supported ? d->values[i] : 0,
+            .height = (double)h->peaks[i].value - d->cut.threshold,
             .separation = h->test.separation,
         };
         picks[count++] = (struct ps_pick){
@@ -239,6 +236,7 @@ static int choose_picks(struct ps_adaptive_run *run)
 {
     const struct ps_hypothesis *h = &run->now;
     run->base->result->unreliable = h->test.objective < run->rules->reliable;
+    run->base->result->separation = h->test.separation;
     struct decisions d = {
         .values = calloc(h->count + 1, sizeof *d.values),
         .local_false = calloc(h->count + 1, sizeof *d.local_false),

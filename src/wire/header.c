@@ -123,11 +123,13 @@ json_t *ps_header_result(const struct ps_outcome_facts *facts)
 {
     const struct ps_result *result = facts->result;
     bool any = result && result->count > 0;
-    return json_pack("{s:s, s:o, s:I, s:b, s:b, s:o, s:o, s:o}", "status", ps_header_status(facts),
+    return json_pack("{s:s, s:o, s:I, s:b, s:b, s:o, s:o, s:o, s:o, s:o}", "status", ps_header_status(facts),
                      "reason", ps_json_text(ps_header_reason(facts)), "count",
                      any ? (json_int_t)result->count : (json_int_t)0, "truncated",
                      any && result->truncated, "unreliable", result && result->unreliable, "masked",
-                     result ? ps_json_number(result->masked) : json_null(), "score_median",
+                     result ? ps_json_number(result->masked) : json_null(), "expected_false",
+                     result ? ps_json_number(result->expected_false) : json_null(), "separation",
+                     result ? ps_json_number(result->separation) : json_null(), "score_median",
                      any ? ps_json_number(result->score_median) : json_null(), "warnings",
                      warnings_of(facts));
 }

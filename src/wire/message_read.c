@@ -149,6 +149,8 @@ static uint64_t read_result(const struct ps_reader *root, struct ps_heard *heard
     result->truncated = read_truth(&reader, "truncated");
     result->unreliable = read_truth(&reader, "unreliable");
     result->masked = ps_reader_number_or(&reader, "masked", 0, 0);
+    result->expected_false = ps_reader_number_or(&reader, "expected_false", 0, NAN);
+    result->separation = ps_reader_number_or(&reader, "separation", 0, NAN);
     result->score_median = ps_reader_number_or(&reader, "score_median", -INFINITY, 0);
     read_warnings(&reader, result);
     return (uint64_t)ps_reader_integer(&reader, "count", 0, picked ? INT64_MAX : 0);

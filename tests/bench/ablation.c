@@ -2,7 +2,7 @@
  *
  *     ablation RULE DIAMETER FILE      x y score of each pick, a line each
  *
- * RULE is one of those below; "none" leaves nothing out. */
+ * RULE is one of those below; "none" leaves nothing out, "everything" prints all candidates. */
 #include "config/config.h"
 #include "image/micrograph.h"
 #include "picker/picker.h"
@@ -16,7 +16,9 @@ static bool leave_out(const char *rule, struct ps_adaptive_rules *rules, struct 
 {
     if (strcmp(rule, "none") == 0)
         return true;
-    if (strcmp(rule, "coarse search") == 0)
+    if (strcmp(rule, "everything") == 0)
+        rules->everything = true;
+    else if (strcmp(rule, "coarse search") == 0)
         rules->coarse = 0;
     else if (strcmp(rule, "frame") == 0)
         rules->frame = 0;
@@ -26,14 +28,12 @@ static bool leave_out(const char *rule, struct ps_adaptive_rules *rules, struct 
         rules->support = false;
     else if (strcmp(rule, "outliers") == 0)
         rules->outlier = 0;
-    else if (strcmp(rule, "outstanding") == 0)
-        rules->outstanding = 0;
-    else if (strcmp(rule, "certain") == 0)
-        rules->certain = INFINITY;
-    else if (strcmp(rule, "probation") == 0)
-        rules->probation = false;
-    else if (strcmp(rule, "low threshold") == 0)
-        rules->least_separation = rules->unimodal;
+    else if (strcmp(rule, "clean search") == 0)
+        rules->contaminant = 0;
+    else if (strcmp(rule, "strange windows") == 0)
+        rules->strange = false;
+    else if (strcmp(rule, "more noise") == 0)
+        rules->nulls = 1;
     else if (strcmp(rule, "learning") == 0)
         rules->coarse_rounds = rules->fine_rounds = 0;
     else if (strcmp(rule, "contaminants") == 0)

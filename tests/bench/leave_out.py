@@ -7,8 +7,8 @@ import numpy as np
 import pickers
 import scoring
 
-RULES = ("none", "frame", "coarse search", "outstanding", "outliers", "probation", "certain",
-         "low threshold", "support vectors", "energy channel", "contaminants", "learning")
+RULES = ("none", "frame", "coarse search", "strange windows", "clean search", "outliers",
+         "more noise", "support vectors", "energy channel", "contaminants", "learning")
 NULLS = "white", "gradients", "pink", "blurred", "poisson", "ctf", "ice"
 NULL_DIAMETERS = 30, 64, 120  # px
 

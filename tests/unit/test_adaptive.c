@@ -473,21 +473,23 @@ static void windows_stand_out(void **state)
 static void probabilities_follow_the_evidence(void **state)
 {
     (void)state;
-    struct ps_evidence evidence = {.local_false = 0.3, .decision = 0.3, .separation = 5};
+    struct ps_evidence evidence = {.local_false = 0.3, .separation = 5};
     double last = 0;
     for (double height = -3; height < 6; height += 0.5) {
         evidence.height = height;
-        evidence.decision = 0.3;
         double p = ps_adaptive_probability(&evidence, true);
-        assert_true(p >= last && p > 0 && p < 1);
-        evidence.decision = 0.8;
-        assert_true(ps_adaptive_probability(&evidence, true) > p);
+        assert_true(p > last && p < 1);
         assert_true(ps_adaptive_probability(&evidence, false) <= 0.25);
         last = p;
     }
-    double before = last;
     evidence.local_false = 0.9;
-    assert_true(ps_adaptive_probability(&evidence, true) < before);
+    assert_true(ps_adaptive_probability(&evidence, true) < last);
+    evidence = (struct ps_evidence){.local_false = 0.3, .height = 1, .separation = 2};
+    double faint = ps_adaptive_probability(&evidence, true);
+    evidence.separation = 6;
+    assert_true(ps_adaptive_probability(&evidence, true) > faint + 0.1);
+    evidence.local_false = 0;
+    assert_true(ps_adaptive_probability(&evidence, true) > 0.95);
 }
 
 static void small_fields_take_more_noise(void **state)

@@ -97,6 +97,8 @@ static struct ps_result picked(void)
         .truncated = true,
         .unreliable = true,
         .masked = 0.25,
+        .expected_false = 1.5,
+        .separation = 4.25,
         .score_median = 1e-7,
         .diameter = 216.5,
         .pixel_size = 0.83,

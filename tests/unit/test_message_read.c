@@ -25,6 +25,8 @@ static struct ps_result picked(void)
         .truncated = true,
         .unreliable = true,
         .masked = 0.25,
+        .expected_false = 1.5,
+        .separation = 4.25,
         .score_median = 0.125,
         .diameter = 216.5,
         .pixel_size = 0.83,
@@ -125,6 +127,8 @@ static void picks_read_back_as_they_were(void **state)
     assert_true(heard->result.truncated);
     assert_true(heard->result.unreliable);
     assert_true(heard->result.masked == 0.25);
+    assert_true(heard->result.expected_false == 1.5);
+    assert_true(heard->result.separation == 4.25);
     assert_true(heard->result.score_median == 0.125);
     assert_true(heard->result.diameter == 216.5);
     assert_true(heard->result.pixel_size == 0.83);

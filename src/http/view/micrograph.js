@@ -125,6 +125,7 @@ function showFacts() {
   };
   if (row.score_median != null) say("median score", row.score_median.toFixed(2));
   if (row.masked != null) say("masked", `${(100 * row.masked).toFixed(1)} %`);
+  if (header.result.expected_false != null) say("expected false picks", header.result.expected_false.toFixed(1));
   say("close to published", duration(row.seconds));
   if (header.picker.diameter_px)
     say("diameter", header.picker.diameter ? `${Math.round(header.picker.diameter)} Å` : `${Math.round(header.picker.diameter_px)} px`);
