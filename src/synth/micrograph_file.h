@@ -32,7 +32,8 @@ int ps_micrograph_encode(const struct ps_file_format *format, const float *pixel
                          int height, uint8_t **ret_bytes, size_t *ret_length,
                          struct ps_error *error);
 
-/* Encodes and writes, at once (file.h); failures as above, PS_E_SYSTEM names the path. */
+/* Encodes and writes, at once (base/atomic_file.h); failures as above, PS_E_SYSTEM names the path.
+ */
 int ps_micrograph_write(const char *path, const struct ps_file_format *format, const float *pixels,
                         int width, int height, struct ps_error *error);
 

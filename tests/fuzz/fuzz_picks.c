@@ -3,6 +3,7 @@
  * with a reason. The first byte of an input chooses the format, the rest is the file. */
 #include "picks/format.h"
 #include "picks/input.h"
+#include "picks/read.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -45,6 +46,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
         .options = &options,
         .format = &ps_picks_formats[bytes[0] % formats],
         .list = &list,
+        .read_other = ps_picks_read,
     };
     if (!input.stream)
         abort();
