@@ -29,7 +29,7 @@ LAYERS = """
     backend:      base formulas image config
     backend/cpu:  base formulas image backend
     backend/cuda: base formulas image backend kernels
-    picker:       base formulas config backend
+    picker:       base formulas image config backend
     picture:      base image
     synth:        base image
     wire:         base image picture
