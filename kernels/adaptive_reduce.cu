@@ -82,8 +82,8 @@ cudaError_t ps_launch_adaptive_extremes(const float *mean, const struct ps_sprea
 /* The unmasked are counted in whole numbers, which any order adds up to the same. */
 __global__ void __launch_bounds__(THREADS)
     k_adaptive_mask(const uint8_t *below, const uint8_t *above, int width, int height, int frame,
-                    ps_margins margins, float *image, uint8_t *ret_allowed, uint8_t *ret_unmasked, float *ret_weight,
-                    unsigned long long *ret_count)
+                    ps_margins margins, float *image, uint8_t *ret_allowed, uint8_t *ret_unmasked,
+                    float *ret_weight, unsigned long long *ret_count)
 {
     unsigned own = 0;
     FOR_PIXELS(i, (size_t)width * (size_t)height)

@@ -120,9 +120,9 @@ cudaError_t ps_launch_adaptive_extremes(const float *mean, const struct ps_sprea
  * unmasked if not in the frame; the rest of the image becomes 0. Counts the unmasked. */
 cudaError_t ps_launch_adaptive_mask(const uint8_t *below, const uint8_t *above, int width,
                                     int height, int frame, const struct ps_margins *margins,
-                                    float *image, uint8_t *ret_allowed,
-                                    uint8_t *ret_unmasked, float *ret_weight,
-                                    unsigned long long *ret_count, cudaStream_t stream);
+                                    float *image, uint8_t *ret_allowed, uint8_t *ret_unmasked,
+                                    float *ret_weight, unsigned long long *ret_count,
+                                    cudaStream_t stream);
 /* out = (out - in / share(other)) * weight */
 cudaError_t ps_launch_adaptive_background(const struct ps_pixel_jobs *jobs, cudaStream_t stream);
 /* out = (in - other)^2 * weight */

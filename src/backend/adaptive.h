@@ -36,11 +36,11 @@ enum ps_map {
 };
 
 struct ps_reduction {
-    int bin;         /* side of the squares of micrograph pixels that become one */
-    int frame;       /* px of nothing around it, where centres of cut particles may lie */
-    double diameter; /* of a particle */
-    double largest;  /* diameter that scale() will be asked for */
-    bool mask;       /* look for contaminants */
+    int bin;                   /* side of the squares of micrograph pixels that become one */
+    int frame;                 /* px of nothing around it, where centres of cut particles may lie */
+    double diameter;           /* of a particle */
+    double largest;            /* diameter that scale() will be asked for */
+    bool mask;                 /* look for contaminants */
     struct ps_margins margins; /* px of the field without its frame that hold no image */
 };
 
@@ -92,8 +92,8 @@ struct ps_adaptive_ops {
      * flat template may be seen by peaks() only. */
     int (*respond)(struct ps_slot *slot, struct ps_lane *lanes, int count, struct ps_error *error);
 
-    /* Steps 9 and 10: the templates become the mean of both channels around the examples, by radius;
-     * responses to them, at the examples and their moments. */
+    /* Steps 9 and 10: the templates become the mean of both channels around the examples, by
+     * radius; responses to them, at the examples and their moments. */
     int (*learn)(struct ps_slot *slot, struct ps_lane *lanes, int count, struct ps_error *error);
 
     /* Step 7: the score, from the responses whose weight is not 0, and its local maxima that are

@@ -1,6 +1,6 @@
 /* Formulas of the adaptive profile that the backends share: each is written once, for gcc, g++ and
  * nvcc. What differs between backends is the order of work, not these. Step numbers are those of
- * adaptive-profile. */
+ * src/picker/README.md. */
 #ifndef PS_BACKEND_ADAPTIVE_FORMULAS_H
 #define PS_BACKEND_ADAPTIVE_FORMULAS_H
 

@@ -1,5 +1,6 @@
-/* Rules of the `adaptive` profile, as pure functions. What is computed between them is the backend's
- * (backend/adaptive.h); the decision between particles and noise is in null_test.h.
+/* Rules of the `adaptive` profile (README.md, whose steps are named here), as pure functions. What
+ * is computed between them is the backend's (backend/adaptive.h); the decision between particles
+ * and noise is in null_test.h.
  *
  * A hypothesis is a scale (particles are so wide), a start (dark or bright disks, or places rich in
  * detail) and what comes of it: the best candidates make the templates, the templates find the
@@ -23,11 +24,12 @@ struct ps_adaptive_rules {
     double frame;    /* of the field, in diameters */
     double distance; /* of candidates, in diameters */
     int nulls;       /* fields of noise at most; a large field makes do with one */
+    double clear;    /* an objective below is held against as many as that */
     double reliable; /* least objective of a hypothesis that has found something */
     /* Contaminants too small for the mask: windows so far, in robust standard deviations, from */
     double contaminant; /* all candidates; 0: any */
     double outlier;     /* the picks; 0: any */
-    double few;         /* they are this share of the particles that would cover the field at most */
+    double few;      /* they are this share of the particles that would cover the field at most */
     bool strange;    /* discount strange windows in the choice of a hypothesis */
     bool energy;     /* use that channel */
     bool support;    /* train a support vector machine */
@@ -83,8 +85,8 @@ struct ps_evidence {
  * candidates of known truth (within 0.3 diameters): every second micrograph of each set that the
  * accuracy bench scores except the 80S ribosomes, a third of which have no label, at three
  * diameters, each set with the weight of the root of its candidates. The other micrographs measure
- * the calibration. Results that were unreliable had no part in it: that theirs are a quarter is set,
- * not measured. */
+ * the calibration. Results that were unreliable had no part in it: that theirs are a quarter is
+ * set, not measured. */
 double ps_adaptive_probability(const struct ps_evidence *evidence, bool reliable);
 
 /* The least diameter that there are templates for, px; and the least width and height of a

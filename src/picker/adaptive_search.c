@@ -86,7 +86,8 @@ static int find_all_peaks(struct group *group)
 {
     struct ps_adaptive_run *run = group->run;
     for (int i = 0; i < group->count; i++)
-        group->lanes[i].distance = run->rules->distance * fmin(group->hypotheses[i]->scale, 1.1) * run->diameter;
+        group->lanes[i].distance =
+            run->rules->distance * fmin(group->hypotheses[i]->scale, 1.1) * run->diameter;
     int status = run->ops->peaks(run->base->slot, group->lanes, group->count, run->base->error);
     for (int i = 0; i < group->count && status == 0; i++) {
         if (!runs(group, i))
@@ -313,7 +314,7 @@ static int look_with_all(struct ps_adaptive_run *run, struct ps_hypothesis *hypo
 /* The first seeds of the fields of noise; one seed does not make the same noise of two fields. */
 enum { COARSE_SEED = 1, FINE_SEED = 101 };
 
-static int judge(struct ps_adaptive_run *run, struct ps_hypothesis *h)
+static int judge(const struct ps_adaptive_run *run, struct ps_hypothesis *h)
 {
     bool strange = run->rules->strange && run->base->config->picker.mask_contaminants;
     int status = ps_null_judge(&h->null, h->peaks, h->count, strange, &h->test);
@@ -333,40 +334,70 @@ static double worth(const struct ps_hypothesis *h)
     return factor * h->test.objective;
 }
 
-/* The best one that is not flat, if better than run->best; the first of equals. */
-static int choose(struct ps_adaptive_run *run, struct ps_hypothesis *hypotheses, int count)
+/* Judges the hypotheses that are not flat; returns the best, the first of equals, or NULL. */
+static int find_best(struct ps_adaptive_run *run, struct ps_hypothesis *hypotheses, int count,
+                     struct ps_hypothesis **ret_best)
 {
+    struct ps_hypothesis *best = NULL;
     for (int i = 0; i < count; i++) {
         struct ps_hypothesis *h = &hypotheses[i];
         int status = h->flat ? 0 : judge(run, h);
         if (status)
             return status;
-        if (h->flat || (run->best.peaks && worth(h) <= worth(&run->best)))
-            continue;
-        ps_hypothesis_done(&run->best);
-        run->best = *h;
-        *h = (struct ps_hypothesis){0};
+        if (!h->flat && (!best || worth(h) > worth(best)))
+            best = h;
     }
+    *ret_best = best;
     return 0;
 }
 
-/* Step 12, with or without the candidates that stand out. */
+/* Fields of noise number `first` to `end`. */
+static int look_in_noise(struct ps_adaptive_run *run, struct ps_hypothesis *hypotheses, int count,
+                         int first, int end)
+{
+    int status = 0;
+    for (int i = first; i < end && status == 0; i++) {
+        status =
+            run->ops->randomise(run->base->slot, (unsigned)(COARSE_SEED + i), run->base->error);
+        if (status == 0)
+            status = look_with_all(run, hypotheses, count, true);
+    }
+    return status;
+}
+
+/* Where the best one is not clear, all are held against more noise before one is chosen. */
+static int hold_against_noise(struct ps_adaptive_run *run, struct ps_hypothesis *hypotheses,
+                              int count, struct ps_hypothesis **ret_best)
+{
+    const struct ps_adaptive_rules *rules = run->rules;
+    int nulls = ps_adaptive_nulls(rules, area_of(run, run->diameter));
+    int status = look_in_noise(run, hypotheses, count, 0, nulls);
+    if (status == 0)
+        status = find_best(run, hypotheses, count, ret_best);
+    if (status || !*ret_best || (*ret_best)->test.objective >= rules->clear ||
+        nulls == rules->nulls)
+        return status;
+    status = look_in_noise(run, hypotheses, count, nulls, rules->nulls);
+    return status ? status : find_best(run, hypotheses, count, ret_best);
+}
+
+/* Steps 5 to 13, with or without the candidates that stand out: leaves the best one in run->best,
+ * if it is better than what is there. */
 static int search(struct ps_adaptive_run *run, bool clean)
 {
     struct ps_hypothesis *hypotheses = calloc(HYPOTHESES, sizeof *hypotheses);
     if (!hypotheses)
         return ps_fail_memory(run->base->error, HYPOTHESES * sizeof *hypotheses, "hypotheses");
     int count = list_hypotheses(run, clean, hypotheses);
-    int nulls = ps_adaptive_nulls(run->rules, area_of(run, run->diameter));
+    struct ps_hypothesis *best = NULL;
     int status = look_with_all(run, hypotheses, count, false);
-    for (int i = 0; i < nulls && status == 0; i++) {
-        status = run->ops->randomise(run->base->slot, (unsigned)(COARSE_SEED + i),
-                                     run->base->error);
-        if (status == 0)
-            status = look_with_all(run, hypotheses, count, true);
-    }
     if (status == 0)
-        status = choose(run, hypotheses, count);
+        status = hold_against_noise(run, hypotheses, count, &best);
+    if (status == 0 && best && (!run->best.peaks || worth(best) > worth(&run->best))) {
+        ps_hypothesis_done(&run->best);
+        run->best = *best;
+        *best = (struct ps_hypothesis){0};
+    }
     for (int i = 0; i < HYPOTHESES; i++)
         ps_hypothesis_done(&hypotheses[i]);
     free(hypotheses);
@@ -378,8 +409,7 @@ static int search(struct ps_adaptive_run *run, bool clean)
 static bool has_contaminants(const struct ps_adaptive_run *run, const struct ps_hypothesis *h)
 {
     const size_t hardly = 20; /* one in so many does no harm */
-    struct ps_window_range range =
-        ps_adaptive_range(h->peaks, h->count, run->rules->contaminant);
+    struct ps_window_range range = ps_adaptive_range(h->peaks, h->count, run->rules->contaminant);
     size_t outside = 0;
     for (size_t i = 0; i < h->test.above; i++)
         outside += ps_adaptive_stands_out(&range, &h->peaks[i]);
@@ -388,8 +418,7 @@ static bool has_contaminants(const struct ps_adaptive_run *run, const struct ps_
 
 int ps_adaptive_search(struct ps_adaptive_run *run)
 {
-    int status = reduce(run, run->rules->coarse > 0 ? run->rules->coarse
-                                                                : run->rules->fine);
+    int status = reduce(run, run->rules->coarse > 0 ? run->rules->coarse : run->rules->fine);
     if (status)
         return status;
     ps_picking_stage_done(run->base, PS_STAGE_PREPROCESS);
@@ -397,8 +426,7 @@ int ps_adaptive_search(struct ps_adaptive_run *run)
     if (status || !run->best.peaks || !run->base->config->picker.mask_contaminants ||
         !has_contaminants(run, &run->best))
         return status;
-    status = reduce(run, run->rules->coarse > 0 ? run->rules->coarse
-                                                            : run->rules->fine);
+    status = reduce(run, run->rules->coarse > 0 ? run->rules->coarse : run->rules->fine);
     return status ? status : search(run, true);
 }
 
@@ -462,8 +490,7 @@ static int refine(struct group *group)
         status = describe_candidates(run);
     int nulls = ps_adaptive_nulls(run->rules, area_of(run, scale_diameter(run, &run->now)));
     for (int i = 0; i < nulls && status == 0; i++) {
-        status =
-            run->ops->randomise(run->base->slot, (unsigned)(FINE_SEED + i), run->base->error);
+        status = run->ops->randomise(run->base->slot, (unsigned)(FINE_SEED + i), run->base->error);
         if (status == 0)
             status = scale(group);
         if (status == 0)

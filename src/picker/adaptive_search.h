@@ -32,9 +32,9 @@ struct ps_adaptive_run {
     int bin;
     double diameter; /* of the particle, px of the field */
     struct ps_field field;
-    struct ps_hypothesis best; /* of the search */
-    struct ps_hypothesis now;  /* the best one, refined */
-    double (*centres)[2];      /* of its candidates: x, y, px of the field */
+    struct ps_hypothesis best;     /* of the search */
+    struct ps_hypothesis now;      /* the best one, refined */
+    double (*centres)[2];          /* of its candidates: x, y, px of the field */
     float *responses[PS_CHANNELS]; /* at its candidates */
 };
 
@@ -51,7 +51,8 @@ struct ps_adaptive_run {
 int ps_adaptive_search(struct ps_adaptive_run *run);
 
 /* The best hypothesis again, at full resolution, as run->now: its candidates are where it begins.
- * Those that stand out are among them again, but had no part in the templates of a clean one. Its null is what its templates find in noise. PS_E_INPUT: no template has any structure. */
+ * Those that stand out are among them again, but had no part in the templates of a clean one. Its
+ * null is what its templates find in noise. PS_E_INPUT: no template has any structure. */
 int ps_adaptive_refine(struct ps_adaptive_run *run);
 
 void ps_adaptive_run_done(struct ps_adaptive_run *run);

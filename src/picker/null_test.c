@@ -241,7 +241,8 @@ static size_t choose(const struct ps_peak *peaks, const double *expected, size_t
         sums[0] += (double)peaks[i].value;
         sums[1] += (double)peaks[i].value * (double)peaks[i].value;
         double agreement = 2 * fmax(0, n - share * expected[i]) / (n + particles);
-        double product = agreement * pow(side_separation(sums, all, i + 1, count), SEPARATION_POWER);
+        double product =
+            agreement * pow(side_separation(sums, all, i + 1, count), SEPARATION_POWER);
         const double values[2] = {product, agreement};
         for (int k = 0; k < 2; k++) {
             if (values[k] > best[k]) {

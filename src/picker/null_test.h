@@ -43,21 +43,22 @@ struct ps_null_test {
     double expected;     /* N0 */
     double agreement;    /* that estimate of F1 */
     double significance; /* (N - N0 - strange) / sqrt(N + N0 + 1) */
-    double separation;   /* how far the mean of those above is from the median of the null, in robust
-                          * standard deviations of the null */
-    double objective;    /* the product of the three: the larger the better, 0 for none */
+    double separation; /* how far the mean of those above is from the median of the null, in robust
+                        * standard deviations of the null */
+    double objective;  /* the product of the three: the larger the better, 0 for none */
 };
 
-/* `strange` windows are discounted: particles agree in the mean of their window, and what is darker,
- * larger and rarer than they (ice, dirt, carbon) does not. Strange is a window above the score whose
- * mean is further than three robust standard deviations from the median of all candidates. */
+/* `strange` windows are discounted: particles agree in the mean of their window, and what is
+ * darker, larger and rarer than they (ice, dirt, carbon) does not. Strange is a window above the
+ * score whose mean is further than three robust standard deviations from the median of all
+ * candidates. */
 int ps_null_judge(const struct ps_null *null, const struct ps_peak *peaks, size_t count,
                   bool discount_strange, struct ps_null_test *ret_test);
 
 /* Where to cut the list: how many candidates are particles, and how many of these the null would
- * have had. Of all cuts the one is taken where the product of the estimated F1 and of the separation
- * of both sides is largest: the first finds the score at which noise begins, the second moves the
- * cut into the gap between particles and noise where there is one. */
+ * have had. Of all cuts the one is taken where the product of the estimated F1 and of the
+ * separation of both sides is largest: the first finds the score at which noise begins, the second
+ * moves the cut into the gap between particles and noise where there is one. */
 struct ps_null_cut {
     size_t above;
     double threshold; /* score of the last one above */

@@ -106,8 +106,7 @@ int ps_picker_pick_observed(struct ps_picker *picker, const struct ps_image *ima
     int status = check_image(config, image, error);
     if (status)
         return status;
-    struct ps_result result = {
-        .outcome = PS_PICKED, .expected_false = NAN, .separation = NAN};
+    struct ps_result result = {.outcome = PS_PICKED, .expected_false = NAN, .separation = NAN};
     result.pixel_size =
         config->picker.pixel_size > 0 ? config->picker.pixel_size : image->pixel_size;
     (void)snprintf(result.device, sizeof result.device, "%s", picker->backend->device);

@@ -17,7 +17,7 @@ enum { FEATURES = 4, FEWEST_EXAMPLES = 5 };
 /* Candidates on their way to picks: what is found out about each of them. */
 struct decisions {
     struct ps_null_cut cut;
-    double *values; /* decision values, positive for picks */
+    double *values;      /* decision values, positive for picks */
     double *local_false; /* local false discovery rates */
 };
 
@@ -48,7 +48,7 @@ static void set_features(const struct ps_adaptive_run *run, float *values, doubl
     set_feature(values, h->count, PS_CHANNELS + 1, points);
 }
 
-/* Step 14: decision values of all candidates, positive for picks. */
+/* Step 19: decision values of all candidates, positive for picks. */
 static int decide(struct ps_adaptive_run *run, struct decisions *d)
 {
     const struct ps_hypothesis *h = &run->now;
