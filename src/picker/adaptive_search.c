@@ -229,6 +229,16 @@ static int match_known(struct group *group)
 /* ---- the search -------------------------------------------------------------------------------
  */
 
+/* The corners of the frame are so near that the smallest template still holds a pixel of the
+ * image there. */
+static int frame_of(const struct ps_adaptive_run *run)
+{
+    double reach = PS_TEMPLATE_REACH * ps_adaptive_scales[0] * run->diameter;
+    int frame = (int)rint(run->rules->frame * run->diameter);
+    int most = (int)(reach / M_SQRT2);
+    return frame < most ? frame : most;
+}
+
 /* A margin in px of the field; what is blurred by binning belongs to it. */
 static int field_margin(int margin, int bin)
 {
@@ -249,7 +259,7 @@ static int reduce(struct ps_adaptive_run *run, double target)
     };
     struct ps_reduction reduction = {
         .bin = run->bin,
-        .frame = (int)rint(run->rules->frame * run->diameter),
+        .frame = frame_of(run),
         .diameter = run->diameter,
         .largest = ps_adaptive_scales[PS_ADAPTIVE_SCALES - 1] * run->diameter,
         .mask = run->base->config->picker.mask_contaminants,
