@@ -366,6 +366,7 @@ install: all ## install below PREFIX (default /usr/local), DESTDIR is put before
 	 'Libs.private: $(LDLIBS)' > $(DESTDIR)$(LIBDIR)/pkgconfig/pickstream.pc
 	install -D -m 644 src/man/pickstream.1 $(DESTDIR)$(PREFIX)/share/man/man1/pickstream.1
 	install -D -m 644 src/man/pickstream-messages.7 $(DESTDIR)$(PREFIX)/share/man/man7/pickstream-messages.7
+	install -D -m 644 src/man/pickstream-troubleshooting.7 $(DESTDIR)$(PREFIX)/share/man/man7/pickstream-troubleshooting.7
 	install -D -m 644 $(B)/pickstream.conf.5 $(DESTDIR)$(PREFIX)/share/man/man5/pickstream.conf.5
 	install -D -m 644 conf/pickstream.ini $(DESTDIR)$(PREFIX)/share/pickstream/pickstream.ini
 	install -D -m 644 conf/Snakefile $(DESTDIR)$(PREFIX)/share/pickstream/Snakefile
@@ -381,7 +382,8 @@ uninstall: ## remove what install installed
 	rm -f $(addprefix $(DESTDIR)$(LIBDIR)/,libpickstream.a libpickstream.so.0 libpickstream.so pkgconfig/pickstream.pc) \
 	 $(addprefix $(DESTDIR)$(PREFIX)/,bin/pickstream include/pickstream.h include/pickstream_wire.h \
 	 share/man/man1/pickstream.1 share/man/man5/pickstream.conf.5 \
-	 share/man/man7/pickstream-messages.7 share/pickstream/pickstream.ini share/pickstream/Snakefile \
+	 share/man/man7/pickstream-messages.7 share/man/man7/pickstream-troubleshooting.7 \
+	 share/pickstream/pickstream.ini share/pickstream/Snakefile \
 	 lib/systemd/system/pickstream.service lib/sysusers.d/pickstream.conf lib/tmpfiles.d/pickstream.conf)
 	-rmdir $(DESTDIR)$(PREFIX)/share/pickstream 2>/dev/null
 

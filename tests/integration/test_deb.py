@@ -49,7 +49,8 @@ def test_what_is_in_the_packages(packages):
                  "/usr/lib/sysusers.d/pickstream.conf", "/usr/lib/tmpfiles.d/pickstream.conf",
                  "/etc/pickstream/pickstream.ini", "/usr/share/pickstream/Snakefile",
                  "/usr/share/man/man1/pickstream.1.gz", "/usr/share/man/man5/pickstream.conf.5.gz",
-                 "/usr/share/man/man7/pickstream-messages.7.gz"):
+                 "/usr/share/man/man7/pickstream-messages.7.gz",
+                 "/usr/share/man/man7/pickstream-troubleshooting.7.gz"):
         assert path in contents["pickstream"]
     assert "/usr/lib/libpickstream.so.0" in contents["libpickstream0"]
     for path in ("/usr/include/pickstream.h", "/usr/include/pickstream_wire.h",
@@ -175,7 +176,7 @@ def test_from_installation_to_purge(root, packages, newer):
     assert (seq, name, status) == ("1", "7.mrc", "picked")
     star = root.read("/var/lib/pickstream/picks/7_autopick.star")
     assert "_rlnCoordinateX" in star
-    # With a secret key, as README says.
+    # With a secret key, as pickstream(1) says.
     root.run("pickstream keygen /etc/pickstream/keys >&2")
 
     # A later version: the configuration that was edited stays, and the journal goes on.
