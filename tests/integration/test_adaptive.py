@@ -72,6 +72,34 @@ def test_scores_are_probabilities(plate):
     assert picks[:, 2].mean() == pytest.approx(right.mean(), abs=0.05)
 
 
+@pytest.mark.parametrize("border", ["repeated", "constant", "missing"])
+def test_borders_without_an_image_have_no_picks(plate, tmp_path, border):
+    """A frame that motion correction left: the outermost real line again and again, one value, or
+    NaN."""
+    _, image, truth, _ = plate
+    width = 100
+    image = image.copy()
+    image[:width] = {"repeated": image[width], "constant": 3, "missing": np.nan}[border]
+    image[:, :width] = {"repeated": image[:, width : width + 1], "constant": 3, "missing": np.nan}[border]
+    path = write_mrc(tmp_path / "a.mrc", image)
+    picks, result = pick(path, tmp_path)
+    assert (picks[:, :2] > width - 1).all()
+    margin = json.loads((tmp_path / "a_autopick.json").read_text("utf-8"))["coordinates"]["unpicked_margin"]
+    assert margin[0] in (width - 1, width) and margin[2] in (width - 1, width) and margin[1] == margin[3] == 0
+    inside = (truth > width + DIAMETER / 2).all(axis=1)
+    assert agreement(picks[(picks[:, :2] > width + DIAMETER / 2).all(axis=1)], truth[inside], DIAMETER / 3) > 0.95
+
+
+def test_the_message_counts_what_may_be_wrong(plate, tmp_path):
+    path, _, _, _ = plate
+    picks, result = pick(path, tmp_path)
+    assert result["expected_false"] == pytest.approx((1 - picks[:, 2]).sum(), abs=1e-3)
+    assert result["separation"] > 4
+    noise = write_mrc(tmp_path / "noise.mrc", np.random.default_rng(2).normal(size=(900, 1000)).astype("f4"))
+    picks, result = pick(noise, tmp_path)
+    assert result["unreliable"] and result["separation"] < 4 and (picks[:, 2] <= 0.25).all()
+
+
 def test_nothing_but_the_micrograph_matters(plate, tmp_path):
     path, image, _, picks = plate
     other = write_mrc(tmp_path / "a.mrc", image[:700, :900])
