@@ -11,7 +11,7 @@ struct ps_watcher_sink {
      * journal has no room). */
     bool (*found)(void *context, struct ps_job *job);
     /* Asked whenever the thread comes round and no scan is under way: is a full rescan wanted
-     * (ps_pending_wants_rescan)? It hands everything on again that is not known. */
+     * (ps_job_queue_wants_rescan)? It hands everything on again that is not known. */
     bool (*wants_rescan)(void *context);
     /* Whether this identity under this path has its outcome: the watcher then leaves the file
      * alone, and does not ask again until a rescan is wanted or the file changes. */
