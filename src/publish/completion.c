@@ -51,7 +51,7 @@ static void frames_done(struct ps_outcome_item *items, size_t count)
 int ps_outcomes_commit(const struct ps_outcome_tools *tools, struct ps_outcome_item *items,
                        size_t count, struct ps_error *error)
 {
-    struct ps_record records[PS_COMMIT];
+    struct ps_outcome_record records[PS_COMMIT];
     uint64_t seq = ps_journal_last_seq(tools->journal);
     int64_t published_ns = ps_clock_wall_ns();
     int status = 0;
@@ -61,7 +61,7 @@ int ps_outcomes_commit(const struct ps_outcome_tools *tools, struct ps_outcome_i
         facts.published_ns = published_ns;
         status = ps_message_picks(&facts, &items[i].frames, error);
         items[i].seq = seq;
-        records[i] = (struct ps_record){
+        records[i] = (struct ps_outcome_record){
             .job = items[i].submission.job,
             .seq = seq,
             .status = ps_header_status(&facts),
