@@ -124,24 +124,24 @@ static void write_files(const struct worker *worker, const struct ps_job *job,
 
 /* Also for rejected and failed micrographs, to show why. Failing to make a preview is logged and
  * does not change the outcome. */
-static void make_preview(const struct worker *worker, struct ps_submission *outcome)
+static void make_preview(const struct worker *worker, struct ps_completion *completion)
 {
     const struct ps_worker_dependencies *dependencies = &worker->pool->dependencies;
     bool published = dependencies->config->publish.preview;
     struct ps_error error;
     char quoted[PS_LOG_TEXT];
-    if (!outcome->micrograph || (!published && !dependencies->previews))
+    if (!completion->micrograph || (!published && !dependencies->previews))
         return;
-    int status = ps_preview_make(&outcome->micrograph->image, outcome->result.diameter,
-                                 &outcome->preview, &error);
+    int status = ps_preview_make(&completion->micrograph->image, completion->result.diameter,
+                                 &completion->preview, &error);
     if (status == 0 && dependencies->previews)
-        status =
-            ps_previews_stage(dependencies->previews, outcome->job->row, &outcome->preview, &error);
+        status = ps_previews_stage(dependencies->previews, completion->job->row,
+                                   &completion->preview, &error);
     if (status)
         ps_log_event(dependencies->log, PS_LOG_WARNING, "preview_failed", "reason=%s",
                      ps_log_quote(error.message, quoted));
     if (!published)
-        ps_preview_done(&outcome->preview);
+        ps_preview_done(&completion->preview);
 }
 
 /* True if the file system of a file that cannot be found or read is still mounted: the nearest
@@ -174,38 +174,39 @@ static bool vanished(const struct ps_job *job)
     return is_mounted(job) && stat(job->path, &info) != 0;
 }
 
-/* Reads and picks. 0: `outcome` has a result or a failure. PS_E_DEVICE, PS_E_NOMEM, PS_E_SYSTEM
+/* Reads and picks. 0: `completion` has a result or a failure. PS_E_DEVICE, PS_E_NOMEM, PS_E_SYSTEM
  * (the file system is not mounted): it has neither. */
 static int read_and_pick(struct worker *worker, const struct ps_job *job,
-                         struct ps_submission *outcome, struct ps_error *error)
+                         struct ps_completion *completion, struct ps_error *error)
 {
     const struct ps_config *config = worker->pool->dependencies.config;
     struct ps_read_options options = {config->input.movies, config->compute.max_pixels};
     int64_t start = ps_clock_mono_ns();
     set_busy(worker, true);
-    int status = ps_micrograph_read(job->path, &options, &outcome->micrograph, error);
+    int status = ps_micrograph_read(job->path, &options, &completion->micrograph, error);
     set_busy(worker, false);
-    outcome->read_milliseconds = milliseconds_since(start);
+    completion->read_milliseconds = milliseconds_since(start);
     if (status == 0)
-        status = ps_picker_pool_pick(worker->pool->pickers, job->name, &outcome->micrograph->image,
-                                     &outcome->result, error);
+        status = ps_picker_pool_pick(worker->pool->pickers, job->name,
+                                     &completion->micrograph->image, &completion->result, error);
     if (status == PS_E_DEVICE || (status == PS_E_SYSTEM && !is_mounted(job)))
         return status;
-    if (status && !(outcome->failure = reason_of(error, job->path)))
+    if (status && !(completion->failure = reason_of(error, job->path)))
         return PS_E_NOMEM;
     set_busy(worker, true);
     if (status == 0)
-        write_files(worker, job, outcome->micrograph, outcome->read_milliseconds, &outcome->result);
-    make_preview(worker, outcome);
+        write_files(worker, job, completion->micrograph, completion->read_milliseconds,
+                    &completion->result);
+    make_preview(worker, completion);
     set_busy(worker, false);
-    if (outcome->micrograph) {
-        free(outcome->micrograph->pixels);
-        outcome->micrograph->pixels = NULL;
-        outcome->micrograph->image.pixels = NULL;
+    if (completion->micrograph) {
+        free(completion->micrograph->pixels);
+        completion->micrograph->pixels = NULL;
+        completion->micrograph->image.pixels = NULL;
     }
-    outcome->total_milliseconds = milliseconds_since(start);
+    completion->total_milliseconds = milliseconds_since(start);
     ps_metrics_observe(worker->pool->dependencies.metrics, PS_HISTOGRAM_PICKING,
-                       outcome->total_milliseconds * 1e-3);
+                       completion->total_milliseconds * 1e-3);
     return 0;
 }
 
@@ -218,15 +219,6 @@ static bool unchanged(const struct ps_job *job, struct ps_identity *ret_identity
         return false;
     *ret_identity = ps_identity_of(&info);
     return ps_identity_equal(ret_identity, &job->identity);
-}
-
-static void outcome_done(struct ps_submission *outcome)
-{
-    ps_micrograph_free(outcome->micrograph);
-    ps_result_done(&outcome->result);
-    free(outcome->failure);
-    ps_preview_done(&outcome->preview);
-    *outcome = (struct ps_submission){0};
 }
 
 /* True if the job has no outcome yet: the file can have been found again while another worker
@@ -258,7 +250,7 @@ static void device_failed(struct worker *worker, const struct ps_error *error)
 static void process(struct worker *worker, struct ps_job *job)
 {
     struct ps_job_queue *queue = worker->pool->dependencies.queue;
-    struct ps_submission outcome = {.job = job};
+    struct ps_completion completion = {.job = job};
     struct ps_error error;
     struct ps_identity now;
     int missing;
@@ -271,21 +263,21 @@ static void process(struct worker *worker, struct ps_job *job)
     }
     int status = 0;
     if (!missing)
-        status = read_and_pick(worker, job, &outcome, &error);
+        status = read_and_pick(worker, job, &completion, &error);
     else if (!vanished(job))
         status = PS_E_SYSTEM;
-    else if (!(outcome.failure =
+    else if (!(completion.failure =
                    strdup(missing == ENOENT ? "vanished before it was read" : strerror(missing))))
         status = PS_E_NOMEM;
     /* The file changed while it was read. Discard this read; the watcher reports the file again. */
     bool changed = !missing && !unchanged(job, &now, &missing) && missing == 0;
     if (status == 0 && !changed) {
-        if (outcome.failure)
+        if (completion.failure)
             remove_files(worker, job);
-        ps_publisher_submit(worker->pool->dependencies.publisher, &outcome);
+        ps_publisher_submit(worker->pool->dependencies.publisher, &completion);
         return;
     }
-    outcome_done(&outcome);
+    ps_completions_done(&completion, 1, NULL, NULL);
     if (worker->pool->dependencies.previews)
         ps_previews_drop(worker->pool->dependencies.previews, job->row);
     ps_job_queue_finish(queue, job);
