@@ -51,9 +51,9 @@ static char *content(const char *path)
     FILE *stream = fopen(path, "r");
     if (!stream)
         fail_msg("%s is missing", path);
-    enum { MOST = 1 << 20 };
-    char *text = calloc(1, MOST);
-    size_t length = fread(text, 1, MOST - 1, stream);
+    enum { MAX_BYTES = 1 << 20 };
+    char *text = calloc(1, MAX_BYTES);
+    size_t length = fread(text, 1, MAX_BYTES - 1, stream);
     (void)fclose(stream);
     text[length] = '\0';
     return text;
