@@ -96,7 +96,7 @@ static int read_keys(const struct ps_config *config, struct ps_log *log, struct 
     if (status)
         return ps_fail_prefix(error, "publish.curve_secret_key");
     if (stat(secret, &info) == 0 && (info.st_mode & (S_IROTH | S_IWOTH)))
-        warn(log, "secret_key_not_secret", secret, "everybody may read it: chmod o= is missing");
+        warn(log, "secret_key_not_secret", secret, "other users can read it: run chmod o= on it");
     if (!*clients) {
         warn(log, "no_clients", secret, "publish.curve_clients is not set: all are refused");
         return 0;
@@ -175,7 +175,7 @@ static int check_endpoint(const struct ps_config *config, struct ps_log *log, co
                        "publish.curve_secret_key (pickstream keygen), or publish.insecure_bind = "
                        "yes",
                        key, endpoint);
-    warn(log, "insecure_bind", endpoint, "everybody who reaches it reads along");
+    warn(log, "insecure_bind", endpoint, "everyone who can reach it can read it");
     return 0;
 }
 

@@ -292,7 +292,7 @@ static int use_journal(void *context, uint64_t seq, const struct ps_frames *fram
     return seq == 20;
 }
 
-static void test_whoever_takes_messages_may_stop_and_use_the_journal(void **state)
+static void test_a_callback_can_stop_and_use_the_journal(void **state)
 {
     struct ps_journal *journal = open_journal(*state);
     for (int i = 1; i <= 10; i++) {
@@ -499,7 +499,7 @@ int main(void)
         TEST(test_what_was_left_over_comes_back_whole),
         TEST(test_many_left_over_come_back_once_each),
         TEST(test_replay_gives_what_was_asked_for),
-        TEST(test_whoever_takes_messages_may_stop_and_use_the_journal),
+        TEST(test_a_callback_can_stop_and_use_the_journal),
         TEST(test_a_commit_is_whole_or_not_at_all),
         TEST(test_the_latest_outcome_is_found_by_name_and_by_path),
         TEST(test_failures_can_be_tried_again),

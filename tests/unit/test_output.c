@@ -407,7 +407,7 @@ static void json_of_picks(void **state)
     json_decref(json);
 }
 
-/* What is unknown is null, and a name that is not UTF-8 or a NaN does not stop it. */
+/* Unknown values are null; a name that is not UTF-8 and a NaN do not fail. */
 static void json_of_little(void **state)
 {
     (void)state;

@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-/* What most tests pick: 1024 x 1024 px, particles of 40 px. */
+/* The image of most tests: 1024 x 1024 px, particles of 40 px. */
 static struct test_image sample;
 
 static int make_sample(void **state)
