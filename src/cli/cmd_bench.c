@@ -94,7 +94,9 @@ static int bench_device(const struct bench_input *input, const struct bench_opti
     bool gpu = ps_picker_is_gpu(picker);
     status = bench_measure_latency(picker, input, options->repeat, &device.latency, error);
     ps_picker_free(picker);
-    size_t slots = options->slots ? options->slots : gpu ? PS_SLOTS_OF_GPU : PS_SLOTS_OF_CPU;
+    size_t slots = options->slots ? options->slots
+                   : gpu          ? PS_DEFAULT_GPU_SLOTS
+                                  : PS_DEFAULT_CPU_SLOTS;
     uint64_t micrographs = options->micrographs ? options->micrographs : options->repeat;
     if (status == 0)
         status = bench_measure_stream(input, number, slots, micrographs, timeline, &device.stream,

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_BYTES = 1000000000 }; /* SQLite's own limit */
+enum { MAX_BLOB_BYTES = 1000000000 }; /* SQLite's own limit */
 
 static size_t aligned(size_t offset)
 {
@@ -33,7 +33,7 @@ int ps_frames_pack(const struct ps_frames *frames, unsigned char **ret_blob, siz
         return ps_fail(error, PS_E_BUG, "a message of %zu frames", frames->count);
     size_t size = 4 + 4 * frames->count;
     for (size_t i = 0; i < frames->count; i++) {
-        if (frames->frame[i].size > MOST_BYTES - 8 - aligned(size))
+        if (frames->frame[i].size > MAX_BLOB_BYTES - 8 - aligned(size))
             return ps_fail(error, PS_E_BUG, "a message larger than the journal can hold");
         size = aligned(size) + frames->frame[i].size;
     }
@@ -65,7 +65,7 @@ bool ps_frames_unpack(unsigned char *blob, size_t size, struct ps_frames *ret_fr
     for (size_t i = 0; i < count; i++) {
         size_t length = get_u32(blob + 4 + 4 * i);
         offset = aligned(offset);
-        /* the padding before an empty last frame is there too */
+        /* an empty last frame is padded too */
         if (offset > size || length > size - offset)
             return false;
         frames.frame[i] = (struct ps_frame){.data = blob + offset, .size = length};

@@ -1,4 +1,4 @@
-/* Opening the journal, and the right to write to it. */
+/* Opening and closing the journal, and its write lock. */
 #include "journal/internal.h"
 
 #include "base/clock.h"
@@ -12,26 +12,26 @@
 
 void ps_journal_begin_write(struct ps_journal *journal)
 {
-    struct ps_turn *turn = &journal->turn;
-    pthread_mutex_lock(&turn->mutex);
-    uint64_t mine = turn->next++;
-    while (turn->serving != mine)
-        pthread_cond_wait(&turn->changed, &turn->mutex);
-    pthread_mutex_unlock(&turn->mutex);
+    struct ps_fifo_lock *lock = &journal->write_lock;
+    pthread_mutex_lock(&lock->mutex);
+    uint64_t mine = lock->next++;
+    while (lock->serving != mine)
+        pthread_cond_wait(&lock->changed, &lock->mutex);
+    pthread_mutex_unlock(&lock->mutex);
 }
 
 void ps_journal_end_write(struct ps_journal *journal)
 {
-    struct ps_turn *turn = &journal->turn;
-    pthread_mutex_lock(&turn->mutex);
-    turn->serving++;
-    pthread_cond_broadcast(&turn->changed);
-    pthread_mutex_unlock(&turn->mutex);
+    struct ps_fifo_lock *lock = &journal->write_lock;
+    pthread_mutex_lock(&lock->mutex);
+    lock->serving++;
+    pthread_cond_broadcast(&lock->changed);
+    pthread_mutex_unlock(&lock->mutex);
 }
 
 /* ---- opening --------------------------------------------------------------------------------- */
 
-/* Reads what stays in memory, and checks that no outcome is missing. */
+/* Reads the stream and the last seq, and checks that no outcome is missing. */
 static int read_head(struct ps_journal *journal, struct ps_sql *sql, struct ps_error *error)
 {
     ps_sql_use(sql, PS_SQL_STREAM);
@@ -52,7 +52,7 @@ static int read_head(struct ps_journal *journal, struct ps_sql *sql, struct ps_e
     if (strlen(journal->stream) != PS_STREAM_TEXT - 1 || last != outcomes)
         return ps_fail(error, PS_E_SYSTEM,
                        "%s: outcomes are missing (%" PRId64 " of %" PRId64
-                       "); if the file is moved away, a new journal is begun",
+                       "); move the file away to start a new journal",
                        sql->path, last - outcomes, last);
     atomic_store(&journal->last_seq, (uint64_t)last);
     return 0;
@@ -84,9 +84,9 @@ static int open_journal(const char *directory, bool reading, struct ps_journal *
     if (!journal)
         return ps_fail_memory(error, sizeof *journal, "the journal");
     journal->lock = -1;
-    (void)pthread_mutex_init(&journal->turn.mutex, NULL);
-    (void)pthread_cond_init(&journal->turn.changed, NULL);
-    (void)pthread_mutex_init(&journal->reading, NULL);
+    (void)pthread_mutex_init(&journal->write_lock.mutex, NULL);
+    (void)pthread_cond_init(&journal->write_lock.changed, NULL);
+    (void)pthread_mutex_init(&journal->read_lock, NULL);
     int result = open_files(journal, directory, reading, error);
     if (result) {
         ps_journal_close(journal);
@@ -114,9 +114,9 @@ void ps_journal_close(struct ps_journal *journal)
     ps_sql_done(&journal->quick);
     ps_sql_done(&journal->durable);
     ps_lock_release(journal->lock);
-    (void)pthread_mutex_destroy(&journal->reading);
-    (void)pthread_cond_destroy(&journal->turn.changed);
-    (void)pthread_mutex_destroy(&journal->turn.mutex);
+    (void)pthread_mutex_destroy(&journal->read_lock);
+    (void)pthread_cond_destroy(&journal->write_lock.changed);
+    (void)pthread_mutex_destroy(&journal->write_lock.mutex);
     free(journal);
 }
 

@@ -26,7 +26,7 @@ static int open_lock(const char *directory, int flags)
     return fd;
 }
 
-/* The number in the file, -1 if there is none (yet). */
+/* The process number in the file; -1 if none is written yet. */
 static int read_number(int fd)
 {
     char text[PS_NUMBER_TEXT];

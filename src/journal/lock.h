@@ -1,25 +1,25 @@
-/* One service a state directory: the file DIRECTORY/lock, locked while the service lives.
+/* The file DIRECTORY/lock, locked while a service uses the state directory: one service at a time.
  *
- * An open-file-description lock (fcntl, F_OFD_SETLK): like flock() it ends with the process however
- * that dies, but unlike flock() one can ask for it without taking it, so that a `status` at the
- * wrong moment keeps no service from starting. The file holds the process number of the holder; it
- * is never removed, for then two processes could hold locks on two files of one name.
+ * An open-file-description lock (fcntl, F_OFD_SETLK). Like flock() it ends with the process, even
+ * if that is killed. Unlike flock() it can be queried without taking it, so a `status` cannot
+ * prevent a service from starting. The file contains the process number of the holder. It is not
+ * removed, because two processes could then hold locks on two files of the same name.
  */
 #ifndef PS_JOURNAL_LOCK_H
 #define PS_JOURNAL_LOCK_H
 
 #include "pickstream.h"
 
-/* Takes the lock and writes our process number. `*ret_fd` holds it until ps_lock_release().
- * PS_E_SYSTEM: no such directory, not writable, or another process has it (the message says
- * which). */
+/* Takes the lock and writes the process number. `*ret_fd` holds it until ps_lock_release().
+ * PS_E_SYSTEM: no such directory, not writable, or another process holds it (the message has its
+ * number). */
 int ps_lock_take(const char *directory, int *ret_fd, struct ps_error *error);
 
-/* Lets go of a lock; -1 is none. */
+/* Releases the lock; ignores -1. */
 void ps_lock_release(int fd);
 
-/* The process that holds the lock; 0 if none does (or there is no such directory); -1 if one does
- * that has not written its number yet. */
+/* The number of the process that holds the lock; 0: none, or no such directory; -1: one that has
+ * not written its number yet. */
 int ps_lock_holder(const char *directory);
 
 #endif

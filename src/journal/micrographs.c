@@ -1,4 +1,4 @@
-/* Micrographs: seen, seen again, rewritten, left over. */
+/* Micrographs: recording them as seen, looking them up, listing those without an outcome. */
 #include "journal/internal.h"
 
 #include "base/clock.h"
@@ -17,8 +17,8 @@ struct latest {
     struct ps_identity identity;
 };
 
-/* The number of a device is not compared: that of a network share, or of a disk after the next
- * start of the machine, may be another one, and nothing was rewritten by that. */
+/* Ignores the device number: a network share can get another one when it is mounted, and a disk
+ * when the machine starts, without a change of the file. */
 static bool is_same_file(const struct ps_identity *a, const struct ps_identity *b)
 {
     return a->inode == b->inode && a->size == b->size && a->mtime_ns == b->mtime_ns;
@@ -53,7 +53,7 @@ static int look_up(struct ps_sql *sql, const char *path, struct latest *ret, str
     return 0;
 }
 
-/* Identity and times of a job, in the order in which the statements have them. */
+/* Binds identity and times of a job, in the order of the statements. */
 static void bind_file(struct ps_sql *sql, const struct ps_job *job)
 {
     ps_sql_bind_int(sql, (int64_t)job->identity.device);
@@ -88,12 +88,12 @@ static int run_with_id(struct ps_sql *sql, enum ps_sql_statement statement, int6
     return ps_sql_run(sql, error);
 }
 
-/* Brings the database to what `job` says, and `latest` to what is then in the database. */
+/* Records `job`, and updates `latest` to match the database. */
 static int record(struct ps_sql *sql, const struct ps_job *job, struct latest *latest,
                   enum ps_journal_state *ret_state, struct ps_error *error)
 {
     if (latest->open && latest->attempt == 1) {
-        /* Rewritten before anything was said about it: it is to be picked as it is now. */
+        /* Rewritten before it had an outcome: pick the present contents. */
         ps_sql_use(sql, PS_SQL_REWRITTEN);
         ps_sql_bind_text(sql, job->name);
         bind_file(sql, job);
@@ -101,7 +101,7 @@ static int record(struct ps_sql *sql, const struct ps_job *job, struct latest *l
         *ret_state = PS_JOURNAL_OPEN;
         return ps_sql_run(sql, error);
     }
-    /* What was to be tried again is not there any more; its outcome stands. */
+    /* The contents to retry were overwritten: end the retry, keep the outcome. */
     int result = latest->open ? run_with_id(sql, PS_SQL_ABANDON, latest->id, error) : 0;
     if (result)
         return result;
@@ -118,19 +118,19 @@ static bool is_known(const struct latest *latest, const struct ps_job *job,
     return latest->id && is_same_file(&latest->identity, &job->identity);
 }
 
-/* Begins to write with `quick`, and takes `reading`, which is not held while another program has
- * the database: whoever only reads goes on. */
+/* Begins a transaction with `quick` and takes `read_lock`. Releases the lock while another program
+ * holds the database lock, so that readers are not blocked. */
 static int begin_quick(struct ps_journal *journal, struct ps_error *error)
 {
     static const struct timespec pause = {.tv_nsec = 10000000};
     const int64_t until = ps_clock_mono_ns() + (int64_t)PS_SQL_BUSY_MS * 1000000;
     for (;;) {
         bool busy;
-        pthread_mutex_lock(&journal->reading);
+        pthread_mutex_lock(&journal->read_lock);
         int result = ps_sql_try_begin(&journal->quick, &busy, error);
         if (!busy || ps_clock_mono_ns() >= until)
             return result;
-        pthread_mutex_unlock(&journal->reading);
+        pthread_mutex_unlock(&journal->read_lock);
         (void)nanosleep(&pause, NULL);
     }
 }
@@ -141,20 +141,20 @@ int ps_journal_see(struct ps_journal *journal, struct ps_job *job, enum ps_journ
     struct ps_sql *sql = &journal->quick;
     struct latest latest;
     enum ps_journal_state state;
-    pthread_mutex_lock(&journal->reading);
+    pthread_mutex_lock(&journal->read_lock);
     int result = look_up(sql, job->path, &latest, error);
-    pthread_mutex_unlock(&journal->reading);
+    pthread_mutex_unlock(&journal->read_lock);
     if (result == 0 && !is_known(&latest, job, &state)) {
         ps_journal_begin_write(journal);
         result = begin_quick(journal, error);
         if (result == 0) {
-            /* Again: somebody may have been quicker. */
+            /* Look again: another thread can have recorded it in between. */
             result = look_up(sql, job->path, &latest, error);
             if (result == 0 && !is_known(&latest, job, &state))
                 result = record(sql, job, &latest, &state, error);
             result = ps_sql_finish(sql, result, error);
         }
-        pthread_mutex_unlock(&journal->reading);
+        pthread_mutex_unlock(&journal->read_lock);
         ps_journal_end_write(journal);
     }
     if (result)
@@ -170,19 +170,19 @@ bool ps_journal_done(struct ps_journal *journal, const char *path,
                      const struct ps_identity *identity)
 {
     struct latest latest;
-    pthread_mutex_lock(&journal->reading);
+    pthread_mutex_lock(&journal->read_lock);
     int result = look_up(&journal->quick, path, &latest, NULL);
-    pthread_mutex_unlock(&journal->reading);
+    pthread_mutex_unlock(&journal->read_lock);
     return result == 0 && latest.id && !latest.open && is_same_file(&latest.identity, identity);
 }
 
-/* Reads jobs behind `path` in the order of paths. */
-static int read_open(struct ps_sql *sql, const char *path, struct ps_job *jobs[PS_JOURNAL_PAGE],
+/* Reads a page of the jobs whose paths follow `path`, ordered by path. */
+static int read_open(struct ps_sql *sql, const char *path, struct ps_job *jobs[PS_MAX_PAGE_ROWS],
                      size_t *ret_count, struct ps_error *error)
 {
     ps_sql_use(sql, PS_SQL_OPEN);
     ps_sql_bind_text(sql, path);
-    ps_sql_bind_int(sql, PS_JOURNAL_PAGE);
+    ps_sql_bind_int(sql, PS_MAX_PAGE_ROWS);
     size_t count = 0;
     int found;
     while ((found = ps_sql_row(sql, error)) > 0) {
@@ -211,14 +211,14 @@ int ps_journal_each_open(struct ps_journal *journal, int (*take)(void *context, 
     int result = 0;
     bool more = true;
     while (more && result == 0) {
-        struct ps_job *jobs[PS_JOURNAL_PAGE];
+        struct ps_job *jobs[PS_MAX_PAGE_ROWS];
         size_t count = 0;
         if (!after)
             return ps_fail(error, PS_E_NOMEM, "no memory for a path");
-        pthread_mutex_lock(&journal->reading);
+        pthread_mutex_lock(&journal->read_lock);
         result = read_open(&journal->quick, after, jobs, &count, error);
-        pthread_mutex_unlock(&journal->reading);
-        more = count == PS_JOURNAL_PAGE;
+        pthread_mutex_unlock(&journal->read_lock);
+        more = count == PS_MAX_PAGE_ROWS;
         if (more) {
             free(after);
             after = strdup(jobs[count - 1]->path);

@@ -1,4 +1,4 @@
-/* Outcomes: committing them, reading them again, counting them, and taking failures back. */
+/* Outcomes: committing, replaying, finding and counting them, and retrying failed micrographs. */
 #include "journal/internal.h"
 
 #include "base/error.h"
@@ -8,12 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PAGE_BYTES = 4 << 20 }; /* of messages; a page ends with the row that goes beyond */
+enum { MAX_PAGE_BYTES = 4 << 20 }; /* of messages; the row that exceeds it ends a page */
 
-/* The outcome of a micrograph that was rewritten while it was picked. What was picked keeps the
- * revision; the row that is still to be picked becomes the next one. */
-static int split(struct ps_sql *sql, const struct ps_record *record, int64_t *ret_id,
-                 struct ps_error *error)
+/* Records a micrograph that was rewritten while it was picked. The picked contents keep the
+ * revision, in a new row; the row that is still to be picked becomes the next revision. */
+static int insert_picked(struct ps_sql *sql, const struct ps_outcome_record *record,
+                         int64_t *ret_id, struct ps_error *error)
 {
     ps_sql_use(sql, PS_SQL_ROW);
     ps_sql_bind_int(sql, record->job->row);
@@ -35,7 +35,8 @@ static int split(struct ps_sql *sql, const struct ps_record *record, int64_t *re
     return ps_journal_insert(sql, record->job, revision, attempt, record->status, ret_id, error);
 }
 
-static int add_outcome(struct ps_sql *sql, const struct ps_record *record, struct ps_error *error)
+static int add_outcome(struct ps_sql *sql, const struct ps_outcome_record *record,
+                       struct ps_error *error)
 {
     const struct ps_job *job = record->job;
     ps_sql_use(sql, PS_SQL_FINISH);
@@ -48,7 +49,7 @@ static int add_outcome(struct ps_sql *sql, const struct ps_record *record, struc
     int result = ps_sql_run(sql, error);
     int64_t id = job->row;
     if (result == 0 && sqlite3_changes(sql->db) == 0)
-        result = split(sql, record, &id, error);
+        result = insert_picked(sql, record, &id, error);
     unsigned char *blob = NULL;
     size_t size = 0;
     if (result == 0)
@@ -67,7 +68,7 @@ static int add_outcome(struct ps_sql *sql, const struct ps_record *record, struc
     return result;
 }
 
-static int commit(struct ps_journal *journal, const struct ps_record *records, size_t count,
+static int commit(struct ps_journal *journal, const struct ps_outcome_record *records, size_t count,
                   struct ps_error *error)
 {
     uint64_t last = atomic_load(&journal->last_seq);
@@ -87,8 +88,8 @@ static int commit(struct ps_journal *journal, const struct ps_record *records, s
     return result;
 }
 
-int ps_journal_commit(struct ps_journal *journal, const struct ps_record *records, size_t count,
-                      struct ps_error *error)
+int ps_journal_commit(struct ps_journal *journal, const struct ps_outcome_record *records,
+                      size_t count, struct ps_error *error)
 {
     if (count == 0)
         return 0;
@@ -98,14 +99,14 @@ int ps_journal_commit(struct ps_journal *journal, const struct ps_record *record
     return result;
 }
 
-/* Messages copied out of the database. */
+/* Messages copied from the database. */
 struct page {
     size_t count;
     struct {
         uint64_t seq;
         unsigned char *blob;
         size_t size;
-    } row[PS_JOURNAL_PAGE];
+    } row[PS_MAX_PAGE_ROWS];
 };
 
 static int read_page(struct ps_sql *sql, uint64_t after, size_t limit, struct page *ret_page,
@@ -113,7 +114,7 @@ static int read_page(struct ps_sql *sql, uint64_t after, size_t limit, struct pa
 {
     ps_sql_use(sql, PS_SQL_REPLAY);
     ps_sql_bind_int(sql, after < INT64_MAX ? (int64_t)after : INT64_MAX);
-    ps_sql_bind_int(sql, (int64_t)(limit < PS_JOURNAL_PAGE ? limit : PS_JOURNAL_PAGE));
+    ps_sql_bind_int(sql, (int64_t)(limit < PS_MAX_PAGE_ROWS ? limit : PS_MAX_PAGE_ROWS));
     ret_page->count = 0;
     size_t bytes = 0;
     int found;
@@ -132,7 +133,7 @@ static int read_page(struct ps_sql *sql, uint64_t after, size_t limit, struct pa
         ret_page->row[ret_page->count].size = size;
         ret_page->count++;
         bytes += size;
-        if (bytes >= PAGE_BYTES) {
+        if (bytes >= MAX_PAGE_BYTES) {
             ps_sql_end(sql);
             return 0;
         }
@@ -148,9 +149,9 @@ int ps_journal_replay(struct ps_journal *journal, uint64_t after, size_t limit,
     bool stopped = false;
     while (limit > 0 && result == 0 && !stopped) {
         struct page page;
-        pthread_mutex_lock(&journal->reading);
+        pthread_mutex_lock(&journal->read_lock);
         result = read_page(&journal->quick, after, limit, &page, error);
-        pthread_mutex_unlock(&journal->reading);
+        pthread_mutex_unlock(&journal->read_lock);
         stopped = page.count == 0;
         for (size_t i = 0; i < page.count; i++) {
             struct ps_frames frames;
@@ -174,7 +175,7 @@ int ps_journal_find(struct ps_journal *journal, const char *name, uint64_t *ret_
                     struct ps_error *error)
 {
     struct ps_sql *sql = &journal->quick;
-    pthread_mutex_lock(&journal->reading);
+    pthread_mutex_lock(&journal->read_lock);
     ps_sql_use(sql, PS_SQL_FIND);
     ps_sql_bind_text(sql, name);
     int found = ps_sql_row(sql, error);
@@ -182,7 +183,7 @@ int ps_journal_find(struct ps_journal *journal, const char *name, uint64_t *ret_
         *ret_seq = (uint64_t)ps_sql_get_int(sql, 0); /* NULL reads as 0 */
         ps_sql_end(sql);
     }
-    pthread_mutex_unlock(&journal->reading);
+    pthread_mutex_unlock(&journal->read_lock);
     return found < 0 ? found : 0;
 }
 
@@ -215,7 +216,7 @@ int ps_journal_totals(struct ps_journal *journal, struct ps_journal_totals *ret_
     struct ps_sql *sql = &journal->quick;
     struct ps_journal_totals totals = {0};
     int found;
-    pthread_mutex_lock(&journal->reading);
+    pthread_mutex_lock(&journal->read_lock);
     ps_sql_use(sql, PS_SQL_TOTALS);
     while ((found = ps_sql_row(sql, error)) > 0) {
         const char *status = ps_sql_get_text(sql, 0);
@@ -230,7 +231,7 @@ int ps_journal_totals(struct ps_journal *journal, struct ps_journal_totals *ret_
         else
             totals.open = number;
     }
-    pthread_mutex_unlock(&journal->reading);
+    pthread_mutex_unlock(&journal->read_lock);
     if (found == 0)
         *ret_totals = totals;
     return found;

@@ -12,21 +12,21 @@ enum {
     APPLICATION_ID = 0x70736a6c, /* "psjl" */
     FORMAT = 1,                  /* user_version: raise it when the tables change */
 
-    /* The log is brought into the database when it has so many pages of 4 KB. The durable
-     * connection, which waits for the disk anyway, normally does it; the other one only when
-     * micrographs are seen by the thousand and nothing is committed. */
+    /* The write-ahead log is checkpointed when it has this number of 4 KB pages. Normally the
+     * durable connection does it, which waits for the disk anyway; the other one does it only if
+     * thousands of micrographs are seen and nothing is committed. */
     CHECKPOINT_PAGES = 1000,
     LATE_CHECKPOINT_PAGES = 4000,
-    LOG_BYTES = 16 << 20, /* kept on the disk after that */
+    MAX_LOG_BYTES = 16 << 20, /* size of the log file after a checkpoint */
 
-    /* Pages that a connection keeps, instead of 2 MB of them. What one connection writes makes the
-     * pages of the other worthless, and the system has the file in memory anyway: more would only
-     * be filled while one of them works alone. */
-    CACHE_KB = 256,
+    /* Page cache of a connection; the default is 2 MB. A write by one connection invalidates the
+     * cache of the other, and the system caches the file anyway, so a larger cache gains nothing.
+     */
+    MAX_CACHE_KB = 256,
 };
 
-/* Each of a CHECK's values by itself: for a list of three, SQLite makes a table of its own, with a
- * cache of 87 KB, whenever a row is written. */
+/* The CHECKs compare with each value instead of IN (...): for a list of three, SQLite creates a
+ * temporary table with a cache of 87 KB whenever a row is written. */
 static const char *const schema =
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;"
     "CREATE TABLE micrographs ("
@@ -63,22 +63,22 @@ static const char *const schema =
     " UPDATE totals SET outcomes = outcomes + 1, picks = picks + new.picks"
     "  WHERE status = new.status; END;";
 
-/* The error of a call that returned `code`; `what` it was to do. */
+/* Sets the error of a call that returned `code`; `what` is its purpose. */
 static int fail(const struct ps_sql *sql, int code, const char *what, struct ps_error *error)
 {
     int primary = code & 0xff;
     enum ps_code ours = PS_E_SYSTEM;
     const char *reason = sqlite3_errstr(code);
-    /* SQLite keeps the system's code only of calls that are not steps. */
+    /* SQLite does not keep the system's error code of steps. */
     int system_code = errno ? errno : sqlite3_system_errno(sql->db);
     if (primary == SQLITE_NOMEM) {
         ours = PS_E_NOMEM;
     } else if (primary == SQLITE_FULL) {
         reason = "no space left on the disk";
     } else if (primary == SQLITE_CORRUPT) {
-        reason = "the file is damaged; if it is moved away, a new journal is begun";
+        reason = "the file is damaged; move it away to start a new journal";
     } else if (primary == SQLITE_NOTADB) {
-        reason = "not a database; if it is moved away, a new journal is begun";
+        reason = "not a database; move it away to start a new journal";
     } else if (primary == SQLITE_READONLY) {
         reason = "read-only";
     } else if (primary == SQLITE_BUSY) {
@@ -102,7 +102,7 @@ static int execute(struct ps_sql *sql, const char *text, const char *what, struc
     return code == SQLITE_OK ? 0 : fail(sql, code, what, error);
 }
 
-/* Whose file is this? 1: ours; 0: nobody's yet; negative: refused. */
+/* 1: a journal; 0: an empty database; negative: refused. */
 static int identify(struct ps_sql *sql, struct ps_error *error)
 {
     sqlite3_stmt *statement = NULL;
@@ -149,7 +149,7 @@ static int make_uuid(char ret_text[37], struct ps_error *error)
     return 0;
 }
 
-/* All or nothing: the mark of the application is part of the transaction. */
+/* Atomic: application_id is set in the same transaction. */
 static int create(struct ps_sql *sql, struct ps_error *error)
 {
     char uuid[37];
@@ -167,7 +167,7 @@ static int create(struct ps_sql *sql, struct ps_error *error)
 
 static int set_up(struct ps_sql *sql, enum ps_sql_sync sync, struct ps_error *error)
 {
-    /* A file system without shared memory leaves the mode as it was, without an error. */
+    /* On a file system without shared memory SQLite keeps the old mode and reports no error. */
     sqlite3_stmt *statement = NULL;
     errno = 0;
     int code = sqlite3_prepare_v2(sql->db, "PRAGMA journal_mode = WAL", -1, &statement, NULL);
@@ -187,8 +187,8 @@ static int set_up(struct ps_sql *sql, enum ps_sql_sync sync, struct ps_error *er
                    "PRAGMA journal_size_limit = %d; PRAGMA cache_size = -%d;"
                    "PRAGMA foreign_keys = ON",
                    sync == PS_SQL_DURABLE ? "FULL" : "NORMAL",
-                   sync == PS_SQL_DURABLE ? CHECKPOINT_PAGES : LATE_CHECKPOINT_PAGES, LOG_BYTES,
-                   CACHE_KB);
+                   sync == PS_SQL_DURABLE ? CHECKPOINT_PAGES : LATE_CHECKPOINT_PAGES, MAX_LOG_BYTES,
+                   MAX_CACHE_KB);
     return execute(sql, text, "open the journal", error);
 }
 
@@ -249,7 +249,7 @@ void ps_sql_use(struct ps_sql *sql, enum ps_sql_statement statement)
     sql->bound = SQLITE_OK;
 }
 
-static void note(struct ps_sql *sql, int code)
+static void note_bind(struct ps_sql *sql, int code)
 {
     if (sql->bound == SQLITE_OK)
         sql->bound = code;
@@ -258,19 +258,19 @@ static void note(struct ps_sql *sql, int code)
 
 void ps_sql_bind_text(struct ps_sql *sql, const char *text)
 {
-    note(sql,
-         sqlite3_bind_text(sql->statements[sql->current], sql->parameter, text, -1, SQLITE_STATIC));
+    note_bind(sql, sqlite3_bind_text(sql->statements[sql->current], sql->parameter, text, -1,
+                                     SQLITE_STATIC));
 }
 
 void ps_sql_bind_int(struct ps_sql *sql, int64_t value)
 {
-    note(sql, sqlite3_bind_int64(sql->statements[sql->current], sql->parameter, value));
+    note_bind(sql, sqlite3_bind_int64(sql->statements[sql->current], sql->parameter, value));
 }
 
 void ps_sql_bind_bytes(struct ps_sql *sql, const void *bytes, size_t size)
 {
-    note(sql, sqlite3_bind_blob64(sql->statements[sql->current], sql->parameter, bytes, size,
-                                  SQLITE_STATIC));
+    note_bind(sql, sqlite3_bind_blob64(sql->statements[sql->current], sql->parameter, bytes, size,
+                                       SQLITE_STATIC));
 }
 
 void ps_sql_end(struct ps_sql *sql)
@@ -325,7 +325,7 @@ const void *ps_sql_get_bytes(struct ps_sql *sql, int column, size_t *ret_size)
 
 int ps_sql_begin(struct ps_sql *sql, struct ps_error *error)
 {
-    /* What is written into a file without a name is lost with the process. */
+    /* Writes to a file that was deleted are lost when the process ends. */
     int moved = 0;
     (void)sqlite3_file_control(sql->db, "main", SQLITE_FCNTL_HAS_MOVED, &moved);
     if (moved)
@@ -349,7 +349,7 @@ int ps_sql_finish(struct ps_sql *sql, int failed, struct ps_error *error)
         ps_sql_use(sql, PS_SQL_COMMIT);
         failed = ps_sql_run(sql, error);
     }
-    /* SQLite has taken it back by itself after some failures. */
+    /* SQLite rolls back by itself after some failures. */
     if (failed && !sqlite3_get_autocommit(sql->db))
         (void)sqlite3_exec(sql->db, "ROLLBACK", NULL, NULL, NULL);
     return failed;

@@ -1,30 +1,29 @@
-/* SQLite as the journal uses it: one connection, its prepared statements, its errors in our words.
+/* A connection to SQLite with the prepared statements of the journal, and its errors as ps_error.
  *
  * A statement is used in three steps:
  *
  *     ps_sql_use(sql, PS_SQL_LATEST);
- *     ps_sql_bind_text(sql, path);                    parameters in their order
- *     while ((found = ps_sql_row(sql, error)) > 0)    or ps_sql_run() where there are no rows
+ *     ps_sql_bind_text(sql, path);                    parameters in order
+ *     while ((found = ps_sql_row(sql, error)) > 0)    or ps_sql_run() if there are no rows
  *         ps_sql_get_int(sql, 0);
  *
- * A failed bind is remembered and reported by the step, so that nobody has to look after each.
- * Whoever leaves the rows early says ps_sql_end(): an unfinished statement is an open read, and
- * keeps the write-ahead log from starting over. A connection is used by one thread at a time.
+ * A failed bind is reported by the step that follows, so a bind needs no check. A caller that does
+ * not read all rows must call ps_sql_end(): an unfinished statement is an open read transaction,
+ * which keeps the write-ahead log from restarting. One thread at a time can use a connection.
  *
  * The tables:
  *
  *     meta         key, value: "stream" is the UUID of the journal
- *     micrographs  one row a (path, revision). `state` is "seen", or the status of its latest
- *                  outcome. Only the latest revision of a path can be "seen": an index over those
- *                  alone says so. Device, inode and size are unsigned; SQLite has only signed
- *                  integers, so they are kept as the signed number with the same 64 bits.
- *     outcomes     one row a seq; one outcome for each attempt at a micrograph. `frames` is what
- *                  frames.h makes of its message.
- *     totals       outcomes and picks by status, kept by a trigger, so that a status every few
- *                  seconds reads three rows instead of all.
+ *     micrographs  one row for each (path, revision). `state` is "seen", or the status of its
+ * latest outcome. Only the latest revision of a path can be "seen"; a partial index enforces one
+ * for each path. Device, inode and size are unsigned; SQLite has only signed integers, so they are
+ * stored as the signed number with the same 64 bits. outcomes     one row for each seq; one outcome
+ * for each attempt at a micrograph. `frames` is its message, packed by frames.h. totals outcomes
+ * and picks by status, updated by a trigger, so that a status every few seconds reads three rows
+ * instead of all.
  *
- * application_id and user_version mark the file. One of another program, or of a later version of
- * this one, is refused before anything in it is changed.
+ * application_id and user_version identify the file. A file of another program or of a later
+ * version is refused before anything in it is changed.
  */
 #ifndef PS_JOURNAL_SQL_H
 #define PS_JOURNAL_SQL_H
@@ -34,7 +33,7 @@
 #include <sqlite3.h>
 #include <stdint.h>
 
-/* X(NAME, what for, SQL) */
+/* X(NAME, purpose, SQL) */
 #define PS_SQL_MAP(X)                                                                              \
     X(BEGIN, "write", "BEGIN IMMEDIATE")                                                           \
     X(COMMIT, "write", "COMMIT")                                                                   \
@@ -93,17 +92,17 @@ struct ps_sql {
     char *path;
     sqlite3_stmt *statements[PS_SQL_COUNT];
     enum ps_sql_statement current; /* the statement in use */
-    int parameter;                 /* of it that is bound next */
-    int bound;                     /* SQLite's code of the first bind that failed */
+    int parameter;                 /* the next one to bind */
+    int bound;                     /* SQLite's code of the first failed bind */
 };
 
-/* What a commit waits for. ORDERED: nothing; it survives the death of the process, and after a
- * power cut what is lost is lost from the end. DURABLE: until it, and all before it, is on the
- * disk. READING: there are none, the database is only read, and must be there. */
+/* ORDERED: a commit does not wait for the disk; it survives a crash of the process, and a power cut
+ * loses only the latest commits. DURABLE: a commit waits until it and all before it are on the
+ * disk. READING: read-only; the database must exist. */
 enum ps_sql_sync { PS_SQL_ORDERED, PS_SQL_DURABLE, PS_SQL_READING };
 
-/* Opens a database, makes its tables if it is new, prepares the statements. `sql` must be all
- * zeros; on failure it is to be given to ps_sql_done() too. PS_E_SYSTEM, PS_E_NOMEM. */
+/* Opens a database, creates its tables if it is new, prepares the statements. `sql` must be all
+ * zeros; call ps_sql_done() on failure too. PS_E_SYSTEM, PS_E_NOMEM. */
 int ps_sql_open(struct ps_sql *sql, const char *path, enum ps_sql_sync sync,
                 struct ps_error *error);
 void ps_sql_done(struct ps_sql *sql);
@@ -115,33 +114,33 @@ void ps_sql_bind_text(struct ps_sql *sql, const char *text);
 void ps_sql_bind_int(struct ps_sql *sql, int64_t value);
 void ps_sql_bind_bytes(struct ps_sql *sql, const void *bytes, size_t size);
 
-/* 1: a row is there; 0: no more, and the statement has ended; negative: it failed and has ended. */
+/* 1: a row; 0: no more rows, the statement has ended; negative: it failed and has ended. */
 int ps_sql_row(struct ps_sql *sql, struct ps_error *error);
 
-/* Steps a statement whose rows nobody wants to its end. */
+/* Runs a statement to its end, ignoring its rows. */
 int ps_sql_run(struct ps_sql *sql, struct ps_error *error);
 
-/* Column of the row; text is borrowed until the next step, "" for NULL. */
+/* A column of the row; text is borrowed until the next step, "" for NULL. */
 int64_t ps_sql_get_int(struct ps_sql *sql, int column);
 const char *ps_sql_get_text(struct ps_sql *sql, int column);
 
-/* Column of the row as bytes, borrowed until the next step. */
+/* A column of the row as bytes, borrowed until the next step. */
 const void *ps_sql_get_bytes(struct ps_sql *sql, int column, size_t *ret_size);
 
 void ps_sql_end(struct ps_sql *sql);
 
-/* Begins a transaction that may write. PS_E_SYSTEM also where the file was moved or deleted under
- * us. */
+/* Begins a transaction that can write. PS_E_SYSTEM also if the file was moved or deleted while it
+ * is open. */
 int ps_sql_begin(struct ps_sql *sql, struct ps_error *error);
 
-/* Another program (a backup, a curious person) may hold the database that long. */
+/* How long to wait while another program, such as a backup, holds the database lock. */
 enum { PS_SQL_BUSY_MS = 5000 };
 
-/* The same, but waits for no other program: `ret_busy` tells that one has the database. */
+/* The same without waiting: `ret_busy` is true if another program holds the database lock. */
 int ps_sql_try_begin(struct ps_sql *sql, bool *ret_busy, struct ps_error *error);
 
-/* Ends it: commits if `failed` is 0, otherwise (or if the commit fails) takes everything back.
- * Returns `failed`, or what came of the commit. */
+/* Ends the transaction: commits if `failed` is 0; otherwise, or if the commit fails, rolls back.
+ * Returns `failed`, or the result of the commit. */
 int ps_sql_finish(struct ps_sql *sql, int failed, struct ps_error *error);
 
 #endif

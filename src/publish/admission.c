@@ -4,31 +4,31 @@
 #include <string.h>
 #include <zmq.h>
 
-/* Frames of a ZAP request, behind the envelope that REP takes off. */
+/* Frames of a ZAP request after the envelope, which REP removes. */
 enum { VERSION, REQUEST, DOMAIN, ADDRESS, IDENTITY, MECHANISM, CREDENTIALS, FRAMES };
-enum { FRAME = 256, AT_ONCE = 100 };
+enum { MAX_FRAME_BYTES = 256, MAX_AT_ONCE = 100 };
 
 struct request {
-    char frame[FRAMES][FRAME]; /* each with a 0 behind it */
+    char frame[FRAMES][MAX_FRAME_BYTES]; /* each ends with a 0 byte */
     size_t size[FRAMES];
     size_t count;
 };
 
-/* Receives all frames of a message; those that are too many or too long are cut. False: there is
- * none. */
+/* Receives all frames of a message; cuts surplus frames and long ones. False: no message waits. */
 static bool receive(void *socket, struct request *ret_request)
 {
     int more = 1;
     size_t size = sizeof more;
     *ret_request = (struct request){0};
     for (size_t i = 0; more; i++) {
-        char rest[FRAME];
+        char rest[MAX_FRAME_BYTES];
         bool keep = i < FRAMES;
-        int length = zmq_recv(socket, keep ? ret_request->frame[i] : rest, FRAME - 1, ZMQ_DONTWAIT);
+        int length = zmq_recv(socket, keep ? ret_request->frame[i] : rest, MAX_FRAME_BYTES - 1,
+                              ZMQ_DONTWAIT);
         if (length < 0)
             return false;
         if (keep)
-            ret_request->size[i] = length < FRAME ? (size_t)length : FRAME - 1;
+            ret_request->size[i] = length < MAX_FRAME_BYTES ? (size_t)length : MAX_FRAME_BYTES - 1;
         ret_request->count = i + 1;
         (void)zmq_getsockopt(socket, ZMQ_RCVMORE, &more, &size);
     }
@@ -59,7 +59,7 @@ void ps_admission_answer(void *zap, const struct ps_curve_keys *allowed, struct 
                          struct ps_metrics *metrics)
 {
     struct request request;
-    for (int i = 0; i < AT_ONCE && receive(zap, &request); i++) {
+    for (int i = 0; i < MAX_AT_ONCE && receive(zap, &request); i++) {
         char address[PS_LOG_TEXT];
         char key[PS_CURVE_TEXT] = "-";
         const uint8_t *bytes = (const uint8_t *)request.frame[CREDENTIALS];
@@ -98,11 +98,11 @@ void *ps_admission_monitor(void *context, void *socket, const char *name)
 
 void ps_admission_watch(void *monitor, struct ps_log *log, struct ps_metrics *metrics)
 {
-    /* Of an event there are two frames: number and value in 6 bytes, and our endpoint. Refusals by
-     * the list are no such events: they are counted where they are made. A client without CURVE may
-     * see before we do that it will not work, and go: that is the event without detail. */
+    /* An event has two frames: number and value in 6 bytes, and the endpoint. Refusals by the list
+     * cause no event; they are counted in ps_admission_answer(). A client without CURVE can notice
+     * the failure first and disconnect: that is the event without detail. */
     struct request event;
-    for (int i = 0; i < AT_ONCE && receive(monitor, &event); i++) {
+    for (int i = 0; i < MAX_AT_ONCE && receive(monitor, &event); i++) {
         char endpoint[PS_LOG_TEXT];
         uint16_t number;
         memcpy(&number, event.frame[0], sizeof number);

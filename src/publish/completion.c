@@ -9,14 +9,14 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-static struct ps_outcome_facts facts_of(const struct ps_outcome_tools *tools,
-                                        const struct ps_submission *item)
+static struct ps_outcome_facts facts_of(const struct ps_completion_dependencies *dependencies,
+                                        const struct ps_completion *completion)
 {
-    const struct ps_job *job = item->job;
-    const struct ps_result *result = item->failure ? NULL : &item->result;
+    const struct ps_job *job = completion->job;
+    const struct ps_result *result = completion->failure ? NULL : &completion->result;
     return (struct ps_outcome_facts){
-        .stream = ps_journal_stream(tools->journal),
-        .session = tools->config->publish.session,
+        .stream = ps_journal_stream(dependencies->journal),
+        .session = dependencies->config->publish.session,
         .closed_ns = job->closed_ns,
         .detected_ns = job->detected_ns,
         .path = job->path,
@@ -24,16 +24,16 @@ static struct ps_outcome_facts facts_of(const struct ps_outcome_tools *tools,
         .revision = job->revision,
         .attempt = job->attempt,
         .bytes = job->identity.size,
-        .width = item->micrograph ? item->micrograph->image.width : 0,
-        .height = item->micrograph ? item->micrograph->image.height : 0,
-        .micrograph = item->micrograph,
-        .pixel_size_source = result ? ps_pixel_size_source(tools->config, result) : NULL,
-        .profile = tools->profile,
-        .parameters = tools->parameters,
-        .failure = item->failure,
+        .width = completion->micrograph ? completion->micrograph->image.width : 0,
+        .height = completion->micrograph ? completion->micrograph->image.height : 0,
+        .micrograph = completion->micrograph,
+        .pixel_size_source = result ? ps_pixel_size_source(dependencies->config, result) : NULL,
+        .profile = dependencies->profile,
+        .parameters = dependencies->parameters,
+        .failure = completion->failure,
         .result = result,
-        .read_milliseconds = item->read_milliseconds,
-        .total_milliseconds = item->total_milliseconds,
+        .read_milliseconds = completion->read_milliseconds,
+        .total_milliseconds = completion->total_milliseconds,
     };
 }
 
@@ -42,41 +42,41 @@ static size_t picks_of(const struct ps_outcome_facts *facts)
     return facts->result ? facts->result->count : 0;
 }
 
-static void frames_done(struct ps_outcome_item *items, size_t count)
+static void frames_done(struct ps_completion *completions, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        ps_frames_done(&items[i].frames);
+        ps_frames_done(&completions[i].frames);
 }
 
-int ps_outcomes_commit(const struct ps_outcome_tools *tools, struct ps_outcome_item *items,
-                       size_t count, struct ps_error *error)
+int ps_completions_commit(const struct ps_completion_dependencies *dependencies,
+                          struct ps_completion *completions, size_t count, struct ps_error *error)
 {
-    struct ps_record records[PS_COMMIT];
-    uint64_t seq = ps_journal_last_seq(tools->journal);
+    struct ps_outcome_record records[PS_MAX_COMMIT];
+    uint64_t seq = ps_journal_last_seq(dependencies->journal);
     int64_t published_ns = ps_clock_wall_ns();
     int status = 0;
     for (size_t i = 0; i < count && status == 0; i++) {
-        struct ps_outcome_facts facts = facts_of(tools, &items[i].submission);
+        struct ps_outcome_facts facts = facts_of(dependencies, &completions[i]);
         facts.seq = ++seq;
         facts.published_ns = published_ns;
-        status = ps_message_picks(&facts, &items[i].frames, error);
-        items[i].seq = seq;
-        records[i] = (struct ps_record){
-            .job = items[i].submission.job,
+        status = ps_message_picks(&facts, &completions[i].frames, error);
+        completions[i].seq = seq;
+        records[i] = (struct ps_outcome_record){
+            .job = completions[i].job,
             .seq = seq,
             .status = ps_header_status(&facts),
             .reason = ps_header_reason(&facts),
             .count = picks_of(&facts),
-            .frames = &items[i].frames,
+            .frames = &completions[i].frames,
         };
     }
     int64_t start_ns = ps_clock_mono_ns();
     if (status == 0)
-        status = ps_journal_commit(tools->journal, records, count, error);
+        status = ps_journal_commit(dependencies->journal, records, count, error);
     if (status)
-        frames_done(items, count);
+        frames_done(completions, count);
     else
-        ps_metrics_observe(tools->metrics, PS_HISTOGRAM_COMMIT,
+        ps_metrics_observe(dependencies->metrics, PS_HISTOGRAM_COMMIT,
                            (double)(ps_clock_mono_ns() - start_ns) * 1e-9);
     return status;
 }
@@ -103,42 +103,42 @@ static void count_outcome(struct ps_metrics *metrics, const struct ps_outcome_fa
     ps_metrics_add(metrics, PS_COUNTER_PICKS, picks_of(facts));
 }
 
-/* Only where the end of writing was told: a file that a scan found may have lain there for days. */
-static void observe_latency(struct ps_metrics *metrics, const struct ps_submission *item,
+/* Only if an event reported the end of writing: a file that a scan found can be days old. */
+static void observe_latency(struct ps_metrics *metrics, const struct ps_completion *completion,
                             int64_t now_ns)
 {
-    if (item->job->closed_mono_ns == 0)
+    if (completion->job->closed_mono_ns == 0)
         return;
-    double latency = (double)(now_ns - item->job->closed_mono_ns) * 1e-9;
-    double overhead = latency - item->total_milliseconds * 1e-3;
+    double latency = (double)(now_ns - completion->job->closed_mono_ns) * 1e-9;
+    double overhead = latency - completion->total_milliseconds * 1e-3;
     ps_metrics_observe(metrics, PS_HISTOGRAM_LATENCY, latency);
     ps_metrics_observe(metrics, PS_HISTOGRAM_OVERHEAD, overhead > 0 ? overhead : 0);
 }
 
-void ps_outcomes_report(const struct ps_outcome_tools *tools, const struct ps_outcome_item *items,
-                        size_t count)
+void ps_completions_report(const struct ps_completion_dependencies *dependencies,
+                           const struct ps_completion *completions, size_t count)
 {
     int64_t now_ns = ps_clock_mono_ns();
     for (size_t i = 0; i < count; i++) {
-        struct ps_outcome_facts facts = facts_of(tools, &items[i].submission);
-        observe_latency(tools->metrics, &items[i].submission, now_ns);
-        count_outcome(tools->metrics, &facts);
-        log_outcome(tools->log, &facts);
+        struct ps_outcome_facts facts = facts_of(dependencies, &completions[i]);
+        observe_latency(dependencies->metrics, &completions[i], now_ns);
+        count_outcome(dependencies->metrics, &facts);
+        log_outcome(dependencies->log, &facts);
     }
 }
 
-void ps_outcomes_done(struct ps_outcome_item *items, size_t count,
-                      void (*finished)(void *context, struct ps_job *job), void *context)
+void ps_completions_done(struct ps_completion *completions, size_t count,
+                         void (*finished)(void *context, struct ps_job *job), void *context)
 {
-    frames_done(items, count);
+    frames_done(completions, count);
     for (size_t i = 0; i < count; i++) {
-        struct ps_submission *submission = &items[i].submission;
+        struct ps_completion *completion = &completions[i];
         if (finished)
-            finished(context, submission->job);
-        ps_micrograph_free(submission->micrograph);
-        ps_result_done(&submission->result);
-        free(submission->failure);
-        ps_preview_done(&submission->preview);
-        *submission = (struct ps_submission){0};
+            finished(context, completion->job);
+        ps_micrograph_free(completion->micrograph);
+        ps_result_done(&completion->result);
+        free(completion->failure);
+        ps_preview_done(&completion->preview);
+        *completion = (struct ps_completion){0};
     }
 }

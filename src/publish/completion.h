@@ -1,9 +1,9 @@
-/* From what workers submit to what is in the journal: outcomes, committed together.
+/* Completions: what workers submit to the publisher, committed together as outcomes.
  *
- *     ps_outcomes_commit()   seq, message, journal: all of them or none
- *     ...                    the publisher sends the frames
- *     ps_outcomes_report()   counts and logs what is out
- *     ps_outcomes_done()     frees everything but the jobs
+ *     ps_completions_commit()   seq, message, journal: all of them or none
+ *     ...                       the publisher sends the frames
+ *     ps_completions_report()   metrics and log lines of what was published
+ *     ps_completions_done()     frees everything but the jobs
  */
 #ifndef PS_PUBLISH_COMPLETION_H
 #define PS_PUBLISH_COMPLETION_H
@@ -14,27 +14,23 @@
 #include "journal/journal.h"
 #include "picture/preview.h"
 
-enum { PS_COMMIT = 64 }; /* outcomes in a commit, at most */
+enum { PS_MAX_COMMIT = 64 }; /* completions in a commit */
 
-/* An outcome as a worker hands it over. */
-struct ps_submission {
+/* A micrograph that a worker has completed. Owns everything but the job. */
+struct ps_completion {
     struct ps_job *job;               /* handed back through finished() */
-    struct ps_micrograph *micrograph; /* without its pixels, which are freed; owned; or NULL */
-    struct ps_result result;          /* owned; empty if failed */
-    char *failure;                    /* why it failed, owned; or NULL */
-    struct ps_preview preview;        /* owned; empty where none is to be published */
+    struct ps_micrograph *micrograph; /* its pixels are freed; NULL: not read */
+    struct ps_result result;          /* empty if failed */
+    char *failure;                    /* the reason; NULL: not failed */
+    struct ps_preview preview;        /* empty: none to publish */
     double read_milliseconds;
     double total_milliseconds;
+    uint64_t seq;            /* set by a commit */
+    struct ps_frames frames; /* the message, made by a commit; empty before */
 };
 
-struct ps_outcome_item {
-    struct ps_submission submission;
-    uint64_t seq;            /* after a commit */
-    struct ps_frames frames; /* its message, after a commit */
-};
-
-/* What all messages have in common, and where outcomes go. Everything is borrowed. */
-struct ps_outcome_tools {
+/* Values that all messages share, and where outcomes are recorded. Everything is borrowed. */
+struct ps_completion_dependencies {
     const struct ps_config *config;
     struct ps_journal *journal;
     struct ps_log *log;
@@ -43,18 +39,19 @@ struct ps_outcome_tools {
     const char *parameters;
 };
 
-/* Gives up to PS_COMMIT outcomes the next seqs, makes their messages, which say that they are
- * published now, and commits all of them. On failure nothing is recorded and no seq taken.
- * PS_E_SYSTEM, PS_E_NOMEM: it may be called again. PS_E_BUG: one of them can never be recorded. */
-int ps_outcomes_commit(const struct ps_outcome_tools *tools, struct ps_outcome_item *items,
-                       size_t count, struct ps_error *error);
+/* Assigns the next seqs to up to PS_MAX_COMMIT completions, makes their messages with the current
+ * time as the time of publication, and commits all of them. On failure nothing is recorded and no
+ * seq is used. PS_E_SYSTEM, PS_E_NOMEM: it can be called again. PS_E_BUG: the journal refuses one
+ * of them; do not retry. */
+int ps_completions_commit(const struct ps_completion_dependencies *dependencies,
+                          struct ps_completion *completions, size_t count, struct ps_error *error);
 
-/* Once the frames were sent: metrics, and a log line each. */
-void ps_outcomes_report(const struct ps_outcome_tools *tools, const struct ps_outcome_item *items,
-                        size_t count);
+/* Updates metrics and logs a line for each. Call it after the frames were sent. */
+void ps_completions_report(const struct ps_completion_dependencies *dependencies,
+                           const struct ps_completion *completions, size_t count);
 
-/* Frees what the items own; each job goes to `finished` (or nowhere, where that is NULL). */
-void ps_outcomes_done(struct ps_outcome_item *items, size_t count,
-                      void (*finished)(void *context, struct ps_job *job), void *context);
+/* Frees what the completions own, and passes each job to `finished` (can be NULL). */
+void ps_completions_done(struct ps_completion *completions, size_t count,
+                         void (*finished)(void *context, struct ps_job *job), void *context);
 
 #endif

@@ -1,7 +1,7 @@
-/* The bounded queue between workers and publisher.
+/* The bounded queue of completions between workers and publisher.
  *
- * Workers wait while it is full. Whoever takes is woken through a descriptor that can be polled
- * beside sockets; it becomes readable when something is put, and when the intake is closed.
+ * Workers wait while it is full. The publisher is woken by a descriptor that it can poll beside its
+ * sockets; it becomes readable when a completion is put and when the queue is closed.
  */
 #ifndef PS_PUBLISH_COMPLETION_QUEUE_H
 #define PS_PUBLISH_COMPLETION_QUEUE_H
@@ -10,34 +10,36 @@
 
 #include <pthread.h>
 
-enum { PS_INTAKE = PS_COMMIT }; /* submissions that wait, at most */
+enum { PS_MAX_QUEUED_COMPLETIONS = PS_MAX_COMMIT }; /* its capacity */
 
-struct ps_intake {
+struct ps_completion_queue {
     pthread_mutex_t lock;
-    pthread_cond_t room;
-    struct ps_submission items[PS_INTAKE];
+    pthread_cond_t not_full;
+    struct ps_completion items[PS_MAX_QUEUED_COMPLETIONS];
     size_t count;
     bool closed;
-    int wake_fd; /* eventfd, -1: could not be made */
+    int wake_fd; /* eventfd; -1: not open */
 };
 
-/* To be freed with ps_intake_done() whatever it returns. PS_E_SYSTEM: no descriptor. */
-int ps_intake_init(struct ps_intake *intake, struct ps_error *error);
-void ps_intake_done(struct ps_intake *intake);
+/* Call ps_completion_queue_done() on failure too. PS_E_SYSTEM: no descriptor. */
+int ps_completion_queue_init(struct ps_completion_queue *queue, struct ps_error *error);
+void ps_completion_queue_done(struct ps_completion_queue *queue);
 
-/* Moves a submission in; waits for room. Any thread. */
-void ps_intake_put(struct ps_intake *intake, struct ps_submission *submission);
+/* Moves a completion in; waits while the queue is full. Any thread. */
+void ps_completion_queue_put(struct ps_completion_queue *queue, struct ps_completion *completion);
 
-/* Nothing will be put any more. Any thread. */
-void ps_intake_close(struct ps_intake *intake);
+/* No put may follow. Any thread. */
+void ps_completion_queue_close(struct ps_completion_queue *queue);
 
-/* Moves all that wait (PS_INTAKE at most) out; returns how many. Does not wait. */
-size_t ps_intake_take(struct ps_intake *intake, struct ps_submission *ret_items);
+/* Moves all completions out, up to PS_MAX_QUEUED_COMPLETIONS; returns their number. Does not wait.
+ */
+size_t ps_completion_queue_take(struct ps_completion_queue *queue,
+                                struct ps_completion *ret_completions);
 
-/* How many wait. */
-size_t ps_intake_waiting(struct ps_intake *intake);
+/* The number of completions in the queue. */
+size_t ps_completion_queue_waiting(struct ps_completion_queue *queue);
 
-/* Makes the descriptor unreadable until the next event; returns whether the intake is closed. */
-bool ps_intake_attend(struct ps_intake *intake);
+/* Makes the descriptor unreadable until the next put; returns true if the queue is closed. */
+bool ps_completion_queue_clear_wake(struct ps_completion_queue *queue);
 
 #endif

@@ -5,7 +5,7 @@
 
 #include <stdlib.h>
 
-/* A picture that ZeroMQ has: one of our own, or a frame that came. */
+/* A picture that ZeroMQ holds: a preview of this service, or a received frame. */
 struct parcel {
     struct ps_preview_outlet *outlet;
     struct ps_preview preview;
@@ -17,12 +17,12 @@ static size_t size_of(struct parcel *parcel)
     return parcel->preview.size + zmq_msg_size(&parcel->frame);
 }
 
-/* The last subscriber has it; called by a thread of ZeroMQ's. */
+/* Called by a ZeroMQ thread after the last subscriber has received it. */
 static void parcel_done(void *data, void *hint)
 {
     struct parcel *parcel = hint;
     (void)data;
-    atomic_fetch_sub(&parcel->outlet->outstanding, size_of(parcel));
+    atomic_fetch_sub(&parcel->outlet->queued_bytes, size_of(parcel));
     ps_preview_done(&parcel->preview);
     (void)zmq_msg_close(&parcel->frame);
     free(parcel);
@@ -39,7 +39,7 @@ static struct parcel *new_parcel(struct ps_preview_outlet *outlet)
     return parcel;
 }
 
-/* Makes a message of the parcel, which is counted already. */
+/* Sends the parcel, whose bytes are already counted. */
 static bool send_parcel(struct parcel *parcel, void *data, void *socket, int flags)
 {
     zmq_msg_t message;
@@ -59,13 +59,13 @@ bool ps_preview_send(struct ps_preview_outlet *outlet, void *socket,
     struct ps_frames frames = {0};
     struct ps_error error;
     struct parcel *parcel = new_parcel(outlet);
-    size_t before = atomic_fetch_add(&outlet->outstanding, preview->size);
-    bool sent = parcel && before + preview->size <= PS_PREVIEW_BYTES &&
+    size_t before = atomic_fetch_add(&outlet->queued_bytes, preview->size);
+    bool sent = parcel && before + preview->size <= PS_MAX_PREVIEW_BYTES &&
                 ps_message_preview(facts, preview, &frames, &error) == 0 &&
                 ps_frames_send(socket, &frames, ZMQ_DONTWAIT | ZMQ_SNDMORE) == 0;
     ps_frames_done(&frames);
     if (!parcel) {
-        atomic_fetch_sub(&outlet->outstanding, preview->size);
+        atomic_fetch_sub(&outlet->queued_bytes, preview->size);
         ps_preview_done(preview);
         return false;
     }
@@ -79,7 +79,7 @@ bool ps_preview_send(struct ps_preview_outlet *outlet, void *socket,
 
 bool ps_preview_fits(const struct ps_preview_outlet *outlet)
 {
-    return atomic_load(&outlet->outstanding) < PS_PREVIEW_BYTES;
+    return atomic_load(&outlet->queued_bytes) < PS_MAX_PREVIEW_BYTES;
 }
 
 bool ps_preview_pass(struct ps_preview_outlet *outlet, void *socket, zmq_msg_t *frame, int flags)
@@ -88,6 +88,6 @@ bool ps_preview_pass(struct ps_preview_outlet *outlet, void *socket, zmq_msg_t *
     if (!parcel)
         return false;
     (void)zmq_msg_move(&parcel->frame, frame);
-    atomic_fetch_add(&outlet->outstanding, size_of(parcel));
+    atomic_fetch_add(&outlet->queued_bytes, size_of(parcel));
     return send_parcel(parcel, zmq_msg_data(&parcel->frame), socket, flags);
 }

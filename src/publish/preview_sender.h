@@ -1,9 +1,9 @@
-/* Publishes previews, within a bound on memory.
+/* Publishes previews, within a limit of memory.
  *
- * ZeroMQ keeps publish.high_water_mark messages for a subscriber that does not keep up, and
- * pictures are large: ten thousand of them would be 5 GB. So what has been handed to ZeroMQ and is
- * not yet with every subscriber is counted, and a picture beyond PS_PREVIEW_BYTES is dropped, for
- * all subscribers. Outcomes are never dropped for that.
+ * ZeroMQ queues publish.high_water_mark messages for a subscriber that does not keep up, and
+ * pictures are large: ten thousand of them would be 5 GB. So the bytes that ZeroMQ has and that not
+ * all subscribers have received are counted, and a picture that would exceed PS_MAX_PREVIEW_BYTES
+ * is dropped for all subscribers. Outcomes are not dropped by this limit.
  */
 #ifndef PS_PUBLISH_PREVIEW_SENDER_H
 #define PS_PUBLISH_PREVIEW_SENDER_H
@@ -14,20 +14,20 @@
 #include <stdbool.h>
 #include <zmq.h>
 
-enum { PS_PREVIEW_BYTES = 128 << 20 };
+enum { PS_MAX_PREVIEW_BYTES = 128 << 20 };
 
-/* All zeros at first; lives until the socket's context has ended. */
+/* Initialise to zeros; must live until the socket's context is terminated. */
 struct ps_preview_outlet {
-    _Atomic size_t outstanding; /* bytes */
+    _Atomic size_t queued_bytes;
 };
 
-/* Sends a preview message on the publishing socket without waiting, and takes `preview`. False: it
- * was dropped. */
+/* Sends a preview message on the publishing socket without waiting; takes ownership of `preview`.
+ * False: it was dropped. */
 bool ps_preview_send(struct ps_preview_outlet *outlet, void *socket,
                      const struct ps_preview_facts *facts, struct ps_preview *preview);
 
-/* For previews that another service made: whether there is room for one, and one frame of it, which
- * is taken. False: it was not sent. */
+/* For previews of other services: ps_preview_fits() is true if the limit allows another one;
+ * ps_preview_pass() sends one frame of it and takes its contents. False: it was not sent. */
 bool ps_preview_fits(const struct ps_preview_outlet *outlet);
 bool ps_preview_pass(struct ps_preview_outlet *outlet, void *socket, zmq_msg_t *frame, int flags);
 

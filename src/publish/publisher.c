@@ -1,13 +1,13 @@
-/* The publisher's thread, and what other threads may do to it.
+/* The publisher's thread, and the functions that other threads call.
  *
  * Invariants:
- *   1. Only the thread touches sockets, replays and `held`; only it changes `failure`, which others
- *      read under its lock.
- *   2. An outcome is in the intake, then held, then in the journal, and only then sent.
- *   3. Something is held only while the journal cannot be written; the intake then fills up, and
+ *   1. Only the thread uses sockets, replays and `held`; only it writes `failure`, which others
+ * read under its lock.
+ *   2. A completion is in the queue, then held, then in the journal, and only then sent.
+ *   3. Completions stay held only while the journal cannot be written; the queue then fills up, and
  *      workers wait.
- *   4. The thread waits in one place (wait_for_events()), for a second at most, so that ticks tell
- *      whether it lives.
+ *   4. The thread waits in one place (wait_for_events()), for up to MAX_WAIT_MS, so that `ticks`
+ * show that it makes progress.
  */
 #include "publish/publisher.h"
 
@@ -32,41 +32,41 @@
 #include <string.h>
 #include <zmq.h>
 
-enum { LONGEST_WAIT_MS = 1000, SUBSCRIPTIONS_AT_ONCE = 100 };
+enum { MAX_WAIT_MS = 1000, MAX_SUBSCRIPTIONS = 100 };
 static const int64_t second_ns = 1000000000;
 
 struct ps_publisher {
     const struct ps_config *config;
     struct ps_publisher_hooks hooks;
-    struct ps_outcome_tools outcomes;
-    struct ps_request_tools requests;
+    struct ps_completion_dependencies dependencies;
+    struct ps_request_dependencies requests;
     char *profile;
     char parameters[PS_PARAMETERS_TEXT];
     pthread_t thread;
     _Atomic uint64_t ticks;
-    struct ps_intake intake;
+    struct ps_completion_queue completions;
     struct ps_preview_outlet previews;
     pthread_mutex_t failure_lock;
-    char failure[sizeof((struct ps_error *)0)->message]; /* of the journal; "" while it works */
+    char failure[sizeof((struct ps_error *)0)->message]; /* of the journal; "": none */
 
-    /* Of the thread alone: */
+    /* Used by the thread only: */
     struct ps_sockets sockets;
-    struct ps_outcome_item held[PS_INTAKE];
+    struct ps_completion held[PS_MAX_QUEUED_COMPLETIONS];
     size_t held_count;
-    int64_t retry_ns;     /* monotonic: when to try the journal again */
+    int64_t retry_ns;     /* monotonic: when to commit again after a failure */
     int64_t heartbeat_ns; /* monotonic: when the next status is due */
     int64_t last_status_ns;
     int64_t started_ns; /* monotonic */
     int64_t subscriptions;
 };
 
-/* ---- what it says of itself -------------------------------------------------------------------
+/* ---- status and hello -------------------------------------------------------------------------
  */
 
-/* What is the same for a status and a hello. */
+/* Values that status and hello share. */
 static struct ps_status_facts facts_now(const struct ps_publisher *publisher)
 {
-    struct ps_journal *journal = publisher->outcomes.journal;
+    struct ps_journal *journal = publisher->dependencies.journal;
     return (struct ps_status_facts){
         .stream = ps_journal_stream(journal),
         .session = publisher->config->publish.session,
@@ -97,10 +97,11 @@ static json_t *make_status(struct ps_publisher *publisher, bool stopping)
     memcpy(failure, publisher->failure, sizeof failure);
     pthread_mutex_unlock(&publisher->failure_lock);
     facts.journal_failure = *failure ? failure : NULL;
-    if (ps_journal_totals(publisher->outcomes.journal, &totals, &error) == 0)
+    if (ps_journal_totals(publisher->dependencies.journal, &totals, &error) == 0)
         facts.totals = &totals;
-    facts.metrics = ps_metrics_json(publisher->outcomes.metrics);
-    facts.last_error_ns = ps_log_last_error(publisher->outcomes.log, last_error, sizeof last_error);
+    facts.metrics = ps_metrics_json(publisher->dependencies.metrics);
+    facts.last_error_ns =
+        ps_log_last_error(publisher->dependencies.log, last_error, sizeof last_error);
     facts.last_error = last_error;
     json_t *header = ps_status_header(&facts);
     if (header && publisher->hooks.status)
@@ -141,7 +142,7 @@ static void publish_status(struct ps_publisher *publisher, int64_t now, bool sto
     }
 }
 
-/* A status that need not wait for the next heartbeat; ten a second at most. */
+/* Makes a status due before the next heartbeat, up to ten times a second. */
 static void status_soon(struct ps_publisher *publisher)
 {
     int64_t soon = publisher->last_status_ns + second_ns / 10;
@@ -154,33 +155,30 @@ static void status_soon(struct ps_publisher *publisher)
 
 static void count_waiting(struct ps_publisher *publisher)
 {
-    size_t waiting = ps_intake_waiting(&publisher->intake) + publisher->held_count;
-    ps_metrics_set(publisher->outcomes.metrics, PS_GAUGE_OUTCOMES_WAITING, (int64_t)waiting);
+    size_t waiting = ps_completion_queue_waiting(&publisher->completions) + publisher->held_count;
+    ps_metrics_set(publisher->dependencies.metrics, PS_GAUGE_OUTCOMES_WAITING, (int64_t)waiting);
 }
 
-/* Takes what is waiting, while nothing is held. */
-static void hold(struct ps_publisher *publisher)
+/* Moves the queue into `held`, which is empty. */
+static void take_completions(struct ps_publisher *publisher)
 {
-    struct ps_submission items[PS_INTAKE];
-    publisher->held_count = ps_intake_take(&publisher->intake, items);
-    for (size_t i = 0; i < publisher->held_count; i++)
-        publisher->held[i] = (struct ps_outcome_item){.submission = items[i]};
+    publisher->held_count = ps_completion_queue_take(&publisher->completions, publisher->held);
 }
 
 static void log_failure(struct ps_publisher *publisher, const char *event,
                         const struct ps_error *error)
 {
     char quoted[PS_LOG_TEXT];
-    ps_log_event(publisher->outcomes.log, PS_LOG_ERROR, event, "reason=%s",
+    ps_log_event(publisher->dependencies.log, PS_LOG_ERROR, event, "reason=%s",
                  ps_log_quote(error->message, quoted));
 }
 
 static void journal_failed(struct ps_publisher *publisher, const struct ps_error *error)
 {
-    ps_metrics_add(publisher->outcomes.metrics, PS_COUNTER_JOURNAL_FAILURES, 1);
+    ps_metrics_add(publisher->dependencies.metrics, PS_COUNTER_JOURNAL_FAILURES, 1);
     publisher->retry_ns = ps_clock_mono_ns() + second_ns;
     if (strcmp(publisher->failure, error->message) == 0)
-        return; /* said already, and in every status */
+        return; /* logged already, and in every status */
     log_failure(publisher, "journal_failed", error);
     set_failure(publisher, error->message);
     status_soon(publisher);
@@ -191,22 +189,22 @@ static void journal_works(struct ps_publisher *publisher)
     if (!*publisher->failure)
         return;
     set_failure(publisher, "");
-    ps_log_event(publisher->outcomes.log, PS_LOG_INFO, "journal_recovered", "last_seq=%" PRIu64,
-                 ps_journal_last_seq(publisher->outcomes.journal));
+    ps_log_event(publisher->dependencies.log, PS_LOG_INFO, "journal_recovered", "last_seq=%" PRIu64,
+                 ps_journal_last_seq(publisher->dependencies.journal));
     status_soon(publisher);
 }
 
-/* Follows its outcome, which is published. */
-static void publish_preview(struct ps_publisher *publisher, struct ps_outcome_item *item)
+/* Publishes the preview, after its outcome. */
+static void publish_preview(struct ps_publisher *publisher, struct ps_completion *completion)
 {
-    const struct ps_job *job = item->submission.job;
-    const struct ps_micrograph *micrograph = item->submission.micrograph;
-    if (!item->submission.preview.png || !micrograph)
+    const struct ps_job *job = completion->job;
+    const struct ps_micrograph *micrograph = completion->micrograph;
+    if (!completion->preview.png || !micrograph)
         return;
     const struct ps_preview_facts facts = {
-        .stream = ps_journal_stream(publisher->outcomes.journal),
+        .stream = ps_journal_stream(publisher->dependencies.journal),
         .session = publisher->config->publish.session,
-        .seq = item->seq,
+        .seq = completion->seq,
         .path = job->path,
         .name = job->name,
         .revision = job->revision,
@@ -214,21 +212,22 @@ static void publish_preview(struct ps_publisher *publisher, struct ps_outcome_it
         .height = micrograph->image.height,
     };
     if (!ps_preview_send(&publisher->previews, publisher->sockets.publish, &facts,
-                         &item->submission.preview))
-        ps_metrics_add(publisher->outcomes.metrics, PS_COUNTER_PREVIEWS_DROPPED, 1);
+                         &completion->preview))
+        ps_metrics_add(publisher->dependencies.metrics, PS_COUNTER_PREVIEWS_DROPPED, 1);
 }
 
-/* Commits and publishes. Returns how many of the items, from the first, are done with; the others
- * wait for the journal. What the journal will never take is handed back without an outcome, loudly,
- * so that it does not hold up the others. */
-static size_t settle(struct ps_publisher *publisher, struct ps_outcome_item *items, size_t count)
+/* Commits and publishes. Returns the number of completions, from the first, that are finished; the
+ * others wait for the journal. A completion that the journal refuses (PS_E_BUG) is logged and its
+ * job handed back without an outcome, so that it does not block the others. */
+static size_t commit_and_publish(struct ps_publisher *publisher, struct ps_completion *completions,
+                                 size_t count)
 {
-    const struct ps_outcome_tools *tools = &publisher->outcomes;
+    const struct ps_completion_dependencies *dependencies = &publisher->dependencies;
     struct ps_error error;
-    int status = ps_outcomes_commit(tools, items, count, &error);
+    int status = ps_completions_commit(dependencies, completions, count, &error);
     if (status == PS_E_BUG && count > 1) {
         size_t done = 0;
-        while (done < count && settle(publisher, &items[done], 1) == 1)
+        while (done < count && commit_and_publish(publisher, &completions[done], 1) == 1)
             done++;
         return done;
     }
@@ -239,63 +238,63 @@ static size_t settle(struct ps_publisher *publisher, struct ps_outcome_item *ite
         return 0;
     } else {
         for (size_t i = 0; i < count; i++) {
-            (void)ps_frames_send(publisher->sockets.publish, &items[i].frames, ZMQ_DONTWAIT);
-            publish_preview(publisher, &items[i]);
+            (void)ps_frames_send(publisher->sockets.publish, &completions[i].frames, ZMQ_DONTWAIT);
+            publish_preview(publisher, &completions[i]);
             if (publisher->hooks.published)
-                publisher->hooks.published(publisher->hooks.context, items[i].submission.job,
-                                           items[i].seq);
+                publisher->hooks.published(publisher->hooks.context, completions[i].job,
+                                           completions[i].seq);
         }
-        ps_outcomes_report(tools, items, count);
+        ps_completions_report(dependencies, completions, count);
         journal_works(publisher);
     }
-    ps_outcomes_done(items, count, publisher->hooks.finished, publisher->hooks.context);
+    ps_completions_done(completions, count, publisher->hooks.finished, publisher->hooks.context);
     return count;
 }
 
-/* False: something is still held. */
-static bool settle_held(struct ps_publisher *publisher)
+/* False: some are still held. */
+static bool commit_held(struct ps_publisher *publisher)
 {
-    size_t done = settle(publisher, publisher->held, publisher->held_count);
+    size_t done = commit_and_publish(publisher, publisher->held, publisher->held_count);
     publisher->held_count -= done;
     memmove(publisher->held, publisher->held + done,
             publisher->held_count * sizeof *publisher->held);
     return publisher->held_count == 0;
 }
 
-/* Publishes what is held, then what is waiting. False: the journal does not take it. */
+/* Publishes what is held, then the queue. False: the journal cannot be written. */
 static bool publish_outcomes(struct ps_publisher *publisher)
 {
-    bool settled = publisher->held_count == 0 || settle_held(publisher);
-    if (settled) {
-        hold(publisher);
-        settled = publisher->held_count == 0 || settle_held(publisher);
+    bool committed = publisher->held_count == 0 || commit_held(publisher);
+    if (committed) {
+        take_completions(publisher);
+        committed = publisher->held_count == 0 || commit_held(publisher);
     }
     count_waiting(publisher);
-    return settled;
+    return committed;
 }
 
-/* The end, with a journal that cannot be written: these micrographs stay without an outcome, and
- * will be picked when the service runs again. */
-static void give_up(struct ps_publisher *publisher)
+/* At the end, if the journal cannot be written: hands the jobs back without an outcome. The next
+ * run picks these micrographs. */
+static void hand_back_held(struct ps_publisher *publisher)
 {
     size_t count = 0;
-    for (; publisher->held_count > 0; hold(publisher)) {
+    for (; publisher->held_count > 0; take_completions(publisher)) {
         count += publisher->held_count;
-        ps_outcomes_done(publisher->held, publisher->held_count, publisher->hooks.finished,
-                         publisher->hooks.context);
+        ps_completions_done(publisher->held, publisher->held_count, publisher->hooks.finished,
+                            publisher->hooks.context);
     }
-    ps_log_event(publisher->outcomes.log, PS_LOG_ERROR, "outcomes_given_up",
+    ps_log_event(publisher->dependencies.log, PS_LOG_ERROR, "outcomes_given_up",
                  "count=%zu reason=\"the journal cannot be written\"", count);
 }
 
 /* ---- the thread -------------------------------------------------------------------------------
  */
 
-/* Subscriptions come as messages: 1 or 0, and the beginning of the topics. */
+/* A subscription arrives as a message: 1 (begin) or 0 (end), and a prefix of topics. */
 static void count_subscriptions(struct ps_publisher *publisher)
 {
     char message[64];
-    for (int i = 0; i < SUBSCRIPTIONS_AT_ONCE; i++) {
+    for (int i = 0; i < MAX_SUBSCRIPTIONS; i++) {
         int size = zmq_recv(publisher->sockets.publish, message, sizeof message, ZMQ_DONTWAIT);
         if (size < 0)
             break;
@@ -305,11 +304,11 @@ static void count_subscriptions(struct ps_publisher *publisher)
         size_t length = (size_t)size - 1;
         if (message[0] && length <= strlen(PS_WIRE_TOPIC_STATUS) &&
             memcmp(message + 1, PS_WIRE_TOPIC_STATUS, length) == 0)
-            status_soon(publisher); /* so that it knows at once where it stands */
+            status_soon(publisher); /* so that a new subscriber gets the last seq at once */
     }
     if (publisher->subscriptions < 0)
         publisher->subscriptions = 0;
-    ps_metrics_set(publisher->outcomes.metrics, PS_GAUGE_SUBSCRIBERS, publisher->subscriptions);
+    ps_metrics_set(publisher->dependencies.metrics, PS_GAUGE_SUBSCRIBERS, publisher->subscriptions);
 }
 
 static int milliseconds_until(int64_t then, int64_t now)
@@ -317,12 +316,12 @@ static int milliseconds_until(int64_t then, int64_t now)
     return then <= now ? 0 : (int)((then - now + 999999) / 1000000);
 }
 
-/* Waits until there is something to do; replays want to go on after `replay_ms` (-1: none). */
+/* Waits for an event, up to `replay_ms` until the next portion of a replay (-1: none). */
 static void wait_for_events(struct ps_publisher *publisher, int replay_ms)
 {
     const struct ps_sockets *sockets = &publisher->sockets;
     zmq_pollitem_t items[] = {
-        {.fd = publisher->intake.wake_fd, .events = ZMQ_POLLIN},
+        {.fd = publisher->completions.wake_fd, .events = ZMQ_POLLIN},
         {.socket = sockets->publish, .events = ZMQ_POLLIN},
         {.socket = sockets->replay, .events = ZMQ_POLLIN},
         {.socket = sockets->control, .events = ZMQ_POLLIN},
@@ -332,7 +331,7 @@ static void wait_for_events(struct ps_publisher *publisher, int replay_ms)
     };
     enum { ALL = sizeof items / sizeof *items, WITHOUT_CURVE = ALL - 3 };
     int64_t now = ps_clock_mono_ns();
-    int wait = LONGEST_WAIT_MS;
+    int wait = MAX_WAIT_MS;
     int heartbeat = milliseconds_until(publisher->heartbeat_ns, now);
     wait = heartbeat < wait ? heartbeat : wait;
     wait = replay_ms >= 0 && replay_ms < wait ? replay_ms : wait;
@@ -343,10 +342,10 @@ static void wait_for_events(struct ps_publisher *publisher, int replay_ms)
     (void)zmq_poll(items, sockets->zap ? ALL : WITHOUT_CURVE, wait);
 }
 
-static void attend_clients(struct ps_publisher *publisher)
+static void serve_clients(struct ps_publisher *publisher)
 {
-    struct ps_log *log = publisher->outcomes.log;
-    struct ps_metrics *metrics = publisher->outcomes.metrics;
+    struct ps_log *log = publisher->dependencies.log;
+    struct ps_metrics *metrics = publisher->dependencies.metrics;
     const struct ps_sockets *sockets = &publisher->sockets;
     count_subscriptions(publisher);
     if (sockets->zap)
@@ -366,18 +365,18 @@ static void *publish(void *context)
     for (;;) {
         wait_for_events(publisher, replay_ms);
         atomic_fetch_add(&publisher->ticks, 1);
-        if (ps_intake_attend(&publisher->intake))
+        if (ps_completion_queue_clear_wake(&publisher->completions))
             break;
         if (publisher->held_count == 0 || ps_clock_mono_ns() >= publisher->retry_ns)
             (void)publish_outcomes(publisher);
-        attend_clients(publisher);
+        serve_clients(publisher);
         replay_ms = ps_replays_proceed(publisher->requests.replays);
         int64_t now = ps_clock_mono_ns();
         if (now >= publisher->heartbeat_ns)
             publish_status(publisher, now, false);
     }
     if (!publish_outcomes(publisher))
-        give_up(publisher);
+        hand_back_held(publisher);
     publish_status(publisher, ps_clock_mono_ns(), true);
     return NULL;
 }
@@ -389,7 +388,7 @@ static void publisher_free(struct ps_publisher *publisher)
 {
     ps_sockets_close(&publisher->sockets);
     ps_replays_free(publisher->requests.replays);
-    ps_intake_done(&publisher->intake);
+    ps_completion_queue_done(&publisher->completions);
     (void)pthread_mutex_destroy(&publisher->failure_lock);
     free(publisher->profile);
     free(publisher);
@@ -398,21 +397,22 @@ static void publisher_free(struct ps_publisher *publisher)
 static int start(struct ps_publisher *publisher, struct ps_error *error)
 {
     const struct ps_config *config = publisher->config;
-    struct ps_outcome_tools *tools = &publisher->outcomes;
+    struct ps_completion_dependencies *dependencies = &publisher->dependencies;
     publisher->profile = ps_config_get(config, "picker.profile");
-    publisher->requests.replays = ps_replays_new(tools->journal, tools->log, tools->metrics);
+    publisher->requests.replays =
+        ps_replays_new(dependencies->journal, dependencies->log, dependencies->metrics);
     if (!publisher->profile || !publisher->requests.replays)
         return ps_fail_memory(error, sizeof *publisher, "the publisher");
-    tools->profile = publisher->profile;
-    tools->parameters = publisher->parameters;
+    dependencies->profile = publisher->profile;
+    dependencies->parameters = publisher->parameters;
     int status = ps_status_parameters(config, publisher->parameters, error);
     if (status == 0)
-        status =
-            ps_sockets_open(config, PS_SOCKETS_SERVICE, tools->log, &publisher->sockets, error);
+        status = ps_sockets_open(config, PS_SOCKETS_SERVICE, dependencies->log, &publisher->sockets,
+                                 error);
     if (status)
         return status;
     publisher->started_ns = ps_clock_mono_ns();
-    ps_log_event(tools->log, PS_LOG_INFO, "publishing", "endpoint=%s replay=%s",
+    ps_log_event(dependencies->log, PS_LOG_INFO, "publishing", "endpoint=%s replay=%s",
                  publisher->sockets.publish_endpoint, publisher->sockets.replay_endpoint);
     return ps_thread_start(&publisher->thread, "ps-publisher", "the publisher", publish, publisher,
                            error);
@@ -429,9 +429,9 @@ int ps_publisher_start(const struct ps_config *config, struct ps_journal *journa
     publisher->config = config;
     publisher->hooks = *hooks;
     (void)pthread_mutex_init(&publisher->failure_lock, NULL);
-    publisher->outcomes = (struct ps_outcome_tools){
+    publisher->dependencies = (struct ps_completion_dependencies){
         .config = config, .journal = journal, .log = log, .metrics = metrics};
-    publisher->requests = (struct ps_request_tools){
+    publisher->requests = (struct ps_request_dependencies){
         .journal = journal,
         .log = log,
         .metrics = metrics,
@@ -440,7 +440,7 @@ int ps_publisher_start(const struct ps_config *config, struct ps_journal *journa
         .retried = retried,
         .context = publisher,
     };
-    int status = ps_intake_init(&publisher->intake, error);
+    int status = ps_completion_queue_init(&publisher->completions, error);
     if (status == 0)
         status = start(publisher, error);
     if (status)
@@ -450,14 +450,14 @@ int ps_publisher_start(const struct ps_config *config, struct ps_journal *journa
     return status;
 }
 
-void ps_publisher_submit(struct ps_publisher *publisher, struct ps_submission *outcome)
+void ps_publisher_submit(struct ps_publisher *publisher, struct ps_completion *completion)
 {
-    ps_intake_put(&publisher->intake, outcome);
+    ps_completion_queue_put(&publisher->completions, completion);
 }
 
 void ps_publisher_stop(struct ps_publisher *publisher)
 {
-    ps_intake_close(&publisher->intake);
+    ps_completion_queue_close(&publisher->completions);
     (void)pthread_join(publisher->thread, NULL);
     publisher_free(publisher);
 }

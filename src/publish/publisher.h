@@ -1,15 +1,15 @@
-/* The publisher: the one thread that owns the sockets and commits to the journal.
+/* The publisher: the thread that owns the sockets and commits to the journal.
  *
- * Workers submit outcomes; the thread takes what is waiting, gives each the next seq, makes the
- * message, commits them together, and only then publishes. While the journal cannot be written
- * (disk full) it keeps the outcomes, tries again every second and says so; the bounded queue of
- * outcomes fills, workers wait, and nothing is half recorded.
+ * Workers submit completions. The thread takes them, assigns seqs, makes the messages, commits them
+ * together, and publishes them after that. While the journal cannot be written (disk full) it keeps
+ * the completions, tries again every second and reports the failure; the bounded completion queue
+ * fills up, workers wait, and nothing is recorded in part.
  *
  * Sockets: XPUB at publish.endpoint, topics "picks", "status" and "preview"; ROUTER at
  * publish.replay_endpoint and at ipc://STATE_DIRECTORY/control.sock (there also "status" and
  * "retry"). Beyond loopback and ipc both need CURVE with an allow-list of client keys (ZAP), unless
- * publish.insecure_bind. pickstream-messages(7) has the requests and their answers. A replay is
- * sent in portions between which new outcomes are published, so that a long one delays nobody.
+ * publish.insecure_bind is set. pickstream-messages(7) describes requests and answers. A replay is
+ * sent in portions, and new outcomes are published between them, so a long replay delays nothing.
  */
 #ifndef PS_PUBLISH_PUBLISHER_H
 #define PS_PUBLISH_PUBLISHER_H
@@ -25,39 +25,38 @@
 struct ps_publisher;
 
 struct ps_publisher_hooks {
-    /* An outcome is committed and published: the job is the callee's again. Without an outcome, to
-     * be picked again some time, it comes back when the publisher stops with a journal that cannot
-     * be written, or when the journal refuses the outcome (which is logged). */
+    /* An outcome is committed and published: the callee owns the job again. Also called for a job
+     * without an outcome if the publisher stops while the journal cannot be written, or if the
+     * journal refuses the outcome (which is logged). */
     void (*finished)(void *context, struct ps_job *job);
-    /* An outcome is committed and published under this seq; comes before finished(). */
+    /* An outcome is committed and published with this seq; called before finished(). */
     void (*published)(void *context, const struct ps_job *job, uint64_t seq);
-    /* Adds to a status header what only the service knows: "watch", "queue", "devices", "rates". */
+    /* Adds the keys of the service to a status header: "watch", "queue", "devices", "rates". */
     void (*status)(void *context, json_t *header);
-    /* Micrographs were marked for retry: the watcher should look for them. */
+    /* Micrographs were marked for retry and are to be queued. */
     void (*retried)(void *context, size_t count);
     void *context;
 };
 
-/* Binds the sockets and starts the thread. PS_E_CONFIG: an endpoint that may not be bound without
- * CURVE, unreadable or malformed keys; PS_E_SYSTEM: cannot be bound. */
+/* Binds the sockets and starts the thread. PS_E_CONFIG: an endpoint that needs CURVE to be bound,
+ * or unreadable or malformed keys; PS_E_SYSTEM: an endpoint cannot be bound. */
 int ps_publisher_start(const struct ps_config *config, struct ps_journal *journal,
                        struct ps_log *log, struct ps_metrics *metrics,
                        const struct ps_publisher_hooks *hooks, struct ps_publisher **ret_publisher,
                        struct ps_error *error);
 
-/* Hands over an outcome, whose contents then belong to the publisher; waits while its queue is
- * full. Any thread. */
-void ps_publisher_submit(struct ps_publisher *publisher, struct ps_submission *outcome);
+/* Moves a completion into the completion queue; waits while that is full. Any thread. */
+void ps_publisher_submit(struct ps_publisher *publisher, struct ps_completion *completion);
 
-/* Publishes what is waiting (giving up on a journal that cannot be written), ends the thread,
- * closes the sockets with a finite linger. No thread may submit any more. */
+/* Publishes the rest of the completion queue (unless the journal cannot be written), ends the
+ * thread, and closes the sockets with a finite linger. No thread may submit any more. */
 void ps_publisher_stop(struct ps_publisher *publisher);
 
-/* The header of a status message as of now. Any thread, until ps_publisher_stop(). A new reference;
- * NULL without memory. */
+/* The current status header. Any thread, until ps_publisher_stop(). A new reference; NULL without
+ * memory. */
 json_t *ps_publisher_status(struct ps_publisher *publisher);
 
-/* Grows while the thread lives and is not stuck: for the watchdog. */
+/* Increases as long as the thread makes progress, for the watchdog. */
 uint64_t ps_publisher_ticks(const struct ps_publisher *publisher);
 
 #endif

@@ -12,26 +12,26 @@
 #include <zmq.h>
 
 enum {
-    PORTION_MESSAGES = 100,
-    PORTION_BYTES = 4 << 20,
-    LONGEST_WAIT_MS = 100,
+    MAX_PORTION_MESSAGES = 100,
+    MAX_PORTION_BYTES = 4 << 20,
+    MAX_WAIT_MS = 100,
     STUCK_SECONDS = 10,
 };
 
 struct replay {
     struct ps_client client;
     uint64_t after;      /* the last seq that was sent */
-    size_t portion;      /* messages to read next; as many as the client took last, if it is slow */
-    int wait_ms;         /* 0: it goes on at once */
-    int64_t due_ns;      /* monotonic: not before that */
-    int64_t progress_ns; /* monotonic: when something last moved */
+    size_t portion;      /* messages to read next; for a slow client the number that it took last */
+    int wait_ms;         /* 0: continue at once */
+    int64_t due_ns;      /* monotonic: time of the next portion */
+    int64_t progress_ns; /* monotonic: when a message was last sent */
 };
 
 struct ps_replays {
     struct ps_journal *journal;
     struct ps_log *log;
     struct ps_metrics *metrics;
-    struct replay items[PS_REPLAYS];
+    struct replay items[PS_MAX_REPLAYS];
     size_t count;
 };
 
@@ -40,7 +40,7 @@ struct ps_replays {
 
 int ps_client_send(const struct ps_client *client, const struct ps_frames *frames)
 {
-    /* Whether the client can take a message shows at the first frame; the others follow it. */
+    /* Only the first frame can fail for want of space; the others follow it. */
     if (zmq_send(client->router, client->id, client->id_size, ZMQ_DONTWAIT | ZMQ_SNDMORE) < 0)
         return -1;
     if (client->delimiter && zmq_send(client->router, "", 0, ZMQ_DONTWAIT | ZMQ_SNDMORE) < 0)
@@ -88,8 +88,9 @@ void ps_replays_free(struct ps_replays *replays)
     free(replays);
 }
 
-/* The place for a client's replay: its own, a free one, or the one that is stuck for longest. */
-static struct replay *place(struct ps_replays *replays, const struct ps_client *client, int64_t now)
+/* The entry for a client's replay: its present one, a free one, or the one stuck for longest. */
+static struct replay *find_entry(struct ps_replays *replays, const struct ps_client *client,
+                                 int64_t now)
 {
     struct replay *stuck = NULL;
     for (size_t i = 0; i < replays->count; i++) {
@@ -99,7 +100,7 @@ static struct replay *place(struct ps_replays *replays, const struct ps_client *
         if (!stuck || replay->progress_ns < stuck->progress_ns)
             stuck = replay;
     }
-    if (replays->count < PS_REPLAYS)
+    if (replays->count < PS_MAX_REPLAYS)
         return &replays->items[replays->count++];
     if (now - stuck->progress_ns < (int64_t)STUCK_SECONDS * 1000000000)
         return NULL;
@@ -111,11 +112,11 @@ static struct replay *place(struct ps_replays *replays, const struct ps_client *
 bool ps_replays_begin(struct ps_replays *replays, const struct ps_client *client, uint64_t after)
 {
     int64_t now = ps_clock_mono_ns();
-    struct replay *replay = place(replays, client, now);
+    struct replay *replay = find_entry(replays, client, now);
     if (!replay)
         return false;
     *replay = (struct replay){
-        .client = *client, .after = after, .portion = PORTION_MESSAGES, .progress_ns = now};
+        .client = *client, .after = after, .portion = MAX_PORTION_MESSAGES, .progress_ns = now};
     return true;
 }
 
@@ -132,7 +133,7 @@ struct portion {
 static int send_one(void *context, uint64_t seq, const struct ps_frames *frames)
 {
     struct portion *portion = context;
-    if (portion->bytes > PORTION_BYTES)
+    if (portion->bytes > MAX_PORTION_BYTES)
         return 1;
     if (ps_client_send(&portion->replay->client, frames) != 0) {
         portion->failure = zmq_errno();
@@ -158,7 +159,7 @@ static json_t *unreadable(const struct ps_error *error)
                      "reason", "the journal cannot be read: ", ps_json_text(error->message));
 }
 
-/* When to go on, and with how much. */
+/* Sets the time and size of the next portion. */
 static void plan(struct replay *replay, const struct portion *portion, int64_t now)
 {
     if (portion->messages)
@@ -166,16 +167,16 @@ static void plan(struct replay *replay, const struct portion *portion, int64_t n
     if (portion->failure == 0) {
         replay->wait_ms = 0;
         replay->portion =
-            replay->portion * 2 < PORTION_MESSAGES ? replay->portion * 2 : PORTION_MESSAGES;
+            replay->portion * 2 < MAX_PORTION_MESSAGES ? replay->portion * 2 : MAX_PORTION_MESSAGES;
     } else {
-        int longer = replay->wait_ms * 2 < LONGEST_WAIT_MS ? replay->wait_ms * 2 : LONGEST_WAIT_MS;
+        int longer = replay->wait_ms * 2 < MAX_WAIT_MS ? replay->wait_ms * 2 : MAX_WAIT_MS;
         replay->wait_ms = portion->messages || longer == 0 ? 1 : longer;
         replay->portion = portion->messages ? portion->messages : 1;
     }
     replay->due_ns = now + (int64_t)replay->wait_ms * 1000000;
 }
 
-/* Whether the replay is to go on. */
+/* Sends a portion. False: the replay has ended. */
 static bool step(struct ps_replays *replays, struct replay *replay, int64_t now)
 {
     struct portion portion = {.replay = replay};

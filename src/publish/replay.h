@@ -1,16 +1,18 @@
-/* Messages again, for clients that missed them: in portions, so that a long replay delays neither
- * what is new nor another client, and one that does not read costs nothing but its place.
+/* Replays: sends messages again to clients that missed them, in portions, so that a long replay
+ * delays neither new messages nor other clients. A client that does not read uses up an entry,
+ * nothing else.
  *
- * A replay is a client and the seq after which it wants messages. Each time that the publisher has
- * a moment, every replay gets a portion; when ZeroMQ takes no more for a client, its replay waits
- * (1 ms at first, up to 100 ms while nothing moves). When all that is committed has been sent, it
- * ends with {"type":"end","last_seq":M}: as committing and publishing are this same thread's,
- * whatever comes after M is published later than the end is sent, and a client that had subscribed
- * before it asked has no gap.
+ * A replay is a client and the seq after which it wants messages. Each round of the publisher sends
+ * a portion of every replay. When ZeroMQ accepts no more for a client, its replay waits (1 ms at
+ * first, up to MAX_WAIT_MS while nothing moves). When all committed messages were sent, the replay
+ * ends with
+ * {"type":"end","last_seq":M}. Committing and publishing are done by the same thread, so what comes
+ * after M is published after the end is sent, and a client that subscribed before its request has
+ * no gap.
  *
- * There are at most PS_REPLAYS at once, one for each client: another request of the same client
- * takes the place of the first. When all places are taken, one where nothing has moved for 10 s is
- * given up for a newcomer.
+ * Up to PS_MAX_REPLAYS run at once, one for each client: another request of the same client
+ * replaces its replay. If all entries are used, a new client gets one whose replay has not moved
+ * for 10 s.
  */
 #ifndef PS_PUBLISH_REPLAY_H
 #define PS_PUBLISH_REPLAY_H
@@ -22,23 +24,23 @@
 
 #include <jansson.h>
 
-enum { PS_REPLAYS = 32, PS_CLIENT_ID = 256 };
+enum { PS_MAX_REPLAYS = 32, PS_MAX_CLIENT_ID = 256 };
 
-/* Who asked, and how it is answered. */
+/* A client of a ROUTER socket, and how to answer it. */
 struct ps_client {
     void *router;
     size_t id_size;
-    unsigned char id[PS_CLIENT_ID];
-    bool delimiter; /* its requests have an empty frame in front, so answers have one too */
+    unsigned char id[PS_MAX_CLIENT_ID];
+    bool delimiter; /* its requests begin with an empty frame, so answers do too */
 };
 
 bool ps_client_same(const struct ps_client *a, const struct ps_client *b);
 
-/* Sends frames to a client without waiting. 0, or -1 and zmq_errno(): EAGAIN: it has not read what
- * it got before; EHOSTUNREACH: it is gone. Nothing is sent then. */
+/* Sends frames to a client without waiting. 0, or -1 with zmq_errno(), and nothing is sent: EAGAIN:
+ * it has not read earlier messages; EHOSTUNREACH: it is disconnected. */
 int ps_client_send(const struct ps_client *client, const struct ps_frames *frames);
 
-/* Sends an answer, whose reference is taken, in a frame of its own. Like ps_client_send(). */
+/* Sends an answer as one frame; takes the reference. Returns as ps_client_send(). */
 int ps_client_answer(const struct ps_client *client, json_t *answer);
 
 struct ps_replays;
@@ -48,11 +50,11 @@ struct ps_replays *ps_replays_new(struct ps_journal *journal, struct ps_log *log
                                   struct ps_metrics *metrics);
 void ps_replays_free(struct ps_replays *replays);
 
-/* Begins a replay. False: there are too many. */
+/* Begins a replay. False: too many are running. */
 bool ps_replays_begin(struct ps_replays *replays, const struct ps_client *client, uint64_t after);
 
-/* Gives every replay its next portion. Returns after how many milliseconds to call again; -1: not
- * before another one begins. */
+/* Sends the next portion of every replay that is due. Returns the milliseconds until the next call;
+ * -1: none is running. */
 int ps_replays_proceed(struct ps_replays *replays);
 
 #endif

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <zmq.h>
 
-enum { AT_ONCE = 100 };
+enum { MAX_AT_ONCE = 100 };
 
 /* ---- answers ----------------------------------------------------------------------------------
  */
@@ -22,51 +22,51 @@ static void answer(const struct ps_client *client, json_t *object)
     (void)ps_client_answer(client, object);
 }
 
-/* The request is at fault. */
-static void refuse(const struct ps_request_tools *tools, const struct ps_client *client,
-                   const char *reason)
+/* Answers an invalid request. */
+static void refuse(const struct ps_request_dependencies *dependencies,
+                   const struct ps_client *client, const char *reason)
 {
     char quoted[PS_LOG_TEXT];
-    ps_metrics_add(tools->metrics, PS_COUNTER_BAD_REQUESTS, 1);
-    ps_log_event(tools->log, PS_LOG_DEBUG, "bad_request", "reason=%s",
+    ps_metrics_add(dependencies->metrics, PS_COUNTER_BAD_REQUESTS, 1);
+    ps_log_event(dependencies->log, PS_LOG_DEBUG, "bad_request", "reason=%s",
                  ps_log_quote(reason, quoted));
     answer(client, ps_request_error(reason));
 }
 
-/* We are. */
-static void fail(const struct ps_request_tools *tools, const struct ps_client *client,
+/* Answers a valid request that the service cannot fulfil. */
+static void fail(const struct ps_request_dependencies *dependencies, const struct ps_client *client,
                  const struct ps_error *error)
 {
     char quoted[PS_LOG_TEXT];
-    ps_log_event(tools->log, PS_LOG_ERROR, "request_failed", "reason=%s",
+    ps_log_event(dependencies->log, PS_LOG_ERROR, "request_failed", "reason=%s",
                  ps_log_quote(error->message, quoted));
     answer(client, ps_request_error(error->message));
 }
 
-static void hello(const struct ps_request_tools *tools, const struct ps_client *client,
-                  const json_t *request, bool control)
+static void hello(const struct ps_request_dependencies *dependencies,
+                  const struct ps_client *client, const json_t *request, bool control)
 {
     (void)request;
     (void)control;
-    answer(client, tools->hello(tools->context));
+    answer(client, dependencies->hello(dependencies->context));
 }
 
-static void status(const struct ps_request_tools *tools, const struct ps_client *client,
-                   const json_t *request, bool control)
+static void status(const struct ps_request_dependencies *dependencies,
+                   const struct ps_client *client, const json_t *request, bool control)
 {
     (void)request;
     (void)control;
-    answer(client, tools->status(tools->context));
+    answer(client, dependencies->status(dependencies->context));
 }
 
-static void since(const struct ps_request_tools *tools, const struct ps_client *client,
-                  const json_t *request, bool control)
+static void since(const struct ps_request_dependencies *dependencies,
+                  const struct ps_client *client, const json_t *request, bool control)
 {
     (void)control;
     const json_t *seq = json_object_get(request, "seq");
     if (!json_is_integer(seq) || json_integer_value(seq) < 0)
-        refuse(tools, client, "since: \"seq\" must be a whole number, 0 or more");
-    else if (!ps_replays_begin(tools->replays, client, (uint64_t)json_integer_value(seq)))
+        refuse(dependencies, client, "since: \"seq\" must be a whole number, 0 or more");
+    else if (!ps_replays_begin(dependencies->replays, client, (uint64_t)json_integer_value(seq)))
         answer(client, ps_request_error("since: too many replays at once, try again later"));
 }
 
@@ -77,40 +77,41 @@ static int send_again(void *context, uint64_t seq, const struct ps_frames *frame
     return 0;
 }
 
-static void micrograph(const struct ps_request_tools *tools, const struct ps_client *client,
-                       const json_t *request, bool control)
+static void micrograph(const struct ps_request_dependencies *dependencies,
+                       const struct ps_client *client, const json_t *request, bool control)
 {
     (void)control;
     const char *name = json_string_value(json_object_get(request, "name"));
     struct ps_error error;
     uint64_t seq;
     if (!name) {
-        refuse(tools, client, "micrograph: \"name\" must be the name or path of a micrograph");
+        refuse(dependencies, client,
+               "micrograph: \"name\" must be the name or path of a micrograph");
         return;
     }
     struct ps_client copy = *client;
-    int failed = ps_journal_find(tools->journal, name, &seq, &error);
+    int failed = ps_journal_find(dependencies->journal, name, &seq, &error);
     if (!failed && seq)
-        failed = ps_journal_replay(tools->journal, seq - 1, 1, send_again, &copy, &error);
+        failed = ps_journal_replay(dependencies->journal, seq - 1, 1, send_again, &copy, &error);
     if (failed)
-        fail(tools, client, &error);
+        fail(dependencies, client, &error);
     else if (seq)
-        ps_metrics_add(tools->metrics, PS_COUNTER_REPLAYED, 1);
+        ps_metrics_add(dependencies->metrics, PS_COUNTER_REPLAYED, 1);
     else
         answer(client, ps_request_error("micrograph: no outcome of a micrograph of this name"));
 }
 
-static void retry(const struct ps_request_tools *tools, const struct ps_client *client,
-                  const json_t *request, bool control)
+static void retry(const struct ps_request_dependencies *dependencies,
+                  const struct ps_client *client, const json_t *request, bool control)
 {
     const json_t *paths = json_object_get(request, "paths");
     size_t count = json_array_size(paths);
     if (!control) {
-        refuse(tools, client, "retry: only at the control socket of the state directory");
+        refuse(dependencies, client, "retry: only at the control socket of the state directory");
         return;
     }
     if (paths && !json_is_array(paths)) {
-        refuse(tools, client, "retry: \"paths\" must be a list");
+        refuse(dependencies, client, "retry: \"paths\" must be a list");
         return;
     }
     const char **items = calloc(count + 1, sizeof *items);
@@ -118,7 +119,7 @@ static void retry(const struct ps_request_tools *tools, const struct ps_client *
         items[i] = json_string_value(json_array_get(paths, i));
         if (!items[i]) {
             free(items);
-            refuse(tools, client, "retry: \"paths\" must be a list of names or paths");
+            refuse(dependencies, client, "retry: \"paths\" must be a list of names or paths");
             return;
         }
     }
@@ -126,14 +127,15 @@ static void retry(const struct ps_request_tools *tools, const struct ps_client *
     size_t retried = 0;
     int failed = !items;
     if (items && (!paths || count > 0))
-        failed = ps_journal_retry(tools->journal, (char *const *)items, count, &retried, &error);
+        failed =
+            ps_journal_retry(dependencies->journal, (char *const *)items, count, &retried, &error);
     free(items);
     if (failed) {
-        fail(tools, client, &error);
+        fail(dependencies, client, &error);
         return;
     }
-    if (retried > 0 && tools->retried)
-        tools->retried(tools->context, retried);
+    if (retried > 0 && dependencies->retried)
+        dependencies->retried(dependencies->context, retried);
     answer(client, json_pack("{s:s, s:s, s:I}", "schema", PS_WIRE_SCHEMA, "type", "retried",
                              "count", (json_int_t)retried));
 }
@@ -143,40 +145,40 @@ static void retry(const struct ps_request_tools *tools, const struct ps_client *
 
 static const struct kind {
     const char *name;
-    void (*serve)(const struct ps_request_tools *tools, const struct ps_client *client,
-                  const json_t *request, bool control);
+    void (*serve)(const struct ps_request_dependencies *dependencies,
+                  const struct ps_client *client, const json_t *request, bool control);
 } kinds[] = {
     {"since", since},           {"hello", hello}, {"status", status},
     {"micrograph", micrograph}, {"retry", retry},
 };
 
-static void serve(const struct ps_request_tools *tools, const struct ps_client *client,
-                  const json_t *request, bool control)
+static void serve(const struct ps_request_dependencies *dependencies,
+                  const struct ps_client *client, const json_t *request, bool control)
 {
     const char *name = json_string_value(json_object_get(request, "request"));
     const json_t *stream = json_object_get(request, "stream");
     const char *wanted = json_string_value(stream);
-    if (stream && (!wanted || strcmp(wanted, ps_journal_stream(tools->journal)) != 0)) {
-        refuse(tools, client, "\"stream\" is not the stream of this service");
+    if (stream && (!wanted || strcmp(wanted, ps_journal_stream(dependencies->journal)) != 0)) {
+        refuse(dependencies, client, "\"stream\" is not the stream of this service");
         return;
     }
     for (size_t i = 0; name && i < sizeof kinds / sizeof *kinds; i++) {
         if (strcmp(name, kinds[i].name) == 0) {
-            kinds[i].serve(tools, client, request, control);
+            kinds[i].serve(dependencies, client, request, control);
             return;
         }
     }
-    refuse(tools, client,
+    refuse(dependencies, client,
            name ? "unknown request: expected since, hello, status, micrograph or retry"
                 : "expected {\"request\": ...}");
 }
 
-/* Takes one frame. */
+/* Stores one frame of a request. */
 static void take(struct ps_request *request, size_t index, zmq_msg_t *frame, bool more)
 {
     size_t size = zmq_msg_size(frame);
     if (index == 0) {
-        request->client.id_size = size < PS_CLIENT_ID ? size : PS_CLIENT_ID;
+        request->client.id_size = size < PS_MAX_CLIENT_ID ? size : PS_MAX_CLIENT_ID;
         memcpy(request->client.id, zmq_msg_data(frame), request->client.id_size);
     } else if (index == 1 && size == 0 && more) {
         request->client.delimiter = true;
@@ -219,16 +221,17 @@ json_t *ps_request_parse(struct ps_request *request, const char **ret_problem)
     return NULL;
 }
 
-void ps_requests_serve(const struct ps_request_tools *tools, void *router, bool control)
+void ps_requests_serve(const struct ps_request_dependencies *dependencies, void *router,
+                       bool control)
 {
     struct ps_request request;
-    for (int i = 0; i < AT_ONCE && ps_request_receive(router, &request); i++) {
+    for (int i = 0; i < MAX_AT_ONCE && ps_request_receive(router, &request); i++) {
         const char *problem;
         json_t *object = ps_request_parse(&request, &problem);
         if (object)
-            serve(tools, &request.client, object, control);
+            serve(dependencies, &request.client, object, control);
         else
-            refuse(tools, &request.client, problem);
+            refuse(dependencies, &request.client, problem);
         json_decref(object);
         (void)zmq_msg_close(&request.body);
     }

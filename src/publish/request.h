@@ -1,8 +1,8 @@
 /* Requests of clients, and their answers (pickstream-messages(7), REQUESTS).
  *
- * A request is a JSON object in a frame, behind an empty one or not; its answer comes the same way.
- * Whatever else arrives is answered with {"type":"error"}, counted, and does no harm. An answer to
- * a client that does not read is dropped.
+ * A request is one frame with a JSON object, optionally after an empty frame; its answer has the
+ * same form. Anything else is answered with {"type":"error"} and counted. An answer to a client
+ * that does not read is dropped.
  */
 #ifndef PS_PUBLISH_REQUEST_H
 #define PS_PUBLISH_REQUEST_H
@@ -11,33 +11,34 @@
 
 #include <zmq.h>
 
-/* What answers are made of. */
-struct ps_request_tools {
+/* Borrowed. */
+struct ps_request_dependencies {
     struct ps_journal *journal;
     struct ps_log *log;
     struct ps_metrics *metrics;
     struct ps_replays *replays;
     json_t *(*hello)(void *context);              /* a new reference, or NULL without memory */
     json_t *(*status)(void *context);             /* the same */
-    void (*retried)(void *context, size_t count); /* failed micrographs were put back */
+    void (*retried)(void *context, size_t count); /* failed micrographs are to be picked again */
     void *context;
 };
 
-/* Answers the requests that wait at a ROUTER socket, a hundred at most; `control` allows those that
- * change something. */
-void ps_requests_serve(const struct ps_request_tools *tools, void *router, bool control);
+/* Answers up to 100 waiting requests of a ROUTER socket; `control` also allows requests that change
+ * something. */
+void ps_requests_serve(const struct ps_request_dependencies *dependencies, void *router,
+                       bool control);
 
-/* A request that has arrived: its first frame; what is more is received and forgotten. */
+/* A received request: its first body frame; further ones are discarded. */
 struct ps_request {
     struct ps_client client;
-    zmq_msg_t body; /* to be closed */
-    size_t bodies;  /* frames that are neither the client's id nor the delimiter */
+    zmq_msg_t body; /* the caller closes it */
+    size_t bodies;  /* number of frames after the client's id and the delimiter */
 };
 
-/* Receives a request of a ROUTER socket. False: there is none. */
+/* Receives a request of a ROUTER socket. False: none waits. */
 bool ps_request_receive(void *router, struct ps_request *ret_request);
 
-/* Parses it: a JSON object whose reference is the caller's, or NULL and what is wrong. */
+/* Parses it. Returns a new reference to a JSON object, or NULL and the problem. */
 json_t *ps_request_parse(struct ps_request *request, const char **ret_problem);
 
 /* {"type":"error"} with this reason; a new reference. */

@@ -14,17 +14,17 @@ enum {
     LINGER_MS = 1000,
     PING_MS = 10000,
     PING_TIMEOUT_MS = 30000,
-    /* Of what peers send us: requests and subscriptions. */
-    LARGEST_MESSAGE = 1 << 20,
-    /* Messages kept for a client of a ROUTER; a replay waits when they are that many. */
+    /* Limit of a received message: a request or a subscription. */
+    MAX_MESSAGE_BYTES = 1 << 20,
+    /* Messages queued for a client of a ROUTER; a replay waits when the queue is full. */
     REPLAY_HIGH_WATER_MARK = 32,
 };
 
 static const char endpoint_key[] = "publish.endpoint";
 static const char replay_key[] = "publish.replay_endpoint";
 
-/* A text that may not be set. */
-static const char *text(const char *value)
+/* Treats NULL as "". */
+static const char *text_or_empty(const char *value)
 {
     return value ? value : "";
 }
@@ -34,13 +34,13 @@ static int set_int(void *socket, int option, int value)
     return zmq_setsockopt(socket, option, &value, sizeof value);
 }
 
-/* A socket with what all of them need. */
+/* Creates a socket with the options that all of them share. */
 static void *make_socket(void *context, int type, int high_water_mark)
 {
     void *socket = zmq_socket(context, type);
     if (!socket)
         return NULL;
-    const int64_t largest = LARGEST_MESSAGE;
+    const int64_t largest = MAX_MESSAGE_BYTES;
     int failed = set_int(socket, ZMQ_SNDHWM, high_water_mark) |
                  set_int(socket, ZMQ_LINGER, LINGER_MS) | set_int(socket, ZMQ_TCP_KEEPALIVE, 1) |
                  set_int(socket, ZMQ_HEARTBEAT_IVL, PING_MS) |
@@ -89,14 +89,14 @@ static void warn(struct ps_log *log, const char *event, const char *value, const
 static int read_keys(const struct ps_config *config, struct ps_log *log, struct ps_sockets *sockets,
                      char ret_key[PS_CURVE_TEXT], struct ps_error *error)
 {
-    const char *secret = text(config->publish.curve_secret_key);
-    const char *clients = text(config->publish.curve_clients);
+    const char *secret = text_or_empty(config->publish.curve_secret_key);
+    const char *clients = text_or_empty(config->publish.curve_clients);
     struct stat info;
     int status = ps_curve_read_key(secret, ret_key, error);
     if (status)
         return ps_fail_prefix(error, "publish.curve_secret_key");
     if (stat(secret, &info) == 0 && (info.st_mode & (S_IROTH | S_IWOTH)))
-        warn(log, "secret_key_not_secret", secret, "everybody may read it: chmod o= is missing");
+        warn(log, "secret_key_not_secret", secret, "other users can read it: run chmod o= on it");
     if (!*clients) {
         warn(log, "no_clients", secret, "publish.curve_clients is not set: all are refused");
         return 0;
@@ -108,7 +108,7 @@ static int read_keys(const struct ps_config *config, struct ps_log *log, struct 
     return 0;
 }
 
-/* Makes `socket` a server of this key, and watches it. */
+/* Makes `socket` a CURVE server with this key, and starts its monitor. */
 static int secure(struct ps_sockets *sockets, int number, void *socket, const char *name,
                   const char *secret, struct ps_error *error)
 {
@@ -123,7 +123,7 @@ static int secure(struct ps_sockets *sockets, int number, void *socket, const ch
     return 0;
 }
 
-/* The handler of authentication requests must be there before the first endpoint is. */
+/* The handler of authentication requests must be bound before the first endpoint. */
 static int bind_handler(struct ps_sockets *sockets, struct ps_error *error)
 {
     sockets->zap = zmq_socket(sockets->context, ZMQ_REP);
@@ -138,8 +138,8 @@ static int use_curve(const struct ps_config *config, struct ps_log *log, struct 
                      struct ps_error *error)
 {
     char secret[PS_CURVE_TEXT];
-    if (!*text(config->publish.curve_secret_key)) {
-        if (*text(config->publish.curve_clients))
+    if (!*text_or_empty(config->publish.curve_secret_key)) {
+        if (*text_or_empty(config->publish.curve_clients))
             return ps_fail(error, PS_E_CONFIG,
                            "publish.curve_clients = %s: needs publish.curve_secret_key too",
                            config->publish.curve_clients);
@@ -166,7 +166,8 @@ static int check_endpoint(const struct ps_config *config, struct ps_log *log, co
                           const char *endpoint, struct ps_error *error)
 {
     int status = ps_endpoint_check(key, endpoint, error);
-    if (status || ps_endpoint_is_local(endpoint) || *text(config->publish.curve_secret_key))
+    if (status || ps_endpoint_is_local(endpoint) ||
+        *text_or_empty(config->publish.curve_secret_key))
         return status;
     if (!config->publish.insecure_bind)
         return ps_fail(error, PS_E_CONFIG,
@@ -174,14 +175,14 @@ static int check_endpoint(const struct ps_config *config, struct ps_log *log, co
                        "publish.curve_secret_key (pickstream keygen), or publish.insecure_bind = "
                        "yes",
                        key, endpoint);
-    warn(log, "insecure_bind", endpoint, "everybody who reaches it reads along");
+    warn(log, "insecure_bind", endpoint, "everyone who can reach it can read it");
     return 0;
 }
 
 static int bind_control(const struct ps_config *config, struct ps_sockets *sockets,
                         struct ps_error *error)
 {
-    const char *directory = text(config->service.state_directory);
+    const char *directory = text_or_empty(config->service.state_directory);
     char path[PS_ENDPOINT_PATH + 2];
     char endpoint[PS_ENDPOINT_TEXT];
     int length = snprintf(path, sizeof path, "%s/control.sock", directory);
@@ -199,8 +200,8 @@ static int bind_control(const struct ps_config *config, struct ps_sockets *socke
 static int open_all(const struct ps_config *config, enum ps_sockets_user user, struct ps_log *log,
                     struct ps_sockets *sockets, struct ps_error *error)
 {
-    const char *publish = text(config->publish.endpoint);
-    const char *replay = text(config->publish.replay_endpoint);
+    const char *publish = text_or_empty(config->publish.endpoint);
+    const char *replay = text_or_empty(config->publish.replay_endpoint);
     int status = check_endpoint(config, log, endpoint_key, publish, error);
     if (status == 0)
         status = check_endpoint(config, log, replay_key, replay, error);

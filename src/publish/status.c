@@ -65,7 +65,7 @@ json_t *ps_status_hello(const struct ps_status_facts *facts, const struct ps_con
                      "configuration", ps_status_configuration(config));
 }
 
-/* The keys, from the one table. */
+/* The keys, from keys.def. */
 static const struct key {
     const char *section;
     const char *name;
@@ -120,7 +120,7 @@ json_t *ps_status_configuration(const struct ps_config *config)
     return object;
 }
 
-/* FNV-1a, 64 bits; the 0 that ends a text is hashed too. */
+/* FNV-1a, 64 bits; includes the terminating 0. */
 static uint64_t hash(uint64_t state, const char *text)
 {
     do {

@@ -1,4 +1,4 @@
-/* What the service says of itself: the `status` message and the answer to `hello`. */
+/* The header of the `status` message, and the answer to `hello`. */
 #ifndef PS_PUBLISH_STATUS_H
 #define PS_PUBLISH_STATUS_H
 
@@ -7,7 +7,7 @@
 
 #include <jansson.h>
 
-/* Everything is borrowed, but `metrics`, whose reference the header takes. */
+/* Everything is borrowed except `metrics`, whose reference the header takes. */
 struct ps_status_facts {
     const char *stream;  /* UUID of the journal */
     const char *session; /* publish.session */
@@ -15,30 +15,29 @@ struct ps_status_facts {
     uint64_t last_seq;
     double uptime_seconds;
     bool stopping;
-    const struct ps_journal_totals *totals; /* NULL: not known now */
+    const struct ps_journal_totals *totals; /* NULL: the journal cannot be read */
     json_t *metrics;                        /* ps_metrics_json() */
     const char *journal_failure;            /* NULL: the journal can be written */
     int64_t last_error_ns;                  /* 0: none */
     const char *last_error;
-    const char *publish_endpoint; /* as bound: without wildcards */
+    const char *publish_endpoint; /* as bound, without wildcards */
     const char *replay_endpoint;
 };
 
 /* The header of a status message. A new reference; NULL without memory. */
 json_t *ps_status_header(const struct ps_status_facts *facts);
 
-/* The answer to a `hello` request: what a client needs to know of the stream before it begins, and
- * the configuration; `parameters` from ps_status_parameters(). A new reference; NULL without
- * memory. */
+/* The answer to a `hello` request: the stream and the configuration; `parameters` as of
+ * ps_status_parameters(). A new reference; NULL without memory. */
 json_t *ps_status_hello(const struct ps_status_facts *facts, const struct ps_config *config,
                         const char *parameters);
 
-/* Every key of the configuration but the paths of keys: {"input": {"recursive": "yes", ...}, ...},
- * values as ps_config_get() has them. A new reference; NULL without memory. */
+/* Every key of the configuration except the paths of CURVE keys: {"input": {"recursive": "yes",
+ * ...}, ...}, values as ps_config_get() has them. A new reference; NULL without memory. */
 json_t *ps_status_configuration(const struct ps_config *config);
 
-/* A hash of the settings that decide about picks ([picker] and input.movies): outcomes with the
- * same hash, version and profile were picked alike. */
+/* A hash of the settings that affect picks ([picker] and input.movies): outcomes with the same
+ * hash, version and profile were picked in the same way. */
 enum { PS_PARAMETERS_TEXT = 17 };
 int ps_status_parameters(const struct ps_config *config, char ret_text[PS_PARAMETERS_TEXT],
                          struct ps_error *error);

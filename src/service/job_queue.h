@@ -1,13 +1,14 @@
 /* The bounded queue of micrographs to pick, in the order of the configuration.
  *
- * Workers take the newest or the oldest job (by mtime, then path). A path is in it once: a second
- * put replaces the first, and one whose path is being picked waits until that is over.
+ * Workers take the newest or the oldest job (by mtime, then path). The queue holds one job for each
+ * path: a second put replaces the first, and a job whose path is being picked waits until that pick
+ * has ended.
  *
- * When it is full, the job that would be taken last is let go and remembered as "overflowed": its
- * file is still on the disk and will be found by the rescan that the watcher then does when there
- * is room. So neither the watcher nor the kernel's queue of events ever waits for the picking.
+ * When the queue is full, the job that would be taken last is dropped and counted as "overflowed".
+ * Its file stays on the disk, and the rescan that the watcher starts when the queue has space again
+ * finds it. So neither the watcher nor the kernel's event queue waits for the workers.
  *
- * Stopping is closing: takers get NULL, putters are told; what was waiting is let go.
+ * After ps_job_queue_close() takers get NULL, puts return false, and waiting jobs are freed.
  */
 #ifndef PS_SERVICE_JOB_QUEUE_H
 #define PS_SERVICE_JOB_QUEUE_H
@@ -16,32 +17,34 @@
 #include "config/config.h"
 #include "watch/job.h"
 
-struct ps_pending;
+struct ps_job_queue;
 
-/* `metrics` (NULL: none) always has how many wait and are being picked. NULL without memory. */
-struct ps_pending *ps_pending_new(size_t capacity, enum ps_order order, struct ps_metrics *metrics);
-void ps_pending_free(struct ps_pending *pending); /* closed, and every job finished */
+/* Keeps the gauges of waiting and picked jobs in `metrics` (can be NULL) up to date. NULL without
+ * memory. */
+struct ps_job_queue *ps_job_queue_new(size_t capacity, enum ps_order order,
+                                      struct ps_metrics *metrics);
+void ps_job_queue_free(struct ps_job_queue *queue); /* every job is finished; closes it */
 
 /* Takes ownership of the job. False: closed (the job is freed). */
-bool ps_pending_put(struct ps_pending *pending, struct ps_job *job);
+bool ps_job_queue_put(struct ps_job_queue *queue, struct ps_job *job);
 
-/* Waits for the next job; NULL: closed. The job belongs to the caller until ps_pending_finish(),
+/* Waits for the next job; NULL: closed. The job belongs to the caller until ps_job_queue_finish(),
  * which frees it. */
-struct ps_job *ps_pending_take(struct ps_pending *pending);
-void ps_pending_finish(struct ps_pending *pending, struct ps_job *job);
+struct ps_job *ps_job_queue_take(struct ps_job_queue *queue);
+void ps_job_queue_finish(struct ps_job_queue *queue, struct ps_job *job);
 
-void ps_pending_close(struct ps_pending *pending);
+void ps_job_queue_close(struct ps_job_queue *queue);
 
-struct ps_pending_counts {
+struct ps_job_queue_counts {
     size_t waiting;
     size_t in_flight;
     size_t capacity;
-    uint64_t overflowed; /* jobs let go so far */
+    uint64_t overflowed; /* jobs dropped so far */
 };
-struct ps_pending_counts ps_pending_counts(struct ps_pending *pending);
+struct ps_job_queue_counts ps_job_queue_counts(struct ps_job_queue *queue);
 
-/* Whether jobs were let go since the last call that returned true, and there is room again (less
- * than half full): time for a rescan. */
-bool ps_pending_wants_rescan(struct ps_pending *pending);
+/* True if jobs were dropped since the last call that returned true and the queue is less than half
+ * full again: time for a rescan. */
+bool ps_job_queue_wants_rescan(struct ps_job_queue *queue);
 
 #endif

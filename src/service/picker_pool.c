@@ -9,99 +9,100 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { READERS_OF_GPU = 2 };
+enum { DEFAULT_GPU_READERS = 2 };
 
-struct place {
-    struct ps_picker *picker; /* NULL: given up */
+struct entry {
+    struct ps_picker *picker; /* NULL: closed, it ran out of memory */
     /* Under the lock: */
-    const char *micrograph; /* the caller's name of what is being picked, or NULL */
-    int64_t since_ns;       /* by the monotonic clock; 0: free */
+    const char *micrograph; /* borrowed name of what is being picked, or NULL */
+    int64_t since_ns;       /* monotonic: when the pick began; 0: free */
 };
 
-struct ps_slots {
+struct ps_picker_pool {
     const struct ps_config *config;
     struct ps_log *log;
     size_t readers;
     pthread_mutex_t lock;
-    pthread_cond_t given;
-    struct place *places;
+    pthread_cond_t changed; /* an entry was released, or the usable entries changed */
+    struct entry *entries;
     size_t count;
-    size_t first;            /* places before it are of GPUs that are not asked any more */
-    bool opening;            /* a picker on the CPU is being opened, to take over */
+    size_t first; /* entries before it belong to GPUs and are unused since a GPU failed */
+    bool opening; /* a picker on the CPU is being opened to take over */
     struct ps_error failure; /* code 0: no GPU has failed */
 };
 
 /* ---- opening ----------------------------------------------------------------------------------
  */
 
-static void add(struct ps_slots *slots, struct ps_picker *picker)
+static void add_entry(struct ps_picker_pool *pool, struct ps_picker *picker)
 {
-    slots->places[slots->count++] = (struct place){.picker = picker};
+    pool->entries[pool->count++] = (struct entry){.picker = picker};
 }
 
-/* One slot of each device. Where the CPU stood in for a GPU, as compute.backend = auto lets it, it
- * is kept only if no other GPU can be used. `devices` holds those of the slots afterwards. */
-static int open_first(struct ps_slots *slots, int *devices, int count, struct ps_error *error)
+/* Opens one entry on each device. A CPU picker that compute.backend = auto opened instead of a GPU
+ * is kept only if no GPU can be used. Afterwards `devices` has the devices of the entries. */
+static int open_first(struct ps_picker_pool *pool, int *devices, int count, struct ps_error *error)
 {
     struct ps_picker *stand_in = NULL;
     int status = 0;
     for (int i = 0; status == 0 && i < count; i++) {
         struct ps_picker *picker = NULL;
-        status = ps_picker_new_on(slots->config, devices[i], &picker, error);
+        status = ps_picker_new_on(pool->config, devices[i], &picker, error);
         if (status)
             break;
         char quoted[PS_LOG_TEXT];
         if (picker->backend->note[0])
-            ps_log_event(slots->log, PS_LOG_INFO, "gpu_not_used", "reason=%s",
+            ps_log_event(pool->log, PS_LOG_INFO, "gpu_not_used", "reason=%s",
                          ps_log_quote(picker->backend->note, quoted));
         if (ps_picker_is_gpu(picker)) {
-            devices[slots->count] = devices[i];
-            add(slots, picker);
+            devices[pool->count] = devices[i];
+            add_entry(pool, picker);
         } else if (stand_in) {
             ps_picker_free(picker);
         } else {
             stand_in = picker;
         }
     }
-    if (status == 0 && slots->count == 0)
-        add(slots, stand_in);
+    if (status == 0 && pool->count == 0)
+        add_entry(pool, stand_in);
     else
         ps_picker_free(stand_in);
     return status;
 }
 
-static void fewer_slots(const struct ps_slots *slots, const struct ps_error *reason)
+static void fewer_slots(const struct ps_picker_pool *pool, const struct ps_error *reason)
 {
     char quoted[PS_LOG_TEXT];
     size_t left = 0;
-    for (size_t i = slots->first; i < slots->count; i++)
-        left += slots->places[i].picker != NULL;
-    ps_log_event(slots->log, PS_LOG_WARNING, "fewer_slots", "slots=%zu reason=%s", left,
+    for (size_t i = pool->first; i < pool->count; i++)
+        left += pool->entries[i].picker != NULL;
+    ps_log_event(pool->log, PS_LOG_WARNING, "fewer_slots", "slots=%zu reason=%s", left,
                  ps_log_quote(reason->message, quoted));
 }
 
-static int open_more(struct ps_slots *slots, const int *devices, int each, struct ps_error *error)
+static int open_more(struct ps_picker_pool *pool, const int *devices, int each,
+                     struct ps_error *error)
 {
-    size_t found = slots->count;
+    size_t found = pool->count;
     for (int round = 1; round < each; round++) {
         for (size_t i = 0; i < found; i++) {
             struct ps_picker *picker = NULL;
-            int status = ps_picker_new_on(slots->config, devices[i], &picker, error);
+            int status = ps_picker_new_on(pool->config, devices[i], &picker, error);
             if (status == PS_E_NOMEM) {
-                fewer_slots(slots, error);
+                fewer_slots(pool, error);
                 return 0;
             }
             if (status)
                 return status;
-            add(slots, picker);
+            add_entry(pool, picker);
         }
     }
     return 0;
 }
 
-static int open_all(struct ps_slots *slots, struct ps_error *error)
+static int open_all(struct ps_picker_pool *pool, struct ps_error *error)
 {
-    const struct ps_config *config = slots->config;
+    const struct ps_config *config = pool->config;
     int devices[PS_MAX_DEVICES];
     int count = 0;
     int status = ps_backend_devices(config->compute.backend, &config->compute.devices, devices,
@@ -109,118 +110,120 @@ static int open_all(struct ps_slots *slots, struct ps_error *error)
     if (status)
         return status;
     int asked = config->compute.slots_per_device;
-    /* One more, for the CPU that may take over. */
-    size_t room = (size_t)count * (size_t)(asked > PS_SLOTS_OF_GPU ? asked : PS_SLOTS_OF_GPU) + 1;
-    slots->places = calloc(room, sizeof *slots->places);
-    if (!slots->places)
-        return ps_fail_memory(error, room * sizeof *slots->places, "slots");
-    status = open_first(slots, devices, count, error);
+    /* One more for the CPU picker that can take over. */
+    size_t capacity =
+        (size_t)count * (size_t)(asked > PS_DEFAULT_GPU_SLOTS ? asked : PS_DEFAULT_GPU_SLOTS) + 1;
+    pool->entries = calloc(capacity, sizeof *pool->entries);
+    if (!pool->entries)
+        return ps_fail_memory(error, capacity * sizeof *pool->entries, "slots");
+    status = open_first(pool, devices, count, error);
     if (status)
         return status;
-    bool gpu = ps_picker_is_gpu(slots->places[0].picker);
-    size_t used = slots->count;
-    slots->readers = config->compute.readers > 0 ? (size_t)config->compute.readers
-                     : gpu                       ? used * READERS_OF_GPU
-                                                 : 0;
-    return open_more(slots, devices,
+    bool gpu = ps_picker_is_gpu(pool->entries[0].picker);
+    size_t used = pool->count;
+    pool->readers = config->compute.readers > 0 ? (size_t)config->compute.readers
+                    : gpu                       ? used * DEFAULT_GPU_READERS
+                                                : 0;
+    return open_more(pool, devices,
                      asked > 0 ? asked
-                     : gpu     ? PS_SLOTS_OF_GPU
-                               : PS_SLOTS_OF_CPU,
+                     : gpu     ? PS_DEFAULT_GPU_SLOTS
+                               : PS_DEFAULT_CPU_SLOTS,
                      error);
 }
 
-int ps_slots_open(const struct ps_config *config, struct ps_log *log, struct ps_slots **ret_slots,
-                  struct ps_error *error)
+int ps_picker_pool_open(const struct ps_config *config, struct ps_log *log,
+                        struct ps_picker_pool **ret_pool, struct ps_error *error)
 {
-    struct ps_slots *slots = calloc(1, sizeof *slots);
-    if (!slots)
-        return ps_fail_memory(error, sizeof *slots, "slots");
-    slots->config = config;
-    slots->log = log;
-    pthread_mutex_init(&slots->lock, NULL);
-    pthread_cond_init(&slots->given, NULL);
+    struct ps_picker_pool *pool = calloc(1, sizeof *pool);
+    if (!pool)
+        return ps_fail_memory(error, sizeof *pool, "slots");
+    pool->config = config;
+    pool->log = log;
+    pthread_mutex_init(&pool->lock, NULL);
+    pthread_cond_init(&pool->changed, NULL);
     int status = ps_config_check(config, error);
     if (status == 0)
-        status = open_all(slots, error);
+        status = open_all(pool, error);
     if (status) {
-        ps_slots_close(slots);
+        ps_picker_pool_close(pool);
         return status;
     }
-    *ret_slots = slots;
+    *ret_pool = pool;
     return 0;
 }
 
-void ps_slots_close(struct ps_slots *slots)
+void ps_picker_pool_close(struct ps_picker_pool *pool)
 {
-    if (!slots)
+    if (!pool)
         return;
-    for (size_t i = 0; i < slots->count; i++)
-        ps_picker_free(slots->places[i].picker);
-    free(slots->places);
-    pthread_cond_destroy(&slots->given);
-    pthread_mutex_destroy(&slots->lock);
-    free(slots);
+    for (size_t i = 0; i < pool->count; i++)
+        ps_picker_free(pool->entries[i].picker);
+    free(pool->entries);
+    pthread_cond_destroy(&pool->changed);
+    pthread_mutex_destroy(&pool->lock);
+    free(pool);
 }
 
-size_t ps_slots_workers(const struct ps_slots *slots)
+size_t ps_picker_pool_workers(const struct ps_picker_pool *pool)
 {
-    return slots->count + slots->readers;
+    return pool->count + pool->readers;
 }
 
 /* ---- picking ----------------------------------------------------------------------------------
  */
 
-/* Waits for a free slot; NULL where none will ever be. */
-static struct place *take(struct ps_slots *slots, const char *name)
+/* Waits for a free entry; NULL if no usable entry is left. */
+static struct entry *take_entry(struct ps_picker_pool *pool, const char *name)
 {
-    struct place *place = NULL;
-    pthread_mutex_lock(&slots->lock);
-    while (slots->first < slots->count || slots->opening) {
-        for (size_t i = slots->first; i < slots->count && !place; i++)
-            if (slots->places[i].picker && slots->places[i].since_ns == 0)
-                place = &slots->places[i];
-        if (place)
+    struct entry *entry = NULL;
+    pthread_mutex_lock(&pool->lock);
+    while (pool->first < pool->count || pool->opening) {
+        for (size_t i = pool->first; i < pool->count && !entry; i++)
+            if (pool->entries[i].picker && pool->entries[i].since_ns == 0)
+                entry = &pool->entries[i];
+        if (entry)
             break;
-        pthread_cond_wait(&slots->given, &slots->lock);
+        pthread_cond_wait(&pool->changed, &pool->lock);
     }
-    if (place) {
-        place->micrograph = name;
-        place->since_ns = ps_clock_mono_ns();
+    if (entry) {
+        entry->micrograph = name;
+        entry->since_ns = ps_clock_mono_ns();
     }
-    pthread_mutex_unlock(&slots->lock);
-    return place;
+    pthread_mutex_unlock(&pool->lock);
+    return entry;
 }
 
-/* Gives the slot back. False: its device has failed meanwhile, and its result is worth nothing. */
-static bool give(struct ps_slots *slots, struct place *place)
+/* Releases the entry. False: a GPU failed during the pick; discard the result. */
+static bool release_entry(struct ps_picker_pool *pool, struct entry *entry)
 {
-    pthread_mutex_lock(&slots->lock);
-    place->micrograph = NULL;
-    place->since_ns = 0;
-    bool good = (size_t)(place - slots->places) >= slots->first;
-    pthread_cond_signal(&slots->given);
-    pthread_mutex_unlock(&slots->lock);
+    pthread_mutex_lock(&pool->lock);
+    entry->micrograph = NULL;
+    entry->since_ns = 0;
+    bool good = (size_t)(entry - pool->entries) >= pool->first;
+    pthread_cond_signal(&pool->changed);
+    pthread_mutex_unlock(&pool->lock);
     return good;
 }
 
-/* Other slots of the same GPU have what this one lacks: without it, they do its work. False: there
- * is no other. */
-static bool give_up(struct ps_slots *slots, struct place *place, const struct ps_error *reason)
+/* Closes an entry that ran out of memory, which frees memory for the others of its GPU. False: it
+ * is the last entry of that GPU, and stays. */
+static bool close_entry(struct ps_picker_pool *pool, struct entry *entry,
+                        const struct ps_error *reason)
 {
-    struct ps_picker *picker = place->picker;
+    struct ps_picker *picker = entry->picker;
     const char *device = ps_picker_device(picker);
     size_t others = 0;
-    pthread_mutex_lock(&slots->lock);
-    for (size_t i = slots->first; i < slots->count && ps_picker_is_gpu(picker); i++) {
-        const struct place *other = &slots->places[i];
+    pthread_mutex_lock(&pool->lock);
+    for (size_t i = pool->first; i < pool->count && ps_picker_is_gpu(picker); i++) {
+        const struct entry *other = &pool->entries[i];
         others +=
-            other != place && other->picker && strcmp(ps_picker_device(other->picker), device) == 0;
+            other != entry && other->picker && strcmp(ps_picker_device(other->picker), device) == 0;
     }
     if (others > 0) {
-        place->picker = NULL;
-        fewer_slots(slots, reason);
+        entry->picker = NULL;
+        fewer_slots(pool, reason);
     }
-    pthread_mutex_unlock(&slots->lock);
+    pthread_mutex_unlock(&pool->lock);
     if (others > 0)
         ps_picker_free(picker);
     return others > 0;
@@ -238,97 +241,97 @@ static struct ps_picker *open_cpu(const struct ps_config *config, struct ps_erro
     return picker;
 }
 
-/* Opens a picker on the CPU, which may take seconds: without the lock, which the watchdog and the
- * status need. Until it is there, picks wait for it in take(). */
-static void take_over(struct ps_slots *slots)
+/* Opens a picker on the CPU. That can take seconds, so it happens without the lock, which the
+ * watchdog and the status need. Picks wait for it in take_entry(). */
+static void take_over(struct ps_picker_pool *pool)
 {
     char quoted[PS_LOG_TEXT];
     struct ps_error error = {0};
-    struct ps_picker *picker = open_cpu(slots->config, &error);
+    struct ps_picker *picker = open_cpu(pool->config, &error);
     if (picker)
-        ps_log_event(slots->log, PS_LOG_WARNING, "continues_on_cpu", "device=%s",
+        ps_log_event(pool->log, PS_LOG_WARNING, "continues_on_cpu", "device=%s",
                      ps_log_quote(ps_picker_device(picker), quoted));
     else
-        ps_log_event(slots->log, PS_LOG_ERROR, "device_failed", "reason=%s",
+        ps_log_event(pool->log, PS_LOG_ERROR, "device_failed", "reason=%s",
                      ps_log_quote(error.message, quoted));
-    pthread_mutex_lock(&slots->lock);
+    pthread_mutex_lock(&pool->lock);
     if (picker)
-        add(slots, picker);
-    slots->opening = false;
-    pthread_cond_broadcast(&slots->given);
-    pthread_mutex_unlock(&slots->lock);
+        add_entry(pool, picker);
+    pool->opening = false;
+    pthread_cond_broadcast(&pool->changed);
+    pthread_mutex_unlock(&pool->lock);
 }
 
-/* A GPU has failed: no GPU is used from now on. The first report of it decides what follows. */
-static void fail_over(struct ps_slots *slots, const struct ps_error *failure)
+/* A GPU failed: stop using all GPUs. Only the first report has an effect. */
+static void fail_over(struct ps_picker_pool *pool, const struct ps_error *failure)
 {
     char quoted[PS_LOG_TEXT];
-    pthread_mutex_lock(&slots->lock);
-    bool first = slots->failure.code == 0;
+    pthread_mutex_lock(&pool->lock);
+    bool first = pool->failure.code == 0;
     if (first) {
-        slots->failure = *failure;
-        slots->first = slots->count;
-        slots->opening = slots->config->compute.on_device_error == PS_ON_DEVICE_ERROR_CPU;
+        pool->failure = *failure;
+        pool->first = pool->count;
+        pool->opening = pool->config->compute.on_device_error == PS_ON_DEVICE_ERROR_CPU;
     }
-    bool opening = first && slots->opening;
-    pthread_cond_broadcast(&slots->given);
-    pthread_mutex_unlock(&slots->lock);
+    bool opening = first && pool->opening;
+    pthread_cond_broadcast(&pool->changed);
+    pthread_mutex_unlock(&pool->lock);
     if (first)
-        ps_log_event(slots->log, PS_LOG_ERROR, "device_failed", "reason=%s",
+        ps_log_event(pool->log, PS_LOG_ERROR, "device_failed", "reason=%s",
                      ps_log_quote(failure->message, quoted));
     if (opening)
-        take_over(slots);
+        take_over(pool);
 }
 
-int ps_slots_pick(struct ps_slots *slots, const char *name, const struct ps_image *image,
-                  struct ps_result *ret_result, struct ps_error *error)
+int ps_picker_pool_pick(struct ps_picker_pool *pool, const char *name, const struct ps_image *image,
+                        struct ps_result *ret_result, struct ps_error *error)
 {
-    struct place *place;
-    while ((place = take(slots, name)) != NULL) {
+    struct entry *entry;
+    while ((entry = take_entry(pool, name)) != NULL) {
         struct ps_result result = {0};
-        int status = ps_picker_pick(place->picker, image, &result, error);
+        int status = ps_picker_pick(entry->picker, image, &result, error);
         bool again =
-            status == PS_E_DEVICE || (status == PS_E_NOMEM && give_up(slots, place, error));
+            status == PS_E_DEVICE || (status == PS_E_NOMEM && close_entry(pool, entry, error));
         if (status == PS_E_DEVICE)
-            fail_over(slots, error);
-        if (give(slots, place) && !again) {
+            fail_over(pool, error);
+        if (release_entry(pool, entry) && !again) {
             if (status == 0)
                 *ret_result = result;
             return status;
         }
         ps_result_done(&result);
     }
-    *error = slots->failure;
+    *error = pool->failure;
     return PS_E_DEVICE;
 }
 
-/* ---- what is going on -------------------------------------------------------------------------
+/* ---- state -------------------------------------------------------------------------------------
  */
 
-double ps_slots_busy_seconds(struct ps_slots *slots)
+double ps_picker_pool_busy_seconds(struct ps_picker_pool *pool)
 {
     int64_t now = ps_clock_mono_ns();
     int64_t longest = 0;
-    pthread_mutex_lock(&slots->lock);
-    for (size_t i = 0; i < slots->count; i++)
-        if (slots->places[i].since_ns && now - slots->places[i].since_ns > longest)
-            longest = now - slots->places[i].since_ns;
-    pthread_mutex_unlock(&slots->lock);
+    pthread_mutex_lock(&pool->lock);
+    for (size_t i = 0; i < pool->count; i++)
+        if (pool->entries[i].since_ns && now - pool->entries[i].since_ns > longest)
+            longest = now - pool->entries[i].since_ns;
+    pthread_mutex_unlock(&pool->lock);
     return (double)longest * 1e-9;
 }
 
-json_t *ps_slots_status(struct ps_slots *slots)
+json_t *ps_picker_pool_status(struct ps_picker_pool *pool)
 {
     json_t *array = json_array();
-    pthread_mutex_lock(&slots->lock);
-    for (size_t i = slots->first; i < slots->count; i++) {
-        const struct place *place = &slots->places[i];
-        if (!place->picker)
+    pthread_mutex_lock(&pool->lock);
+    for (size_t i = pool->first; i < pool->count; i++) {
+        const struct entry *entry = &pool->entries[i];
+        if (!entry->picker)
             continue;
         (void)json_array_append_new(
-            array, json_pack("{s:s, s:b, s:s?}", "device", ps_picker_device(place->picker), "busy",
-                             place->since_ns != 0, "micrograph", place->micrograph));
+            array, json_pack("{s:s, s:b, s:s?}", "device", ps_picker_device(entry->picker), "busy",
+                             entry->since_ns != 0, "micrograph", entry->micrograph));
     }
-    pthread_mutex_unlock(&slots->lock);
+    pthread_mutex_unlock(&pool->lock);
     return array;
 }

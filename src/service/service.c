@@ -23,30 +23,31 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-/* Completions that the rate is computed from, and how far back, seconds. */
-enum { RATE_COMPLETIONS = 1024, RATE_SECONDS = 600 };
+/* The rate is computed from up to MAX_RATE_COMPLETIONS completions of the last RATE_SECONDS. */
+enum { MAX_RATE_COMPLETIONS = 1024, RATE_SECONDS = 600 };
 
 struct service {
     const struct ps_config *config;
     struct ps_log *log;
-    int event_fd; /* workers and hooks wake the main thread */
+    int event_fd; /* eventfd: workers wake the main thread */
     struct ps_metrics *metrics;
     struct ps_journal *journal;
-    struct ps_pending *pending;
+    struct ps_job_queue *queue;
     struct ps_publisher *publisher;
     struct ps_previews *previews; /* NULL without the live view */
 
-    pthread_mutex_t lock; /* guards the fields below it, but for seen_ticks */
-    int64_t completions[RATE_COMPLETIONS];
+    pthread_mutex_t lock; /* guards the fields below it, except seen_ticks */
+    int64_t completions[MAX_RATE_COMPLETIONS];
     uint64_t completed;
-    char intake[512]; /* why nothing new can be recorded; empty: it can */
+    char journal_failure[512]; /* why new micrographs cannot be recorded; "": they can */
 
-    /* Changed by the main thread alone, under the lock; it reads them without, others under it. */
-    struct ps_crew *crew;
+    /* Written by the main thread only, under the lock. It reads them without, other threads with
+     * it. */
+    struct ps_worker_pool *workers;
     struct ps_watcher *watcher;
     struct ps_http *http; /* NULL without the live view */
 
-    uint64_t seen_ticks[2]; /* of publisher and watcher, at the last look; main thread only */
+    uint64_t seen_ticks[2]; /* of publisher and watcher, at the last check; main thread only */
 };
 
 /* ---- between the parts ------------------------------------------------------------------------
@@ -59,15 +60,15 @@ static void log_error(struct service *service, const char *event, const struct p
                  ps_log_quote(error->message, quoted));
 }
 
-static void set_intake(struct service *service, const char *failure)
+static void set_journal_failure(struct service *service, const char *failure)
 {
     pthread_mutex_lock(&service->lock);
-    (void)snprintf(service->intake, sizeof service->intake, "%s", failure);
+    (void)snprintf(service->journal_failure, sizeof service->journal_failure, "%s", failure);
     pthread_mutex_unlock(&service->lock);
 }
 
-/* The watcher found a complete micrograph. While the journal cannot take it (disk full) the intake
- * stands still; the watcher asks again with each scan. */
+/* The watcher found a complete micrograph. False while the journal cannot be written (disk full):
+ * the watcher offers the file again with the next scan. */
 static bool found(void *context, struct ps_job *job)
 {
     struct service *service = context;
@@ -76,17 +77,17 @@ static bool found(void *context, struct ps_job *job)
     if (ps_journal_see(service->journal, job, &state, &error)) {
         ps_metrics_add(service->metrics, PS_COUNTER_JOURNAL_FAILURES, 1);
         log_error(service, "journal_failed", &error);
-        set_intake(service, error.message);
+        set_journal_failure(service, error.message);
         ps_job_free(job);
         return false;
     }
-    set_intake(service, "");
+    set_journal_failure(service, "");
     if (state == PS_JOURNAL_NEW)
         ps_metrics_add(service->metrics, PS_COUNTER_SEEN, 1);
     if (state == PS_JOURNAL_DONE)
         ps_job_free(job);
     else
-        (void)ps_pending_put(service->pending, job);
+        (void)ps_job_queue_put(service->queue, job);
     return true;
 }
 
@@ -99,10 +100,10 @@ static bool known(void *context, const char *path, const struct ps_identity *ide
 static bool wants_rescan(void *context)
 {
     struct service *service = context;
-    return ps_pending_wants_rescan(service->pending);
+    return ps_job_queue_wants_rescan(service->queue);
 }
 
-/* Its picture has its name before the live view hears of it. */
+/* Renames the preview to its seq before the live view is notified of the outcome. */
 static void published(void *context, const struct ps_job *job, uint64_t seq)
 {
     struct service *service = context;
@@ -119,24 +120,24 @@ static void finished(void *context, struct ps_job *job)
 {
     struct service *service = context;
     pthread_mutex_lock(&service->lock);
-    service->completions[service->completed++ % RATE_COMPLETIONS] = ps_clock_mono_ns();
+    service->completions[service->completed++ % MAX_RATE_COMPLETIONS] = ps_clock_mono_ns();
     pthread_mutex_unlock(&service->lock);
-    ps_pending_finish(service->pending, job);
+    ps_job_queue_finish(service->queue, job);
 }
 
-static int take_left_over(void *context, struct ps_job *job)
+static int queue_left_over(void *context, struct ps_job *job)
 {
     struct service *service = context;
-    return ps_pending_put(service->pending, job) ? 0 : 1;
+    return ps_job_queue_put(service->queue, job) ? 0 : 1;
 }
 
-/* Failed micrographs were put back: whatever is still open is queued. */
+/* Failed micrographs are to be picked again: queue every micrograph without an outcome. */
 static void retried(void *context, size_t count)
 {
     struct service *service = context;
     struct ps_error error;
     ps_metrics_add(service->metrics, PS_COUNTER_RETRIED, count);
-    if (ps_journal_each_open(service->journal, take_left_over, service, &error))
+    if (ps_journal_each_open(service->journal, queue_left_over, service, &error))
         log_error(service, "journal_failed", &error);
 }
 
@@ -144,7 +145,8 @@ static double micrographs_per_hour(struct service *service)
 {
     int64_t now = ps_clock_mono_ns();
     pthread_mutex_lock(&service->lock);
-    uint64_t kept = service->completed < RATE_COMPLETIONS ? service->completed : RATE_COMPLETIONS;
+    uint64_t kept =
+        service->completed < MAX_RATE_COMPLETIONS ? service->completed : MAX_RATE_COMPLETIONS;
     uint64_t count = 0;
     int64_t oldest = now;
     for (uint64_t i = 0; i < kept; i++) {
@@ -159,11 +161,11 @@ static double micrographs_per_hour(struct service *service)
     return count > 1 && seconds > 0 ? (double)count / seconds * 3600 : 0;
 }
 
-/* What only the service knows of the state of things (pickstream-messages(7), "status"). */
+/* Adds the keys of a status that come from the service (pickstream-messages(7), "status"). */
 static void fill_status(void *context, json_t *header)
 {
     struct service *service = context;
-    struct ps_pending_counts queue = ps_pending_counts(service->pending);
+    struct ps_job_queue_counts queue = ps_job_queue_counts(service->queue);
     (void)json_object_set_new(
         header, "queue",
         json_pack("{s:I, s:I, s:I, s:I}", "waiting", (json_int_t)queue.waiting, "in_flight",
@@ -172,11 +174,13 @@ static void fill_status(void *context, json_t *header)
     (void)json_object_set_new(
         header, "rates", json_pack("{s:f}", "micrographs_per_hour", micrographs_per_hour(service)));
     pthread_mutex_lock(&service->lock);
-    if (service->intake[0])
-        (void)json_object_set_new(header, "journal", json_sprintf("failed: %s", service->intake));
-    struct ps_crew *crew = service->crew;
+    if (service->journal_failure[0])
+        (void)json_object_set_new(header, "journal",
+                                  json_sprintf("failed: %s", service->journal_failure));
+    struct ps_worker_pool *workers = service->workers;
     struct ps_watcher *watcher = service->watcher;
-    (void)json_object_set_new(header, "devices", crew ? ps_crew_status(crew) : json_array());
+    (void)json_object_set_new(header, "devices",
+                              workers ? ps_worker_pool_status(workers) : json_array());
     (void)json_object_set_new(header, "watch", watcher ? ps_watcher_status(watcher) : json_array());
     struct ps_http *http = service->http;
     (void)json_object_set_new(header, "live_view",
@@ -241,10 +245,10 @@ static void stop_live_view(struct service *service)
 static int start(struct service *service, struct ps_error *error)
 {
     service->metrics = ps_metrics_new();
-    service->pending = ps_pending_new((size_t)service->config->compute.queue_length,
+    service->queue = ps_job_queue_new((size_t)service->config->compute.queue_length,
                                       service->config->input.order, service->metrics);
     service->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (!service->metrics || !service->pending || service->event_fd < 0)
+    if (!service->metrics || !service->queue || service->event_fd < 0)
         return ps_fail(error, PS_E_SYSTEM, "cannot start: %s", strerror(errno));
     int status =
         ps_journal_open(service->config->service.state_directory, &service->journal, error);
@@ -264,25 +268,26 @@ static int start(struct service *service, struct ps_error *error)
         status = start_live_view(service, error);
     if (status)
         return status;
-    struct ps_crew_tools tools = {
+    struct ps_worker_dependencies dependencies = {
         .config = service->config,
         .log = service->log,
         .metrics = service->metrics,
         .journal = service->journal,
-        .pending = service->pending,
+        .queue = service->queue,
         .publisher = service->publisher,
         .previews = service->previews,
         .event_fd = service->event_fd,
     };
-    struct ps_crew *crew = NULL;
-    status = ps_crew_start(&tools, &crew, error);
+    struct ps_worker_pool *workers = NULL;
+    status = ps_worker_pool_start(&dependencies, &workers, error);
     if (status)
         return status;
     pthread_mutex_lock(&service->lock);
-    service->crew = crew;
+    service->workers = workers;
     pthread_mutex_unlock(&service->lock);
-    /* What an earlier run left over, also where its file is gone: that is an outcome too. */
-    status = ps_journal_each_open(service->journal, take_left_over, service, error);
+    /* Queue what an earlier run left without an outcome. A deleted file fails, which is an outcome.
+     */
+    status = ps_journal_each_open(service->journal, queue_left_over, service, error);
     if (status)
         return status;
     struct ps_watcher_sink sink = {found, wants_rescan, known, service};
@@ -295,19 +300,19 @@ static int start(struct service *service, struct ps_error *error)
     return status;
 }
 
-/* Reads one signal; 0 where there is none. */
+/* Reads one signal; 0 if none is pending. */
 static int next_signal(int signal_fd)
 {
     struct signalfd_siginfo info;
     return read(signal_fd, &info, sizeof info) == sizeof info ? (int)info.ssi_signo : 0;
 }
 
-/* Waits for the workers to end, drain_seconds at most. A second signal to stop, or the end of that
- * time, ends the process as it is: what was in flight has no outcome, and will be picked again. */
+/* Waits up to drain_seconds for the workers to end. After that, or at a second signal to stop, the
+ * process exits at once; micrographs in flight have no outcome and are picked by the next run. */
 static void drain(struct service *service, int signal_fd)
 {
     int64_t deadline = ps_clock_mono_ns() + (int64_t)(service->config->service.drain_seconds * 1e9);
-    while (service->crew && !ps_crew_ended(service->crew)) {
+    while (service->workers && !ps_worker_pool_ended(service->workers)) {
         int64_t left = (deadline - ps_clock_mono_ns()) / 1000000;
         struct pollfd waits[2] = {{.fd = service->event_fd, .events = POLLIN},
                                   {.fd = signal_fd, .events = POLLIN}};
@@ -331,20 +336,20 @@ static void stop(struct service *service, int signal_fd)
     pthread_mutex_unlock(&service->lock);
     if (watcher)
         ps_watcher_stop(watcher);
-    if (service->pending)
-        ps_pending_close(service->pending);
+    if (service->queue)
+        ps_job_queue_close(service->queue);
     drain(service, signal_fd);
     pthread_mutex_lock(&service->lock);
-    struct ps_crew *crew = service->crew;
-    service->crew = NULL;
+    struct ps_worker_pool *workers = service->workers;
+    service->workers = NULL;
     pthread_mutex_unlock(&service->lock);
-    ps_crew_join(crew);
+    ps_worker_pool_join(workers);
     stop_live_view(service);
     if (service->publisher)
         ps_publisher_stop(service->publisher);
     ps_previews_close(service->previews);
     ps_journal_close(service->journal);
-    ps_pending_free(service->pending);
+    ps_job_queue_free(service->queue);
     ps_metrics_free(service->metrics);
     if (service->event_fd >= 0)
         (void)close(service->event_fd);
@@ -353,38 +358,38 @@ static void stop(struct service *service, int signal_fd)
 /* ---- the main thread --------------------------------------------------------------------------
  */
 
-/* The watchdog is fed when publisher and watcher have moved since the last look, and no pick has
- * been going on for longer than the watchdog's period: finished work, or proven idleness. */
+/* Notifies the watchdog if publisher and watcher have made progress since the last check and no
+ * read, pick or write has been running for longer than the watchdog's period. */
 static void feed_watchdog(struct service *service, double period_seconds)
 {
     uint64_t ticks[2] = {ps_publisher_ticks(service->publisher),
                          ps_watcher_ticks(service->watcher)};
     bool moved = ticks[0] != service->seen_ticks[0] && ticks[1] != service->seen_ticks[1];
-    if (moved && ps_crew_busy_seconds(service->crew) < period_seconds)
+    if (moved && ps_worker_pool_busy_seconds(service->workers) < period_seconds)
         (void)ps_notify_watchdog();
     if (moved)
         memcpy(service->seen_ticks, ticks, sizeof ticks);
 }
 
-/* Until a signal or the device ends it. */
-static int attend(struct service *service, int signal_fd, bool (*reload)(void *context),
-                  void *context, enum ps_service_end *ret_end, struct ps_error *error)
+/* Waits for a signal or a device failure. */
+static int wait_for_end(struct service *service, int signal_fd, bool (*reload)(void *context),
+                        void *context, enum ps_service_end *ret_end, struct ps_error *error)
 {
-    /* A quarter of the period: one look that finds no progress is not yet the end. */
+    /* Check four times in a period, so that one check without progress does not trigger it. */
     int64_t period_ns = (int64_t)ps_notify_watchdog_usec() * 1000;
-    int64_t next_look = ps_clock_mono_ns();
+    int64_t next_check = ps_clock_mono_ns();
     for (;;) {
         int64_t now = ps_clock_mono_ns();
-        if (period_ns && now >= next_look) {
+        if (period_ns && now >= next_check) {
             feed_watchdog(service, (double)period_ns * 1e-9);
-            next_look = now + period_ns / 4;
+            next_check = now + period_ns / 4;
         }
         struct pollfd waits[2] = {{.fd = signal_fd, .events = POLLIN},
                                   {.fd = service->event_fd, .events = POLLIN}};
-        (void)poll(waits, 2, period_ns ? (int)((next_look - now) / 1000000) + 1 : -1);
+        (void)poll(waits, 2, period_ns ? (int)((next_check - now) / 1000000) + 1 : -1);
         eventfd_t count;
         (void)eventfd_read(service->event_fd, &count);
-        if (ps_crew_device_failed(service->crew, error))
+        if (ps_worker_pool_device_failed(service->workers, error))
             return error->code;
         int number = next_signal(signal_fd);
         if (number == SIGTERM || number == SIGINT) {
@@ -425,7 +430,7 @@ int ps_service_run(const struct ps_config *config, struct ps_log *log, int signa
                      ps_version(), ps_journal_stream(service.journal),
                      (unsigned long long)ps_journal_last_seq(service.journal));
         (void)ps_notify_ready();
-        status = attend(&service, signal_fd, reload, context, ret_end, error);
+        status = wait_for_end(&service, signal_fd, reload, context, ret_end, error);
         if (status == 0 && *ret_end == PS_SERVICE_RELOAD)
             (void)ps_notify_reloading();
         else

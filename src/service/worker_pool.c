@@ -17,15 +17,15 @@
 #include <sys/eventfd.h>
 
 struct worker {
-    struct ps_crew *crew;
+    struct ps_worker_pool *pool;
     pthread_t thread;
-    int64_t since_ns; /* under the crew's lock: when it began to read or write; 0: it waits */
+    int64_t since_ns; /* under the pool's lock: when it began to read or write; 0: neither */
 };
 
-struct ps_crew {
-    struct ps_crew_tools tools;
+struct ps_worker_pool {
+    struct ps_worker_dependencies dependencies;
     pthread_mutex_t lock;
-    struct ps_slots *slots;
+    struct ps_picker_pool *pickers;
     struct worker *workers;
     size_t count;
     size_t running;
@@ -42,19 +42,19 @@ static double milliseconds_since(int64_t start_ns)
     return (double)(ps_clock_mono_ns() - start_ns) * 1e-6;
 }
 
-static void signal_event(const struct ps_crew *crew)
+static void signal_event(const struct ps_worker_pool *pool)
 {
-    (void)eventfd_write(crew->tools.event_fd, 1);
+    (void)eventfd_write(pool->dependencies.event_fd, 1);
 }
 
 static void set_busy(struct worker *worker, bool busy)
 {
-    pthread_mutex_lock(&worker->crew->lock);
+    pthread_mutex_lock(&worker->pool->lock);
     worker->since_ns = busy ? ps_clock_mono_ns() : 0;
-    pthread_mutex_unlock(&worker->crew->lock);
+    pthread_mutex_unlock(&worker->pool->lock);
 }
 
-/* The reason without the path that messages of failures begin with: the outcome states the path. */
+/* The message of an error without the path at its beginning: the outcome has the path. */
 static char *reason_of(const struct ps_error *error, const char *path)
 {
     const char *text = error->message;
@@ -64,21 +64,22 @@ static char *reason_of(const struct ps_error *error, const char *path)
     return strdup(text);
 }
 
-/* Where the files of a job go below output.directory. */
+/* The directory of the output files of a job, relative to output.directory. */
 static void find_prefix(const struct worker *worker, const struct ps_job *job, char *ret_prefix,
                         size_t size)
 {
     char watched[PATH_MAX];
     size_t below = strlen(job->path) - strlen(job->name);
     (void)snprintf(watched, sizeof watched, "%.*s", (int)below, job->path);
-    ps_output_prefix(worker->crew->tools.config, watched, ret_prefix, size);
+    ps_output_prefix(worker->pool->dependencies.config, watched, ret_prefix, size);
 }
 
-/* A micrograph that had its picks was rewritten, and has none now. The first revision left no
- * files: what is there belongs to a neighbour with the same name but for the extension. */
+/* Removes the files of picks of an earlier revision, because this one failed. The first revision
+ * has written none: a file there belongs to a micrograph whose name differs only in the extension.
+ */
 static void remove_files(const struct worker *worker, const struct ps_job *job)
 {
-    const struct ps_config *config = worker->crew->tools.config;
+    const struct ps_config *config = worker->pool->dependencies.config;
     char prefix[PATH_MAX];
     char directory[2 * PATH_MAX];
     if (job->revision == 1)
@@ -88,7 +89,7 @@ static void remove_files(const struct worker *worker, const struct ps_job *job)
     struct ps_error error;
     char quoted[PS_LOG_TEXT];
     if (ps_picks_remove_all(directory, &config->output.formats, job->name, &error) != 0)
-        ps_log_event(worker->crew->tools.log, PS_LOG_ERROR, "output_failed", "reason=%s",
+        ps_log_event(worker->pool->dependencies.log, PS_LOG_ERROR, "output_failed", "reason=%s",
                      ps_log_quote(error.message, quoted));
 }
 
@@ -96,7 +97,7 @@ static void write_files(const struct worker *worker, const struct ps_job *job,
                         const struct ps_micrograph *micrograph, double read_milliseconds,
                         struct ps_result *result)
 {
-    const struct ps_config *config = worker->crew->tools.config;
+    const struct ps_config *config = worker->pool->dependencies.config;
     char prefix[PATH_MAX];
     find_prefix(worker, job, prefix, sizeof prefix);
     struct ps_pick_file file = {
@@ -106,7 +107,7 @@ static void write_files(const struct worker *worker, const struct ps_job *job,
         .height = micrograph->image.height,
         .micrograph = micrograph,
         .pixel_size_source = ps_pixel_size_source(config, result),
-        .profile = worker->crew->profile,
+        .profile = worker->pool->profile,
         .read_milliseconds = read_milliseconds,
         .result = result,
     };
@@ -114,100 +115,102 @@ static void write_files(const struct worker *worker, const struct ps_job *job,
     if (ps_picks_write_all(config, prefix, &file, &error) == 0)
         return;
     char quoted[PS_LOG_TEXT];
-    ps_log_event(worker->crew->tools.log, PS_LOG_ERROR, "output_failed", "reason=%s",
+    ps_log_event(worker->pool->dependencies.log, PS_LOG_ERROR, "output_failed", "reason=%s",
                  ps_log_quote(error.message, quoted));
     if (result->warning_count < PS_MAX_WARNINGS)
         (void)snprintf(result->warnings[result->warning_count++], sizeof result->warnings[0],
                        "file of picks not written: %.120s", error.message);
 }
 
-/* Also of what was rejected or failed: somebody will want to see why. A picture that cannot be made
- * is no fault of the micrograph's. */
-static void make_preview(const struct worker *worker, struct ps_submission *outcome)
+/* Also for rejected and failed micrographs, to show why. Failing to make a preview is logged and
+ * does not change the outcome. */
+static void make_preview(const struct worker *worker, struct ps_completion *completion)
 {
-    const struct ps_crew_tools *tools = &worker->crew->tools;
-    bool published = tools->config->publish.preview;
+    const struct ps_worker_dependencies *dependencies = &worker->pool->dependencies;
+    bool published = dependencies->config->publish.preview;
     struct ps_error error;
     char quoted[PS_LOG_TEXT];
-    if (!outcome->micrograph || (!published && !tools->previews))
+    if (!completion->micrograph || (!published && !dependencies->previews))
         return;
-    int status = ps_preview_make(&outcome->micrograph->image, outcome->result.diameter,
-                                 &outcome->preview, &error);
-    if (status == 0 && tools->previews)
-        status = ps_previews_stage(tools->previews, outcome->job->row, &outcome->preview, &error);
+    int status = ps_preview_make(&completion->micrograph->image, completion->result.diameter,
+                                 &completion->preview, &error);
+    if (status == 0 && dependencies->previews)
+        status = ps_previews_stage(dependencies->previews, completion->job->row,
+                                   &completion->preview, &error);
     if (status)
-        ps_log_event(tools->log, PS_LOG_WARNING, "preview_failed", "reason=%s",
+        ps_log_event(dependencies->log, PS_LOG_WARNING, "preview_failed", "reason=%s",
                      ps_log_quote(error.message, quoted));
     if (!published)
-        ps_preview_done(&outcome->preview);
+        ps_preview_done(&completion->preview);
 }
 
-/* Whether a file that cannot be found or read is to blame itself: the nearest directory above it
- * that exists, not above the watched one, is on the file's device. Otherwise the share has gone:
- * its micrographs will be there again when it is back, and must have no outcome by then (P47). */
-static bool share_is_there(const struct ps_job *job)
+/* True if the file system of a file that cannot be found or read is still mounted: the nearest
+ * existing directory above the file, up to the watched one, is on the file's device. If it is not
+ * mounted, its micrographs must not get an outcome: they can be picked when it is back (P47). */
+static bool is_mounted(const struct ps_job *job)
 {
     size_t watched = strlen(job->path) - strlen(job->name);
     char *path = strdup(job->path);
-    bool there = false;
+    bool mounted = false;
     for (char *slash; path && (slash = strrchr(path, '/')) != NULL;) {
         *slash = '\0';
         struct stat info;
         if (stat(*path ? path : "/", &info) == 0) {
-            there = (uint64_t)info.st_dev == job->identity.device;
+            mounted = (uint64_t)info.st_dev == job->identity.device;
             break;
         }
         if ((errno != ENOENT && errno != ENOTDIR) || (size_t)(slash - path) < watched)
             break;
     }
     free(path);
-    return there;
+    return mounted;
 }
 
-/* Whether a file that could not be found is gone for good. Looked at once more, because its share
- * may have come back in between. */
+/* True if a file that could not be found was deleted. Calls stat() again after the check of the
+ * file system, which can have been mounted again in between. */
 static bool vanished(const struct ps_job *job)
 {
     struct stat info;
-    return share_is_there(job) && stat(job->path, &info) != 0;
+    return is_mounted(job) && stat(job->path, &info) != 0;
 }
 
-/* Reads and picks. 0: `outcome` has a result or a failure. PS_E_DEVICE, PS_E_NOMEM, PS_E_SYSTEM
- * (the share has gone): neither. */
+/* Reads and picks. 0: `completion` has a result or a failure. PS_E_DEVICE, PS_E_NOMEM, PS_E_SYSTEM
+ * (the file system is not mounted): it has neither. */
 static int read_and_pick(struct worker *worker, const struct ps_job *job,
-                         struct ps_submission *outcome, struct ps_error *error)
+                         struct ps_completion *completion, struct ps_error *error)
 {
-    const struct ps_config *config = worker->crew->tools.config;
+    const struct ps_config *config = worker->pool->dependencies.config;
     struct ps_read_options options = {config->input.movies, config->compute.max_pixels};
     int64_t start = ps_clock_mono_ns();
     set_busy(worker, true);
-    int status = ps_micrograph_read(job->path, &options, &outcome->micrograph, error);
+    int status = ps_micrograph_read(job->path, &options, &completion->micrograph, error);
     set_busy(worker, false);
-    outcome->read_milliseconds = milliseconds_since(start);
+    completion->read_milliseconds = milliseconds_since(start);
     if (status == 0)
-        status = ps_slots_pick(worker->crew->slots, job->name, &outcome->micrograph->image,
-                               &outcome->result, error);
-    if (status == PS_E_DEVICE || (status == PS_E_SYSTEM && !share_is_there(job)))
+        status = ps_picker_pool_pick(worker->pool->pickers, job->name,
+                                     &completion->micrograph->image, &completion->result, error);
+    if (status == PS_E_DEVICE || (status == PS_E_SYSTEM && !is_mounted(job)))
         return status;
-    if (status && !(outcome->failure = reason_of(error, job->path)))
+    if (status && !(completion->failure = reason_of(error, job->path)))
         return PS_E_NOMEM;
     set_busy(worker, true);
     if (status == 0)
-        write_files(worker, job, outcome->micrograph, outcome->read_milliseconds, &outcome->result);
-    make_preview(worker, outcome);
+        write_files(worker, job, completion->micrograph, completion->read_milliseconds,
+                    &completion->result);
+    make_preview(worker, completion);
     set_busy(worker, false);
-    if (outcome->micrograph) {
-        free(outcome->micrograph->pixels);
-        outcome->micrograph->pixels = NULL;
-        outcome->micrograph->image.pixels = NULL;
+    if (completion->micrograph) {
+        free(completion->micrograph->pixels);
+        completion->micrograph->pixels = NULL;
+        completion->micrograph->image.pixels = NULL;
     }
-    outcome->total_milliseconds = milliseconds_since(start);
-    ps_metrics_observe(worker->crew->tools.metrics, PS_HISTOGRAM_PICKING,
-                       outcome->total_milliseconds * 1e-3);
+    completion->total_milliseconds = milliseconds_since(start);
+    ps_metrics_observe(worker->pool->dependencies.metrics, PS_HISTOGRAM_PICKING,
+                       completion->total_milliseconds * 1e-3);
     return 0;
 }
 
-/* Whether the file is still the one that was found; fills `ret_identity` if it is there at all. */
+/* True if the file has the identity of the job. Fills `ret_identity` if the file exists. */
 static bool unchanged(const struct ps_job *job, struct ps_identity *ret_identity, int *ret_errno)
 {
     struct stat info;
@@ -218,24 +221,15 @@ static bool unchanged(const struct ps_job *job, struct ps_identity *ret_identity
     return ps_identity_equal(ret_identity, &job->identity);
 }
 
-static void outcome_done(struct ps_submission *outcome)
-{
-    ps_micrograph_free(outcome->micrograph);
-    ps_result_done(&outcome->result);
-    free(outcome->failure);
-    ps_preview_done(&outcome->preview);
-    *outcome = (struct ps_submission){0};
-}
-
-/* Whether the job still wants an outcome; the file may have been found again while another worker
- * had it. A journal that cannot answer leaves it for the next scan. */
-static bool wanted(struct worker *worker, struct ps_job *job)
+/* True if the job has no outcome yet: the file can have been found again while another worker
+ * picked it. False also if the journal cannot be read; the next scan finds the file again. */
+static bool needs_outcome(struct worker *worker, struct ps_job *job)
 {
     enum ps_journal_state state = PS_JOURNAL_DONE;
     struct ps_error error;
     char quoted[PS_LOG_TEXT];
-    if (ps_journal_see(worker->crew->tools.journal, job, &state, &error)) {
-        ps_log_event(worker->crew->tools.log, PS_LOG_ERROR, "journal_failed", "reason=%s",
+    if (ps_journal_see(worker->pool->dependencies.journal, job, &state, &error)) {
+        ps_log_event(worker->pool->dependencies.log, PS_LOG_ERROR, "journal_failed", "reason=%s",
                      ps_log_quote(error.message, quoted));
         return false;
     }
@@ -244,161 +238,162 @@ static bool wanted(struct worker *worker, struct ps_job *job)
 
 static void device_failed(struct worker *worker, const struct ps_error *error)
 {
-    struct ps_crew *crew = worker->crew;
-    pthread_mutex_lock(&crew->lock);
-    crew->device_failed = true;
-    crew->device_error = *error;
-    pthread_mutex_unlock(&crew->lock);
-    ps_pending_close(crew->tools.pending);
-    signal_event(crew);
+    struct ps_worker_pool *pool = worker->pool;
+    pthread_mutex_lock(&pool->lock);
+    pool->device_failed = true;
+    pool->device_error = *error;
+    pthread_mutex_unlock(&pool->lock);
+    ps_job_queue_close(pool->dependencies.queue);
+    signal_event(pool);
 }
 
-static void carry(struct worker *worker, struct ps_job *job)
+static void process(struct worker *worker, struct ps_job *job)
 {
-    struct ps_pending *pending = worker->crew->tools.pending;
-    struct ps_submission outcome = {.job = job};
+    struct ps_job_queue *queue = worker->pool->dependencies.queue;
+    struct ps_completion completion = {.job = job};
     struct ps_error error;
     struct ps_identity now;
     int missing;
     bool same = unchanged(job, &now, &missing);
     if (!same && !missing)
         job->identity = now;
-    if (!wanted(worker, job)) {
-        ps_pending_finish(pending, job);
+    if (!needs_outcome(worker, job)) {
+        ps_job_queue_finish(queue, job);
         return;
     }
     int status = 0;
     if (!missing)
-        status = read_and_pick(worker, job, &outcome, &error);
+        status = read_and_pick(worker, job, &completion, &error);
     else if (!vanished(job))
         status = PS_E_SYSTEM;
-    else if (!(outcome.failure =
+    else if (!(completion.failure =
                    strdup(missing == ENOENT ? "vanished before it was read" : strerror(missing))))
         status = PS_E_NOMEM;
-    /* What changed under the reader is no picture of anything: its end will be told or found. */
-    bool torn = !missing && !unchanged(job, &now, &missing) && missing == 0;
-    if (status == 0 && !torn) {
-        if (outcome.failure)
+    /* The file changed while it was read. Discard this read; the watcher reports the file again. */
+    bool changed = !missing && !unchanged(job, &now, &missing) && missing == 0;
+    if (status == 0 && !changed) {
+        if (completion.failure)
             remove_files(worker, job);
-        ps_publisher_submit(worker->crew->tools.publisher, &outcome);
+        ps_publisher_submit(worker->pool->dependencies.publisher, &completion);
         return;
     }
-    outcome_done(&outcome);
-    if (worker->crew->tools.previews)
-        ps_previews_drop(worker->crew->tools.previews, job->row);
-    ps_pending_finish(pending, job);
+    ps_completions_done(&completion, 1, NULL, NULL);
+    if (worker->pool->dependencies.previews)
+        ps_previews_drop(worker->pool->dependencies.previews, job->row);
+    ps_job_queue_finish(queue, job);
     if (status == PS_E_DEVICE)
         device_failed(worker, &error);
     else if (status == PS_E_SYSTEM)
-        ps_log_event(worker->crew->tools.log, PS_LOG_WARNING, "share_gone",
+        ps_log_event(worker->pool->dependencies.log, PS_LOG_WARNING, "share_gone",
                      "reason=\"micrographs wait for the return of their directory\"");
 }
 
 static void *work(void *argument)
 {
     struct worker *worker = argument;
-    struct ps_crew *crew = worker->crew;
+    struct ps_worker_pool *pool = worker->pool;
     struct ps_job *job;
-    while ((job = ps_pending_take(crew->tools.pending)) != NULL)
-        carry(worker, job);
-    pthread_mutex_lock(&crew->lock);
-    bool last = --crew->running == 0;
-    pthread_mutex_unlock(&crew->lock);
+    while ((job = ps_job_queue_take(pool->dependencies.queue)) != NULL)
+        process(worker, job);
+    pthread_mutex_lock(&pool->lock);
+    bool last = --pool->running == 0;
+    pthread_mutex_unlock(&pool->lock);
     if (last)
-        signal_event(crew);
+        signal_event(pool);
     return NULL;
 }
 
-/* ---- the crew ---------------------------------------------------------------------------------
+/* ---- start and end -----------------------------------------------------------------------------
  */
 
-static int start_worker(struct ps_crew *crew, struct ps_error *error)
+static int start_worker(struct ps_worker_pool *pool, struct ps_error *error)
 {
-    struct worker *worker = &crew->workers[crew->count];
-    worker->crew = crew;
-    crew->running++;
+    struct worker *worker = &pool->workers[pool->count];
+    worker->pool = pool;
+    pool->running++;
     int status = ps_thread_start(&worker->thread, "ps-worker", "a worker", work, worker, error);
     if (status)
-        crew->running--;
+        pool->running--;
     else
-        crew->count++;
+        pool->count++;
     return status;
 }
 
-int ps_crew_start(const struct ps_crew_tools *tools, struct ps_crew **ret_crew,
-                  struct ps_error *error)
+int ps_worker_pool_start(const struct ps_worker_dependencies *dependencies,
+                         struct ps_worker_pool **ret_pool, struct ps_error *error)
 {
-    struct ps_crew *crew = calloc(1, sizeof *crew);
-    if (!crew)
-        return ps_fail_memory(error, sizeof *crew, "workers");
-    crew->tools = *tools;
-    pthread_mutex_init(&crew->lock, NULL);
-    int status = ps_slots_open(tools->config, tools->log, &crew->slots, error);
-    size_t workers = status == 0 ? ps_slots_workers(crew->slots) : 0;
+    struct ps_worker_pool *pool = calloc(1, sizeof *pool);
+    if (!pool)
+        return ps_fail_memory(error, sizeof *pool, "workers");
+    pool->dependencies = *dependencies;
+    pthread_mutex_init(&pool->lock, NULL);
+    int status =
+        ps_picker_pool_open(dependencies->config, dependencies->log, &pool->pickers, error);
+    size_t workers = status == 0 ? ps_picker_pool_workers(pool->pickers) : 0;
     if (status == 0) {
-        crew->workers = calloc(workers, sizeof *crew->workers);
-        crew->profile = ps_config_get(tools->config, "picker.profile");
-        if (!crew->workers || !crew->profile)
-            status = ps_fail_memory(error, workers * sizeof *crew->workers, "workers");
+        pool->workers = calloc(workers, sizeof *pool->workers);
+        pool->profile = ps_config_get(dependencies->config, "picker.profile");
+        if (!pool->workers || !pool->profile)
+            status = ps_fail_memory(error, workers * sizeof *pool->workers, "workers");
     }
-    while (status == 0 && crew->count < workers)
-        status = start_worker(crew, error);
+    while (status == 0 && pool->count < workers)
+        status = start_worker(pool, error);
     if (status) {
-        ps_pending_close(tools->pending);
-        ps_crew_join(crew);
+        ps_job_queue_close(dependencies->queue);
+        ps_worker_pool_join(pool);
         return status;
     }
-    *ret_crew = crew;
+    *ret_pool = pool;
     return 0;
 }
 
-bool ps_crew_ended(struct ps_crew *crew)
+bool ps_worker_pool_ended(struct ps_worker_pool *pool)
 {
-    pthread_mutex_lock(&crew->lock);
-    bool ended = crew->running == 0;
-    pthread_mutex_unlock(&crew->lock);
+    pthread_mutex_lock(&pool->lock);
+    bool ended = pool->running == 0;
+    pthread_mutex_unlock(&pool->lock);
     return ended;
 }
 
-void ps_crew_join(struct ps_crew *crew)
+void ps_worker_pool_join(struct ps_worker_pool *pool)
 {
-    if (!crew)
+    if (!pool)
         return;
-    for (size_t i = 0; i < crew->count; i++) {
-        pthread_join(crew->workers[i].thread, NULL);
+    for (size_t i = 0; i < pool->count; i++) {
+        pthread_join(pool->workers[i].thread, NULL);
     }
-    ps_slots_close(crew->slots);
-    pthread_mutex_destroy(&crew->lock);
-    free(crew->workers);
-    free(crew->profile);
-    free(crew);
+    ps_picker_pool_close(pool->pickers);
+    pthread_mutex_destroy(&pool->lock);
+    free(pool->workers);
+    free(pool->profile);
+    free(pool);
 }
 
-bool ps_crew_device_failed(struct ps_crew *crew, struct ps_error *ret_error)
+bool ps_worker_pool_device_failed(struct ps_worker_pool *pool, struct ps_error *ret_error)
 {
-    pthread_mutex_lock(&crew->lock);
-    bool failed = crew->device_failed;
+    pthread_mutex_lock(&pool->lock);
+    bool failed = pool->device_failed;
     if (failed)
-        *ret_error = crew->device_error;
-    pthread_mutex_unlock(&crew->lock);
+        *ret_error = pool->device_error;
+    pthread_mutex_unlock(&pool->lock);
     return failed;
 }
 
-double ps_crew_busy_seconds(struct ps_crew *crew)
+double ps_worker_pool_busy_seconds(struct ps_worker_pool *pool)
 {
-    double picking = ps_slots_busy_seconds(crew->slots);
+    double picking = ps_picker_pool_busy_seconds(pool->pickers);
     int64_t now = ps_clock_mono_ns();
     int64_t longest = 0;
-    pthread_mutex_lock(&crew->lock);
-    for (size_t i = 0; i < crew->count; i++)
-        if (crew->workers[i].since_ns && now - crew->workers[i].since_ns > longest)
-            longest = now - crew->workers[i].since_ns;
-    pthread_mutex_unlock(&crew->lock);
+    pthread_mutex_lock(&pool->lock);
+    for (size_t i = 0; i < pool->count; i++)
+        if (pool->workers[i].since_ns && now - pool->workers[i].since_ns > longest)
+            longest = now - pool->workers[i].since_ns;
+    pthread_mutex_unlock(&pool->lock);
     double elsewhere = (double)longest * 1e-9;
     return picking > elsewhere ? picking : elsewhere;
 }
 
-json_t *ps_crew_status(struct ps_crew *crew)
+json_t *ps_worker_pool_status(struct ps_worker_pool *pool)
 {
-    return ps_slots_status(crew->slots);
+    return ps_picker_pool_status(pool->pickers);
 }

@@ -1,14 +1,16 @@
-/* Workers: threads that carry one micrograph at a time from the queue to its outcome.
+/* The worker pool: threads that take one micrograph at a time from the job queue to its outcome.
  *
- * What a worker does is a straight line: take, make sure that the file is still what was found,
- * read, pick in a slot of a device (picker_pool.h), write the files of picks, make the preview
- * (where somebody wants one), hand the outcome to the publisher. There are more workers than slots
- * where reading should not wait for picking. Nothing hands the micrograph back, but for cases in
- * which there is no outcome yet: the file changed meanwhile, its share has gone, or there is no
- * memory (the watcher finds it again), or the device failed and nothing takes over.
+ * The steps of a worker: take a job, check that the file is unchanged since it was found, read it,
+ * pick it (picker_pool.h), write the files of picks, make the preview if one is wanted, and submit
+ * the completion to the publisher. There can be more workers than pickers, so that reading does not
+ * wait for picking.
  *
- * A failed micrograph costs nothing but itself: its reason becomes its outcome. Files of picks that
- * cannot be written are a warning in the outcome; the picks are published all the same.
+ * A job ends without an outcome only if the file changed during the work, its file system is not
+ * mounted, or memory ran out (the watcher finds the file again in these cases), or if the device
+ * failed and no CPU picker takes over.
+ *
+ * A failed micrograph does not affect others: the reason becomes its outcome. If files of picks
+ * cannot be written, the outcome has a warning and the picks are published.
  */
 #ifndef PS_SERVICE_WORKER_POOL_H
 #define PS_SERVICE_WORKER_POOL_H
@@ -21,39 +23,39 @@
 #include "publish/publisher.h"
 #include "service/job_queue.h"
 
-struct ps_crew;
+struct ps_worker_pool;
 
-/* What workers work with; all of it outlives them. */
-struct ps_crew_tools {
+/* Borrowed; all of it outlives the workers. */
+struct ps_worker_dependencies {
     const struct ps_config *config;
     struct ps_log *log;
     struct ps_metrics *metrics;
     struct ps_journal *journal;
-    struct ps_pending *pending;
+    struct ps_job_queue *queue;
     struct ps_publisher *publisher;
-    struct ps_previews *previews; /* NULL: nobody looks at them here */
-    int event_fd;                 /* gets a 1 when the last worker ends, or the device fails */
+    struct ps_previews *previews; /* NULL without the live view */
+    int event_fd; /* eventfd: written when the last worker ends or the device fails */
 };
 
 /* Opens the devices and starts the workers that keep them busy.
  * PS_E_DEVICE, PS_E_CONFIG, PS_E_NOMEM, PS_E_SYSTEM. */
-int ps_crew_start(const struct ps_crew_tools *tools, struct ps_crew **ret_crew,
-                  struct ps_error *error);
+int ps_worker_pool_start(const struct ps_worker_dependencies *dependencies,
+                         struct ps_worker_pool **ret_pool, struct ps_error *error);
 
-/* After ps_pending_close(): whether every worker has ended. */
-bool ps_crew_ended(struct ps_crew *crew);
+/* True if every worker has ended, which they do after ps_job_queue_close(). */
+bool ps_worker_pool_ended(struct ps_worker_pool *pool);
 
 /* Waits for the workers and frees everything. */
-void ps_crew_join(struct ps_crew *crew);
+void ps_worker_pool_join(struct ps_worker_pool *pool);
 
-/* Whether the device failed; what it said goes into `ret_error`. */
-bool ps_crew_device_failed(struct ps_crew *crew, struct ps_error *ret_error);
+/* True if the device failed, with the error in `ret_error`. */
+bool ps_worker_pool_device_failed(struct ps_worker_pool *pool, struct ps_error *ret_error);
 
-/* How long the longest of what reads, picks or writes has been going on, seconds; 0 if all workers
- * wait (for work, for a slot, or for the publisher). */
-double ps_crew_busy_seconds(struct ps_crew *crew);
+/* Seconds since the oldest running read, pick or write began; 0 if all workers wait (for a job, for
+ * a picker, or for the publisher). */
+double ps_worker_pool_busy_seconds(struct ps_worker_pool *pool);
 
-/* Array of {"device", "busy", "micrograph"}, one a slot. */
-json_t *ps_crew_status(struct ps_crew *crew);
+/* ps_picker_pool_status(). */
+json_t *ps_worker_pool_status(struct ps_worker_pool *pool);
 
 #endif

@@ -13,27 +13,27 @@ TAILQ_HEAD(list, candidate);
 
 struct candidate {
     char *path;
-    size_t below;
+    size_t name_offset;
     size_t root;
     struct ps_settle settle;
-    int64_t closed_ns; /* of the last announcement, if the file did not change since; else 0 */
+    int64_t closed_ns; /* of the last announcement, unless the file changed since; else 0 */
     int64_t closed_mono_ns;
-    struct list *list; /* that it is in; NULL: none */
+    struct list *list; /* the list that contains it, or NULL */
     TAILQ_ENTRY(candidate) link;
 };
 
 struct ps_candidates {
     const struct ps_watcher_sink *sink;
     double settle_seconds;
-    struct ps_memo memo; /* what the sink knows, and what it took lately */
+    struct ps_known_files known; /* files that the sink knows or took lately */
     void *by_path;
     size_t count;
     size_t root_count;
     size_t *counts;       /* by root */
     struct list quieting; /* must be quiet for settle_seconds */
-    struct list stalled;  /* quiet, but short: their patience runs */
-    struct list refused;  /* complete, but the sink had no room */
-    struct list offered;  /* of these, to be offered again now */
+    struct list stalled;  /* quiet, but shorter than the header says: waiting for the timeout */
+    struct list refused;  /* complete, but the sink refused them */
+    struct list offered;  /* refused before, to be offered again now */
 };
 
 static int by_path(const void *a, const void *b)
@@ -72,14 +72,15 @@ static struct candidate *find(struct ps_candidates *candidates, const char *path
     return found ? *found : NULL;
 }
 
-static struct candidate *add(struct ps_candidates *candidates, const struct ps_sighting *sighting)
+static struct candidate *add(struct ps_candidates *candidates,
+                             const struct ps_file_observation *observation)
 {
     struct candidate *candidate =
-        candidates->count < PS_CANDIDATES_MOST ? calloc(1, sizeof *candidate) : NULL;
+        candidates->count < PS_MAX_CANDIDATES ? calloc(1, sizeof *candidate) : NULL;
     if (!candidate)
         return NULL;
-    candidate->path = strdup(sighting->path);
-    candidate->root = sighting->root;
+    candidate->path = strdup(observation->path);
+    candidate->root = observation->root;
     if (!candidate->path || !tsearch(candidate, &candidates->by_path, by_path)) {
         free(candidate->path);
         free(candidate);
@@ -118,18 +119,18 @@ void ps_candidates_free(struct ps_candidates *candidates)
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
         while (!TAILQ_EMPTY(lists[i]))
             drop(candidates, TAILQ_FIRST(lists[i]));
-    ps_memo_clear(&candidates->memo);
+    ps_known_files_clear(&candidates->known);
     free(candidates->counts);
     free(candidates);
 }
 
-/* ---- looking ----------------------------------------------------------------------------------
+/* ---- checks -----------------------------------------------------------------------------------
  */
 
-/* Hands a complete file on. */
+/* Passes a complete file to the sink. */
 static void offer(struct ps_candidates *candidates, struct candidate *candidate)
 {
-    struct ps_job *job = ps_job_new(candidate->path, candidate->path + candidate->below);
+    struct ps_job *job = ps_job_new(candidate->path, candidate->path + candidate->name_offset);
     bool taken = false;
     if (job) {
         job->identity = candidate->settle.identity;
@@ -140,32 +141,32 @@ static void offer(struct ps_candidates *candidates, struct candidate *candidate)
         taken = candidates->sink->found(candidates->sink->context, job);
     }
     if (taken) {
-        ps_memo_add(&candidates->memo, candidate->path, &candidate->settle.identity,
-                    PS_CANDIDATES_TURNS);
+        ps_known_files_add(&candidates->known, candidate->path, &candidate->settle.identity,
+                           PS_TAKEN_FILE_SCANS);
         drop(candidates, candidate);
     } else {
         move_to(candidate, &candidates->refused);
     }
 }
 
-static bool known(struct ps_candidates *candidates, const char *path,
-                  const struct ps_identity *identity)
+static bool is_known(struct ps_candidates *candidates, const char *path,
+                     const struct ps_identity *identity)
 {
     const struct ps_watcher_sink *sink = candidates->sink;
-    if (ps_memo_has(&candidates->memo, path, identity))
+    if (ps_known_files_has(&candidates->known, path, identity))
         return true;
     if (!sink->known(sink->context, path, identity))
         return false;
-    ps_memo_add(&candidates->memo, path, identity, PS_MEMO_WHILE_SEEN);
+    ps_known_files_add(&candidates->known, path, identity, PS_KNOWN_WHILE_SEEN);
     return true;
 }
 
-static void look(struct ps_candidates *candidates, struct candidate *candidate,
-                 const struct ps_identity *identity, bool announced)
+static void check(struct ps_candidates *candidates, struct candidate *candidate,
+                  const struct ps_identity *identity, bool announced)
 {
     const int64_t changed_ns = candidate->settle.changed_ns;
-    switch (ps_settle_look(&candidate->settle, candidate->path, identity, announced,
-                           ps_clock_mono_ns(), candidates->settle_seconds)) {
+    switch (ps_settle_check(&candidate->settle, candidate->path, identity, announced,
+                            ps_clock_mono_ns(), candidates->settle_seconds)) {
     case PS_SETTLE_COMPLETE:
         offer(candidates, candidate);
         return;
@@ -175,48 +176,49 @@ static void look(struct ps_candidates *candidates, struct candidate *candidate,
     case PS_SETTLE_WAITING:
         break;
     }
-    struct list *list = candidate->settle.short_of ? &candidates->stalled : &candidates->quieting;
+    struct list *list = candidate->settle.is_short ? &candidates->stalled : &candidates->quieting;
     if (candidate->list != list || candidate->settle.changed_ns != changed_ns)
         move_to(candidate, list);
 }
 
-void ps_candidates_see(struct ps_candidates *candidates, const struct ps_sighting *sighting)
+void ps_candidates_observe(struct ps_candidates *candidates,
+                           const struct ps_file_observation *observation)
 {
-    struct candidate *candidate = find(candidates, sighting->path);
-    if (known(candidates, sighting->path, &sighting->identity)) {
+    struct candidate *candidate = find(candidates, observation->path);
+    if (is_known(candidates, observation->path, &observation->identity)) {
         if (candidate)
             drop(candidates, candidate);
         return;
     }
     if (!candidate)
-        candidate = add(candidates, sighting);
+        candidate = add(candidates, observation);
     if (!candidate)
-        return; /* no room: the next scan comes by again */
-    candidate->below = sighting->below;
-    if (sighting->announced) {
-        candidate->closed_ns = sighting->wall_ns;
-        candidate->closed_mono_ns = sighting->mono_ns;
-    } else if (!ps_identity_equal(&candidate->settle.identity, &sighting->identity)) {
+        return; /* too many, or no memory: the next scan finds it again */
+    candidate->name_offset = observation->name_offset;
+    if (observation->announced) {
+        candidate->closed_ns = observation->wall_ns;
+        candidate->closed_mono_ns = observation->mono_ns;
+    } else if (!ps_identity_equal(&candidate->settle.identity, &observation->identity)) {
         candidate->closed_ns = candidate->closed_mono_ns = 0;
     }
-    look(candidates, candidate, &sighting->identity, sighting->announced);
+    check(candidates, candidate, &observation->identity, observation->announced);
 }
 
-/* Looks at a candidate of which nothing is told. */
-static void look_again(struct ps_candidates *candidates, struct candidate *candidate)
+/* Checks a candidate without an event. */
+static void check_again(struct ps_candidates *candidates, struct candidate *candidate)
 {
     struct stat info;
     if (stat(candidate->path, &info) != 0 || !S_ISREG(info.st_mode)) {
         drop(candidates, candidate);
         return;
     }
-    const struct ps_sighting sighting = {
+    const struct ps_file_observation observation = {
         .path = candidate->path,
-        .below = candidate->below,
+        .name_offset = candidate->name_offset,
         .root = candidate->root,
         .identity = ps_identity_of(&info),
     };
-    ps_candidates_see(candidates, &sighting);
+    ps_candidates_observe(candidates, &observation);
 }
 
 static struct candidate *first_due(const struct ps_candidates *candidates, int64_t *ret_due)
@@ -244,23 +246,23 @@ int64_t ps_candidates_due(const struct ps_candidates *candidates)
     return due;
 }
 
-void ps_candidates_check(struct ps_candidates *candidates, size_t most)
+void ps_candidates_check(struct ps_candidates *candidates, size_t max)
 {
-    for (size_t i = 0; i < most; i++) {
+    for (size_t i = 0; i < max; i++) {
         int64_t due;
         struct candidate *first = first_due(candidates, &due);
         if (!first || due > ps_clock_mono_ns())
             return;
-        look_again(candidates, first);
+        check_again(candidates, first);
     }
 }
 
-void ps_candidates_turn(struct ps_candidates *candidates, bool forget)
+void ps_candidates_begin_scan(struct ps_candidates *candidates, bool forget)
 {
     if (forget)
-        ps_memo_clear(&candidates->memo);
+        ps_known_files_clear(&candidates->known);
     else
-        ps_memo_turn(&candidates->memo);
+        ps_known_files_begin_scan(&candidates->known);
     struct candidate *candidate;
     while ((candidate = TAILQ_FIRST(&candidates->refused)) != NULL)
         move_to(candidate, &candidates->offered);

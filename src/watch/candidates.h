@@ -1,20 +1,20 @@
-/* Files that may be micrographs and are not known to be complete: from the first sight to the sink.
+/* Candidates: files that may be micrographs and are not known to be complete.
  *
- * A file is seen by an event or by a scan. If it has its outcome (sink->known) nothing happens;
- * otherwise it becomes a candidate, is looked at when something tells of it and when its time comes
- * (settle.h), and is handed on when it is complete. What the sink refuses stays, and is offered
- * again with the next scan.
+ * Events and scans report files. If a file has its outcome (sink->known), nothing happens.
+ * Otherwise it becomes a candidate, is checked when an event reports it and when its time comes
+ * (settle.h), and is passed to the sink when it is complete. A file that the sink refuses stays a
+ * candidate and is offered again with the next scan.
  *
- * What the sink took and does not know yet (it waits to be picked) is left alone for a few scans,
- * PS_CANDIDATES_TURNS, and then handed on once more: should it have been lost on its way, it is
- * found again, and a long backlog costs little.
+ * A file that the sink took, but that has no outcome yet, is ignored for PS_TAKEN_FILE_SCANS scans
+ * and then passed to the sink again: if its job was lost, the file is found again, and a long
+ * backlog costs little.
  *
- * All that wait for quiet wait for equally long, and so do all that are still short after it: in
- * two lists, in the order in which they began to wait, the first is always the next to be looked
- * at.
+ * All files that must be quiet wait for the same time, and so do all that are still short after
+ * that. So both kinds are in lists in the order in which they began to wait, and the first of a
+ * list is the next to check.
  *
- * There are no more than PS_CANDIDATES_MOST: a scan of more finds the rest the next time. Used by
- * the watcher's thread alone.
+ * There are up to PS_MAX_CANDIDATES; later scans find the files beyond that. Used by the watcher's
+ * thread alone.
  */
 #ifndef PS_WATCH_CANDIDATES_H
 #define PS_WATCH_CANDIDATES_H
@@ -23,38 +23,39 @@
 
 #include <stddef.h>
 
-enum { PS_CANDIDATES_MOST = 1 << 17, PS_CANDIDATES_TURNS = 6 };
+enum { PS_MAX_CANDIDATES = 1 << 17, PS_TAKEN_FILE_SCANS = 6 };
 
 struct ps_candidates;
 
-/* For so many configured directories. NULL without memory. */
+/* For `roots` configured directories. NULL without memory. */
 struct ps_candidates *ps_candidates_new(const struct ps_watcher_sink *sink, double settle_seconds,
                                         size_t roots);
 void ps_candidates_free(struct ps_candidates *candidates);
 
-/* A file came to our notice. */
-struct ps_sighting {
+/* A file as an event or a scan found it. */
+struct ps_file_observation {
     const char *path;
-    size_t below; /* where the name begins: behind the configured directory */
-    size_t root;  /* number of that */
+    size_t name_offset; /* where the name begins in the path, after the configured directory */
+    size_t root;        /* number of the configured directory */
     struct ps_identity identity;
-    bool announced;  /* its writer closed it or renamed it into place: */
-    int64_t wall_ns; /* then, by the clock on the wall, */
-    int64_t mono_ns; /* and by the monotonic one */
+    bool announced;  /* its writer closed it or renamed it into place, */
+    int64_t wall_ns; /* at this wall-clock time */
+    int64_t mono_ns; /* and this monotonic time */
 };
-void ps_candidates_see(struct ps_candidates *candidates, const struct ps_sighting *sighting);
+void ps_candidates_observe(struct ps_candidates *candidates,
+                           const struct ps_file_observation *observation);
 
-/* When the next candidate is to be looked at, monotonic ns; INT64_MAX: none. */
+/* The time of the next check of a candidate, monotonic ns; INT64_MAX: none. */
 int64_t ps_candidates_due(const struct ps_candidates *candidates);
 
-/* Looks at those whose time has come, up to `most` of them. */
-void ps_candidates_check(struct ps_candidates *candidates, size_t most);
+/* Checks up to `max` candidates whose time has come. */
+void ps_candidates_check(struct ps_candidates *candidates, size_t max);
 
-/* A scan of everything begins: offers again what the sink refused. If `forget`, the sink is asked
- * anew about files that it knew. */
-void ps_candidates_turn(struct ps_candidates *candidates, bool forget);
+/* A scan of everything begins: offers again what the sink refused. If `forget`, asks the sink again
+ * about files that it knew. */
+void ps_candidates_begin_scan(struct ps_candidates *candidates, bool forget);
 
-/* How many there are of a configured directory. */
+/* The number of candidates of a configured directory. */
 size_t ps_candidates_count(const struct ps_candidates *candidates, size_t root);
 
 #endif

@@ -4,10 +4,10 @@
 
 enum {
     TERM_BITS = 4,
-    TERM = (1 << TERM_BITS) - 1, /* of a slot: how many turns are left, or SEEN or UNSEEN */
-    SEEN = PS_MEMO_WHILE_SEEN,   /* since the last turn */
-    UNSEEN = SEEN - 1,           /* since then; the next turn forgets it */
-    LEAST_ROOM = 256,
+    TERM = (1 << TERM_BITS) - 1, /* of a cell: the number of scans left, or SEEN or UNSEEN */
+    SEEN = PS_KNOWN_WHILE_SEEN,  /* found since the last scan began */
+    UNSEEN = SEEN - 1,           /* not found since then; the next scan removes it */
+    MIN_CAPACITY = 256,
 };
 
 static uint64_t mix(uint64_t x) /* the finaliser of splitmix64 */
@@ -17,7 +17,7 @@ static uint64_t mix(uint64_t x) /* the finaliser of splitmix64 */
     return x ^ x >> 31;
 }
 
-/* Never 0: a slot whose term is over must still differ from a free one. */
+/* Not 0: a cell whose term has ended must differ from a free one. */
 static uint64_t hash_of(const char *path, const struct ps_identity *identity)
 {
     const uint64_t numbers[] = {identity->device, identity->inode, identity->size,
@@ -31,96 +31,97 @@ static uint64_t hash_of(const char *path, const struct ps_identity *identity)
     return hash ? hash : 1;
 }
 
-/* ---- slots ------------------------------------------------------------------------------------
+/* ---- cells ------------------------------------------------------------------------------------
  */
 
-/* Where the search for a hash begins. */
-static size_t home_of(const struct ps_memo *memo, uint64_t hash)
+/* The index where the search for a hash begins. */
+static size_t home_of(const struct ps_known_files *files, uint64_t hash)
 {
-    return hash & (memo->room - 1);
+    return hash & (files->capacity - 1);
 }
 
-/* Where the hash is, or would be. There is always a free slot to end at. */
-static uint64_t *slot_of(const struct ps_memo *memo, uint64_t hash)
+/* The cell of the hash, or the free cell for it. At least one cell is free. */
+static uint64_t *cell_of(const struct ps_known_files *files, uint64_t hash)
 {
-    size_t i = home_of(memo, hash);
-    while (memo->slots[i] && memo->slots[i] >> TERM_BITS != hash)
-        i = (i + 1) & (memo->room - 1);
-    return &memo->slots[i];
+    size_t i = home_of(files, hash);
+    while (files->cells[i] && files->cells[i] >> TERM_BITS != hash)
+        i = (i + 1) & (files->capacity - 1);
+    return &files->cells[i];
 }
 
-/* Without memory it stays as it is. */
-static void resize(struct ps_memo *memo, size_t room)
+/* Without memory the table does not change. */
+static void resize(struct ps_known_files *files, size_t capacity)
 {
-    struct ps_memo other = {.count = memo->count, .room = room};
-    other.slots = calloc(room, sizeof *other.slots);
-    if (!other.slots)
+    struct ps_known_files other = {.count = files->count, .capacity = capacity};
+    other.cells = calloc(capacity, sizeof *other.cells);
+    if (!other.cells)
         return;
-    for (size_t i = 0; i < memo->room; i++)
-        if (memo->slots[i])
-            *slot_of(&other, memo->slots[i] >> TERM_BITS) = memo->slots[i];
-    free(memo->slots);
-    *memo = other;
+    for (size_t i = 0; i < files->capacity; i++)
+        if (files->cells[i])
+            *cell_of(&other, files->cells[i] >> TERM_BITS) = files->cells[i];
+    free(files->cells);
+    *files = other;
 }
 
-/* Frees a slot. What follows without a gap and would not be found beyond one moves up. */
-static void remove_at(struct ps_memo *memo, size_t gap)
+/* Frees a cell, and moves following entries up that could not be found beyond the gap. */
+static void remove_at(struct ps_known_files *files, size_t gap)
 {
-    const size_t mask = memo->room - 1;
-    for (size_t i = (gap + 1) & mask; memo->slots[i]; i = (i + 1) & mask) {
-        const size_t home = home_of(memo, memo->slots[i] >> TERM_BITS);
+    const size_t mask = files->capacity - 1;
+    for (size_t i = (gap + 1) & mask; files->cells[i]; i = (i + 1) & mask) {
+        const size_t home = home_of(files, files->cells[i] >> TERM_BITS);
         if (((i - home) & mask) >= ((i - gap) & mask)) {
-            memo->slots[gap] = memo->slots[i];
+            files->cells[gap] = files->cells[i];
             gap = i;
         }
     }
-    memo->slots[gap] = 0;
-    memo->count--;
+    files->cells[gap] = 0;
+    files->count--;
 }
 
 /* ---- files ------------------------------------------------------------------------------------
  */
 
-void ps_memo_add(struct ps_memo *memo, const char *path, const struct ps_identity *identity,
-                 unsigned turns)
+void ps_known_files_add(struct ps_known_files *files, const char *path,
+                        const struct ps_identity *identity, unsigned scans)
 {
-    if (8 * (memo->count + 1) > 7 * memo->room)
-        resize(memo, memo->room ? 2 * memo->room : LEAST_ROOM);
-    if (8 * (memo->count + 1) > 7 * memo->room)
+    if (8 * (files->count + 1) > 7 * files->capacity)
+        resize(files, files->capacity ? 2 * files->capacity : MIN_CAPACITY);
+    if (8 * (files->count + 1) > 7 * files->capacity)
         return;
     const uint64_t hash = hash_of(path, identity);
-    uint64_t *slot = slot_of(memo, hash);
-    memo->count += *slot == 0;
-    *slot = hash << TERM_BITS | turns;
+    uint64_t *cell = cell_of(files, hash);
+    files->count += *cell == 0;
+    *cell = hash << TERM_BITS | scans;
 }
 
-bool ps_memo_has(struct ps_memo *memo, const char *path, const struct ps_identity *identity)
+bool ps_known_files_has(struct ps_known_files *files, const char *path,
+                        const struct ps_identity *identity)
 {
-    if (!memo->room)
+    if (!files->capacity)
         return false;
-    uint64_t *slot = slot_of(memo, hash_of(path, identity));
-    if ((*slot & TERM) == UNSEEN)
-        *slot |= SEEN;
-    return *slot != 0;
+    uint64_t *cell = cell_of(files, hash_of(path, identity));
+    if ((*cell & TERM) == UNSEEN)
+        *cell |= SEEN;
+    return *cell != 0;
 }
 
-void ps_memo_turn(struct ps_memo *memo)
+void ps_known_files_begin_scan(struct ps_known_files *files)
 {
-    for (size_t i = 0; i < memo->room; i++)
-        if (memo->slots[i])
-            memo->slots[i] -= (memo->slots[i] & TERM) == UNSEEN ? UNSEEN : 1;
-    for (size_t i = 0; i < memo->room; i++)
-        while (memo->slots[i] && !(memo->slots[i] & TERM))
-            remove_at(memo, i);
-    size_t room = memo->room;
-    while (room > LEAST_ROOM && memo->count < room / 8)
-        room /= 2;
-    if (room < memo->room)
-        resize(memo, room);
+    for (size_t i = 0; i < files->capacity; i++)
+        if (files->cells[i])
+            files->cells[i] -= (files->cells[i] & TERM) == UNSEEN ? UNSEEN : 1;
+    for (size_t i = 0; i < files->capacity; i++)
+        while (files->cells[i] && !(files->cells[i] & TERM))
+            remove_at(files, i);
+    size_t capacity = files->capacity;
+    while (capacity > MIN_CAPACITY && files->count < capacity / 8)
+        capacity /= 2;
+    if (capacity < files->capacity)
+        resize(files, capacity);
 }
 
-void ps_memo_clear(struct ps_memo *memo)
+void ps_known_files_clear(struct ps_known_files *files)
 {
-    free(memo->slots);
-    *memo = (struct ps_memo){0};
+    free(files->cells);
+    *files = (struct ps_known_files){0};
 }

@@ -11,7 +11,7 @@ struct root {
     char *path;
     const char *remote;
     bool present;
-    bool elsewhere; /* the same as another one, which has its files */
+    bool elsewhere; /* the same directory as another one, which reports its files */
     bool limited;   /* some of its directories could not be watched */
     enum ps_watch_mode mode;
     char reason[256];
@@ -22,14 +22,14 @@ struct root {
 struct ps_roots {
     const struct ps_config *config;
     struct ps_log *log;
-    pthread_mutex_t lock; /* of what the status shows: mode, reason and numbers */
+    pthread_mutex_t lock; /* guards what the status shows: mode, reason and numbers */
     size_t count;
     struct root *items;
 };
 
 static const char *const mode_names[] = {"missing", "missing", "poll", "inotify"};
 
-/* f_type of statfs(2); values of linux/magic.h or of the file system's own source. */
+/* f_type of statfs(2), from linux/magic.h or from the source of the file system. */
 static const struct {
     unsigned long magic;
     const char *name;
@@ -104,7 +104,7 @@ const char *ps_roots_path(const struct ps_roots *roots, size_t root)
 /* ---- modes ------------------------------------------------------------------------------------
  */
 
-/* Sets mode and reason, and logs what is new: the mode, and that watches run out. */
+/* Sets mode and reason; logs a change of the mode or of `limited` (watches ran out). */
 static void set_mode(struct ps_roots *roots, struct root *root, enum ps_watch_mode mode,
                      bool limited, const char *reason)
 {

@@ -10,9 +10,9 @@
 #include <strings.h>
 #include <sys/stat.h>
 
-enum { PORTION = 256 }; /* entries of a directory in one step */
+enum { MAX_PORTION = 256 }; /* entries of a directory in one step */
 
-/* A directory to be visited. */
+/* A directory to visit. */
 struct item {
     char *path;
     size_t root;
@@ -23,22 +23,22 @@ struct item {
 STAILQ_HEAD(queue, item);
 
 struct ps_scan {
-    struct ps_scan_tools tools;
+    struct ps_scan_dependencies dependencies;
     struct queue queue;
-    struct queue linked; /* behind links: after all others */
-    uint64_t visit;      /* the last one that was begun */
-    uint64_t full_visit; /* of the scan of everything */
-    size_t full_left;    /* its items, queued and current; 0: none under way */
+    struct queue linked; /* behind links; visited after all others */
+    uint64_t visit;      /* number of the latest scan */
+    uint64_t full_visit; /* number of the latest scan of everything */
+    size_t full_left;    /* its items, queued and current; 0: not running */
     struct item *current;
     DIR *stream; /* of the current item */
 };
 
-struct ps_scan *ps_scan_new(const struct ps_scan_tools *tools)
+struct ps_scan *ps_scan_new(const struct ps_scan_dependencies *dependencies)
 {
     struct ps_scan *scan = calloc(1, sizeof *scan);
     if (!scan)
         return NULL;
-    scan->tools = *tools;
+    scan->dependencies = *dependencies;
     STAILQ_INIT(&scan->queue);
     STAILQ_INIT(&scan->linked);
     return scan;
@@ -76,11 +76,11 @@ bool ps_scan_enters(const struct ps_config *config, const char *name)
            !(length >= 4 && strcasecmp(name + length - 4, ".tmp") == 0);
 }
 
-size_t ps_scan_below(const struct ps_roots *roots, size_t root)
+size_t ps_scan_name_offset(const struct ps_roots *roots, size_t root)
 {
     const char *path = ps_roots_path(roots, root);
     const size_t length = strlen(path);
-    return path[length - 1] == '/' ? length : length + 1; /* only "/" ends in one */
+    return path[length - 1] == '/' ? length : length + 1; /* only "/" ends with a slash */
 }
 
 /* ---- the queue --------------------------------------------------------------------------------
@@ -107,8 +107,8 @@ static void push(struct ps_scan *scan, const char *path, size_t root, enum ps_ra
 void ps_scan_begin(struct ps_scan *scan)
 {
     scan->full_visit = ++scan->visit;
-    for (size_t root = 0; root < ps_roots_count(scan->tools.roots); root++)
-        push(scan, ps_roots_path(scan->tools.roots, root), root, PS_RANK_ROOT, scan->visit);
+    for (size_t root = 0; root < ps_roots_count(scan->dependencies.roots); root++)
+        push(scan, ps_roots_path(scan->dependencies.roots, root), root, PS_RANK_ROOT, scan->visit);
 }
 
 bool ps_scan_running(const struct ps_scan *scan)
@@ -124,42 +124,43 @@ void ps_scan_add(struct ps_scan *scan, const char *path, size_t root, enum ps_ra
 /* ---- a directory ------------------------------------------------------------------------------
  */
 
-/* A directory cannot be read. That one inside another is gone meanwhile is nothing to tell. */
+/* A directory cannot be read. Does not report a subdirectory that was deleted. */
 static void report_failure(struct ps_scan *scan, const struct item *item, struct ps_tree_dir *dir,
                            int number)
 {
     if (item->rank == PS_RANK_ROOT) {
-        ps_roots_missing(scan->tools.roots, item->root, strerror(number));
+        ps_roots_missing(scan->dependencies.roots, item->root, strerror(number));
         return;
     }
-    if (number == ENOENT || number == ENOTDIR || number == ELOOP || (dir && dir->said))
+    if (number == ENOENT || number == ENOTDIR || number == ELOOP || (dir && dir->unreadable_logged))
         return;
     char quoted[PS_LOG_TEXT], why[PS_LOG_TEXT];
-    ps_log_event(scan->tools.log, PS_LOG_WARNING, "directory_unreadable", "directory=%s reason=%s",
-                 ps_log_quote(item->path, quoted), ps_log_quote(strerror(number), why));
+    ps_log_event(scan->dependencies.log, PS_LOG_WARNING, "directory_unreadable",
+                 "directory=%s reason=%s", ps_log_quote(item->path, quoted),
+                 ps_log_quote(strerror(number), why));
     if (dir)
-        dir->said = true;
+        dir->unreadable_logged = true;
 }
 
-/* Opens the directory of the current item for reading, if it is to be read. */
+/* Opens the directory of the current item, unless it is read elsewhere. */
 static void open_current(struct ps_scan *scan)
 {
     const struct item *item = scan->current;
     struct ps_tree_dir *dir = NULL;
-    switch (
-        ps_tree_enter(scan->tools.tree, item->path, item->root, item->rank, item->visit, &dir)) {
+    switch (ps_tree_enter(scan->dependencies.tree, item->path, item->root, item->rank, item->visit,
+                          &dir)) {
     case PS_ENTERED:
         scan->stream = opendir(item->path);
         if (!scan->stream)
             report_failure(scan, item, dir, errno);
         else if (item->rank == PS_RANK_ROOT)
-            ps_roots_present(scan->tools.roots, item->root, false);
+            ps_roots_present(scan->dependencies.roots, item->root, false);
         else
-            dir->said = false;
+            dir->unreadable_logged = false;
         break;
     case PS_ELSEWHERE:
         if (item->rank == PS_RANK_ROOT)
-            ps_roots_present(scan->tools.roots, item->root, true);
+            ps_roots_present(scan->dependencies.roots, item->root, true);
         break;
     case PS_NO_ENTRY:
         report_failure(scan, item, NULL, errno);
@@ -176,31 +177,31 @@ static void close_current(struct ps_scan *scan)
     item_free(scan->current);
     scan->current = NULL;
     if (full && --scan->full_left == 0)
-        ps_tree_sweep(scan->tools.tree, scan->full_visit);
+        ps_tree_sweep(scan->dependencies.tree, scan->full_visit);
 }
 
-static void see_file(struct ps_scan *scan, const char *path, const struct stat *info)
+static void observe_file(struct ps_scan *scan, const char *path, const struct stat *info)
 {
-    const struct ps_sighting sighting = {
+    const struct ps_file_observation observation = {
         .path = path,
-        .below = ps_scan_below(scan->tools.roots, scan->current->root),
+        .name_offset = ps_scan_name_offset(scan->dependencies.roots, scan->current->root),
         .root = scan->current->root,
         .identity = ps_identity_of(info),
     };
-    ps_candidates_see(scan->tools.candidates, &sighting);
+    ps_candidates_observe(scan->dependencies.candidates, &observation);
 }
 
-/* An entry of the current directory. Names that matter neither as directory nor as file are passed
- * by without a look at what they are. */
-static void see_entry(struct ps_scan *scan, const struct dirent *entry)
+/* Handles an entry of the current directory. Skips names that match neither as directory nor as
+ * file without a stat(). */
+static void handle_entry(struct ps_scan *scan, const struct dirent *entry)
 {
-    const struct ps_scan_tools *tools = &scan->tools;
+    const struct ps_scan_dependencies *dependencies = &scan->dependencies;
     const struct item *item = scan->current;
     const char *name = entry->d_name;
     if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
         return;
-    const bool enters = entry->d_type != DT_REG && ps_scan_enters(tools->config, name);
-    const bool accepts = entry->d_type != DT_DIR && ps_config_accepts(tools->config, name);
+    const bool enters = entry->d_type != DT_REG && ps_scan_enters(dependencies->config, name);
+    const bool accepts = entry->d_type != DT_DIR && ps_config_accepts(dependencies->config, name);
     if (!enters && !accepts)
         return;
     char path[PATH_MAX];
@@ -212,7 +213,7 @@ static void see_entry(struct ps_scan *scan, const struct dirent *entry)
     if (fstatat(dirfd(scan->stream), name, &info, 0) != 0)
         return;
     if (S_ISREG(info.st_mode) && accepts) {
-        see_file(scan, path, &info);
+        observe_file(scan, path, &info);
     } else if (S_ISDIR(info.st_mode) && enters) {
         struct stat itself;
         const bool link = entry->d_type == DT_LNK ||
@@ -234,7 +235,7 @@ bool ps_scan_step(struct ps_scan *scan)
         STAILQ_REMOVE_HEAD(queue, link);
         open_current(scan);
     }
-    for (int i = 0; scan->stream && i < PORTION; i++) {
+    for (int i = 0; scan->stream && i < MAX_PORTION; i++) {
         errno = 0;
         const struct dirent *entry = readdir(scan->stream);
         if (!entry) {
@@ -243,7 +244,7 @@ bool ps_scan_step(struct ps_scan *scan)
             (void)closedir(scan->stream);
             scan->stream = NULL;
         } else {
-            see_entry(scan, entry);
+            handle_entry(scan, entry);
         }
     }
     if (!scan->stream)

@@ -1,12 +1,13 @@
-/* Walking through directories, a portion at a time, so that events need not wait for a large tree.
+/* Scans of directories, one portion at a time, so that events do not wait for a large tree.
  *
- * A scan takes directories from a queue: watches one (tree.h), then reads it, so that nothing
- * falls between; shows the files that pass the filters to the candidates; and puts the directories
- * in it at the end of the queue. Those behind links come last: what can be reached without a link
- * has been reached then. Scans of everything and of single new directories share the queue.
+ * A scan takes directories from a queue. It sets the watch of a directory first (tree.h) and then
+ * reads it, so that no file is missed in between; passes files that match the filters to the
+ * candidates; and appends subdirectories to the queue. Directories behind links come last, when all
+ * that can be reached without a link has been reached. Scans of everything and of single new
+ * directories share the queue.
  *
- * Links are followed, of files and of directories. Hidden directories and those named *.tmp are
- * left out: copy programs assemble things in them.
+ * Links to files and directories are followed. Hidden directories and those named *.tmp are
+ * skipped: copy programs assemble files in them.
  *
  * Used by the watcher's thread alone.
  */
@@ -19,7 +20,7 @@
 
 struct ps_scan;
 
-struct ps_scan_tools {
+struct ps_scan_dependencies {
     const struct ps_config *config;
     struct ps_log *log;
     struct ps_roots *roots;
@@ -28,25 +29,25 @@ struct ps_scan_tools {
 };
 
 /* NULL without memory. */
-struct ps_scan *ps_scan_new(const struct ps_scan_tools *tools);
+struct ps_scan *ps_scan_new(const struct ps_scan_dependencies *dependencies);
 void ps_scan_free(struct ps_scan *scan);
 
-/* Begins a scan of all configured directories; none may be under way. */
+/* Begins a scan of all configured directories; none may be running. */
 void ps_scan_begin(struct ps_scan *scan);
 
-/* Whether a scan of everything is under way. */
+/* True while a scan of all configured directories is running. */
 bool ps_scan_running(const struct ps_scan *scan);
 
-/* Adds a directory that has just appeared at `path`. */
+/* Queues a new directory at `path`. */
 void ps_scan_add(struct ps_scan *scan, const char *path, size_t root, enum ps_rank rank);
 
-/* Goes on for a while. False: there is nothing left to do. */
+/* Scans one portion. False: the queue is empty. */
 bool ps_scan_step(struct ps_scan *scan);
 
-/* Whether directories of this name are looked into. */
+/* True if directories of this name are scanned. */
 bool ps_scan_enters(const struct ps_config *config, const char *name);
 
-/* Where the name of what is below a configured directory begins in its path. */
-size_t ps_scan_below(const struct ps_roots *roots, size_t root);
+/* The offset in a path where the part after the configured directory begins. */
+size_t ps_scan_name_offset(const struct ps_roots *roots, size_t root);
 
 #endif

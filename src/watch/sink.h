@@ -1,20 +1,20 @@
-/* Where the watcher puts what it finds. */
+/* The receiver of the files that the watcher finds. */
 #ifndef PS_WATCH_SINK_H
 #define PS_WATCH_SINK_H
 
 #include "watch/job.h"
 
 struct ps_watcher_sink {
-    /* A complete micrograph: takes the job, whose path, name, identity and times are filled. Called
-     * from the watcher's thread, now and then again for a file that is not known yet (every few
-     * scans): the journal tells what is new. Returns false to be asked again at the next scan (the
-     * journal has no room). */
+    /* A complete micrograph: takes the job, whose path, name, identity and times are set. Called by
+     * the watcher's thread, and every few scans again for a file without an outcome: the journal
+     * knows which are new. Returns false to be asked again at the next scan (the journal cannot be
+     * written). */
     bool (*found)(void *context, struct ps_job *job);
-    /* Asked whenever the thread comes round and no scan is under way: is a full rescan wanted
-     * (ps_pending_wants_rescan)? It hands everything on again that is not known. */
+    /* Called in every round of the watcher's loop without a running scan. True: begin a scan of
+     * everything that passes on all files without an outcome (ps_job_queue_wants_rescan()). */
     bool (*wants_rescan)(void *context);
-    /* Whether this identity under this path has its outcome: the watcher then leaves the file
-     * alone, and does not ask again until a rescan is wanted or the file changes. */
+    /* True if the file of this identity under this path has its outcome: the watcher then ignores
+     * it and does not ask again until a rescan is wanted or the file changes. */
     bool (*known)(void *context, const char *path, const struct ps_identity *identity);
     void *context;
 };

@@ -8,8 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* IN_CREATE tells of directories, of links, and of files that somebody links into place; it is too
- * early for all others. IN_MOVE_SELF: the watch bears a wrong path. */
+/* IN_CREATE reports directories, links, and files that are linked into place; other files are not
+ * written yet. IN_MOVE_SELF: the path of the watch is wrong now. */
 enum {
     EVENTS = IN_CLOSE_WRITE | IN_MOVED_TO | IN_CREATE | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR |
              IN_EXCL_UNLINK
@@ -20,7 +20,7 @@ struct ps_tree {
     int refused;
     size_t watches;
     void *by_inode;
-    void *by_watch; /* those that have one */
+    void *by_watch; /* directories with a watch */
     TAILQ_HEAD(ps_tree_dirs, ps_tree_dir) dirs;
     size_t root_count;
     struct ps_tree_counts *counts; /* by root */
@@ -81,7 +81,7 @@ static void unwatch(struct ps_tree *tree, struct ps_tree_dir *dir)
     tree->counts[dir->root].unwatched++;
 }
 
-/* Makes sure that the directory is watched; asking again for a watch that is there costs little. */
+/* Watches the directory. Adding an existing watch again is cheap. */
 static void watch(struct ps_tree *tree, struct ps_tree_dir *dir)
 {
     if (tree->fd < 0)
@@ -94,7 +94,7 @@ static void watch(struct ps_tree *tree, struct ps_tree_dir *dir)
         tree->refused = errno;
         return;
     }
-    /* Another directory was there a moment ago: what had this watch has moved away. */
+    /* Another directory has this watch in the tree: it was moved away. */
     struct ps_tree_dir *other = ps_tree_find(tree, number);
     if (other) {
         (void)tdelete(other, &tree->by_watch, by_watch);
@@ -123,7 +123,7 @@ struct ps_tree_dir *ps_tree_find(struct ps_tree *tree, int number)
 /* ---- directories ------------------------------------------------------------------------------
  */
 
-static void forget(struct ps_tree *tree, struct ps_tree_dir *dir)
+static void remove_dir(struct ps_tree *tree, struct ps_tree_dir *dir)
 {
     unwatch(tree, dir);
     tree->counts[dir->root].directories--;
@@ -154,7 +154,7 @@ static struct ps_tree_dir *add(struct ps_tree *tree, const struct stat *info, co
     return dir;
 }
 
-/* The same directory under the same path may come to belong to a nearer configured one. */
+/* A directory can change to a nearer configured directory and keep its path. */
 static void set_root(struct ps_tree *tree, struct ps_tree_dir *dir, size_t root)
 {
     tree->counts[dir->root].directories--;
@@ -164,7 +164,7 @@ static void set_root(struct ps_tree *tree, struct ps_tree_dir *dir, size_t root)
     tree->counts[root].unwatched += dir->watch < 0;
 }
 
-bool ps_tree_leads_there(const struct ps_tree_dir *dir)
+bool ps_tree_path_is_current(const struct ps_tree_dir *dir)
 {
     struct stat info;
     return stat(dir->path, &info) == 0 && info.st_dev == dir->device && info.st_ino == dir->inode;
@@ -184,12 +184,12 @@ enum ps_entrance ps_tree_enter(struct ps_tree *tree, const char *path, size_t ro
     struct ps_tree_dir **found = tfind(&key, &tree->by_inode, by_inode);
     struct ps_tree_dir *dir = found ? *found : NULL;
     if (dir && strcmp(dir->path, path) != 0) {
-        if (dir->rank >= rank && (dir->visit >= visit || ps_tree_leads_there(dir)))
+        if (dir->rank >= rank && (dir->visit >= visit || ps_tree_path_is_current(dir)))
             return PS_ELSEWHERE;
         char *old = strdup(dir->path);
         if (!old)
             return PS_NO_ENTRY;
-        ps_tree_drop(tree, old); /* what is below it gets new paths too */
+        ps_tree_drop(tree, old); /* directories below it get new paths too */
         free(old);
         dir = NULL;
     }
@@ -207,8 +207,8 @@ enum ps_entrance ps_tree_enter(struct ps_tree *tree, const char *path, size_t ro
     return PS_ENTERED;
 }
 
-/* Whether it is the directory at `path`, of `length` characters, or one below that. */
-static bool below(const struct ps_tree_dir *dir, const char *path, size_t length)
+/* True for the directory at `path`, of `length` characters, and those below it. */
+static bool is_below(const struct ps_tree_dir *dir, const char *path, size_t length)
 {
     return strncmp(dir->path, path, length) == 0 &&
            (dir->path[length] == '\0' || dir->path[length] == '/');
@@ -220,8 +220,8 @@ void ps_tree_drop(struct ps_tree *tree, const char *path)
     struct ps_tree_dir *dir = TAILQ_FIRST(&tree->dirs);
     while (dir) {
         struct ps_tree_dir *next = TAILQ_NEXT(dir, link);
-        if (below(dir, path, length))
-            forget(tree, dir);
+        if (is_below(dir, path, length))
+            remove_dir(tree, dir);
         dir = next;
     }
 }
@@ -232,7 +232,7 @@ void ps_tree_sweep(struct ps_tree *tree, uint64_t visit)
     while (dir) {
         struct ps_tree_dir *next = TAILQ_NEXT(dir, link);
         if (dir->visit < visit)
-            forget(tree, dir);
+            remove_dir(tree, dir);
         dir = next;
     }
 }

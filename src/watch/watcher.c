@@ -1,10 +1,10 @@
-/* The thread, its loop, and what the kernel's events mean. The rest is elsewhere: which directories
- * are watched in tree.c, walking through them in scan.c, what becomes of a file in
- * candidates.c and settle.c, what is told of the configured directories in roots.c.
+/* The watcher's thread, its loop, and the handling of the kernel's events. Other files: tree.c has
+ * the watched directories, scan.c reads them, candidates.c and settle.c decide about files, roots.c
+ * has the state of the configured directories.
  *
- * The loop takes one portion of each kind of work in turn (events, candidates whose time has come,
- * the scan) and then sleeps in poll() until there is an event, a message of another thread, or the
- * next thing that has a time. It does nothing at fixed intervals but the scans.
+ * The loop handles one portion of each kind of work in turn (events, candidates whose time has
+ * come, the scan) and then sleeps in ppoll() until an event, a request of another thread, or the
+ * next due time. Only scans run at fixed intervals.
  */
 #include "watch/watcher.h"
 
@@ -27,7 +27,7 @@
 #include <sys/inotify.h>
 #include <unistd.h>
 
-enum { EVENT_BYTES = 1 << 16, CHECKED_AT_ONCE = 64 };
+enum { EVENT_BYTES = 1 << 16, MAX_CHECKS = 64 };
 
 struct ps_watcher {
     const struct ps_config *config;
@@ -35,18 +35,18 @@ struct ps_watcher {
     struct ps_metrics *metrics;
     struct ps_watcher_sink sink;
     pthread_t thread;
-    int wake_fd; /* eventfd: another thread wants something */
+    int wake_fd; /* eventfd: a request of another thread */
     _Atomic bool stopping;
-    _Atomic bool rescan; /* another thread wants a rescan */
+    _Atomic bool rescan; /* requested by another thread */
     _Atomic uint64_t ticks;
 
-    /* The thread's own. */
-    struct ps_roots *roots; /* locks what it shares */
+    /* Used by the thread only. */
+    struct ps_roots *roots; /* has its own lock */
     struct ps_tree *tree;
     struct ps_candidates *candidates;
     struct ps_scan *scan;
-    int no_inotify;       /* errno of the lack of a queue of events */
-    bool scan_soon;       /* something was lost: scan everything */
+    int no_inotify;       /* errno if no event queue could be opened, or 0 */
+    bool scan_soon;       /* events or a directory were lost: scan everything */
     int64_t next_scan_ns; /* monotonic */
     bool scanning;
     char *events; /* EVENT_BYTES, aligned as malloc aligns */
@@ -55,14 +55,14 @@ struct ps_watcher {
 /* ---- events -----------------------------------------------------------------------------------
  */
 
-/* An event and when it was read. */
-struct notice {
+/* An event and the times at which it was read. */
+struct timed_event {
     const struct inotify_event *event;
     int64_t wall_ns;
     int64_t mono_ns;
 };
 
-/* A watched directory is not at its path any more. */
+/* A watched directory is no longer at its path. */
 static void lose_directory(struct ps_watcher *watcher, struct ps_tree_dir *dir, const char *why)
 {
     const size_t root = dir->root;
@@ -73,9 +73,9 @@ static void lose_directory(struct ps_watcher *watcher, struct ps_tree_dir *dir, 
     ps_tree_drop(watcher->tree, path);
     free(path);
     if (!is_root)
-        return; /* if it is somewhere else below a configured one, an event of that one tells */
+        return; /* if it was moved below a configured one, an event of that one reports it */
     ps_roots_missing(watcher->roots, root, why);
-    watcher->scan_soon = true; /* it may be back already */
+    watcher->scan_soon = true; /* it can be back already */
 }
 
 /* A directory, or a link to one, appeared. */
@@ -86,36 +86,36 @@ static void add_directory(struct ps_watcher *watcher, const struct ps_tree_dir *
                 dir->rank == PS_RANK_LINKED ? PS_RANK_LINKED : rank);
 }
 
-/* A file was made, linked, closed, or renamed into place. */
+/* A file was created, linked, closed, or renamed into place. */
 static void file_event(struct ps_watcher *watcher, const struct ps_tree_dir *dir, const char *path,
-                       const struct notice *notice)
+                       const struct timed_event *timed)
 {
-    const char *name = notice->event->name;
+    const char *name = timed->event->name;
     const bool accepted = ps_config_accepts(watcher->config, name);
     const bool enters =
-        notice->event->mask & (IN_CREATE | IN_MOVED_TO) && ps_scan_enters(watcher->config, name);
+        timed->event->mask & (IN_CREATE | IN_MOVED_TO) && ps_scan_enters(watcher->config, name);
     struct stat info;
     if ((!accepted && !enters) || stat(path, &info) != 0)
         return;
     if (S_ISDIR(info.st_mode) && enters) {
         add_directory(watcher, dir, path, PS_RANK_LINKED);
     } else if (S_ISREG(info.st_mode) && accepted) {
-        const struct ps_sighting sighting = {
+        const struct ps_file_observation observation = {
             .path = path,
-            .below = ps_scan_below(watcher->roots, dir->root),
+            .name_offset = ps_scan_name_offset(watcher->roots, dir->root),
             .root = dir->root,
             .identity = ps_identity_of(&info),
-            .announced = notice->event->mask & (IN_CLOSE_WRITE | IN_MOVED_TO),
-            .wall_ns = notice->wall_ns,
-            .mono_ns = notice->mono_ns,
+            .announced = timed->event->mask & (IN_CLOSE_WRITE | IN_MOVED_TO),
+            .wall_ns = timed->wall_ns,
+            .mono_ns = timed->mono_ns,
         };
-        ps_candidates_see(watcher->candidates, &sighting);
+        ps_candidates_observe(watcher->candidates, &observation);
     }
 }
 
-static void handle_event(struct ps_watcher *watcher, const struct notice *notice)
+static void handle_event(struct ps_watcher *watcher, const struct timed_event *timed)
 {
-    const struct inotify_event *event = notice->event;
+    const struct inotify_event *event = timed->event;
     if (event->mask & IN_Q_OVERFLOW) {
         ps_metrics_add(watcher->metrics, PS_COUNTER_OVERFLOWS, 1);
         ps_log_event(watcher->log, PS_LOG_WARNING, "events_lost",
@@ -126,9 +126,9 @@ static void handle_event(struct ps_watcher *watcher, const struct notice *notice
     }
     struct ps_tree_dir *dir = ps_tree_find(watcher->tree, event->wd);
     if (!dir)
-        return; /* of a watch that we gave up */
+        return; /* the watch was removed */
     if (event->mask & IN_MOVE_SELF) {
-        if (!ps_tree_leads_there(dir))
+        if (!ps_tree_path_is_current(dir))
             lose_directory(watcher, dir, "moved away");
         return;
     }
@@ -143,13 +143,13 @@ static void handle_event(struct ps_watcher *watcher, const struct notice *notice
     if (!event->len || length < 0 || (size_t)length >= sizeof path)
         return;
     if (!(event->mask & IN_ISDIR))
-        file_event(watcher, dir, path, notice);
+        file_event(watcher, dir, path, timed);
     else if (event->mask & (IN_CREATE | IN_MOVED_TO) &&
              ps_scan_enters(watcher->config, event->name))
         add_directory(watcher, dir, path, PS_RANK_INNER);
 }
 
-/* Reads what the kernel has to tell, up to a buffer of it. True: there may be more. */
+/* Reads and handles one buffer of events. True: there can be more. */
 static bool handle_events(struct ps_watcher *watcher)
 {
     const int fd = ps_tree_fd(watcher->tree);
@@ -158,11 +158,11 @@ static bool handle_events(struct ps_watcher *watcher)
     const ssize_t length = read(fd, watcher->events, EVENT_BYTES);
     if (length <= 0)
         return false;
-    struct notice notice = {.wall_ns = ps_clock_wall_ns(), .mono_ns = ps_clock_mono_ns()};
+    struct timed_event timed = {.wall_ns = ps_clock_wall_ns(), .mono_ns = ps_clock_mono_ns()};
     for (const char *at = watcher->events; at < watcher->events + length;
-         at += sizeof *notice.event + notice.event->len) {
-        notice.event = (const struct inotify_event *)at; /* the kernel keeps them aligned */
-        handle_event(watcher, &notice);
+         at += sizeof *timed.event + timed.event->len) {
+        timed.event = (const struct inotify_event *)at; /* the kernel keeps them aligned */
+        handle_event(watcher, &timed);
         atomic_fetch_add(&watcher->ticks, 1);
     }
     return true;
@@ -171,7 +171,7 @@ static bool handle_events(struct ps_watcher *watcher)
 /* ---- scans ------------------------------------------------------------------------------------
  */
 
-/* There may be events again after there were none: instances are given back by others. */
+/* Also retries after a failure: other processes can have released inotify instances. */
 static void open_queue(struct ps_watcher *watcher)
 {
     if (watcher->config->input.poll == PS_POLL_ALWAYS)
@@ -183,7 +183,7 @@ static void begin_scan(struct ps_watcher *watcher, bool forget)
 {
     ps_metrics_add(watcher->metrics, PS_COUNTER_RESCANS, 1);
     open_queue(watcher);
-    ps_candidates_turn(watcher->candidates, forget);
+    ps_candidates_begin_scan(watcher->candidates, forget);
     ps_scan_begin(watcher->scan);
     watcher->scanning = true;
     watcher->scan_soon = false;
@@ -192,15 +192,15 @@ static void begin_scan(struct ps_watcher *watcher, bool forget)
 static void begin_scan_if_due(struct ps_watcher *watcher)
 {
     if (watcher->scanning)
-        return; /* what is wanted meanwhile comes after it */
+        return; /* a request waits until the scan has ended */
     const bool asked = atomic_exchange(&watcher->rescan, false);
     const bool forget = watcher->sink.wants_rescan(watcher->sink.context) || asked;
     if (forget || watcher->scan_soon || ps_clock_mono_ns() >= watcher->next_scan_ns)
         begin_scan(watcher, forget);
 }
 
-/* Goes on with what there is to scan. True: there is more. */
-static bool scan_on(struct ps_watcher *watcher)
+/* Scans one portion. True: there is more to scan. */
+static bool continue_scan(struct ps_watcher *watcher)
 {
     const bool more = ps_scan_step(watcher->scan);
     if (watcher->scanning && !ps_scan_running(watcher->scan)) {
@@ -211,7 +211,7 @@ static bool scan_on(struct ps_watcher *watcher)
     return more || atomic_load(&watcher->rescan) || watcher->scan_soon;
 }
 
-/* Tells the roots what there is of them. */
+/* Updates the state of the configured directories. */
 static void update_roots(struct ps_watcher *watcher)
 {
     for (size_t root = 0; root < ps_roots_count(watcher->roots); root++) {
@@ -231,8 +231,8 @@ static void update_roots(struct ps_watcher *watcher)
 /* ---- the thread -------------------------------------------------------------------------------
  */
 
-/* Sleeps until something happens, or has to. */
-static void wait_for_news(struct ps_watcher *watcher, bool busy)
+/* Sleeps until an event, a request, or the next due time. */
+static void wait_for_events(struct ps_watcher *watcher, bool busy)
 {
     struct pollfd fds[] = {
         {.fd = watcher->wake_fd, .events = POLLIN},
@@ -259,10 +259,10 @@ static void *watch(void *argument)
         atomic_fetch_add(&watcher->ticks, 1);
         begin_scan_if_due(watcher);
         bool busy = handle_events(watcher);
-        ps_candidates_check(watcher->candidates, CHECKED_AT_ONCE);
-        busy = scan_on(watcher) || busy;
+        ps_candidates_check(watcher->candidates, MAX_CHECKS);
+        busy = continue_scan(watcher) || busy;
         update_roots(watcher);
-        wait_for_news(watcher, busy);
+        wait_for_events(watcher, busy);
     }
     return NULL;
 }
@@ -297,9 +297,9 @@ int ps_watcher_start(const struct ps_config *config, struct ps_log *log, struct 
     const size_t roots = config->input.directories.count;
     watcher->tree = ps_tree_new(roots);
     watcher->candidates = ps_candidates_new(&watcher->sink, config->input.settle_seconds, roots);
-    const struct ps_scan_tools tools = {config, log, watcher->roots, watcher->tree,
-                                        watcher->candidates};
-    watcher->scan = ps_scan_new(&tools);
+    const struct ps_scan_dependencies dependencies = {config, log, watcher->roots, watcher->tree,
+                                                      watcher->candidates};
+    watcher->scan = ps_scan_new(&dependencies);
     int status = 0;
     if (watcher->wake_fd < 0)
         status = ps_fail(error, PS_E_SYSTEM, "cannot start the watcher: %s", strerror(errno));
@@ -320,7 +320,7 @@ int ps_watcher_start(const struct ps_config *config, struct ps_log *log, struct 
 static void wake(const struct ps_watcher *watcher)
 {
     const uint64_t one = 1;
-    (void)!write(watcher->wake_fd, &one, sizeof one); /* full: it is awake anyway */
+    (void)!write(watcher->wake_fd, &one, sizeof one); /* fails only if the thread is awake anyway */
 }
 
 void ps_watcher_stop(struct ps_watcher *watcher)
@@ -341,7 +341,7 @@ void ps_watcher_rescan(struct ps_watcher *watcher)
 
 uint64_t ps_watcher_ticks(const struct ps_watcher *watcher)
 {
-    wake(watcher); /* idle, it ticks because it was asked: the next answer tells */
+    wake(watcher); /* an idle thread ticks because of this call; the next call shows it */
     return atomic_load(&watcher->ticks);
 }
 

@@ -4,7 +4,7 @@
 #define TEST_PARITY_H
 
 #include "../unit/picking.h"
-#include "../unit/plate.h"
+#include "../unit/image_fixture.h"
 #include "picker/picker.h"
 
 #if __has_include("emu.h")

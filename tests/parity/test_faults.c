@@ -16,7 +16,7 @@
 struct sample {
     const char *profile;
     struct parity_size size;
-    struct plate plate;
+    struct test_image source;
     struct ps_image image;
 };
 static struct sample aspire = {.profile = "aspire", .size = {340, 340, "20px"}};
@@ -26,8 +26,8 @@ static int make_sample(void **state)
 {
     struct sample *sample = *state;
     const struct parity_size *size = &sample->size;
-    sample->plate = plate_new(size->width, size->height, strtod(size->diameter, NULL), 2);
-    sample->image = plate_image(&sample->plate);
+    sample->source = test_image_new(size->width, size->height, strtod(size->diameter, NULL), 2);
+    sample->image = test_image_view(&sample->source);
     emu_reset();
     return 0;
 }
@@ -35,7 +35,7 @@ static int make_sample(void **state)
 static int drop_sample(void **state)
 {
     struct sample *sample = *state;
-    plate_done(&sample->plate);
+    test_image_done(&sample->source);
     emu_reset();
     return 0;
 }

@@ -81,10 +81,11 @@ static void compare_size(const char *profile, const struct parity_size *size)
 {
     print_message(" %s, %d x %d px, particles of %s\n", profile, size->width, size->height,
                   size->diameter);
-    struct plate plate = plate_new(size->width, size->height, strtod(size->diameter, NULL), 2);
-    struct ps_image image = plate_image(&plate);
+    struct test_image source =
+        test_image_new(size->width, size->height, strtod(size->diameter, NULL), 2);
+    struct ps_image image = test_image_view(&source);
     compare(profile, size->diameter, &image);
-    plate_done(&plate);
+    test_image_done(&source);
 }
 
 /* As cameras have them. */
@@ -196,51 +197,51 @@ static void many_rows(void **state)
 
 /* ---- images that are not as they should be --------------------------------------------------- */
 
-static void compare_plate(const struct profile *profile, const struct plate *plate,
-                          const char *what)
+static void compare_test_image(const struct profile *profile, const struct test_image *source,
+                               const char *what)
 {
-    struct ps_image image = plate_image(plate);
+    struct ps_image image = test_image_view(source);
     print_message(" %s, %s\n", profile->name, what);
     compare(profile->name, profile->size.diameter, &image);
 }
 
-static struct plate sample_of(const struct profile *profile)
+static struct test_image sample_of(const struct profile *profile)
 {
     const struct parity_size *size = &profile->size;
-    return plate_new(size->width, size->height, strtod(size->diameter, NULL), 2);
+    return test_image_new(size->width, size->height, strtod(size->diameter, NULL), 2);
 }
 
 static void spoiled_pixels(void **state)
 {
     NEEDS_GPU();
     const struct profile *profile = *state;
-    struct plate plate = sample_of(profile);
-    for (size_t i = 0; i < plate_pixels(&plate); i += 97)
-        plate.pixels[i] = i % 2 ? NAN : -INFINITY;
-    compare_plate(profile, &plate, "pixels that are no numbers");
-    for (int i = 0; i < plate.height; i++)
+    struct test_image source = sample_of(profile);
+    for (size_t i = 0; i < test_image_pixels(&source); i += 97)
+        source.pixels[i] = i % 2 ? NAN : -INFINITY;
+    compare_test_image(profile, &source, "pixels that are no numbers");
+    for (int i = 0; i < source.height; i++)
         for (int c = 0; c < 4; c++)
-            *plate_pixel(&plate, (const int[]){0, 40, 41, plate.width - 1}[c], i) = 7;
-    for (int i = 0; i < plate.width; i++)
-        *plate_pixel(&plate, i, 33) = NAN;
-    *plate_pixel(&plate, 20, 30) = 1e6F;
-    compare_plate(profile, &plate, "dead lines and a hot pixel too");
-    plate_done(&plate);
+            *test_image_pixel(&source, (const int[]){0, 40, 41, source.width - 1}[c], i) = 7;
+    for (int i = 0; i < source.width; i++)
+        *test_image_pixel(&source, i, 33) = NAN;
+    *test_image_pixel(&source, 20, 30) = 1e6F;
+    compare_test_image(profile, &source, "dead lines and a hot pixel too");
+    test_image_done(&source);
 }
 
 static void nothing_to_see(void **state)
 {
     NEEDS_GPU();
     const struct profile *profile = *state;
-    struct plate plate = plate_flat(profile->size.width, profile->size.height);
-    compare_plate(profile, &plate, "all the same");
-    for (size_t i = 0; i < plate_pixels(&plate); i++)
-        plate.pixels[i] = NAN;
-    compare_plate(profile, &plate, "no numbers at all");
-    plate_done(&plate);
-    plate = plate_noise(profile->size.width, profile->size.height);
-    compare_plate(profile, &plate, "noise");
-    plate_done(&plate);
+    struct test_image source = test_image_flat(profile->size.width, profile->size.height);
+    compare_test_image(profile, &source, "all the same");
+    for (size_t i = 0; i < test_image_pixels(&source); i++)
+        source.pixels[i] = NAN;
+    compare_test_image(profile, &source, "no numbers at all");
+    test_image_done(&source);
+    source = test_image_noise(profile->size.width, profile->size.height);
+    compare_test_image(profile, &source, "noise");
+    test_image_done(&source);
 }
 
 /* Maps, and what is found in them, are what rounding leaves of nothing: all that can be said is
@@ -249,9 +250,9 @@ static void next_to_nothing_to_see(void **state)
 {
     NEEDS_GPU();
     const struct profile *profile = *state;
-    struct plate plate = plate_flat(profile->size.width, profile->size.height);
-    *plate_pixel(&plate, 50, 50) = 61;
-    struct ps_image image = plate_image(&plate);
+    struct test_image source = test_image_flat(profile->size.width, profile->size.height);
+    *test_image_pixel(&source, 50, 50) = 61;
+    struct ps_image image = test_image_view(&source);
     struct ps_picker *picker = parity_picker(profile->name, "cuda", profile->size.diameter);
     struct ps_result result = picking_run(picker, &image);
     struct ps_result again = picking_run(picker, &image);
@@ -259,7 +260,7 @@ static void next_to_nothing_to_see(void **state)
     ps_result_done(&result);
     ps_result_done(&again);
     ps_picker_free(picker);
-    plate_done(&plate);
+    test_image_done(&source);
 }
 
 /* ---- pixel types ----------------------------------------------------------------------------- */
@@ -270,13 +271,13 @@ static void types_are_alike(void **state)
     const enum ps_pixel types[] = {PS_PIXEL_I8,  PS_PIXEL_U8,  PS_PIXEL_I16,
                                    PS_PIXEL_U16, PS_PIXEL_F16, PS_PIXEL_F32};
     const struct profile *profile = *state;
-    struct plate plate = sample_of(profile);
-    struct ps_image image = plate_image(&plate);
+    struct test_image source = sample_of(profile);
+    struct ps_image image = test_image_view(&source);
     struct ps_picker *picker = parity_picker(profile->name, "cuda", profile->size.diameter);
     struct ps_result expected = picking_run(picker, &image);
     assert_true(expected.count > 0);
     for (size_t t = 0; t < sizeof types / sizeof *types; t++) {
-        void *pixels = plate_pixels_as(&plate, types[t]);
+        void *pixels = test_image_pixels_as(&source, types[t]);
         image.pixels = pixels;
         image.type = types[t];
         struct ps_result result = picking_run(picker, &image);
@@ -286,7 +287,7 @@ static void types_are_alike(void **state)
     }
     ps_result_done(&expected);
     ps_picker_free(picker);
-    plate_done(&plate);
+    test_image_done(&source);
 }
 
 /* ---- the same again -------------------------------------------------------------------------- */
@@ -298,10 +299,10 @@ static void same_bytes_every_time(void **state)
 {
     NEEDS_GPU();
     const struct profile *profile = *state;
-    struct plate plate = sample_of(profile);
-    struct plate other = plate_new(plate.width + 14, plate.height - 3, 8, 3);
-    struct ps_image image = plate_image(&plate);
-    struct ps_image other_image = plate_image(&other);
+    struct test_image source = sample_of(profile);
+    struct test_image other = test_image_new(source.width + 14, source.height - 3, 8, 3);
+    struct ps_image image = test_image_view(&source);
+    struct ps_image other_image = test_image_view(&other);
     struct ps_picker *picker = parity_picker(profile->name, "cuda", profile->size.diameter);
     struct ps_result expected = picking_run(picker, &image);
     for (int i = 1; i < RUNS; i++) {
@@ -315,8 +316,8 @@ static void same_bytes_every_time(void **state)
     }
     ps_result_done(&expected);
     ps_picker_free(picker);
-    plate_done(&other);
-    plate_done(&plate);
+    test_image_done(&other);
+    test_image_done(&source);
 }
 
 enum { SLOTS = 2, PICKS_EACH = 2 };
@@ -363,8 +364,8 @@ static void slots_side_by_side(void **state)
 {
     NEEDS_GPU();
     const struct profile *profile = *state;
-    struct plate plate = sample_of(profile);
-    struct ps_image image = plate_image(&plate);
+    struct test_image source = sample_of(profile);
+    struct ps_image image = test_image_view(&source);
     struct ps_picker *picker = parity_picker(profile->name, "cuda", profile->size.diameter);
     struct ps_result expected = picking_run(picker, &image);
     ps_picker_free(picker);
@@ -372,7 +373,7 @@ static void slots_side_by_side(void **state)
     if (ps_cuda_count() > 1)
         work_together(profile, &image, (const char *[]){"cuda:0", "cuda:1"}, &expected);
     ps_result_done(&expected);
-    plate_done(&plate);
+    test_image_done(&source);
 }
 
 int main(int count, char **arguments)

@@ -1,5 +1,5 @@
-/* For the tests of the journal: a state directory for each, micrographs without files, and messages
- * that one can tell apart. */
+/* For the tests of the journal: a state directory for each, micrographs without files, and distinct
+ * messages. */
 #ifndef JOURNAL_FIXTURE_H
 #define JOURNAL_FIXTURE_H
 
@@ -97,12 +97,12 @@ static int try_finish(struct ps_journal *journal, const struct ps_job *job, cons
     char text[200];
     (void)snprintf(text, sizeof text, "%s %d.%d", job->path, job->revision, job->attempt);
     struct message *message = make_message(text, size);
-    struct ps_record record = {.job = job,
-                               .seq = ps_journal_last_seq(journal) + 1,
-                               .status = status,
-                               .reason = strcmp(status, "picked") == 0 ? NULL : "because",
-                               .count = strcmp(status, "picked") == 0 ? 10 : 0,
-                               .frames = &message->frames};
+    struct ps_outcome_record record = {.job = job,
+                                       .seq = ps_journal_last_seq(journal) + 1,
+                                       .status = status,
+                                       .reason = strcmp(status, "picked") == 0 ? NULL : "because",
+                                       .count = strcmp(status, "picked") == 0 ? 10 : 0,
+                                       .frames = &message->frames};
     int result = ps_journal_commit(journal, &record, 1, error);
     free_message(message);
     return result;
@@ -116,11 +116,11 @@ static inline void finish(struct ps_journal *journal, const struct ps_job *job, 
 }
 
 /* Texts of the messages in the journal. Their order and bytes are checked on the way. */
-enum { MOST_TEXTS = 4096 };
+enum { MAX_TEXTS = 4096 };
 struct texts {
     uint64_t next;
     size_t count;
-    char text[MOST_TEXTS][100];
+    char text[MAX_TEXTS][100];
 };
 
 static int collect(void *context, uint64_t seq, const struct ps_frames *frames)
@@ -130,7 +130,7 @@ static int collect(void *context, uint64_t seq, const struct ps_frames *frames)
     texts->next++;
     assert_int_equal(frames->count, 3);
     size_t length = frames->frame[1].size;
-    assert_true(texts->count < MOST_TEXTS && length < sizeof texts->text[0]);
+    assert_true(texts->count < MAX_TEXTS && length < sizeof texts->text[0]);
     char *text = texts->text[texts->count++];
     memcpy(text, frames->frame[1].data, length);
     text[length] = '\0';

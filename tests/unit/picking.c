@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-struct ps_config *picking_config(const char *const settings[MOST_SETTINGS])
+struct ps_config *picking_config(const char *const settings[MAX_SETTINGS])
 {
     struct ps_error error;
     struct ps_config *config = ps_config_new();
@@ -24,7 +24,7 @@ struct ps_config *picking_config(const char *const settings[MOST_SETTINGS])
     return config;
 }
 
-struct ps_picker *picking_new(const char *const settings[MOST_SETTINGS])
+struct ps_picker *picking_new(const char *const settings[MAX_SETTINGS])
 {
     struct ps_error error;
     struct ps_picker *picker = NULL;
@@ -45,7 +45,7 @@ struct ps_result picking_run(struct ps_picker *picker, const struct ps_image *im
 }
 
 struct ps_result picking_image(const struct ps_image *image,
-                               const char *const settings[MOST_SETTINGS])
+                               const char *const settings[MAX_SETTINGS])
 {
     struct ps_picker *picker = picking_new(settings);
     struct ps_result result = picking_run(picker, image);
@@ -53,9 +53,10 @@ struct ps_result picking_image(const struct ps_image *image,
     return result;
 }
 
-struct ps_result picking_plate(const struct plate *plate, const char *const settings[MOST_SETTINGS])
+struct ps_result picking_test_image(const struct test_image *source,
+                                    const char *const settings[MAX_SETTINGS])
 {
-    struct ps_image image = plate_image(plate);
+    struct ps_image image = test_image_view(source);
     return picking_image(&image, settings);
 }
 
@@ -84,15 +85,15 @@ double picking_share_kept(const struct ps_result *a, const struct ps_result *b)
     return (double)kept / (double)a->count;
 }
 
-struct ps_accuracy picking_measure(const struct plate *plate, const struct ps_result *result)
+struct ps_accuracy picking_measure(const struct test_image *source, const struct ps_result *result)
 {
-    struct ps_points truth = {calloc(plate->truth.count + 1, sizeof *truth.xy), 0};
-    struct ps_points outside = {calloc(plate->truth.count + 1, sizeof *truth.xy), 0};
+    struct ps_points truth = {calloc(source->truth.count + 1, sizeof *truth.xy), 0};
+    struct ps_points outside = {calloc(source->truth.count + 1, sizeof *truth.xy), 0};
     const int *margin = result->unpicked_margin;
-    for (size_t i = 0; i < plate->truth.count; i++) {
-        struct ps_centre centre = plate->truth.centres[i];
-        bool inside = centre.x >= margin[0] && centre.x <= plate->width - 1 - margin[1] &&
-                      centre.y >= margin[2] && centre.y <= plate->height - 1 - margin[3];
+    for (size_t i = 0; i < source->truth.count; i++) {
+        struct ps_centre centre = source->truth.centres[i];
+        bool inside = centre.x >= margin[0] && centre.x <= source->width - 1 - margin[1] &&
+                      centre.y >= margin[2] && centre.y <= source->height - 1 - margin[3];
         struct ps_points *points = inside ? &truth : &outside;
         points->xy[points->count][0] = centre.x;
         points->xy[points->count][1] = centre.y;
@@ -108,12 +109,12 @@ struct ps_accuracy picking_measure(const struct plate *plate, const struct ps_re
     return accuracy;
 }
 
-void assert_inside_margins(const struct plate *plate, const struct ps_result *result)
+void assert_inside_margins(const struct test_image *source, const struct ps_result *result)
 {
     const int *margin = result->unpicked_margin;
     for (size_t i = 0; i < result->count; i++) {
-        assert_in_range((int)result->picks[i].x, margin[0], plate->width - 1 - margin[1]);
-        assert_in_range((int)result->picks[i].y, margin[2], plate->height - 1 - margin[3]);
+        assert_in_range((int)result->picks[i].x, margin[0], source->width - 1 - margin[1]);
+        assert_in_range((int)result->picks[i].y, margin[2], source->height - 1 - margin[3]);
     }
 }
 
@@ -125,7 +126,7 @@ void assert_rejected(struct ps_result *result, const char *reason)
     ps_result_done(result);
 }
 
-void assert_refused(const struct ps_image *image, const char *const settings[MOST_SETTINGS],
+void assert_refused(const struct ps_image *image, const char *const settings[MAX_SETTINGS],
                     const char *message)
 {
     struct ps_picker *picker = picking_new(settings);

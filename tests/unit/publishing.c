@@ -128,26 +128,26 @@ void service_stop(struct service *service)
 
 /* ---- workers --------------------------------------------------------------------------------- */
 
-static struct ps_submission submission(struct service *service, const char *name)
+static struct ps_completion new_completion(struct service *service, const char *name)
 {
     char path[200];
     struct ps_error error;
     enum ps_journal_state state;
     (void)snprintf(path, sizeof path, "/data/%s", name);
-    struct ps_submission item = {.job = ps_job_new(path, name)};
-    assert_non_null(item.job);
+    struct ps_completion completion = {.job = ps_job_new(path, name)};
+    assert_non_null(completion.job);
     pthread_mutex_lock(&service->lock);
     uint64_t number = ++service->submitted;
     pthread_mutex_unlock(&service->lock);
-    item.job->identity = (struct ps_identity){1, number, 1000, 1};
-    item.job->closed_ns = ps_clock_wall_ns() + service->clock_ahead_ns;
-    item.job->detected_ns = item.job->closed_ns;
-    item.job->closed_mono_ns = ps_clock_mono_ns();
-    item.read_milliseconds = 0.5;
-    item.total_milliseconds = 1;
-    if (ps_journal_see(service->journal, item.job, &state, &error) != 0)
+    completion.job->identity = (struct ps_identity){1, number, 1000, 1};
+    completion.job->closed_ns = ps_clock_wall_ns() + service->clock_ahead_ns;
+    completion.job->detected_ns = completion.job->closed_ns;
+    completion.job->closed_mono_ns = ps_clock_mono_ns();
+    completion.read_milliseconds = 0.5;
+    completion.total_milliseconds = 1;
+    if (ps_journal_see(service->journal, completion.job, &state, &error) != 0)
         fail_msg("%s", error.message);
-    return item;
+    return completion;
 }
 
 static struct ps_micrograph *micrograph(void)
@@ -159,39 +159,39 @@ static struct ps_micrograph *micrograph(void)
     return read;
 }
 
-struct ps_submission picked(struct service *service, const char *name, size_t picks)
+struct ps_completion picked(struct service *service, const char *name, size_t picks)
 {
-    struct ps_submission item = submission(service, name);
-    item.micrograph = micrograph();
-    item.result.count = picks;
-    item.result.picks = calloc(picks + 1, sizeof *item.result.picks);
-    assert_non_null(item.result.picks);
+    struct ps_completion completion = new_completion(service, name);
+    completion.micrograph = micrograph();
+    completion.result.count = picks;
+    completion.result.picks = calloc(picks + 1, sizeof *completion.result.picks);
+    assert_non_null(completion.result.picks);
     for (size_t i = 0; i < picks; i++)
-        item.result.picks[i] = (struct ps_pick){(float)i, 0.5f, -1, (float)strlen(name)};
-    return item;
+        completion.result.picks[i] = (struct ps_pick){(float)i, 0.5f, -1, (float)strlen(name)};
+    return completion;
 }
 
 void submit(struct service *service, const char *name, size_t picks)
 {
-    struct ps_submission item = picked(service, name, picks);
-    ps_publisher_submit(service->publisher, &item);
-    assert_null(item.job); /* it is theirs now */
+    struct ps_completion completion = picked(service, name, picks);
+    ps_publisher_submit(service->publisher, &completion);
+    assert_null(completion.job); /* the publisher owns it */
 }
 
 void submit_failure(struct service *service, const char *name, const char *reason)
 {
-    struct ps_submission item = submission(service, name);
-    item.failure = strdup(reason);
-    ps_publisher_submit(service->publisher, &item);
+    struct ps_completion completion = new_completion(service, name);
+    completion.failure = strdup(reason);
+    ps_publisher_submit(service->publisher, &completion);
 }
 
 void submit_rejection(struct service *service, const char *name, const char *reason)
 {
-    struct ps_submission item = submission(service, name);
-    item.micrograph = micrograph();
-    item.result.outcome = PS_REJECTED;
-    (void)snprintf(item.result.reason, sizeof item.result.reason, "%s", reason);
-    ps_publisher_submit(service->publisher, &item);
+    struct ps_completion completion = new_completion(service, name);
+    completion.micrograph = micrograph();
+    completion.result.outcome = PS_REJECTED;
+    (void)snprintf(completion.result.reason, sizeof completion.result.reason, "%s", reason);
+    ps_publisher_submit(service->publisher, &completion);
 }
 
 void submit_many(struct service *service, size_t count, size_t picks)
@@ -320,7 +320,7 @@ static bool receive_with(struct client *client, int flags, struct message *ret_m
         (void)zmq_msg_close(&frame);
     }
     if (!ret_message->header)
-        fail_msg("header is no JSON: %s", ret_message->text);
+        fail_msg("header is not JSON: %s", ret_message->text);
     return true;
 }
 

@@ -1,6 +1,5 @@
 /* For tests of what the service publishes: a publisher with a real journal and real sockets,
- * workers' submissions, and clients. Everything that is waited for has a limit, after which a test
- * fails. */
+ * completions of workers, and clients. Every wait has a limit, after which the test fails. */
 #ifndef PUBLISHING_H
 #define PUBLISHING_H
 
@@ -32,35 +31,35 @@ struct service {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     size_t submitted;
-    int64_t clock_ahead_ns; /* of the wall when files are closed, of that when they are published */
+    int64_t clock_ahead_ns; /* added to the time at which files are closed */
     size_t finished;
     size_t retried;
 };
 
-/* For cmocka: a struct service with a directory of its own, and the end of it. */
+/* For cmocka: a struct service with a temporary directory, and its removal. */
 int service_setup(void **state);
 int service_teardown(void **state);
 
-/* Sets keys ("a.b", "value", ..., NULL) over what all tests have: free ports of the loopback, ten
+/* Sets keys ("a.b", "value", ..., NULL) in addition to the common ones: free loopback ports, ten
  * heartbeats a second. */
 void service_configure(struct service *service, ...);
 
-/* Starts it with what is configured; `service_try` returns the failure. */
+/* Starts it with this configuration; `service_try` returns the failure. */
 void service_start(struct service *service);
 int service_try(struct service *service, struct ps_error *error);
 void service_stop(struct service *service);
 
-/* What a worker does. A micrograph "/data/NAME" with `picks` picks; one that failed with a reason;
- * one that was rejected. */
+/* Submits as a worker does: a micrograph "/data/NAME" with `picks` picks; one that failed with a
+ * reason; one that was rejected. */
 void submit(struct service *service, const char *name, size_t picks);
 void submit_failure(struct service *service, const char *name, const char *reason);
 void submit_rejection(struct service *service, const char *name, const char *reason);
 void submit_many(struct service *service, size_t count, size_t picks);
 
-/* A micrograph that was picked, before it is submitted: the journal has seen it. */
-struct ps_submission picked(struct service *service, const char *name, size_t picks);
+/* A picked micrograph that is not submitted yet; the journal has it as seen. */
+struct ps_completion picked(struct service *service, const char *name, size_t picks);
 
-/* How many outcomes were handed back since the setup, and waiting for that. */
+/* The number of jobs handed back since the setup, and waiting for it. */
 size_t finished_count(struct service *service);
 void wait_finished(struct service *service, size_t count);
 
@@ -71,13 +70,13 @@ struct client {
     void *socket;
 };
 
-/* A client that is not connected yet, so that options may be set. */
+/* A client that is not connected yet, so that options can be set. */
 struct client client_new(int type);
 void client_set(struct client *client, int option, int value);
 void client_connect(struct client *client, const char *endpoint);
 void client_close(struct client *client);
 
-/* A SUB socket for picks and status, once its subscriptions are known to be in effect. */
+/* A SUB socket for picks and status whose subscriptions are in effect. */
 struct client subscribe(const struct service *service);
 /* A DEALER at the replay endpoint. */
 struct client dealer(const struct service *service);
@@ -92,16 +91,16 @@ struct message {
     size_t array_size; /* bytes */
 };
 
-/* The next message, which must come. To be emptied with message_done(). */
+/* Waits for the next message. The caller empties it with message_done(). */
 struct message receive(struct client *client);
-/* Without waiting; false: there is none. */
+/* The same without waiting; false: none waits. */
 bool receive_now(struct client *client, struct message *ret_message);
 void message_done(struct message *message);
 
-/* The next one that is no status. */
+/* The next message that is not a status. */
 struct message receive_picks(struct client *client);
 
-/* Sends a request as it is. */
+/* Sends a request unchanged. */
 void ask(struct client *client, const char *request);
 /* Sends a request and receives one answer of that type; a new reference. */
 json_t *answer_to(struct client *client, const char *request, const char *type);
@@ -114,7 +113,7 @@ long long number_at(const json_t *object, const char *path);
 /* Receives status messages until the number at `path` is at least that. */
 void wait_status(struct client *subscriber, const char *path, long long least);
 
-/* Takes the disk away from this process, and gives it back. */
+/* Makes writes of this process fail, and succeed again. */
 void disk_full(bool full);
 
 #endif

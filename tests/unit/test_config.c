@@ -36,7 +36,7 @@ static void write_bytes(const char *bytes, size_t length)
     assert_int_equal(fclose(stream), 0);
 }
 
-/* What a printer of the configuration prints, to be freed. */
+/* The output of a printer of the configuration; the caller frees it. */
 static char *printed(const struct ps_config *config,
                      void (*print)(const struct ps_config *, FILE *))
 {
@@ -412,7 +412,7 @@ static void lists_in_several_lines(void **state)
                  (const char *[]){"/a", "/b c", "/d", "/x = y", "/z", NULL});
     assert_false(config->input.recursive);
 
-    /* Whatever is in it, a long one is printed in lines that can be read. */
+    /* A long list is printed in lines that can be read back. */
     static const char *const items[] = {"#a", ";b", "c=d", "[e]", "f g", ":h", "\"i\"", "j\\"};
     set(config, "input.directories", "");
     for (int i = 0; i < 80; i++)
@@ -429,7 +429,8 @@ static void lists_in_several_lines(void **state)
     ps_config_free(again);
     ps_config_free(config);
 
-    /* What somebody indented is not taken for an item, nor an item for what is no list. */
+    /* An indented key is not taken for an item, nor an item for the value of a key without a list.
+     */
     assert_refused("[input]\ndirectories = /a\n  recursive = no\n",
                    "3: duplicate key input.directories: set in line 2 already (an indented line "
                    "continues the one before)");

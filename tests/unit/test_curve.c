@@ -1,4 +1,4 @@
-/* Who may connect: keys, the allow-list, and which endpoints may be bound without it. */
+/* CURVE: keys, the allow-list, and endpoints that can be bound without it. */
 #include "publishing.h"
 
 #include "transport/curve.h"
@@ -336,15 +336,15 @@ static void only_clients_of_the_list(void **state)
     client_close(&accepted);
 }
 
-static void without_a_list_nobody_is_let_in(void **state)
+static void without_a_list_all_clients_are_refused(void **state)
 {
     struct service *service = *state;
-    struct keys own = make_keys(), somebody = make_keys();
+    struct keys own = make_keys(), stranger = make_keys();
     service_with_curve(service, &own, NULL);
     char text[PS_LOG_TEXT];
     assert_true(ps_log_last_error(service->log, text, sizeof text) > 0);
     assert_non_null(strstr(text, "all are refused"));
-    struct client client = curve_client(ZMQ_SUB, service->endpoint, &somebody, own.public);
+    struct client client = curve_client(ZMQ_SUB, service->endpoint, &stranger, own.public);
     /* The control socket, of this machine, needs no key. */
     char endpoint[ENDPOINT];
     (void)snprintf(endpoint, sizeof endpoint, "ipc://%s", in(service, "control.sock"));
@@ -374,7 +374,7 @@ int main(void)
         TEST(an_ipc_endpoint_is_not_stolen),
         TEST(insecure_only_if_wanted),
         TEST(only_clients_of_the_list),
-        TEST(without_a_list_nobody_is_let_in),
+        TEST(without_a_list_all_clients_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

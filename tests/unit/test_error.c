@@ -1,4 +1,4 @@
-/* What is in an error: its code, its message, and the place of a bug. */
+/* Errors: code, message, and the place of a bug. */
 #include "base/error.h"
 
 #include <setjmp.h>

@@ -201,7 +201,7 @@ static void damage_is_not_growth(void **state)
     free(tiff.bytes);
 }
 
-/* It cannot be told from one whose extended header has moved its end. */
+/* It cannot be distinguished from a file whose extended header has moved its end. */
 static void an_nsymbt_that_is_too_large_may_be_growth(void **state)
 {
     (void)state;

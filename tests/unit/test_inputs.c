@@ -44,15 +44,15 @@ static void touch(const char *path)
     assert_int_equal(fclose(file), 0);
 }
 
-enum { MOST_OPERANDS = 8 };
+enum { MAX_OPERANDS = 8 };
 
 /* The operands end with a NULL. */
 static struct ps_found_list find_with(const struct ps_config *config,
-                                      const char *const operands[MOST_OPERANDS])
+                                      const char *const operands[MAX_OPERANDS])
 {
-    char *copies[MOST_OPERANDS];
+    char *copies[MAX_OPERANDS];
     size_t count = 0;
-    while (count < MOST_OPERANDS && operands[count]) {
+    while (count < MAX_OPERANDS && operands[count]) {
         copies[count] = strdup(operands[count]);
         count++;
     }
@@ -65,14 +65,14 @@ static struct ps_found_list find_with(const struct ps_config *config,
     return list;
 }
 
-static struct ps_found_list find(const char *const operands[MOST_OPERANDS])
+static struct ps_found_list find(const char *const operands[MAX_OPERANDS])
 {
     struct ps_config *config = ps_config_new();
     struct ps_found_list list = find_with(config, operands);
     ps_config_free(config);
     return list;
 }
-#define FIND(...) find((const char *const[MOST_OPERANDS]){__VA_ARGS__})
+#define FIND(...) find((const char *const[MAX_OPERANDS]){__VA_ARGS__})
 
 /* "name = path" of each, or "name ! problem", in lines. */
 static void assert_list(struct ps_found_list *list, const char *expected)
@@ -150,7 +150,7 @@ static void equal_names_are_told_apart(void **state)
     ASSERT_FOUND(expected, "grid/square_2", "grid/square_1");
     ASSERT_FOUND("square_1/x.mrc = grid/square_1/x.mrc\nsquare_2/x.mrc = grid/square_2/x.mrc\n",
                  "grid/square_1/x.mrc", "grid/square_2/x.mrc");
-    /* A common beginning of names is no common directory. */
+    /* A common prefix of names is not a common directory. */
     touch("grid/square/z.mrc");
     ASSERT_FOUND("square/z.mrc = grid/square/z.mrc\nsquare_1/x.mrc = grid/square_1/x.mrc\n",
                  "grid/square", "grid/square_1");
@@ -193,7 +193,7 @@ static void globs_are_expanded(void **state)
     touch("in/what?.mrc");
     ASSERT_FOUND("a1.mrc = in/a1.mrc\na2.mrc = in/a2.mrc\n", "in/a*.mrc");
     ASSERT_FOUND("a1.mrc = in/a1.mrc\nb1.mrc = in/b1.mrc\n", "i?/[ab]1.mrc");
-    /* A file of that very name is no glob. */
+    /* A file of exactly this name is not a glob. */
     ASSERT_FOUND("what?.mrc = in/what?.mrc\n", "in/what?.mrc");
     ASSERT_FOUND("none*.mrc ! No such file or directory\n", "none*.mrc");
 }
@@ -315,7 +315,7 @@ static void depth_is_a_setting(void **state)
     struct ps_config *config = ps_config_new();
     struct ps_error error;
     assert_int_equal(ps_config_set(config, "input.recursive", "no", &error), 0);
-    struct ps_found_list list = find_with(config, (const char *const[MOST_OPERANDS]){"in"});
+    struct ps_found_list list = find_with(config, (const char *const[MAX_OPERANDS]){"in"});
     assert_list(&list, "a.mrc = in/a.mrc\n");
     ps_config_free(config);
 }
@@ -330,7 +330,7 @@ static void globs_of_names_are_settings(void **state)
     struct ps_error error;
     assert_int_equal(ps_config_set(config, "input.include", "*.dat", &error), 0);
     assert_int_equal(ps_config_set(config, "input.exclude", "b*", &error), 0);
-    struct ps_found_list list = find_with(config, (const char *const[MOST_OPERANDS]){"in"});
+    struct ps_found_list list = find_with(config, (const char *const[MAX_OPERANDS]){"in"});
     assert_list(&list, "a_sum.dat = in/a_sum.dat\n");
     ps_config_free(config);
 }
@@ -347,7 +347,7 @@ static void nothing_is_no_failure(void **state)
 
 /* 0 where the shard has no such name, or how often it has it. */
 static int times_in_shard(uint32_t number, uint32_t of, const char *name,
-                          const char *const operands[MOST_OPERANDS])
+                          const char *const operands[MAX_OPERANDS])
 {
     struct ps_found_list list = find(operands);
     ps_found_list_shard(&list, (struct ps_shard){number, of});
@@ -388,10 +388,10 @@ static void a_name_has_its_shard_for_ever(void **state)
     touch("in/a/x.mrc"); /* CRC-32 1185230634 */
     touch("in/b/x.mrc");
     assert_int_equal(times_in_shard(1185230634U % 1000003U % 7U + 1U, 7, "a/x.mrc",
-                                    (const char *const[MOST_OPERANDS]){"in"}),
+                                    (const char *const[MAX_OPERANDS]){"in"}),
                      1);
     uint32_t shard = 1;
-    const char *const first[MOST_OPERANDS] = {"in"};
+    const char *const first[MAX_OPERANDS] = {"in"};
     while (shard <= 5 && !times_in_shard(shard, 5, "b/x.mrc", first))
         shard++;
     assert_in_range(shard, 1, 5);
@@ -399,10 +399,10 @@ static void a_name_has_its_shard_for_ever(void **state)
     touch("in/b/w.mrc");
     touch("in/c/x.mrc");
     assert_int_equal(times_in_shard(shard, 5, "b/x.mrc", first), 1);
-    const char *const others[MOST_OPERANDS] = {"in/c", "in/b/x.mrc", "in/a", "in/b"};
+    const char *const others[MAX_OPERANDS] = {"in/c", "in/b/x.mrc", "in/a", "in/b"};
     assert_int_equal(times_in_shard(shard, 5, "b/x.mrc", others), 1);
     assert_int_equal(rename("in", "elsewhere"), 0);
-    const char *const moved[MOST_OPERANDS] = {"elsewhere/"};
+    const char *const moved[MAX_OPERANDS] = {"elsewhere/"};
     assert_int_equal(times_in_shard(shard, 5, "b/x.mrc", moved), 1);
 }
 

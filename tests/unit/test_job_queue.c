@@ -1,4 +1,4 @@
-/* The queue of micrographs to pick: what is taken next, what gives way, and how it ends. */
+/* The job queue: which job is taken next, which one is dropped when it is full, and closing it. */
 #include "service/job_queue.h"
 
 #include <inttypes.h>
@@ -19,24 +19,24 @@ static struct ps_job *job(const char *path, int64_t mtime_ns)
     return made;
 }
 
-static void put(struct ps_pending *pending, const char *path, int64_t mtime_ns)
+static void put(struct ps_job_queue *queue, const char *path, int64_t mtime_ns)
 {
-    assert_true(ps_pending_put(pending, job(path, mtime_ns)));
+    assert_true(ps_job_queue_put(queue, job(path, mtime_ns)));
 }
 
-static void assert_taken(struct ps_pending *pending, const char *path, int64_t mtime_ns)
+static void assert_taken(struct ps_job_queue *queue, const char *path, int64_t mtime_ns)
 {
-    struct ps_job *taken = ps_pending_take(pending);
+    struct ps_job *taken = ps_job_queue_take(queue);
     assert_non_null(taken);
     assert_string_equal(taken->path, path);
     assert_int_equal(taken->identity.mtime_ns, mtime_ns);
-    ps_pending_finish(pending, taken);
+    ps_job_queue_finish(queue, taken);
 }
 
-static void assert_counts(struct ps_pending *pending, size_t waiting, size_t in_flight,
+static void assert_counts(struct ps_job_queue *queue, size_t waiting, size_t in_flight,
                           uint64_t overflowed)
 {
-    struct ps_pending_counts counts = ps_pending_counts(pending);
+    struct ps_job_queue_counts counts = ps_job_queue_counts(queue);
     assert_int_equal(counts.waiting, waiting);
     assert_int_equal(counts.in_flight, in_flight);
     assert_int_equal(counts.overflowed, overflowed);
@@ -45,54 +45,54 @@ static void assert_counts(struct ps_pending *pending, size_t waiting, size_t in_
 static void the_oldest_is_taken_first(void **state)
 {
     (void)state;
-    struct ps_pending *pending = ps_pending_new(10, PS_ORDER_OLDEST, NULL);
-    put(pending, "c", 30);
-    put(pending, "a", 10);
-    put(pending, "z", 20);
-    put(pending, "b", 20);
-    assert_taken(pending, "a", 10);
-    assert_taken(pending, "b", 20);
-    assert_taken(pending, "z", 20);
-    assert_taken(pending, "c", 30);
-    assert_counts(pending, 0, 0, 0);
-    ps_pending_free(pending);
+    struct ps_job_queue *queue = ps_job_queue_new(10, PS_ORDER_OLDEST, NULL);
+    put(queue, "c", 30);
+    put(queue, "a", 10);
+    put(queue, "z", 20);
+    put(queue, "b", 20);
+    assert_taken(queue, "a", 10);
+    assert_taken(queue, "b", 20);
+    assert_taken(queue, "z", 20);
+    assert_taken(queue, "c", 30);
+    assert_counts(queue, 0, 0, 0);
+    ps_job_queue_free(queue);
 }
 
 static void metrics_follow(void **state)
 {
     (void)state;
     struct ps_metrics *metrics = ps_metrics_new();
-    struct ps_pending *pending = ps_pending_new(10, PS_ORDER_OLDEST, metrics);
-    put(pending, "a", 10);
-    put(pending, "b", 20);
+    struct ps_job_queue *queue = ps_job_queue_new(10, PS_ORDER_OLDEST, metrics);
+    put(queue, "a", 10);
+    put(queue, "b", 20);
     assert_int_equal(ps_metrics_gauge(metrics, PS_GAUGE_QUEUE_WAITING), 2);
-    struct ps_job *taken = ps_pending_take(pending);
-    put(pending, "a", 30);
+    struct ps_job *taken = ps_job_queue_take(queue);
+    put(queue, "a", 30);
     assert_int_equal(ps_metrics_gauge(metrics, PS_GAUGE_QUEUE_WAITING), 2);
     assert_int_equal(ps_metrics_gauge(metrics, PS_GAUGE_QUEUE_IN_FLIGHT), 1);
-    ps_pending_finish(pending, taken);
+    ps_job_queue_finish(queue, taken);
     assert_int_equal(ps_metrics_gauge(metrics, PS_GAUGE_QUEUE_IN_FLIGHT), 0);
-    ps_pending_close(pending);
+    ps_job_queue_close(queue);
     assert_int_equal(ps_metrics_gauge(metrics, PS_GAUGE_QUEUE_WAITING), 0);
-    ps_pending_free(pending);
+    ps_job_queue_free(queue);
     ps_metrics_free(metrics);
 }
 
 static void the_newest_does_not_wait_behind_a_backlog(void **state)
 {
     (void)state;
-    struct ps_pending *pending = ps_pending_new(6000, PS_ORDER_NEWEST, NULL);
+    struct ps_job_queue *queue = ps_job_queue_new(6000, PS_ORDER_NEWEST, NULL);
     for (int i = 0; i < 5000; i++) {
         char path[32];
         (void)snprintf(path, sizeof path, "old%04d", i);
-        put(pending, path, i);
+        put(queue, path, i);
     }
-    put(pending, "new", 1000000);
-    assert_taken(pending, "new", 1000000);
-    put(pending, "newer", 2000000);
-    assert_taken(pending, "newer", 2000000);
-    assert_taken(pending, "old4999", 4999);
-    ps_pending_free(pending);
+    put(queue, "new", 1000000);
+    assert_taken(queue, "new", 1000000);
+    put(queue, "newer", 2000000);
+    assert_taken(queue, "newer", 2000000);
+    assert_taken(queue, "old4999", 4999);
+    ps_job_queue_free(queue);
 }
 
 /* Against sorting: many jobs put and taken in turns, the queue never full. */
@@ -100,7 +100,7 @@ static void any_sequence_comes_out_in_order(void **state)
 {
     (void)state;
     for (int order = PS_ORDER_OLDEST; order <= PS_ORDER_NEWEST; order++) {
-        struct ps_pending *pending = ps_pending_new(1000, (enum ps_order)order, NULL);
+        struct ps_job_queue *queue = ps_job_queue_new(1000, (enum ps_order)order, NULL);
         int64_t times[1000];
         size_t count = 0;
         uint32_t random = 1;
@@ -110,124 +110,124 @@ static void any_sequence_comes_out_in_order(void **state)
                 char path[32];
                 times[count] = (int64_t)(random >> 8 & 0xffff);
                 (void)snprintf(path, sizeof path, "%05d", step);
-                put(pending, path, times[count++]);
+                put(queue, path, times[count++]);
             } else if (count > 0) {
                 size_t next = 0;
                 for (size_t i = 1; i < count; i++)
                     if (order == PS_ORDER_OLDEST ? times[i] < times[next] : times[i] > times[next])
                         next = i;
-                struct ps_job *taken = ps_pending_take(pending);
+                struct ps_job *taken = ps_job_queue_take(queue);
                 assert_int_equal(taken->identity.mtime_ns, times[next]);
-                ps_pending_finish(pending, taken);
+                ps_job_queue_finish(queue, taken);
                 times[next] = times[--count];
             }
-            assert_counts(pending, count, 0, 0);
+            assert_counts(queue, count, 0, 0);
         }
-        ps_pending_free(pending);
+        ps_job_queue_free(queue);
     }
 }
 
 static void a_path_waits_once(void **state)
 {
     (void)state;
-    struct ps_pending *pending = ps_pending_new(10, PS_ORDER_OLDEST, NULL);
-    put(pending, "a", 10);
-    put(pending, "b", 20);
-    put(pending, "a", 30); /* rewritten before it was picked */
-    assert_counts(pending, 2, 0, 0);
-    assert_taken(pending, "b", 20);
-    assert_taken(pending, "a", 30);
-    assert_counts(pending, 0, 0, 0);
-    ps_pending_free(pending);
+    struct ps_job_queue *queue = ps_job_queue_new(10, PS_ORDER_OLDEST, NULL);
+    put(queue, "a", 10);
+    put(queue, "b", 20);
+    put(queue, "a", 30); /* rewritten before it was picked */
+    assert_counts(queue, 2, 0, 0);
+    assert_taken(queue, "b", 20);
+    assert_taken(queue, "a", 30);
+    assert_counts(queue, 0, 0, 0);
+    ps_job_queue_free(queue);
 }
 
 static void a_path_is_picked_by_one_worker_at_a_time(void **state)
 {
     (void)state;
-    struct ps_pending *pending = ps_pending_new(10, PS_ORDER_OLDEST, NULL);
-    put(pending, "a", 10);
-    struct ps_job *taken = ps_pending_take(pending);
-    put(pending, "a", 20);
-    put(pending, "a", 21);
-    put(pending, "b", 30);
-    assert_counts(pending, 2, 1, 0);
-    struct ps_job *other = ps_pending_take(pending);
+    struct ps_job_queue *queue = ps_job_queue_new(10, PS_ORDER_OLDEST, NULL);
+    put(queue, "a", 10);
+    struct ps_job *taken = ps_job_queue_take(queue);
+    put(queue, "a", 20);
+    put(queue, "a", 21);
+    put(queue, "b", 30);
+    assert_counts(queue, 2, 1, 0);
+    struct ps_job *other = ps_job_queue_take(queue);
     assert_string_equal(other->path, "b");
-    taken->identity.mtime_ns = 11; /* workers look anew */
-    ps_pending_finish(pending, taken);
-    assert_counts(pending, 1, 1, 0);
-    assert_taken(pending, "a", 21);
-    ps_pending_finish(pending, other);
-    assert_counts(pending, 0, 0, 0);
-    ps_pending_free(pending);
+    taken->identity.mtime_ns = 11; /* the worker updates the identity */
+    ps_job_queue_finish(queue, taken);
+    assert_counts(queue, 1, 1, 0);
+    assert_taken(queue, "a", 21);
+    ps_job_queue_finish(queue, other);
+    assert_counts(queue, 0, 0, 0);
+    ps_job_queue_free(queue);
 }
 
 static void the_file_being_picked_is_not_queued_again(void **state)
 {
     (void)state;
-    struct ps_pending *pending = ps_pending_new(10, PS_ORDER_OLDEST, NULL);
-    put(pending, "a", 10);
-    struct ps_job *taken = ps_pending_take(pending);
-    put(pending, "a", 10); /* a scan found it again */
-    assert_counts(pending, 0, 1, 0);
-    ps_pending_finish(pending, taken);
-    put(pending, "a", 10); /* after it: the journal knows better than the queue */
-    assert_taken(pending, "a", 10);
-    ps_pending_free(pending);
+    struct ps_job_queue *queue = ps_job_queue_new(10, PS_ORDER_OLDEST, NULL);
+    put(queue, "a", 10);
+    struct ps_job *taken = ps_job_queue_take(queue);
+    put(queue, "a", 10); /* a scan found it again */
+    assert_counts(queue, 0, 1, 0);
+    ps_job_queue_finish(queue, taken);
+    put(queue, "a", 10); /* after the pick: the journal decides, not the queue */
+    assert_taken(queue, "a", 10);
+    ps_job_queue_free(queue);
 }
 
-/* P2: what is let go is remembered, and asked for when there is room. */
-static void what_would_be_last_gives_way(void **state)
+/* P2: dropped jobs are counted, and a rescan is wanted when the queue has space. */
+static void the_job_to_be_taken_last_is_dropped(void **state)
 {
     (void)state;
-    struct ps_pending *pending = ps_pending_new(4, PS_ORDER_OLDEST, NULL);
+    struct ps_job_queue *queue = ps_job_queue_new(4, PS_ORDER_OLDEST, NULL);
     for (int i = 0; i < 4; i++)
-        put(pending, (const char *[]){"d", "c", "b", "a"}[i], 40 - 10 * i);
-    assert_false(ps_pending_wants_rescan(pending));
-    put(pending, "e", 50); /* itself the last */
-    put(pending, "aa", 5); /* "d" gives way */
-    assert_counts(pending, 4, 0, 2);
-    assert_false(ps_pending_wants_rescan(pending));
-    assert_taken(pending, "aa", 5);
-    assert_taken(pending, "a", 10);
-    assert_false(ps_pending_wants_rescan(pending)); /* half full */
-    assert_taken(pending, "b", 20);
-    assert_true(ps_pending_wants_rescan(pending));
-    assert_false(ps_pending_wants_rescan(pending)); /* said once */
-    assert_taken(pending, "c", 30);
-    put(pending, "d", 40);
-    assert_taken(pending, "d", 40);
-    ps_pending_free(pending);
+        put(queue, (const char *[]){"d", "c", "b", "a"}[i], 40 - 10 * i);
+    assert_false(ps_job_queue_wants_rescan(queue));
+    put(queue, "e", 50); /* would be taken last itself */
+    put(queue, "aa", 5); /* "d" is dropped */
+    assert_counts(queue, 4, 0, 2);
+    assert_false(ps_job_queue_wants_rescan(queue));
+    assert_taken(queue, "aa", 5);
+    assert_taken(queue, "a", 10);
+    assert_false(ps_job_queue_wants_rescan(queue)); /* half full */
+    assert_taken(queue, "b", 20);
+    assert_true(ps_job_queue_wants_rescan(queue));
+    assert_false(ps_job_queue_wants_rescan(queue)); /* only once */
+    assert_taken(queue, "c", 30);
+    put(queue, "d", 40);
+    assert_taken(queue, "d", 40);
+    ps_job_queue_free(queue);
 }
 
 static void a_full_queue_of_newest_keeps_the_newest(void **state)
 {
     (void)state;
-    struct ps_pending *pending = ps_pending_new(2, PS_ORDER_NEWEST, NULL);
-    put(pending, "a", 10);
-    put(pending, "b", 20);
-    put(pending, "c", 30);
-    assert_taken(pending, "c", 30);
-    assert_taken(pending, "b", 20);
-    assert_counts(pending, 0, 0, 1);
-    ps_pending_free(pending);
+    struct ps_job_queue *queue = ps_job_queue_new(2, PS_ORDER_NEWEST, NULL);
+    put(queue, "a", 10);
+    put(queue, "b", 20);
+    put(queue, "c", 30);
+    assert_taken(queue, "c", 30);
+    assert_taken(queue, "b", 20);
+    assert_counts(queue, 0, 0, 1);
+    ps_job_queue_free(queue);
 }
 
 static void closing_ends_it(void **state)
 {
     (void)state;
-    struct ps_pending *pending = ps_pending_new(10, PS_ORDER_OLDEST, NULL);
-    put(pending, "a", 10);
-    put(pending, "b", 20);
-    struct ps_job *taken = ps_pending_take(pending);
-    put(pending, "a", 11);
-    ps_pending_close(pending);
-    assert_null(ps_pending_take(pending));
-    assert_false(ps_pending_put(pending, job("c", 30)));
-    ps_pending_finish(pending, taken);
-    assert_counts(pending, 0, 0, 0);
-    assert_null(ps_pending_take(pending));
-    ps_pending_free(pending);
+    struct ps_job_queue *queue = ps_job_queue_new(10, PS_ORDER_OLDEST, NULL);
+    put(queue, "a", 10);
+    put(queue, "b", 20);
+    struct ps_job *taken = ps_job_queue_take(queue);
+    put(queue, "a", 11);
+    ps_job_queue_close(queue);
+    assert_null(ps_job_queue_take(queue));
+    assert_false(ps_job_queue_put(queue, job("c", 30)));
+    ps_job_queue_finish(queue, taken);
+    assert_counts(queue, 0, 0, 0);
+    assert_null(ps_job_queue_take(queue));
+    ps_job_queue_free(queue);
 }
 
 /* ---- threads ----------------------------------------------------------------------------------
@@ -236,7 +236,7 @@ static void closing_ends_it(void **state)
 enum { PATHS = 50, ROUNDS = 200, TAKERS = 3 };
 
 struct crowd {
-    struct ps_pending *pending;
+    struct ps_job_queue *queue;
     pthread_mutex_t lock;
     int flying[PATHS];
     int64_t last[PATHS];
@@ -247,7 +247,7 @@ static void *take_all(void *context)
 {
     struct crowd *crowd = context;
     struct ps_job *taken;
-    while ((taken = ps_pending_take(crowd->pending)) != NULL) {
+    while ((taken = ps_job_queue_take(crowd->queue)) != NULL) {
         int path = atoi(taken->path);
         pthread_mutex_lock(&crowd->lock);
         crowd->clashed |= crowd->flying[path]++ > 0;
@@ -257,7 +257,7 @@ static void *take_all(void *context)
         pthread_mutex_lock(&crowd->lock);
         crowd->flying[path]--;
         pthread_mutex_unlock(&crowd->lock);
-        ps_pending_finish(crowd->pending, taken);
+        ps_job_queue_finish(crowd->queue, taken);
     }
     return NULL;
 }
@@ -267,7 +267,7 @@ static void *take_all(void *context)
 static void many_workers_share_it(void **state)
 {
     (void)state;
-    struct crowd crowd = {.pending = ps_pending_new(1000, PS_ORDER_OLDEST, NULL)};
+    struct crowd crowd = {.queue = ps_job_queue_new(1000, PS_ORDER_OLDEST, NULL)};
     pthread_t takers[TAKERS];
     pthread_mutex_init(&crowd.lock, NULL);
     for (int i = 0; i < TAKERS; i++)
@@ -276,47 +276,47 @@ static void many_workers_share_it(void **state)
         for (int path = 0; path < PATHS; path++) {
             char name[32];
             (void)snprintf(name, sizeof name, "%d", path);
-            put(crowd.pending, name, round);
+            put(crowd.queue, name, round);
         }
     }
     for (;;) {
-        struct ps_pending_counts counts = ps_pending_counts(crowd.pending);
+        struct ps_job_queue_counts counts = ps_job_queue_counts(crowd.queue);
         if (counts.waiting + counts.in_flight == 0)
             break;
         (void)sched_yield();
     }
-    ps_pending_close(crowd.pending);
+    ps_job_queue_close(crowd.queue);
     for (int i = 0; i < TAKERS; i++)
         assert_int_equal(pthread_join(takers[i], NULL), 0);
     assert_false(crowd.clashed);
     for (int path = 0; path < PATHS; path++)
         assert_int_equal(crowd.last[path], ROUNDS);
-    ps_pending_free(crowd.pending);
+    ps_job_queue_free(crowd.queue);
     pthread_mutex_destroy(&crowd.lock);
 }
 
 static void *take_one(void *context)
 {
-    return ps_pending_take(context);
+    return ps_job_queue_take(context);
 }
 
-/* A taker that waits already gets what is put, and its NULL when it is closed. */
+/* A waiting taker gets the job that is put, and NULL when the queue is closed. */
 static void takers_wait(void **state)
 {
     (void)state;
-    struct ps_pending *pending = ps_pending_new(10, PS_ORDER_OLDEST, NULL);
+    struct ps_job_queue *queue = ps_job_queue_new(10, PS_ORDER_OLDEST, NULL);
     pthread_t taker;
     void *taken;
-    assert_int_equal(pthread_create(&taker, NULL, take_one, pending), 0);
-    put(pending, "a", 10);
+    assert_int_equal(pthread_create(&taker, NULL, take_one, queue), 0);
+    put(queue, "a", 10);
     assert_int_equal(pthread_join(taker, &taken), 0);
     assert_string_equal(((struct ps_job *)taken)->path, "a");
-    assert_int_equal(pthread_create(&taker, NULL, take_one, pending), 0);
-    ps_pending_close(pending);
-    ps_pending_finish(pending, taken);
+    assert_int_equal(pthread_create(&taker, NULL, take_one, queue), 0);
+    ps_job_queue_close(queue);
+    ps_job_queue_finish(queue, taken);
     assert_int_equal(pthread_join(taker, &taken), 0);
     assert_null(taken);
-    ps_pending_free(pending);
+    ps_job_queue_free(queue);
 }
 
 int main(void)
@@ -329,7 +329,7 @@ int main(void)
         cmocka_unit_test(a_path_waits_once),
         cmocka_unit_test(a_path_is_picked_by_one_worker_at_a_time),
         cmocka_unit_test(the_file_being_picked_is_not_queued_again),
-        cmocka_unit_test(what_would_be_last_gives_way),
+        cmocka_unit_test(the_job_to_be_taken_last_is_dropped),
         cmocka_unit_test(a_full_queue_of_newest_keeps_the_newest),
         cmocka_unit_test(closing_ends_it),
         cmocka_unit_test(many_workers_share_it),

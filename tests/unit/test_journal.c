@@ -1,4 +1,4 @@
-/* The journal while nothing goes wrong: micrographs seen, seen again, rewritten and retried, their
+/* The journal without faults: micrographs seen, seen again, rewritten and retried, their
  * outcomes in order, and the messages read back. */
 #include "journal_fixture.h"
 
@@ -79,7 +79,7 @@ static void test_a_file_rewritten_after_its_outcome_is_a_new_revision(void **sta
         assert_int_equal(see(journal, job), PS_JOURNAL_DONE);
         ps_job_free(job);
     }
-    /* One that differs in its size alone, then in its inode alone. */
+    /* Only the size differs, then only the inode. */
     struct ps_job *job = make_job("/data/a.mrc", 3);
     job->identity.size++;
     assert_int_equal(see(journal, job), PS_JOURNAL_NEW);
@@ -149,7 +149,7 @@ static void test_another_device_number_is_no_rewriting(void **state)
 
 struct jobs {
     size_t count;
-    size_t enough; /* stop there; 0: never */
+    size_t enough; /* stop after these; 0: never */
     struct ps_job *job[1000];
 };
 
@@ -277,7 +277,7 @@ static int stop_at_3(void *context, uint64_t seq, const struct ps_frames *frames
     return seq == 3;
 }
 
-/* The frames are used where they lie, as numbers too. */
+/* Frames are used in place, as numbers too. */
 static int use_journal(void *context, uint64_t seq, const struct ps_frames *frames)
 {
     struct ps_journal *journal = context;
@@ -292,7 +292,7 @@ static int use_journal(void *context, uint64_t seq, const struct ps_frames *fram
     return seq == 20;
 }
 
-static void test_whoever_takes_messages_may_stop_and_use_the_journal(void **state)
+static void test_a_callback_can_stop_and_use_the_journal(void **state)
 {
     struct ps_journal *journal = open_journal(*state);
     for (int i = 1; i <= 10; i++) {
@@ -316,7 +316,7 @@ static void test_a_commit_is_whole_or_not_at_all(void **state)
 {
     struct ps_journal *journal = open_journal(*state);
     struct ps_job *jobs[3];
-    struct ps_record records[3];
+    struct ps_outcome_record records[3];
     struct message *messages[3];
     for (int i = 0; i < 3; i++) {
         char path[40];
@@ -324,15 +324,15 @@ static void test_a_commit_is_whole_or_not_at_all(void **state)
         jobs[i] = make_job(path, 1);
         (void)see(journal, jobs[i]);
         messages[i] = make_message(path, 50);
-        records[i] = (struct ps_record){.job = jobs[i],
-                                        .seq = (uint64_t)i + 1,
-                                        .status = "picked",
-                                        .count = 7,
-                                        .frames = &messages[i]->frames};
+        records[i] = (struct ps_outcome_record){.job = jobs[i],
+                                                .seq = (uint64_t)i + 1,
+                                                .status = "picked",
+                                                .count = 7,
+                                                .frames = &messages[i]->frames};
     }
     struct ps_error error;
-    /* An outcome twice, a seq left out, a seq again, a status that is none, a row that is none. */
-    const struct ps_record good = records[2];
+    /* An outcome twice, a seq skipped, a seq repeated, an invalid status, an unknown row. */
+    const struct ps_outcome_record good = records[2];
     records[2].job = jobs[1];
     assert_int_equal(ps_journal_commit(journal, records, 3, &error), PS_E_BUG);
     assert_non_null(strstr(error.message, "/data/1"));
@@ -359,7 +359,7 @@ static void test_a_commit_is_whole_or_not_at_all(void **state)
     assert_int_equal(ps_journal_last_seq(journal), 3);
     assert_int_equal(totals_of(journal).picked, 3);
     assert_int_equal(totals_of(journal).picks, 21);
-    /* The first one is done; nothing can be said about it a second time. */
+    /* The first one has its outcome; it cannot get a second one. */
     assert_int_equal(try_finish(journal, jobs[0], "failed", 1, &error), PS_E_BUG);
     assert_int_equal(totals_of(journal).failed, 0);
     for (int i = 0; i < 3; i++) {
@@ -470,7 +470,7 @@ static void test_a_failure_that_was_rewritten_is_not_tried_again(void **state)
     assert_int_equal(third->revision, 3);
     assert_int_equal(third->attempt, 1);
     assert_int_equal(totals_of(journal).open, 1);
-    /* It was being picked nevertheless: then that is its second outcome. */
+    /* If it was being picked nevertheless, that is its second outcome. */
     finish(journal, second, "picked");
     finish(journal, third, "picked");
     struct texts *texts = replay(journal, 2, 10);
@@ -499,7 +499,7 @@ int main(void)
         TEST(test_what_was_left_over_comes_back_whole),
         TEST(test_many_left_over_come_back_once_each),
         TEST(test_replay_gives_what_was_asked_for),
-        TEST(test_whoever_takes_messages_may_stop_and_use_the_journal),
+        TEST(test_a_callback_can_stop_and_use_the_journal),
         TEST(test_a_commit_is_whole_or_not_at_all),
         TEST(test_the_latest_outcome_is_found_by_name_and_by_path),
         TEST(test_failures_can_be_tried_again),

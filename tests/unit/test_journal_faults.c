@@ -1,5 +1,5 @@
-/* The journal when things go wrong: two services, a file that is none, no room, a process killed at
- * any moment, and many threads at once. */
+/* The journal under faults: two services, a file that is not a journal, a full disk, a process
+ * killed at any moment, and many threads at once. */
 #include "base/clock.h"
 #include "journal_fixture.h"
 
@@ -69,7 +69,7 @@ static void must_hold(struct ps_journal *journal, size_t outcomes)
     free(texts);
 }
 
-/* ---- one service a directory ---- */
+/* ---- one service for each directory ---- */
 
 static void test_a_second_service_is_told_who_has_it(void **state)
 {
@@ -92,7 +92,7 @@ static void test_a_second_service_is_told_who_has_it(void **state)
     char number[40];
     (void)snprintf(number, sizeof number, "process %d", (int)child);
     must_not_open(directory, number);
-    assert_int_equal(ps_journal_holder(directory), child); /* asking takes nothing away */
+    assert_int_equal(ps_journal_holder(directory), child); /* a query does not take the lock */
 
     assert_int_equal(kill(child, SIGKILL), 0);
     assert_int_equal(waitpid(child, NULL, 0), child);
@@ -106,7 +106,7 @@ static void test_a_second_service_is_told_who_has_it(void **state)
     assert_int_equal(close(ready[0]) | close(ready[1]), 0);
 }
 
-/* ---- files that are no journal ---- */
+/* ---- files that are not journals ---- */
 
 static void test_a_directory_that_is_none(void **state)
 {
@@ -115,7 +115,7 @@ static void test_a_directory_that_is_none(void **state)
     must_not_open("/dev/null", "Not a directory");
 }
 
-static void test_a_directory_of_somebody_else(void **state)
+static void test_a_directory_of_another_user(void **state)
 {
     const char *directory = *state;
     assert_int_equal(chmod(directory, 0555), 0);
@@ -197,7 +197,7 @@ static void test_a_damaged_journal_is_said_to_be_damaged(void **state)
     assert_int_equal(stat(file_in(*state, "journal.sqlite"), &info), 0);
     assert_true(info.st_size > 40 * 4096);
 
-    /* A message's own bytes: SQLite has no sums, but the rest of the journal goes on. A page of a
+    /* Bytes of a message: SQLite has no checksums, but the rest of the journal works. A page of a
      * tree: said by whatever needs it. */
     int damaged = 0;
     for (off_t page = 12; page < 40; page++)
@@ -239,7 +239,7 @@ static void test_a_journal_deleted_while_in_use_is_noticed(void **state)
     ps_journal_close(journal);
 }
 
-/* ---- no room (P48) ---- */
+/* ---- full disk (P48) ---- */
 
 /* Outcomes from `next` on, until one is refused. Returns its number. */
 static int fill(struct ps_journal *journal, int next, const char *reason)
@@ -265,7 +265,7 @@ static int fill(struct ps_journal *journal, int next, const char *reason)
     return 0;
 }
 
-/* Nothing is half recorded, and looking goes on. */
+/* Nothing is recorded in part, and lookups still work. */
 static void must_go_on(struct ps_journal *journal, int refused)
 {
     must_hold(journal, (size_t)refused - 1);
@@ -281,7 +281,7 @@ static void test_a_full_disk_stops_commits_until_there_is_room(void **state)
         print_message("no disk to fill: mounting: %s\n", strerror(errno));
         skip();
     }
-    /* The reserve, given free later. */
+    /* Space that is freed later. */
     int fd = open(file_in(directory, "reserve"), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
     assert_true(fd >= 0);
     assert_int_equal(posix_fallocate(fd, 0, 1 << 20), 0);
@@ -331,7 +331,7 @@ static void test_a_full_disk_at_the_start_is_said(void **state)
     assert_int_equal(umount(directory), 0);
 }
 
-/* The same without the right to mount: writes are refused by a limit. */
+/* The same without permission to mount: a file size limit refuses the writes. */
 static void test_a_file_that_may_not_grow_stops_commits(void **state)
 {
     struct ps_journal *journal = open_journal(*state);
@@ -360,7 +360,7 @@ static void test_the_log_does_not_grow_without_bound(void **state)
     off_t largest = 0;
     for (int i = 0; i < 120; i++) {
         add(journal, 3 * i + 1, 3 * i + 3, 100000);
-        free(replay(journal, 0, 5)); /* somebody reads */
+        free(replay(journal, 0, 5)); /* a reader */
         assert_int_equal(stat(file_in(*state, "journal.sqlite-wal"), &info), 0);
         largest = info.st_size > largest ? info.st_size : largest;
     }
@@ -368,7 +368,7 @@ static void test_the_log_does_not_grow_without_bound(void **state)
     assert_true(info.st_size > 30000000);
     assert_true(largest < 8000000);
 
-    /* Nothing but micrographs seen: nobody commits. */
+    /* Micrographs are seen and nothing is committed. */
     for (int i = 0; i < 8000; i++) {
         char path[40];
         (void)snprintf(path, sizeof path, "/seen/%d", i);
@@ -408,7 +408,7 @@ static void test_a_known_file_is_not_written_again(void **state)
 
 /* ---- killed at any moment ---- */
 
-/* What the child says after each step that succeeded. */
+/* A report of the child, after each step that succeeded. */
 struct report {
     char what;  /* 's': file `number` was seen; 'c': outcome `seq` was committed */
     int number; /* of the file */
@@ -454,17 +454,17 @@ static size_t commit_open(struct ps_journal *journal, int fd)
     struct batch batch = {.count = 0};
     if (ps_journal_each_open(journal, take_open, &batch, NULL))
         _exit(1);
-    struct ps_record records[BATCH];
+    struct ps_outcome_record records[BATCH];
     struct message *messages[BATCH];
     struct report reports[BATCH];
     for (size_t i = 0; i < batch.count; i++) {
         char text[80];
         (void)snprintf(text, sizeof text, "%s by %d", batch.job[i]->path, (int)getpid());
         messages[i] = make_message(text, 3000 + 100 * i);
-        records[i] = (struct ps_record){.job = batch.job[i],
-                                        .seq = ps_journal_last_seq(journal) + 1 + i,
-                                        .status = i ? "picked" : "failed",
-                                        .frames = &messages[i]->frames};
+        records[i] = (struct ps_outcome_record){.job = batch.job[i],
+                                                .seq = ps_journal_last_seq(journal) + 1 + i,
+                                                .status = i ? "picked" : "failed",
+                                                .frames = &messages[i]->frames};
         reports[i] = (struct report){'c', atoi(batch.job[i]->path + strlen("/data/")),
                                      records[i].seq, sum_of(&messages[i]->frames)};
     }
@@ -499,26 +499,26 @@ static void see_and_commit(const char *directory, int next, int fd)
     }
 }
 
-enum { MOST = 20000 };
+enum { MAX_SEQ = 20000 };
 struct history {
-    int seen;            /* files 1 to so many were seen, by the reports */
-    uint64_t committed;  /* seq of the last report */
-    uint64_t sums[MOST]; /* by seq, what was reported */
-    uint64_t replayed;   /* the last seq in the journal */
-    bool done[MOST];     /* by number of the file */
+    int seen;               /* files 1 to this were seen, by the reports */
+    uint64_t committed;     /* seq of the last report */
+    uint64_t sums[MAX_SEQ]; /* by seq, what was reported */
+    uint64_t replayed;      /* the last seq in the journal */
+    bool done[MAX_SEQ];     /* by number of the file */
 };
 
 static int check_message(void *context, uint64_t seq, const struct ps_frames *frames)
 {
     struct history *history = context;
-    assert_true(seq == history->replayed + 1 && seq < MOST);
+    assert_true(seq == history->replayed + 1 && seq < MAX_SEQ);
     history->replayed = seq;
     uint64_t sum = sum_of(frames);
     if (history->sums[seq]) /* 0: killed before it could be reported; then it stays as it is */
         assert_true(sum == history->sums[seq]);
     history->sums[seq] = sum;
     int number = atoi((const char *)frames->frame[1].data + strlen("/data/"));
-    assert_true(number > 0 && number < MOST);
+    assert_true(number > 0 && number < MAX_SEQ);
     assert_false(history->done[number]);
     history->done[number] = true;
     return 0;
@@ -535,7 +535,7 @@ static int read_reports(int fd, struct history *history, int enough)
         if (report.what == 's') {
             history->seen = report.number > history->seen ? report.number : history->seen;
         } else {
-            assert_true(report.seq == history->committed + 1 && report.seq < MOST);
+            assert_true(report.seq == history->committed + 1 && report.seq < MAX_SEQ);
             history->committed = report.seq;
             history->sums[report.seq] = report.sum;
         }
@@ -585,7 +585,7 @@ static void test_killed_at_any_moment_it_loses_nothing(void **state)
         assert_true(ps_journal_last_seq(journal) == history->replayed);
         struct ps_journal_totals totals = totals_of(journal);
         assert_true(totals.picked + totals.failed == history->replayed);
-        /* Seen files are open or done; one more may have been seen than was said. */
+        /* Seen files are open or done; one more can have been seen than was reported. */
         assert_true(totals.open + history->replayed >= (uint64_t)history->seen);
         assert_true(totals.open + history->replayed <= (uint64_t)history->seen + 1);
         for (int i = 1; i <= history->seen; i++) {
@@ -710,7 +710,7 @@ static void test_threads_do_not_disturb_each_other(void **state)
     ps_journal_close(crowd.journal);
 }
 
-/* A mount or a limit that a failed test left goes with its directory. */
+/* Undoes a mount or a limit that a failed test left. */
 static int clean_up(void **state)
 {
     struct rlimit limit;
@@ -728,7 +728,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_a_second_service_is_told_who_has_it),
         TEST(test_a_directory_that_is_none),
-        TEST(test_a_directory_of_somebody_else),
+        TEST(test_a_directory_of_another_user),
         TEST(test_databases_of_others_are_refused_and_left_alone),
         TEST(test_a_journal_of_a_later_version_is_refused),
         TEST(test_outcomes_taken_away_are_missed),

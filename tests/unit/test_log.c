@@ -34,7 +34,7 @@ static void caught(void)
     pipe_read = ends[0];
 }
 
-/* What was written meanwhile, to be freed. */
+/* The text that was written since; the caller frees it. */
 static char *released(void)
 {
     assert_true(dup2(real_stderr, STDERR_FILENO) >= 0); /* the pipe's last writer is closed */
@@ -108,8 +108,8 @@ static void lines_for_people(void **state)
         struct tm utc = {0};
         const char *rest = strptime(lines, "%Y-%m-%dT%H:%M:%S", &utc);
         assert_non_null(rest);
-        time_t said = timegm(&utc);
-        assert_true(said >= before && said <= after);
+        time_t logged = timegm(&utc);
+        assert_true(logged >= before && logged <= after);
         int ms, length = 0;
         assert_int_equal(sscanf(rest, ".%3dZ%n", &ms, &length), 1);
         assert_string_equal(rest + length, " warning event=odd x=1\n");
@@ -183,7 +183,7 @@ static void long_names_are_cut(void **state)
     }
 }
 
-/* Text that nobody quoted cannot forge a line, and a long one does not take a second. */
+/* Unquoted text cannot forge a line, and a long text does not take a second line. */
 static void one_event_is_one_line(void **state)
 {
     (void)state;

@@ -1,4 +1,4 @@
-/* Borders without an image: which are found, and how wide they are said to be. */
+/* Borders without an image: which are found, and their reported width. */
 #include "image/margins.h"
 #include "synth/random.h"
 

@@ -187,7 +187,7 @@ static void json_names_everything(void **state)
     ps_metrics_free(metrics);
 }
 
-static void nobody_reads(void **state)
+static void without_a_reader(void **state)
 {
     (void)state;
     ps_metrics_add(NULL, PS_COUNTER_SEEN, 1);
@@ -209,7 +209,7 @@ int main(void)
         cmocka_unit_test(as_text),
         cmocka_unit_test(many_writers_and_a_reader),
         cmocka_unit_test(json_names_everything),
-        cmocka_unit_test(nobody_reads),
+        cmocka_unit_test(without_a_reader),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -261,7 +261,7 @@ static void test_pixel_size_or_unknown(void **state)
     assert_true(pixel_size_of(3, NAN, 2, 2, warning) == 0);
     assert_true(pixel_size_of(3, INFINITY, 2, 2, warning) == 0);
     assert_true(pixel_size_of(3, -3, 2, -2, warning) == 0);
-    assert_true(pixel_size_of(1, 1, 1, 1, warning) == 0);       /* nobody filled it in */
+    assert_true(pixel_size_of(1, 1, 1, 1, warning) == 0);       /* never filled in */
     assert_true(pixel_size_of(4096, 1, 4096, 1, warning) == 0); /* 0.0002 A */
     assert_true(pixel_size_of(3, 3e6F, 2, 2e6F, warning) == 0);
     assert_string_equal(warning, "");
@@ -313,7 +313,7 @@ static void test_volumes_are_refused(void **state)
     put_int(&file, 88, 401);
     put_int(&file, 36, 3);
     refuse(file, &sum_movies, "a volume of 6 sections (space group 401), a micrograph expected");
-    /* One section, or sections that are no cell: images. */
+    /* One section, or sections that are not a cell: images. */
     file = make_file(3, 12, 1, 2, 0, data, sizeof data);
     put_int(&file, 88, 1);
     ps_micrograph_free(parse(&file, &skip_movies));

@@ -1,4 +1,4 @@
-/* What a service manager receives on its socket. */
+/* Messages to the socket of a service manager. */
 #include "base/notify.h"
 
 #include <inttypes.h>
@@ -126,7 +126,7 @@ static void status_is_one_line(void **state)
     stop_listening(fd);
 }
 
-static void nobody_to_tell(void **state)
+static void without_a_service_manager(void **state)
 {
     (void)state;
     assert_int_equal(unsetenv("NOTIFY_SOCKET"), 0);
@@ -196,7 +196,7 @@ int main(void)
         cmocka_unit_test(socket_with_a_path),
         cmocka_unit_test(abstract_socket),
         cmocka_unit_test(status_is_one_line),
-        cmocka_unit_test(nobody_to_tell),
+        cmocka_unit_test(without_a_service_manager),
         cmocka_unit_test(a_manager_that_cannot_be_told),
         cmocka_unit_test(watchdog_period),
     };

@@ -51,9 +51,9 @@ static char *content(const char *path)
     FILE *stream = fopen(path, "r");
     if (!stream)
         fail_msg("%s is missing", path);
-    enum { MOST = 1 << 20 };
-    char *text = calloc(1, MOST);
-    size_t length = fread(text, 1, MOST - 1, stream);
+    enum { MAX_BYTES = 1 << 20 };
+    char *text = calloc(1, MAX_BYTES);
+    size_t length = fread(text, 1, MAX_BYTES - 1, stream);
     (void)fclose(stream);
     text[length] = '\0';
     return text;
@@ -407,7 +407,7 @@ static void json_of_picks(void **state)
     json_decref(json);
 }
 
-/* What is unknown is null, and a name that is not UTF-8 or a NaN does not stop it. */
+/* Unknown values are null; a name that is not UTF-8 and a NaN do not fail. */
 static void json_of_little(void **state)
 {
     (void)state;

@@ -3,7 +3,7 @@
 #include "image/micrograph.h"
 #include "picker/picker.h"
 #include "picking.h"
-#include "plate.h"
+#include "image_fixture.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -14,20 +14,20 @@
 
 #include <cmocka.h>
 
-/* What most tests pick: 1024 x 1024 px, particles of 40 px. */
-static struct plate sample;
+/* The image of most tests: 1024 x 1024 px, particles of 40 px. */
+static struct test_image sample;
 
 static int make_sample(void **state)
 {
     (void)state;
-    sample = plate_new(1024, 1024, 40, 1);
+    sample = test_image_new(1024, 1024, 40, 1);
     return 0;
 }
 
 static int drop_sample(void **state)
 {
     (void)state;
-    plate_done(&sample);
+    test_image_done(&sample);
     return 0;
 }
 
@@ -36,7 +36,7 @@ static int drop_sample(void **state)
 static void particles_are_found(void **state)
 {
     (void)state;
-    struct ps_result result = picking_plate(&sample, NO_SETTINGS);
+    struct ps_result result = picking_test_image(&sample, NO_SETTINGS);
     struct ps_accuracy accuracy = picking_measure(&sample, &result);
     print_message("  %zu picks, %zu of %zu particles\n", result.count, accuracy.matched,
                   accuracy.truth);
@@ -65,11 +65,12 @@ static void particles_are_found(void **state)
 static void threads_change_nothing(void **state)
 {
     (void)state;
-    struct ps_result one = picking_plate(&sample, SETTINGS("compute.threads", "1"));
+    struct ps_result one = picking_test_image(&sample, SETTINGS("compute.threads", "1"));
     assert_true(one.count > 10);
     const char *const numbers[] = {"2", "3", "5"};
     for (size_t i = 0; i < 3; i++) {
-        struct ps_result more = picking_plate(&sample, SETTINGS("compute.threads", numbers[i]));
+        struct ps_result more =
+            picking_test_image(&sample, SETTINGS("compute.threads", numbers[i]));
         assert_same_result(&one, &more);
         ps_result_done(&more);
     }
@@ -80,14 +81,15 @@ static void threads_change_nothing(void **state)
 static void the_past_changes_nothing(void **state)
 {
     (void)state;
-    struct plate others[] = {plate_new(1301, 1200, 40, 5), plate_new(500, 700, 40, 6),
-                             plate_flat(800, 800), plate_noise(600, 600), plate_flat(50, 50)};
+    struct test_image others[] = {test_image_new(1301, 1200, 40, 5),
+                                  test_image_new(500, 700, 40, 6), test_image_flat(800, 800),
+                                  test_image_noise(600, 600), test_image_flat(50, 50)};
     struct ps_picker *picker = picking_new(NO_SETTINGS);
-    struct ps_image image = plate_image(&sample);
+    struct ps_image image = test_image_view(&sample);
     struct ps_result first = picking_run(picker, &image);
-    *plate_pixel(&others[1], 250, 250) = NAN;
+    *test_image_pixel(&others[1], 250, 250) = NAN;
     for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
-        struct ps_image other = plate_image(&others[i]);
+        struct ps_image other = test_image_view(&others[i]);
         struct ps_result result = {0};
         struct ps_error error;
         assert_int_equal(ps_picker_pick(picker, &other, &result, &error),
@@ -96,10 +98,10 @@ static void the_past_changes_nothing(void **state)
         struct ps_result again = picking_run(picker, &image);
         assert_same_result(&first, &again);
         ps_result_done(&again);
-        plate_done(&others[i]);
+        test_image_done(&others[i]);
     }
     ps_picker_free(picker);
-    struct ps_result fresh = picking_plate(&sample, NO_SETTINGS);
+    struct ps_result fresh = picking_test_image(&sample, NO_SETTINGS);
     assert_true(fresh.count > 10);
     assert_same_result(&first, &fresh);
     ps_result_done(&fresh);
@@ -109,10 +111,10 @@ static void the_past_changes_nothing(void **state)
 static void pixel_types_change_nothing(void **state)
 {
     (void)state;
-    struct ps_result expected = picking_plate(&sample, NO_SETTINGS);
+    struct ps_result expected = picking_test_image(&sample, NO_SETTINGS);
     for (int type = PS_PIXEL_I8; type <= PS_PIXEL_F32; type++) {
-        void *pixels = plate_pixels_as(&sample, (enum ps_pixel)type);
-        struct ps_image image = plate_image(&sample);
+        void *pixels = test_image_pixels_as(&sample, (enum ps_pixel)type);
+        struct ps_image image = test_image_view(&sample);
         image.pixels = pixels;
         image.type = (enum ps_pixel)type;
         struct ps_result result = picking_image(&image, NO_SETTINGS);
@@ -127,16 +129,16 @@ static void pixel_types_change_nothing(void **state)
 static void contrast_changes_little(void **state)
 {
     (void)state;
-    struct plate inverted = plate_copy(&sample);
-    for (size_t i = 0; i < plate_pixels(&inverted); i++)
+    struct test_image inverted = test_image_copy(&sample);
+    for (size_t i = 0; i < test_image_pixels(&inverted); i++)
         inverted.pixels[i] = 127 - inverted.pixels[i];
-    struct ps_result dark = picking_plate(&sample, NO_SETTINGS);
-    struct ps_result bright = picking_plate(&inverted, NO_SETTINGS);
+    struct ps_result dark = picking_test_image(&sample, NO_SETTINGS);
+    struct ps_result bright = picking_test_image(&inverted, NO_SETTINGS);
     assert_true(picking_share_kept(&dark, &bright) > 0.9);
     assert_true(picking_share_kept(&bright, &dark) > 0.9);
     ps_result_done(&dark);
     ps_result_done(&bright);
-    plate_done(&inverted);
+    test_image_done(&inverted);
 }
 
 /* ---- the training's end ---------------------------------------------------------------------- */
@@ -154,7 +156,7 @@ static void training_goes_on_until_some_differ(void **state)
     (void)state;
     struct ps_picker *picker = picking_new(
         SETTINGS("picker.classifier", "naive_bayes", "picker.tau1", "1", "picker.tau2", "64"));
-    struct ps_image image = plate_image(&sample);
+    struct ps_image image = test_image_view(&sample);
     struct ps_result result;
     struct ps_error error;
     int rounds = 0;
@@ -169,16 +171,16 @@ static void training_goes_on_until_some_differ(void **state)
 static void training_ends_with_the_list(void **state)
 {
     (void)state;
-    struct plate small = plate_noise(330, 330);
+    struct test_image small = test_image_noise(330, 330);
     struct ps_result result =
-        picking_plate(&small, SETTINGS("picker.classifier", "naive_bayes", "picker.tau1", "1",
-                                       "picker.tau2", "2"));
+        picking_test_image(&small, SETTINGS("picker.classifier", "naive_bayes", "picker.tau1", "1",
+                                            "picker.tau2", "2"));
     assert_rejected(&result, "no contrast: every window is called background");
-    plate_done(&small);
-    small = plate_noise(247, 247);
-    result = picking_plate(&small, NO_SETTINGS);
+    test_image_done(&small);
+    small = test_image_noise(247, 247);
+    result = picking_test_image(&small, NO_SETTINGS);
     assert_rejected(&result, "no contrast: 0 windows to learn particle from, 2 background");
-    plate_done(&small);
+    test_image_done(&small);
 }
 
 /* ---- settings -------------------------------------------------------------------------------- */
@@ -186,7 +188,7 @@ static void training_ends_with_the_list(void **state)
 static void the_best_scores_come_first(void **state)
 {
     (void)state;
-    struct ps_result result = picking_plate(&sample, NO_SETTINGS);
+    struct ps_result result = picking_test_image(&sample, NO_SETTINGS);
     assert_true(result.count > 10);
     for (size_t i = 1; i < result.count; i++)
         assert_true(result.picks[i - 1].score >= result.picks[i].score);
@@ -199,19 +201,19 @@ static void the_best_scores_come_first(void **state)
     ps_result_done(&result);
 }
 
-/* P39: no limit by default, and a limit that is reached is told */
+/* P39: no limit by default, and a warning if a limit is reached */
 static void max_picks_keeps_the_best(void **state)
 {
     (void)state;
-    struct ps_result all = picking_plate(&sample, NO_SETTINGS);
-    struct ps_result few = picking_plate(&sample, SETTINGS("picker.max_picks", "7"));
+    struct ps_result all = picking_test_image(&sample, NO_SETTINGS);
+    struct ps_result few = picking_test_image(&sample, SETTINGS("picker.max_picks", "7"));
     assert_int_equal(few.count, 7);
     assert_true(few.truncated);
     assert_memory_equal(few.picks, all.picks, 7 * sizeof *few.picks);
     assert_true(few.score_median == (double)all.picks[3].score);
     char number[20];
     (void)snprintf(number, sizeof number, "%zu", all.count);
-    struct ps_result enough = picking_plate(&sample, SETTINGS("picker.max_picks", number));
+    struct ps_result enough = picking_test_image(&sample, SETTINGS("picker.max_picks", number));
     assert_same_result(&all, &enough);
     assert_false(enough.truncated);
     ps_result_done(&all);
@@ -222,15 +224,15 @@ static void max_picks_keeps_the_best(void **state)
 static void min_score_leaves_out_the_rest(void **state)
 {
     (void)state;
-    struct ps_result all = picking_plate(&sample, NO_SETTINGS);
+    struct ps_result all = picking_test_image(&sample, NO_SETTINGS);
     size_t kept = all.count / 2;
     char score[40];
     (void)snprintf(score, sizeof score, "%.9g", (double)all.picks[kept - 1].score);
-    struct ps_result some = picking_plate(&sample, SETTINGS("picker.min_score", score));
+    struct ps_result some = picking_test_image(&sample, SETTINGS("picker.min_score", score));
     assert_in_range(some.count, kept - 1, kept); /* nine digits may round it up */
     assert_memory_equal(some.picks, all.picks, some.count * sizeof *some.picks);
     assert_false(some.truncated);
-    struct ps_result none = picking_plate(&sample, SETTINGS("picker.min_score", "1e6"));
+    struct ps_result none = picking_test_image(&sample, SETTINGS("picker.min_score", "1e6"));
     assert_int_equal(none.outcome, PS_PICKED);
     assert_int_equal(none.count, 0);
     assert_true(none.score_median == 0);
@@ -242,7 +244,7 @@ static void min_score_leaves_out_the_rest(void **state)
 static void a_diameter_in_angstrom_needs_a_pixel_size(void **state)
 {
     (void)state;
-    struct ps_image image = plate_image(&sample);
+    struct ps_image image = test_image_view(&sample);
     const char *const *angstrom = SETTINGS("picker.particle_diameter", "110");
     const char *const message = "no pixel size in the header, and the diameter is in A: set "
                                 "picker.pixel_size, or give the diameter in px";
@@ -252,7 +254,7 @@ static void a_diameter_in_angstrom_needs_a_pixel_size(void **state)
     image.pixel_size = -1;
     assert_refused(&image, angstrom, message);
     image.pixel_size = 2.75;
-    struct ps_result expected = picking_plate(&sample, NO_SETTINGS);
+    struct ps_result expected = picking_test_image(&sample, NO_SETTINGS);
     struct ps_result result = picking_image(&image, angstrom);
     assert_same_result(&expected, &result);
     assert_true(result.diameter == 40);
@@ -266,10 +268,10 @@ static void a_diameter_in_angstrom_needs_a_pixel_size(void **state)
 static void the_configured_pixel_size_wins(void **state)
 {
     (void)state;
-    struct ps_image image = plate_image(&sample);
+    struct ps_image image = test_image_view(&sample);
     const char *const *settings =
         SETTINGS("picker.particle_diameter", "110 A", "picker.pixel_size", "2.75");
-    struct ps_result expected = picking_plate(&sample, NO_SETTINGS);
+    struct ps_result expected = picking_test_image(&sample, NO_SETTINGS);
     const struct {
         double header;
         size_t warnings;
@@ -291,13 +293,13 @@ static void the_configured_pixel_size_wins(void **state)
 static void absurd_diameters_are_refused(void **state)
 {
     (void)state;
-    struct ps_image image = plate_image(&sample);
+    struct ps_image image = test_image_view(&sample);
     assert_refused(&image, SETTINGS("picker.particle_diameter", "5px"),
                    "a particle diameter of 5 px leaves no window: at least 6 px expected");
     assert_refused(&image, SETTINGS("picker.particle_diameter", "1000px"),
                    "too small: 1024 x 1024 px, at least 1527 x 1527 expected for two windows at a "
                    "particle diameter of 1000 px");
-    /* What a header without sense makes of 110 A. */
+    /* 110 A with the nonsensical pixel size of a header. */
     image.pixel_size = 1e-12;
     struct ps_picker *picker = picking_new(SETTINGS("picker.particle_diameter", "110"));
     struct ps_error error;
@@ -311,7 +313,7 @@ static void absurd_diameters_are_refused(void **state)
 static void tau_beyond_the_list_is_refused(void **state)
 {
     (void)state;
-    struct ps_image image = plate_image(&sample);
+    struct ps_image image = test_image_view(&sample);
     assert_refused(&image, SETTINGS("picker.tau1", "100", "picker.tau2", "5000"),
                    "has 4489 windows to rank, fewer than tau1 = 100 or tau2 = 5000: leave them at "
                    "0 for 3 % and 30 %");
@@ -326,12 +328,12 @@ static void settings_out_of_proportion_end(void **state)
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
         static const char *const values[] = {"1", "100000"};
         for (size_t v = 0; v < 2; v++) {
-            struct ps_result result = picking_plate(&sample, SETTINGS(keys[i], values[v]));
+            struct ps_result result = picking_test_image(&sample, SETTINGS(keys[i], values[v]));
             assert_inside_margins(&sample, &result);
             ps_result_done(&result);
         }
     }
-    struct ps_image image = plate_image(&sample);
+    struct ps_image image = test_image_view(&sample);
     assert_refused(&image, SETTINGS("picker.query_image_size", "100000"),
                    "too small: 1024 x 1024 px, at least 200199 x 200199 expected for two windows "
                    "at a particle diameter of 40 px");

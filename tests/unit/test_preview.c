@@ -1,4 +1,4 @@
-/* Previews: the picture, its message, the bound on what subscribers leave unread, the files. */
+/* Previews: the picture, its message, the limit of unread bytes, the files. */
 #include "http/previews.h"
 #include "picture/preview.h"
 #include "publish/preview_sender.h"
@@ -20,7 +20,7 @@
 
 /* ---- the picture ----------------------------------------------------------------------------- */
 
-/* Grey pixels of a PNG file in memory, to be freed. */
+/* Grey pixels of a PNG file in memory; the caller frees them. */
 static unsigned char *decode(const uint8_t *bytes, size_t size, int width, int height)
 {
     png_image image = {.version = PNG_IMAGE_VERSION};
@@ -86,7 +86,7 @@ static void sizes(void **state)
     check_size(700, 2049, 3, 5);
 }
 
-/* Nothing to see is no reason to fail. */
+/* An image without contrast does not fail. */
 static void odd_pixels(void **state)
 {
     (void)state;
@@ -117,7 +117,7 @@ static const struct ps_preview_facts facts = {.stream = STREAM,
                                               .width = 4092,
                                               .height = 5760};
 
-/* Bytes in the place of a picture. */
+/* Bytes instead of a picture. */
 static struct ps_preview blank(size_t size)
 {
     struct ps_preview preview = {.width = 682, .height = 960, .bin = 6, .size = size};
@@ -126,7 +126,7 @@ static struct ps_preview blank(size_t size)
     return preview;
 }
 
-/* The next frame, its size; -1: nothing comes. */
+/* The size of the next frame; -1: none arrives. */
 static int next_frame(void *socket, char *buffer, size_t size)
 {
     zmq_pollitem_t item = {.socket = socket, .events = ZMQ_POLLIN};
@@ -138,7 +138,7 @@ static int next_frame(void *socket, char *buffer, size_t size)
 static void what_is_not_read_is_bounded(void **state)
 {
     (void)state;
-    enum { SIZE = 8 << 20, FIT = PS_PREVIEW_BYTES / SIZE, TRIED = FIT + 5 };
+    enum { SIZE = 8 << 20, FIT = PS_MAX_PREVIEW_BYTES / SIZE, TRIED = FIT + 5 };
     static char buffer[1 << 20];
     struct ps_preview_outlet outlet = {0};
     void *context = zmq_ctx_new();
@@ -147,11 +147,11 @@ static void what_is_not_read_is_bounded(void **state)
     assert_int_equal(zmq_bind(publish, "inproc://previews"), 0);
     assert_int_equal(zmq_connect(reader, "inproc://previews"), 0);
 
-    /* Nobody wants it: gone at once. */
+    /* No subscriber: freed at once. */
     struct ps_preview preview = blank(SIZE);
     assert_true(ps_preview_send(&outlet, publish, &facts, &preview));
     assert_null(preview.png);
-    assert_int_equal(outlet.outstanding, 0);
+    assert_int_equal(outlet.queued_bytes, 0);
 
     assert_int_equal(zmq_setsockopt(reader, ZMQ_SUBSCRIBE, "preview", 7), 0);
     assert_int_equal(next_frame(publish, buffer, sizeof buffer), 8);
@@ -162,7 +162,7 @@ static void what_is_not_read_is_bounded(void **state)
         assert_null(preview.png);
     }
     assert_int_equal(sent, FIT);
-    assert_int_equal(outlet.outstanding, PS_PREVIEW_BYTES);
+    assert_int_equal(outlet.queued_bytes, PS_MAX_PREVIEW_BYTES);
 
     for (int i = 0; i < FIT; i++) {
         assert_int_equal(next_frame(reader, buffer, sizeof buffer), 7);
@@ -173,13 +173,13 @@ static void what_is_not_read_is_bounded(void **state)
         json_decref(header);
         assert_int_equal(next_frame(reader, buffer, sizeof buffer), SIZE);
     }
-    assert_int_equal(outlet.outstanding, 0);
+    assert_int_equal(outlet.queued_bytes, 0);
     preview = blank(10);
     assert_true(ps_preview_send(&outlet, publish, &facts, &preview));
     zmq_close(reader);
     zmq_close(publish);
     zmq_ctx_term(context);
-    assert_int_equal(outlet.outstanding, 0);
+    assert_int_equal(outlet.queued_bytes, 0);
 }
 
 /* ---- files ----------------------------------------------------------------------------------- */
@@ -247,7 +247,7 @@ static void files(void **state)
     assert_int_equal(ps_previews_stage(previews, 5, &nothing, NULL), 0);
     assert_int_equal(ps_previews_stage(previews, 6, &nothing, NULL), 0);
     ps_previews_drop(previews, 6);
-    ps_previews_keep(previews, 6, 11); /* there is none: nothing happens but that 7 goes */
+    ps_previews_keep(previews, 6, 11); /* there is none: only 7 is removed */
     assert_kept(previews, 7, false);
     ps_previews_close(previews);
 
@@ -259,7 +259,7 @@ static void files(void **state)
     assert_kept(previews, 9, true);
     ps_previews_close(previews);
 
-    /* A journal that lost its end: what lies behind is of nobody. */
+    /* A journal that lost its end: files of later seqs belong to no outcome. */
     previews = open_previews(STREAM, 2, 9);
     assert_kept(previews, 9, true);
     assert_kept(previews, 10, false);

@@ -1,4 +1,4 @@
-/* What is published: order, seqs, drops that show, a journal without room, and the end. */
+/* The publisher: order, seqs, detectable drops, a full disk, and the end. */
 #include "publishing.h"
 
 #include <stdatomic.h>
@@ -41,7 +41,7 @@ static void every_outcome_is_published(void **state)
         if (expected[i].reason)
             assert_string_equal(text_at(header, "result.reason"), expected[i].reason);
         assert_int_equal(message.array_size, 16 * expected[i].count);
-        /* What is heard is in the journal. */
+        /* Every received outcome is in the journal. */
         assert_true(ps_journal_last_seq(service->journal) >= (uint64_t)i + 1);
         message_done(&message);
     }
@@ -61,7 +61,7 @@ static void every_outcome_is_published(void **state)
     client_close(&subscriber);
 }
 
-/* P33: another run goes on with the same stream and the next seq. */
+/* P33: another run continues with the same stream and the next seq. */
 static void a_restart_goes_on(void **state)
 {
     struct service *service = *state;
@@ -82,7 +82,7 @@ static void a_restart_goes_on(void **state)
     client_close(&subscriber);
 }
 
-/* P50: what took milliseconds is not said to have taken hours, or less than nothing. */
+/* P50: a step of the clock causes neither hours nor negative durations. */
 static void clocks_are_set(void **state)
 {
     struct service *service = *state;
@@ -142,7 +142,7 @@ static void heartbeats_tell_where_it_stands(void **state)
     client_close(&other);
 }
 
-/* P34: the last message says that it was the last, and stopping takes no longer than the linger. */
+/* P34: the last message has the state "stopping", and stopping takes no longer than the linger. */
 static void the_end_is_told(void **state)
 {
     struct service *service = *state;
@@ -163,8 +163,8 @@ static void the_end_is_told(void **state)
 
 /* ---- subscribers that do not keep up --------------------------------------------------------- */
 
-/* P29, P30: a subscriber that reads nothing stalls nobody; what it lost shows in the seqs and in
- * the heartbeat's last_seq, and it can have it again. */
+/* P29, P30: a subscriber that does not read delays no other; its losses show in the seqs and in the
+ * heartbeat's last_seq, and it can replay them. */
 static void drops_show_and_can_be_repaired(void **state)
 {
     enum { OUTCOMES = 600, PICKS = 5000 };
@@ -206,13 +206,14 @@ static void drops_show_and_can_be_repaired(void **state)
     client_close(&slow);
 }
 
-/* ---- a journal without room ------------------------------------------------------------------ */
+/* ---- a full disk ------------------------------------------------------------------------------
+ */
 
 enum { FLOOD = 200 }; /* more than the publisher holds */
 
 struct flood {
     struct service *service;
-    struct ps_submission items[FLOOD];
+    struct ps_completion items[FLOOD];
     atomic_size_t submitted;
 };
 
@@ -237,8 +238,8 @@ static void *submit_flood(void *context)
     return NULL;
 }
 
-/* Receives status messages until the journal is or is not said to have failed; picks are not to
- * come meanwhile. */
+/* Receives status messages until the reported state of the journal is failed or not failed, as
+ * wanted; no picks may arrive before. */
 static void wait_journal(struct client *subscriber, bool failed)
 {
     bool now = !failed;
@@ -250,8 +251,8 @@ static void wait_journal(struct client *subscriber, bool failed)
     }
 }
 
-/* P48: nothing is published that is not in the journal; workers wait; replay and heartbeats go on;
- * and everything follows in its order when there is room again. */
+/* P48: nothing is published that is not in the journal; workers wait; replay and heartbeats
+ * continue; and everything follows in order when the disk has space again. */
 static void a_full_disk_holds_everything_back(void **state)
 {
     enum { BEFORE = 3 };
@@ -270,8 +271,8 @@ static void a_full_disk_holds_everything_back(void **state)
     disk_full(true);
     assert_int_equal(pthread_create(&worker, NULL, submit_flood, &flood), 0);
     wait_journal(&subscriber, true);
-    wait_status(&subscriber, "metrics.outcomes_waiting", 65); /* held, and the intake */
-    wait_status(&subscriber, "metrics.journal_failures", 2);  /* it goes on trying */
+    wait_status(&subscriber, "metrics.outcomes_waiting", 65); /* held, and the queue */
+    wait_status(&subscriber, "metrics.journal_failures", 2);  /* it keeps trying */
     size_t submitted = atomic_load(&flood.submitted);
     uint64_t last_seq = ps_journal_last_seq(service->journal);
     size_t finished = finished_count(service);
@@ -307,13 +308,13 @@ static void a_full_disk_holds_everything_back(void **state)
     client_close(&subscriber);
 }
 
-/* Asked to stop with a full disk it stops; nothing is recorded by halves, jobs are handed back. */
+/* It can stop while the disk is full: nothing is recorded in part, and jobs are handed back. */
 static void stopping_gives_up_on_a_full_disk(void **state)
 {
     struct service *service = *state;
     service_start(service);
     struct client subscriber = subscribe(service);
-    struct ps_submission items[3];
+    struct ps_completion items[3];
     for (int i = 0; i < 3; i++)
         items[i] = picked(service, (const char *[]){"a.mrc", "b.mrc", "c.mrc"}[i], 1);
     disk_full(true);
@@ -333,7 +334,7 @@ static void stopping_gives_up_on_a_full_disk(void **state)
     client_close(&subscriber);
 }
 
-/* What the journal will never take (here: a micrograph that has its outcome) holds up nobody. */
+/* A completion that the journal refuses (here: the micrograph has its outcome) blocks no other. */
 static void a_refused_outcome_holds_up_no_other(void **state)
 {
     struct service *service = *state;
@@ -341,7 +342,7 @@ static void a_refused_outcome_holds_up_no_other(void **state)
     struct client subscriber = subscribe(service);
     submit(service, "a.mrc", 1);
     wait_finished(service, 1);
-    struct ps_submission twice = picked(service, "b.mrc", 1);
+    struct ps_completion twice = picked(service, "b.mrc", 1);
     twice.job->row = 1;
     ps_publisher_submit(service->publisher, &twice);
     submit(service, "c.mrc", 1);

@@ -1,5 +1,5 @@
-/* What stands before the readers: opening, sources, files that are no micrographs, messages that
- * name the file. */
+/* Before the readers: opening, sources, files that are not micrographs, messages that name the
+ * file. */
 #include "image/micrograph.h"
 #include "image/reader.h"
 

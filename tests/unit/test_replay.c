@@ -1,5 +1,5 @@
-/* The replay and control sockets: what was missed is sent again, the identical frames, without a
- * gap to what is new; and no client, however it behaves, harms the service or another client. */
+/* The replay and control sockets: missed messages are sent again with identical frames and without
+ * a gap to new ones, and no client can harm the service or another client. */
 #include "publishing.h"
 
 #include "publish/replay.h"
@@ -24,7 +24,7 @@ static void expect_replay(struct client *client, long long first, long long last
 
 /* ---- since ----------------------------------------------------------------------------------- */
 
-/* P31: a late joiner gets the bytes that others got at the time. */
+/* P31: a late subscriber gets the same bytes as earlier ones. */
 static void replayed_messages_are_identical(void **state)
 {
     enum { COUNT = 5 };
@@ -76,13 +76,13 @@ static void since_a_seq(void **state)
         ask(&client, request);
         expect_replay(&client, after[i] + 1, 250);
     }
-    /* A seq of the future, as one of another journal may be: there is nothing after it. */
+    /* A seq that is not committed yet, such as one of another journal: nothing follows it. */
     ask(&client, "{\"request\":\"since\",\"seq\":9223372036854775807}");
     expect_replay(&client, 251, 250);
     client_close(&client);
 }
 
-/* A REQ-like client puts an empty frame first, and gets one. */
+/* A REQ-like client sends an empty frame first, and gets one. */
 static void delimiter_in_delimiter_out(void **state)
 {
     struct service *service = *state;
@@ -118,8 +118,8 @@ static void *write_many(void *context)
     return NULL;
 }
 
-/* Subscribed first, then asked: whatever the moment, the replay and what is heard live hold every
- * seq. */
+/* A client that subscribes before its request gets every seq, from the replay or live, at any time.
+ */
 static void no_gap_between_replay_and_live(void **state)
 {
     enum { BEFORE = 150, DURING = 300, ALL = BEFORE + DURING };
@@ -181,7 +181,7 @@ static struct client idle_dealer(const struct service *service)
 
 static void a_client_that_does_not_read_waits_alone(void **state)
 {
-    enum { COUNT = 1500, PICKS = 1500 }; /* 36 MB: more than all buffers on the way hold */
+    enum { COUNT = 1500, PICKS = 1500 }; /* 36 MB: more than all buffers hold */
     struct service *service = *state;
     service_start(service);
     submit_many(service, COUNT, PICKS);
@@ -195,22 +195,22 @@ static void a_client_that_does_not_read_waits_alone(void **state)
     message_done(&message);
     ask(&reader, "{\"request\":\"since\",\"seq\":0}");
     expect_replay(&reader, 1, COUNT);
-    /* The reader has all of it; the others were sent what fits, and their replays wait. */
+    /* The reader has received all; the others were sent what fits, and their replays wait. */
     json_t *status = answer_to(&reader, "{\"request\":\"status\"}", "status");
     assert_true(number_at(status, "metrics.replayed") < 2 * COUNT);
     json_decref(status);
     client_close(&gone);
-    submit(service, "new.mrc", 1); /* nothing that is new waits either */
+    submit(service, "new.mrc", 1); /* new outcomes do not wait either */
     wait_finished(service, COUNT + 1);
     expect_replay(&idle, 1, COUNT + 1);
     client_close(&idle);
     client_close(&reader);
 }
 
-/* Another request of the same client takes the place of the first. */
+/* Another request of the same client replaces the first. */
 static void one_replay_for_a_client(void **state)
 {
-    enum { REQUESTS = 3 * PS_REPLAYS };
+    enum { REQUESTS = 3 * PS_MAX_REPLAYS };
     struct service *service = *state;
     service_start(service);
     submit_many(service, 3, 1);
@@ -231,7 +231,7 @@ static void one_replay_for_a_client(void **state)
 
 static void too_many_replays_are_refused(void **state)
 {
-    enum { COUNT = 400, PICKS = 1500, CLIENTS = PS_REPLAYS + 1 };
+    enum { COUNT = 400, PICKS = 1500, CLIENTS = PS_MAX_REPLAYS + 1 };
     struct service *service = *state;
     service_start(service);
     submit_many(service, COUNT, PICKS);
@@ -242,7 +242,7 @@ static void too_many_replays_are_refused(void **state)
         ask(&clients[i], "{\"request\":\"since\",\"seq\":0}");
         struct message message = receive(&clients[i]);
         bool refused = message.frames == 1;
-        assert_int_equal(refused, i == PS_REPLAYS);
+        assert_int_equal(refused, i == PS_MAX_REPLAYS);
         if (refused)
             assert_non_null(strstr(text_at(message.header, "reason"), "too many replays"));
         message_done(&message);
@@ -302,7 +302,7 @@ static void one_micrograph_again(void **state)
     client_close(&client);
 }
 
-/* Failed micrographs are put back at the control socket, and only there. */
+/* Only the control socket accepts a retry of failed micrographs. */
 static void retry_at_the_control_socket(void **state)
 {
     struct service *service = *state;
@@ -350,7 +350,8 @@ static void retry_at_the_control_socket(void **state)
     client_close(&control);
 }
 
-/* ---- nonsense -------------------------------------------------------------------------------- */
+/* ---- malformed requests
+ * ---------------------------------------------------------------------------- */
 
 static void bad_requests_get_an_error(void **state)
 {
@@ -393,7 +394,7 @@ static void bad_requests_get_an_error(void **state)
         assert_true(strlen(text_at(answer, "reason")) > 5);
         json_decref(answer);
     }
-    /* Deep nesting, and frames too many. */
+    /* Deep nesting, and too many frames. */
     char *deep = malloc(100001);
     memset(deep, '[', 100000);
     deep[100000] = '\0';
@@ -410,7 +411,7 @@ static void bad_requests_get_an_error(void **state)
     client_close(&client);
 }
 
-/* Who sends a frame of megabytes is disconnected; the service goes on. */
+/* A client that sends a frame of megabytes is disconnected; the service continues. */
 static void huge_frames_are_not_taken(void **state)
 {
     enum { HUGE_BYTES = 16 << 20 };
@@ -422,13 +423,13 @@ static void huge_frames_are_not_taken(void **state)
     struct client other = dealer(service);
     json_decref(answer_to(&other, "{\"request\":\"hello\"}", "hello"));
     client_close(&other);
-    /* It connects again by itself, and what it sends then is heard. */
+    /* It reconnects, and its next request is answered. */
     json_decref(answer_to(&client, "{\"request\":\"hello\"}", "hello"));
     client_close(&client);
     free(huge);
 }
 
-/* An id may be chosen by the client, of up to 255 bytes, also one that another has. */
+/* A client can choose its id, of up to 255 bytes, even one that another client has. */
 static void clients_choose_their_ids(void **state)
 {
     struct service *service = *state;

@@ -22,7 +22,7 @@ static const double TOLERANCE = 2e-6;
 
 /* 7 x 7 queries, one more than whole vectors of 4, 8 and 16; 36 references (16 at q = 2), two and a
  * quarter of FFTW's batches. */
-enum { QUERIES = 49, MOST_REFERENCES = 36 };
+enum { QUERIES = 49, MAX_REFERENCES = 36 };
 
 struct stage {
     struct ps_backend *backend;
@@ -35,7 +35,7 @@ struct stage {
 /* A slot that is ready to score: noise on a slope, far from grey 0. */
 static struct stage stage_open(int q, int threads)
 {
-    struct stage stage = {.responses = calloc(QUERIES * MOST_REFERENCES, sizeof(float))};
+    struct stage stage = {.responses = calloc(QUERIES * MAX_REFERENCES, sizeof(float))};
     struct ps_error error;
     int side = 2 * 4 * q + 1;
     int container = q > 2 ? 4 * q / 3 : 3;
@@ -58,7 +58,7 @@ static struct stage stage_open(int q, int threads)
         fail_msg("%s", error.message);
     free(pixels);
     assert_int_equal(((struct cpu_slot *)stage.slot)->queries, 7);
-    assert_int_equal(stage.slot->references, q > 2 ? MOST_REFERENCES : 16);
+    assert_int_equal(stage.slot->references, q > 2 ? MAX_REFERENCES : 16);
     stage.references = (size_t)stage.slot->references;
     stage.pairs = QUERIES * stage.references;
     return stage;

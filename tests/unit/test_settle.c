@@ -1,4 +1,4 @@
-/* Is this file complete? The clock is ours here: every "second" is a number that is passed. */
+/* The rule for complete files. The tests set the clock: every "second" is a parameter. */
 #include "watch/settle.h"
 
 #include <fcntl.h>
@@ -53,8 +53,8 @@ static enum ps_settle_state look(struct ps_settle *settle, bool announced, doubl
     struct stat info;
     assert_int_equal(stat(path, &info), 0);
     const struct ps_identity identity = ps_identity_of(&info);
-    return ps_settle_look(settle, path, &identity, announced, (int64_t)(seconds * 1e9),
-                          settle_seconds);
+    return ps_settle_check(settle, path, &identity, announced, (int64_t)(seconds * 1e9),
+                           settle_seconds);
 }
 
 static void assert_due(const struct ps_settle *settle, double seconds)
@@ -81,7 +81,7 @@ static void closed_but_short_waits_for_the_rest(void **state)
     assert_int_equal(look(&settle, true, 102), PS_SETTLE_COMPLETE);
 }
 
-/* P5: a scan finds a file that says it is a year old: our own clock decides. */
+/* P5: a scan finds a file with an mtime of a year ago: the local clock decides. */
 static void what_a_scan_finds_must_be_quiet(void **state)
 {
     (void)state;
@@ -93,7 +93,7 @@ static void what_a_scan_finds_must_be_quiet(void **state)
     assert_int_equal(look(&settle, false, 105), PS_SETTLE_COMPLETE);
 }
 
-/* P5: nor does a time in the future keep it waiting. */
+/* P5: an mtime in the future does not keep it waiting either. */
 static void a_writer_with_a_fast_clock(void **state)
 {
     (void)state;
@@ -136,7 +136,7 @@ static void preallocated_files_wait(void **state)
     assert_int_equal(look(&settle, true, 130), PS_SETTLE_COMPLETE);
 }
 
-/* Zeros that stay: the micrograph is black there. */
+/* Zeros that stay: the micrograph is black at its end. */
 static void zeros_at_the_end_need_quiet(void **state)
 {
     (void)state;
@@ -147,7 +147,7 @@ static void zeros_at_the_end_need_quiet(void **state)
     assert_int_equal(look(&settle, false, 105), PS_SETTLE_COMPLETE);
 }
 
-/* A writer that died: the reader is to say so, in the end. */
+/* A writer that crashed: the reader reports it after the timeout. */
 static void what_stays_short_is_given_up(void **state)
 {
     (void)state;
@@ -159,7 +159,7 @@ static void what_stays_short_is_given_up(void **state)
     assert_int_equal(look(&settle, true, 159), PS_SETTLE_WAITING);
     assert_due(&settle, 160);
     assert_int_equal(look(&settle, false, 160), PS_SETTLE_COMPLETE);
-    write_file(6000, 0, 1000); /* it goes on: another file, another patience */
+    write_file(6000, 0, 1000); /* writing continues: another identity, another timeout */
     assert_int_equal(look(&settle, false, 161), PS_SETTLE_WAITING);
     assert_due(&settle, 166);
 }
@@ -176,13 +176,13 @@ static void what_is_damaged_need_not_wait(void **state)
     assert_int_equal(look(&settle, true, 100), PS_SETTLE_COMPLETE);
 }
 
-static void a_replaced_file_starts_anew(void **state)
+static void a_replaced_file_starts_again(void **state)
 {
     (void)state;
     struct ps_settle settle = {0};
     write_file(WHOLE, 0, 1000);
     assert_int_equal(look(&settle, false, 100), PS_SETTLE_WAITING);
-    settle.identity.inode++; /* it was another one */
+    settle.identity.inode++; /* another file */
     assert_int_equal(look(&settle, false, 105), PS_SETTLE_WAITING);
     assert_due(&settle, 110);
 }
@@ -192,7 +192,7 @@ static void what_vanished_is_said(void **state)
     (void)state;
     struct ps_settle settle = {0};
     const struct ps_identity identity = {.size = 1};
-    assert_int_equal(ps_settle_look(&settle, "/no/such.mrc", &identity, true, 1, settle_seconds),
+    assert_int_equal(ps_settle_check(&settle, "/no/such.mrc", &identity, true, 1, settle_seconds),
                      PS_SETTLE_VANISHED);
 }
 
@@ -208,7 +208,7 @@ int main(void)
         cmocka_unit_test(zeros_at_the_end_need_quiet),
         cmocka_unit_test(what_stays_short_is_given_up),
         cmocka_unit_test(what_is_damaged_need_not_wait),
-        cmocka_unit_test(a_replaced_file_starts_anew),
+        cmocka_unit_test(a_replaced_file_starts_again),
         cmocka_unit_test(what_vanished_is_said),
     };
     return cmocka_run_group_tests(tests, make_path, remove_path);

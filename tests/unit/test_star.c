@@ -104,7 +104,7 @@ static void columns_by_label(void **state)
     assert_int_equal(ps_star_column(&star, "_b"), -1);
 }
 
-/* What is written as a word is read back as that word, whatever it begins with. */
+/* A value that is written as a word is read back unchanged, whatever its first character. */
 static void words_are_read_back(void **state)
 {
     (void)state;

@@ -451,7 +451,7 @@ static void test_bad_options_are_named(void **state)
 
 enum { W = 7, H = 5 };
 
-/* What our reader makes of what our writer wrote. */
+/* Files of the writer, read back by the reader. */
 static struct ps_micrograph *reread(struct ps_file_format format, const float *pixels)
 {
     uint8_t *bytes;

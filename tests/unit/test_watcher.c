@@ -1,6 +1,6 @@
-/* Writers that do what microscopes and copy programs do, and the moment in which their files are
- * handed on. Where only events are watched (watch_events) files settle in an hour: what comes,
- * comes because its end was told. */
+/* Writers that behave as microscopes and copy programs do, and the moment at which their files are
+ * handed on. With watch_events() files settle after an hour: a file that is handed on comes because
+ * an event reported its end. */
 #include "base/clock.h"
 #include "watching.h"
 
@@ -50,7 +50,7 @@ static void a_slow_writer_is_waited_for(void **state)
     await(watching, "in/x.mrc");
 }
 
-/* P7: all of its length is there before any of its pixels. */
+/* P7: the file has its full length before any of its pixels. */
 static void a_preallocated_file_is_waited_for(void **state)
 {
     struct watching *watching = *state;
@@ -143,7 +143,8 @@ static void a_rewritten_file_is_found_again(void **state)
     const struct ps_identity first = hit_of(watching, "in/x.mrc").identity;
     int fd = open_file("in/x.mrc", O_WRONLY);
     write_part(fd, 0, WHOLE);
-    const struct timespec times[2] = {{.tv_sec = 7}, {.tv_sec = 7}}; /* surely another time */
+    const struct timespec times[2] = {{.tv_sec = 7},
+                                      {.tv_sec = 7}}; /* different from the present one */
     assert_int_equal(futimens(fd, times), 0);
     close_file(fd);
     await_times(watching, "in/x.mrc", 2);
@@ -165,13 +166,13 @@ static void a_file_that_goes_before_it_is_complete(void **state)
     close_file(fd);
     await_mode(watching, 0, "inotify", 1);
     assert_int_equal(unlink("in/x.mrc"), 0);
-    /* Its patience lasts a minute; it is made again under the same name. */
+    /* Its timeout is a minute; it is created again under the same name. */
     write_file("in/x.mrc");
     await(watching, "in/x.mrc");
     await_mode(watching, 0, "inotify", 0);
 }
 
-/* Files that are linked into place announce nothing but their name. */
+/* Files that are linked into place cause only IN_CREATE. */
 static void a_linked_file_settles(void **state)
 {
     struct watching *watching = *state;
@@ -273,7 +274,7 @@ static void settled_files_are_not_asked_about_again(void **state)
     }
     watch_scans(watching, "in");
     await_count(watching, 20);
-    rescan(watching); /* on request everything is asked about */
+    rescan(watching); /* a requested rescan asks about every file */
     await_scans(watching, ps_metrics_counter(watching->metrics, PS_COUNTER_RESCANS) + 1);
     const size_t known = count_of(watching, &watching->known);
     assert_true(known >= 20);
@@ -286,7 +287,7 @@ static void settled_files_are_not_asked_about_again(void **state)
     await_times(watching, "in/7.mrc", 2);
 }
 
-/* What was handed on and came to nothing is handed on again, without being asked for. */
+/* A file that was handed on and gets no outcome is handed on again without a request. */
 static void what_is_lost_on_its_way_is_found_again(void **state)
 {
     struct watching *watching = *state;
@@ -345,7 +346,7 @@ static void a_backlog_waits_once(void **state)
     assert_each_once(watching, COUNT);
 }
 
-/* P2: more events than the kernel keeps while the sink holds the watcher up. */
+/* P2: more events than the kernel queues while the sink blocks the watcher. */
 static void overflow_loses_nothing(void **state)
 {
     struct watching *watching = *state;
@@ -360,7 +361,7 @@ static void overflow_loses_nothing(void **state)
         skip();
     }
     make_directories("in");
-    watch_with(watching, "in", "0.1", "86400"); /* no scan but that because of the overflow */
+    watch_with(watching, "in", "0.1", "86400"); /* no scan except the one after the overflow */
     tell(watching, &watching->blocked, true);
     const int count = most * 5 / 8; /* two events each */
     for (int i = 0; i < count; i++) {
@@ -383,7 +384,7 @@ static void asking_for_ticks_proves_life(void **state)
     assert_true(ps_watcher_ticks(watching->watcher) > before);
     tell(watching, &watching->blocked, true);
     write_file("in/x.mrc");
-    /* The watcher hangs in the sink: its ticks come to an end, however often they are asked for. */
+    /* The sink blocks the watcher: its ticks stop, even if they are read repeatedly. */
     uint64_t last, now = ps_watcher_ticks(watching->watcher);
     int same = 0;
     do {

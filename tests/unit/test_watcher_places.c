@@ -1,8 +1,8 @@
-/* The directories of the watcher: new ones, moved ones, missing ones, ones inside others and behind
- * links, and what happens where the kernel refuses to watch them.
+/* The directories of the watcher: new, moved, missing, nested and linked ones, and a kernel that
+ * refuses to watch them.
  *
- * Run as "test_watcher_places limited" it expects a kernel that allows 3 watches, "starved" one
- * without inotify instances: it starts itself so in user namespaces of its own. */
+ * Run as "test_watcher_places limited" it expects a kernel that allows 3 watches, as "starved" one
+ * without inotify instances: it starts itself in user namespaces with these limits. */
 #include "watching.h"
 
 #include "watch/roots.h"
@@ -39,7 +39,7 @@ static void new_directories_with_files_in_them(void **state)
     assert_int_equal(times_found(watching, "in/117/b/c/x.mrc"), 1);
 }
 
-/* The same without another scan: the watch of the new directory alone finds what comes. */
+/* The same without another scan: only the watch of the new directory finds new files. */
 static void new_directories_are_watched(void **state)
 {
     struct watching *watching = *state;
@@ -48,7 +48,7 @@ static void new_directories_are_watched(void **state)
     make_directories("in/a/b");
     flush_events(watching, "in"); /* "a" is being scanned now, or has been */
     for (int i = 0; times_found(watching, "in/a/b/x.mrc") == 0; i++) {
-        write_file("in/a/b/x.mrc"); /* until the watch is there */
+        write_file("in/a/b/x.mrc"); /* until the watch is set */
         flush_events(watching, "in");
         assert_true(i < 1000);
     }
@@ -93,7 +93,7 @@ static void a_moved_directory_has_its_new_name(void **state)
     assert_int_equal(times_found(watching, "in/a/deep/y.mrc"), 0);
 }
 
-/* No event tells of what moves above a configured directory: the next scan does. */
+/* No event reports a move above a configured directory: the next scan finds it. */
 static void a_moved_parent(void **state)
 {
     struct watching *watching = *state;
@@ -132,7 +132,7 @@ static void directories_below_are_a_setting(void **state)
 /* ---- missing ----------------------------------------------------------------------------------
  */
 
-/* P46: the share is mounted after us. */
+/* P46: the share is mounted after the start of the watcher. */
 static void a_directory_that_comes_later(void **state)
 {
     struct watching *watching = *state;
@@ -144,7 +144,7 @@ static void a_directory_that_comes_later(void **state)
     await_mode(watching, 0, "inotify", -1);
 }
 
-/* P47: what was found is not found again when the directory is back, what is new is. */
+/* P47: when the directory is back, only new files are found. */
 static void a_directory_that_vanishes_and_comes_back(void **state)
 {
     struct watching *watching = *state;
@@ -157,7 +157,7 @@ static void a_directory_that_vanishes_and_comes_back(void **state)
         char path[32];
         assert_int_equal(rename("in", "away"), 0);
         await_mode(watching, 0, "missing", -1);
-        flush_events(watching, "other"); /* the rest goes on */
+        flush_events(watching, "other"); /* the others are still watched */
         (void)snprintf(path, sizeof path, "away/a/%d.mrc", i);
         write_file(path);
         assert_int_equal(rename("away", "in"), 0);
@@ -174,7 +174,7 @@ static void a_directory_that_vanishes_and_comes_back(void **state)
     await_mode(watching, 0, "inotify", 0);
 }
 
-/* An immediate scan takes a directory up that was only replaced, before the next one is due. */
+/* A directory that was only replaced is scanned at once, before the next scan is due. */
 static void a_replaced_directory_is_taken_up_at_once(void **state)
 {
     struct watching *watching = *state;
@@ -215,7 +215,7 @@ static void the_status_says_how_it_is(void **state)
     assert_int_equal(ps_metrics_gauge(watching->metrics, PS_GAUGE_WATCHES), 3);
 }
 
-/* ---- inside each other and behind links --------------------------------------------------------
+/* ---- nested and linked ------------------------------------------------------------------------
  */
 
 static void the_nearest_configured_directory_names_a_file(void **state)
@@ -237,7 +237,7 @@ static void the_nearest_configured_directory_names_a_file(void **state)
     assert_string_equal(hit_of(watching, "in/before.mrc").name, "before.mrc");
 }
 
-/* One that is made after the one around it was scanned, and written in another way. */
+/* A nested one that is created after the outer one was scanned, and written differently. */
 static void a_nearer_configured_directory_takes_over(void **state)
 {
     struct watching *watching = *state;
@@ -256,7 +256,7 @@ static void a_nearer_configured_directory_takes_over(void **state)
     assert_string_equal(hit_of(watching, "./in/sub/deep/x.mrc").name, "deep/x.mrc");
 }
 
-/* P12: paths are those that the user knows, cycles end, and each file is found once. */
+/* P12: paths begin as configured, cycles end, and each file is found once. */
 static void links_are_followed(void **state)
 {
     struct watching *watching = *state;
@@ -330,7 +330,7 @@ static void polling_finds_everything(void **state)
     assert_false(hit_of(watching, "in/z.mrc").announced);
 }
 
-/* P1: file systems of which the kernel does not know everything. What is here is local. */
+/* P1: file systems that other machines change. The tests can only use local ones. */
 static void local_file_systems_are_not_polled(void **state)
 {
     struct watching *watching = *state;
@@ -372,7 +372,7 @@ static void watches_run_out(void **state)
         write_file(path);
     }
     await_count(watching, 6);
-    write_file("in/x.mrc"); /* what has a watch is still told */
+    write_file("in/x.mrc"); /* watched directories still report events */
     await(watching, "in/x.mrc");
     shell("rm -r in/0 in/1 in/2 in/3");
     await_mode(watching, 0, "inotify", 0);

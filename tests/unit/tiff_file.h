@@ -19,7 +19,7 @@
 static const struct ps_read_options skip_movies = {PS_MOVIES_SKIP, 1 << 20};
 static const struct ps_read_options sum_movies = {PS_MOVIES_SUM, 1 << 20};
 
-/* What to write; zeros mean: uncompressed, strips, classic, one page. */
+/* The file to write; zeros mean uncompressed, strips, classic, one page. */
 struct spec {
     uint32_t width;
     uint32_t height;
@@ -162,8 +162,8 @@ static const struct spec plain = {.width = 9,
                                   .format = SAMPLEFORMAT_INT,
                                   .photometric = PHOTOMETRIC_MINISBLACK};
 
-/* The file must be refused with this message, or if it ends in ":", one that begins with it and
- * goes on in libtiff's words. Frees the file. */
+/* The file must be refused with this message. If the message ends in ":", libtiff's text follows.
+ * Frees the file. */
 static inline void refuse(struct file file, const struct ps_read_options *options,
                           const char *message)
 {

@@ -19,7 +19,7 @@ static bool found(void *context, struct ps_job *job)
     struct watching *watching = context;
     pthread_mutex_lock(&watching->lock);
     while (watching->blocked)
-        pthread_cond_wait(&watching->news, &watching->lock);
+        pthread_cond_wait(&watching->changed, &watching->lock);
     const bool room = !watching->refusing;
     if (room) {
         watching->hits = realloc(watching->hits, (watching->count + 1) * sizeof *watching->hits);
@@ -37,7 +37,7 @@ static bool found(void *context, struct ps_job *job)
     } else {
         watching->refused++;
     }
-    pthread_cond_broadcast(&watching->news);
+    pthread_cond_broadcast(&watching->changed);
     pthread_mutex_unlock(&watching->lock);
     ps_job_free(job);
     return room;
@@ -59,13 +59,13 @@ static bool known(void *context, const char *path, const struct ps_identity *ide
     return result;
 }
 
-/* Asked while no scan is under way. */
+/* Called while no scan is running. */
 static bool wants_rescan(void *context)
 {
     struct watching *watching = context;
     pthread_mutex_lock(&watching->lock);
     watching->scans = ps_metrics_counter(watching->metrics, PS_COUNTER_RESCANS);
-    pthread_cond_broadcast(&watching->news);
+    pthread_cond_broadcast(&watching->changed);
     pthread_mutex_unlock(&watching->lock);
     return false;
 }
@@ -90,7 +90,7 @@ int watching_setup(void **state)
     pthread_condattr_t attributes;
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&watching->news, &attributes);
+    pthread_cond_init(&watching->changed, &attributes);
     pthread_condattr_destroy(&attributes);
     return 0;
 }
@@ -108,7 +108,7 @@ int watching_teardown(void **state)
     ps_metrics_free(watching->metrics);
     ps_log_free(watching->log);
     ps_config_free(watching->config);
-    pthread_cond_destroy(&watching->news);
+    pthread_cond_destroy(&watching->changed);
     pthread_mutex_destroy(&watching->lock);
     char command[100];
     (void)snprintf(command, sizeof command, "rm -rf %s", watching->directory);
@@ -139,16 +139,16 @@ static void start(struct watching *watching, const char *directories, const char
 /* ---- waiting -----------------------------------------------------------------------------------
  */
 
-/* When a wait that begins now has failed. */
+/* The deadline of a wait that begins now. */
 static struct timespec deadline(void)
 {
     struct timespec at;
     (void)clock_gettime(CLOCK_MONOTONIC, &at);
-    at.tv_sec += PATIENCE_SECONDS;
+    at.tv_sec += MAX_WAIT_SECONDS;
     return at;
 }
 
-/* Waits for news of the watcher, which is asked to come round; fails at the deadline. */
+/* Wakes the watcher and waits for a change; fails at the deadline. */
 static void wait_until(struct watching *watching, const struct timespec *end, const char *what)
 {
     struct timespec slice;
@@ -161,7 +161,7 @@ static void wait_until(struct watching *watching, const struct timespec *end, co
     slice.tv_nsec += 20000000;
     slice.tv_sec += slice.tv_nsec / 1000000000;
     slice.tv_nsec %= 1000000000;
-    (void)pthread_cond_timedwait(&watching->news, &watching->lock, &slice);
+    (void)pthread_cond_timedwait(&watching->changed, &watching->lock, &slice);
 }
 
 void await_scans(struct watching *watching, uint64_t scans)
@@ -192,7 +192,7 @@ void watch_scans(struct watching *watching, const char *directories)
 
 void rescan(struct watching *watching)
 {
-    /* Twice: the first to be over may be one that was due anyway. */
+    /* Twice: the first one to end can have begun before this call. */
     for (int i = 0; i < 2; i++) {
         const uint64_t before = ps_metrics_counter(watching->metrics, PS_COUNTER_RESCANS);
         ps_watcher_rescan(watching->watcher);
@@ -235,7 +235,7 @@ void await_count(struct watching *watching, size_t count)
     const struct timespec end = deadline();
     pthread_mutex_lock(&watching->lock);
     while (watching->count < count)
-        wait_until(watching, &end, "so many files");
+        wait_until(watching, &end, "files");
     pthread_mutex_unlock(&watching->lock);
 }
 
@@ -289,7 +289,7 @@ void tell(struct watching *watching, bool *flag, bool value)
 {
     pthread_mutex_lock(&watching->lock);
     *flag = value;
-    pthread_cond_broadcast(&watching->news);
+    pthread_cond_broadcast(&watching->changed);
     pthread_mutex_unlock(&watching->lock);
 }
 

@@ -1,6 +1,6 @@
-/* A watcher on directories of its own, and a sink that remembers what was handed on; for the tests
- * of the watcher. Nothing here waits for time to pass: it waits for what the watcher does, and
- * fails after PATIENCE_SECONDS. */
+/* For the tests of the watcher: a watcher on temporary directories, and a sink that records the
+ * files that were handed on. Waits end when the watcher has done something, and fail after
+ * MAX_WAIT_SECONDS. */
 #ifndef PS_TEST_WATCHING_H
 #define PS_TEST_WATCHING_H
 
@@ -16,7 +16,7 @@
 
 #include <cmocka.h>
 
-enum { PATIENCE_SECONDS = 60, MOST_DIRECTORIES = 4 };
+enum { MAX_WAIT_SECONDS = 60, MAX_DIRECTORIES = 4 };
 
 /* The tests' micrograph: 16-bit, WHOLE bytes. */
 enum { HEADER = 1024, SIDE = 64, WHOLE = HEADER + 2 * SIDE * SIDE };
@@ -25,7 +25,7 @@ struct hit {
     char *path;
     char *name;
     struct ps_identity identity;
-    bool announced; /* it came with the time of an event */
+    bool announced; /* it has the time of an event */
     int64_t closed_ns;
     int64_t detected_ns;
     size_t next; /* of the same bucket, plus 1 */
@@ -34,23 +34,23 @@ struct hit {
 enum { BUCKETS = 4096 }; /* of hits, by inode */
 
 struct watching {
-    char directory[64]; /* the test's own, and it is in it; removed afterwards */
+    char directory[64]; /* temporary, and the current directory; removed afterwards */
     struct ps_config *config;
     struct ps_log *log;
     struct ps_metrics *metrics;
     struct ps_watcher *watcher;
 
     pthread_mutex_t lock;
-    pthread_cond_t news;
+    pthread_cond_t changed;
     struct hit *hits;
     size_t count;
     size_t buckets[BUCKETS]; /* the latest of each, plus 1 */
     bool blocked;            /* the sink waits */
-    bool refusing;           /* it has no room */
-    bool ignorant;           /* it knows nothing */
+    bool refusing;           /* it refuses jobs */
+    bool ignorant;           /* it knows no file */
     size_t refused;
     size_t known;
-    uint64_t scans; /* completed, at the last time that the watcher had none under way */
+    uint64_t scans; /* completed, as of the last time that none was running */
 };
 
 /* For cmocka: *state becomes a struct watching, not started. */
@@ -60,44 +60,44 @@ int watching_teardown(void **state);
 /* Sets a key. */
 void set(struct watching *watching, const char *key, const char *value);
 
-/* Watches with these seconds, and waits for the first scan to be over. */
+/* Watches with these seconds, and waits until the first scan has ended. */
 void watch_with(struct watching *watching, const char *directories, const char *settle_seconds,
                 const char *poll_seconds);
 
-/* Only events can find anything in time: a scan at the start, and none again. Waits for it. */
+/* Only events can find files in time: one scan at the start, which it waits for, and no other. */
 void watch_events(struct watching *watching, const char *directories);
 
 /* Scans often, and lets files settle in a tenth of a second. */
 void watch_scans(struct watching *watching, const char *directories);
 
-/* Waits for a scan of everything that begins after this call to be over. */
+/* Waits until a scan of everything that begins after this call has ended. */
 void rescan(struct watching *watching);
 
-/* Waits until so many scans of everything, counted from the start, are over. */
+/* Waits until `scans` scans of everything, counted from the start, have ended. */
 void await_scans(struct watching *watching, uint64_t scans);
 
-/* Waits until a path was handed on so often. */
+/* Waits until a path was handed on `times` times. */
 void await_times(struct watching *watching, const char *path, size_t times);
 void await(struct watching *watching, const char *path);
 
-/* Waits until so many files were handed on. */
+/* Waits until `count` files were handed on. */
 void await_count(struct watching *watching, size_t count);
 
-/* How often a path was handed on so far; and the latest of it. */
+/* How often a path was handed on so far, and the latest time. */
 size_t times_found(struct watching *watching, const char *path);
 struct hit hit_of(struct watching *watching, const char *path);
 
-/* Waits until the status of a configured directory has this mode and (unless negative) so many
- * candidates. */
+/* Waits until the status of a configured directory has this mode and, unless negative, this number
+ * of candidates. */
 void await_mode(struct watching *watching, size_t root, const char *mode, int candidates);
 
-/* All events so far have been handled: a file that nobody else uses is closed and comes through. */
+/* Waits until all events so far are handled: closes a new file and waits until it is handed on. */
 void flush_events(struct watching *watching, const char *directory);
 
-/* Tells the sink how to behave: `flag` is one of watching's. */
+/* Sets a flag of the sink: `flag` points into `watching`. */
 void tell(struct watching *watching, bool *flag, bool value);
 
-/* One of watching's counts. */
+/* Reads a count of `watching`. */
 size_t count_of(struct watching *watching, const size_t *count);
 
 /* ---- writers ---- */
@@ -105,7 +105,7 @@ size_t count_of(struct watching *watching, const size_t *count);
 extern const unsigned char *micrograph; /* WHOLE bytes */
 
 void make_directories(const char *path);
-void write_file(const char *path);                 /* a whole one, and closes it */
+void write_file(const char *path);                 /* writes the whole file and closes it */
 void write_part(int fd, size_t begin, size_t end); /* bytes of it */
 int open_file(const char *path, int flags);        /* or fails */
 void close_file(int fd);
