@@ -153,7 +153,10 @@ static int make_picks(struct ps_adaptive_run *run, const struct decisions *d)
     result->picks = picks;
     result->count = count;
     if (result->unreliable)
-        ps_picking_warn(result, "unreliable: no more is found than in noise of the same spectrum");
+        ps_picking_warn(result,
+                        "unreliable: no more found than in noise of the same spectrum: check the "
+                        "diameter (now %.4g px), the pixel size and picker.contrast",
+                        result->diameter);
     return 0;
 }
 

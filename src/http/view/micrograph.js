@@ -131,7 +131,7 @@ function showFacts() {
     say("diameter", header.picker.diameter ? `${Math.round(header.picker.diameter)} Å` : `${Math.round(header.picker.diameter_px)} px`);
   const warnings = row.warnings || [];
   byId("warnings").textContent = warnings.join("; ") ||
-    (row.unreliable ? "nothing tells particles from the rest: candidates only" : "");
+    (row.unreliable ? "no more found than in noise: candidates only" : "");
   byId("warnings").title = byId("warnings").textContent;
 }
 
