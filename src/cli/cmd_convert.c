@@ -60,28 +60,28 @@ static bool is_directory(const char *path)
 /* ---- one micrograph ---------------------------------------------------------------------------
  */
 
-static int invert(struct ps_heard *heard, struct ps_error *error)
+static int invert(struct ps_outcome_record *record, struct ps_error *error)
 {
-    int status = ps_heard_load_shape(heard, error);
-    for (size_t i = 0; i < heard->result.count && status == 0; i++) {
-        struct ps_pick *pick = &heard->result.picks[i];
-        pick->y = (float)(heard->micrograph.image.height - 1 - (double)pick->y);
+    int status = ps_outcome_record_load_shape(record, error);
+    for (size_t i = 0; i < record->result.count && status == 0; i++) {
+        struct ps_pick *pick = &record->result.picks[i];
+        pick->y = (float)(record->micrograph.image.height - 1 - (double)pick->y);
     }
     return status;
 }
 
 /* A format that counts the rows of a TIFF from its top needs to know that it is one, and how high;
  * so does one that tells them. Elsewhere a micrograph need not be there. */
-static int prepare(struct ps_heard *heard, const struct convert_options *options,
+static int prepare(struct ps_outcome_record *record, const struct convert_options *options,
                    const struct ps_picks_format *format, struct ps_error *error)
 {
     int status = 0;
     if (options->min_score > -INFINITY)
-        ps_picks_settle(&heard->result, options->min_score);
+        ps_picks_settle(&record->result, options->min_score);
     if (options->invert_y)
-        status = invert(heard, error);
-    else if (format->top_down && ps_heard_is_tiff(heard))
-        status = ps_heard_load_shape(heard, error);
+        status = invert(record, error);
+    else if (format->top_down && ps_outcome_record_is_tiff(record))
+        status = ps_outcome_record_load_shape(record, error);
     return status;
 }
 
@@ -124,8 +124,9 @@ static int write_each(struct ps_pick_file *files, size_t count, const char *out,
     return status;
 }
 
-static int write_out(const struct ps_heard_list *list, const struct convert_options *options,
-                     const char *out, const struct ps_picks_format *format, struct ps_error *error)
+static int write_out(const struct ps_outcome_record_list *list,
+                     const struct convert_options *options, const char *out,
+                     const struct ps_picks_format *format, struct ps_error *error)
 {
     struct ps_pick_file *files = calloc(list->count + 1, sizeof *files);
     int status = 0;
@@ -133,7 +134,7 @@ static int write_out(const struct ps_heard_list *list, const struct convert_opti
         return ps_fail_memory(error, list->count * sizeof *files, "a list of micrographs");
     for (size_t i = 0; i < list->count && status == 0; i++) {
         status = prepare(list->items[i], options, format, error);
-        files[i] = ps_heard_pick_file(list->items[i]);
+        files[i] = ps_outcome_record_pick_file(list->items[i]);
         files[i].box_size = options->box_size;
     }
     if (status == 0 && is_directory(out))
@@ -170,7 +171,7 @@ static int convert(const struct convert_options *options, const char *in, const 
     if (!to)
         return ps_cli_usage(&cli, "%.200s: its name does not tell a format: give --format", out);
     const struct ps_picks_read_options read_options = {from, NULL, options->micrographs};
-    struct ps_heard_list list = {0};
+    struct ps_outcome_record_list list = {0};
     struct ps_error error;
     int status = ps_picks_read(in, &read_options, &list, &error);
     /* x.star for several micrographs is one that names them. */
@@ -187,7 +188,7 @@ static int convert(const struct convert_options *options, const char *in, const 
     else
         (void)fprintf(stderr, "pickstream convert: %zu micrographs, %zu picks\n", list.count,
                       picks);
-    ps_heard_list_done(&list);
+    ps_outcome_record_list_done(&list);
     return status ? PS_EXIT_FAILURE : PS_EXIT_OK;
 }
 

@@ -102,40 +102,41 @@ static const char *one_line(char *text)
 /* ---- one outcome ----------------------------------------------------------------------------- */
 
 /* Null fields are "-", so that every line has the same number of words. */
-static void print_outcome(const struct listener *listener, const struct ps_heard *heard)
+static void print_outcome(const struct listener *listener, const struct ps_outcome_record *record)
 {
     char name[PS_LOG_TEXT], median[32] = "-", latency[32] = "-";
-    if (heard->result.count > 0)
-        (void)snprintf(median, sizeof median, "%.3f", heard->result.score_median);
-    if (!isnan(heard->latency))
-        (void)snprintf(latency, sizeof latency, "%.3f", heard->latency);
+    if (record->result.count > 0)
+        (void)snprintf(median, sizeof median, "%.3f", record->result.score_median);
+    if (!isnan(record->latency))
+        (void)snprintf(latency, sizeof latency, "%.3f", record->latency);
     if (ps_subscriber_many(listener->subscriber))
-        (void)printf("%s ", heard->stream);
-    (void)printf("%" PRIu64 " %s %s %zu %s %s\n", heard->seq, ps_log_quote(heard->name, name),
-                 ps_heard_status_name(heard->status), heard->result.count, median, latency);
+        (void)printf("%s ", record->stream);
+    (void)printf("%" PRIu64 " %s %s %zu %s %s\n", record->seq, ps_log_quote(record->name, name),
+                 ps_outcome_record_status_name(record->status), record->result.count, median,
+                 latency);
     (void)fflush(stdout); /* a line a time, into a pipe too */
 }
 
 /* Where files of picks go; to be freed, NULL without memory. */
-static char *directory_of(const struct listener *listener, const struct ps_heard *heard)
+static char *directory_of(const struct listener *listener, const struct ps_outcome_record *record)
 {
     bool many = ps_subscriber_many(listener->subscriber);
     char *directory = NULL;
     return asprintf(&directory, "%s%s%s", listener->options->output, many ? "/" : "",
-                    many ? heard->stream : "") < 0
+                    many ? record->stream : "") < 0
                ? NULL
                : directory;
 }
 
-static int write_outcome(struct listener *listener, const struct ps_heard *heard,
+static int write_outcome(struct listener *listener, const struct ps_outcome_record *record,
                          struct ps_error *error)
 {
-    if (!ps_name_is_safe(heard->name))
+    if (!ps_name_is_safe(record->name))
         return ps_fail(error, PS_E_INPUT, "its name leads out of the directory: not written");
-    const struct ps_pick_file file = ps_heard_pick_file(heard);
-    char *directory = directory_of(listener, heard);
+    const struct ps_pick_file file = ps_outcome_record_pick_file(record);
+    char *directory = directory_of(listener, record);
     if (!directory)
-        return ps_fail_memory(error, strlen(heard->name), "a path");
+        return ps_fail_memory(error, strlen(record->name), "a path");
     int status = ps_picks_write_below(listener->config, directory, &file, listener->list, error);
     free(directory);
     return status;
@@ -162,85 +163,86 @@ static void save(struct listener *listener)
 
 /* A failed micrograph has no picks to write: it is named, as `pick` does, and those of an earlier
  * revision go. */
-static int take_failure(struct listener *listener, struct ps_heard *heard, struct ps_error *error)
+static int take_failure(struct listener *listener, struct ps_outcome_record *record,
+                        struct ps_error *error)
 {
     char name[PS_LOG_TEXT];
-    (void)fprintf(stderr, "pickstream listen: seq %" PRIu64 ": %s: failed: %s\n", heard->seq,
-                  ps_log_quote(heard->name, name), one_line(heard->reason));
-    if (heard->revision == 1 || !ps_name_is_safe(heard->name))
+    (void)fprintf(stderr, "pickstream listen: seq %" PRIu64 ": %s: failed: %s\n", record->seq,
+                  ps_log_quote(record->name, name), one_line(record->reason));
+    if (record->revision == 1 || !ps_name_is_safe(record->name))
         return 0;
-    char *directory = directory_of(listener, heard);
+    char *directory = directory_of(listener, record);
     if (!directory)
-        return ps_fail_memory(error, strlen(heard->name), "a path");
+        return ps_fail_memory(error, strlen(record->name), "a path");
     int status =
-        ps_picks_remove_all(directory, &listener->config->output.formats, heard->name, error);
+        ps_picks_remove_all(directory, &listener->config->output.formats, record->name, error);
     free(directory);
     ps_autopick_check(listener->list);
     return status;
 }
 
-static void take_outcome(struct listener *listener, struct ps_heard *heard)
+static void take_outcome(struct listener *listener, struct ps_outcome_record *record)
 {
     char name[PS_LOG_TEXT];
     struct ps_error error;
     listener->outcomes++;
     if (!listener->options->output) {
-        print_outcome(listener, heard);
-    } else if (heard->status == PS_HEARD_FAILED ? take_failure(listener, heard, &error)
-                                                : write_outcome(listener, heard, &error)) {
+        print_outcome(listener, record);
+    } else if (record->status == PS_OUTCOME_FAILED ? take_failure(listener, record, &error)
+                                                   : write_outcome(listener, record, &error)) {
         listener->unwritten++;
-        (void)fprintf(stderr, "pickstream listen: seq %" PRIu64 ": %s: %s\n", heard->seq,
-                      ps_log_quote(heard->name, name), one_line(error.message));
+        (void)fprintf(stderr, "pickstream listen: seq %" PRIu64 ": %s: %s\n", record->seq,
+                      ps_log_quote(record->name, name), one_line(error.message));
     }
     save_soon(listener);
 }
 
-/* ---- news ------------------------------------------------------------------------------------ */
+/* ---- events ---------------------------------------------------------------------------------- */
 
 /* Begins a line on stderr, with the stream where there are several. */
-static void begin_line(const struct listener *listener, const struct ps_news *news)
+static void begin_line(const struct listener *listener, const struct ps_subscriber_event *event)
 {
-    bool many = *news->stream && ps_subscriber_many(listener->subscriber);
-    (void)fprintf(stderr, "pickstream listen: %s%s", many ? news->stream : "", many ? ": " : "");
+    bool many = *event->stream && ps_subscriber_many(listener->subscriber);
+    (void)fprintf(stderr, "pickstream listen: %s%s", many ? event->stream : "", many ? ": " : "");
 }
 
-static void print_range(const char *what, const struct ps_news *news)
+static void print_range(const char *what, const struct ps_subscriber_event *event)
 {
-    (void)fprintf(stderr, "%s seq %" PRIu64, what, news->first);
-    if (news->last > news->first)
-        (void)fprintf(stderr, " to %" PRIu64, news->last);
-    (void)fprintf(stderr, "%s%s\n", *news->text ? ": " : "", news->text);
+    (void)fprintf(stderr, "%s seq %" PRIu64, what, event->first);
+    if (event->last > event->first)
+        (void)fprintf(stderr, " to %" PRIu64, event->last);
+    (void)fprintf(stderr, "%s%s\n", *event->text ? ": " : "", event->text);
 }
 
-static void take_news(struct listener *listener, struct ps_news *news)
+static void take_event(struct listener *listener, struct ps_subscriber_event *event)
 {
-    if (news->kind != PS_NEWS_OUTCOME && news->kind != PS_NEWS_NONE)
-        begin_line(listener, news);
-    switch (news->kind) {
-    case PS_NEWS_OUTCOME:
-        take_outcome(listener, news->heard);
-        ps_heard_free(news->heard);
+    if (event->kind != PS_EVENT_OUTCOME && event->kind != PS_EVENT_NONE)
+        begin_line(listener, event);
+    switch (event->kind) {
+    case PS_EVENT_OUTCOME:
+        take_outcome(listener, event->record);
+        ps_outcome_record_free(event->record);
         break;
-    case PS_NEWS_GAP:
-        print_range("asking again for", news);
+    case PS_EVENT_GAP:
+        print_range("asking again for", event);
         break;
-    case PS_NEWS_LOST:
-        listener->lost += news->last - news->first + 1;
-        print_range("lost", news);
+    case PS_EVENT_LOST:
+        listener->lost += event->last - event->first + 1;
+        print_range("lost", event);
         break;
-    case PS_NEWS_STREAM:
-        (void)fprintf(stderr, "another stream begins, at seq %" PRIu64 "\n", news->first);
+    case PS_EVENT_STREAM:
+        (void)fprintf(stderr, "another stream begins, at seq %" PRIu64 "\n", event->first);
         break;
-    case PS_NEWS_SHORT:
+    case PS_EVENT_SHORT:
         (void)fprintf(stderr,
                       "the stream ends at seq %" PRIu64
                       ", before that of --since: it is another one; beginning with its first\n",
-                      news->last);
+                      event->last);
         break;
-    case PS_NEWS_NOTE:
-        (void)fprintf(stderr, "%s\n", one_line(news->text));
+    case PS_EVENT_NOTE:
+        (void)fprintf(stderr, "%s\n", one_line(event->text));
         break;
-    case PS_NEWS_NONE:
+    case PS_EVENT_NONE:
         break;
     }
 }
@@ -285,14 +287,14 @@ static int listen_to(struct listener *listener)
 {
     struct ps_error error;
     while (goes_on(listener)) {
-        struct ps_news news;
-        if (ps_subscriber_next(listener->subscriber, listener->wake, &news, &error) != 0) {
+        struct ps_subscriber_event event;
+        if (ps_subscriber_next(listener->subscriber, listener->wake, &event, &error) != 0) {
             (void)fprintf(stderr, "pickstream listen: %s\n", error.message);
             save(listener);
             return PS_EXIT_FAILURE;
         }
-        if (news.kind != PS_NEWS_NONE)
-            take_news(listener, &news);
+        if (event.kind != PS_EVENT_NONE)
+            take_event(listener, &event);
         else if (!woken_by_timer(listener))
             break;
     }

@@ -6,11 +6,11 @@
 #include "picks/picks.h"
 #include "wire/message_read.h"
 
-struct ps_heard_list {
-    struct ps_heard **items; /* owned */
+struct ps_outcome_record_list {
+    struct ps_outcome_record **items; /* owned */
     size_t count;
 };
-void ps_heard_list_done(struct ps_heard_list *list);
+void ps_outcome_record_list_done(struct ps_outcome_record_list *list);
 
 struct ps_picks_read_options {
     const struct ps_picks_format *format; /* NULL: by the file's name */
@@ -19,13 +19,13 @@ struct ps_picks_read_options {
 };
 
 /* Whether the micrograph is a TIFF file, as far as is known: by its name, where it was not read. */
-bool ps_heard_is_tiff(const struct ps_heard *heard);
+bool ps_outcome_record_is_tiff(const struct ps_outcome_record *record);
 
 /* Finds out the shape of a micrograph by reading its file, unless it is known. PS_E_INPUT. */
-int ps_heard_load_shape(struct ps_heard *heard, struct ps_error *error);
+int ps_outcome_record_load_shape(struct ps_outcome_record *record, struct ps_error *error);
 
-/* As what is to be written; borrows from `heard`. */
-struct ps_pick_file ps_heard_pick_file(const struct ps_heard *heard);
+/* The record as input for the writers; borrows from `record`. */
+struct ps_pick_file ps_outcome_record_pick_file(const struct ps_outcome_record *record);
 
 /* A file that is being read. */
 struct ps_picks_input {
@@ -34,20 +34,20 @@ struct ps_picks_input {
     const char *name; /* of the micrograph, where the file does not say it */
     const struct ps_picks_read_options *options;
     const struct ps_picks_format *format;
-    struct ps_heard_list *list;
+    struct ps_outcome_record_list *list;
 
     /* ps_picks_read(), for a file that is a list of others. */
     int (*read_other)(const char *path, const struct ps_picks_read_options *options,
-                      struct ps_heard_list *list, struct ps_error *error);
+                      struct ps_outcome_record_list *list, struct ps_error *error);
 };
 
 /* The micrograph of this name, which is begun if it is not there. */
-int ps_picks_begin(const struct ps_picks_input *input, const char *name, struct ps_heard **ret,
-                   struct ps_error *error);
+int ps_picks_begin(const struct ps_picks_input *input, const char *name,
+                   struct ps_outcome_record **ret, struct ps_error *error);
 
 /* Adds a pick; `x` and `y` as the file has them. PS_E_NOMEM. */
-int ps_picks_add(const struct ps_picks_input *input, struct ps_heard *heard, double x, double y,
-                 float score, float area, struct ps_error *error);
+int ps_picks_add(const struct ps_picks_input *input, struct ps_outcome_record *record, double x,
+                 double y, float score, float area, struct ps_error *error);
 
 /* The readers of the table. */
 int ps_picks_read_star(struct ps_picks_input *input, struct ps_error *error);

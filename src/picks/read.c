@@ -29,8 +29,8 @@ static void cut_suffix(char *name, const struct ps_picks_format *format)
  */
 
 static int read_file(const char *path, const char *name, const struct ps_picks_format *format,
-                     const struct ps_picks_read_options *options, struct ps_heard_list *list,
-                     struct ps_error *error)
+                     const struct ps_picks_read_options *options,
+                     struct ps_outcome_record_list *list, struct ps_error *error)
 {
     size_t first = list->count;
     FILE *stream = fopen(path, "re");
@@ -57,8 +57,8 @@ static int read_file(const char *path, const char *name, const struct ps_picks_f
 /* Reads a directory; `name` is its path below the first one, "" or ending in '/'. */
 static int read_directory(const char *path, const char *name, int depth,
                           const struct ps_picks_format *format,
-                          const struct ps_picks_read_options *options, struct ps_heard_list *list,
-                          struct ps_error *error)
+                          const struct ps_picks_read_options *options,
+                          struct ps_outcome_record_list *list, struct ps_error *error)
 {
     struct dirent **entries = NULL;
     int count = scandir(path, &entries, NULL, alphasort);
@@ -93,7 +93,7 @@ static int read_directory(const char *path, const char *name, int depth,
 }
 
 int ps_picks_read(const char *path, const struct ps_picks_read_options *options,
-                  struct ps_heard_list *list, struct ps_error *error)
+                  struct ps_outcome_record_list *list, struct ps_error *error)
 {
     const struct ps_picks_format *format = options->format;
     struct stat info;

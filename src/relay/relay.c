@@ -109,14 +109,14 @@ static bool pass_message(struct relay *relay, struct ps_relayed *service)
         (void)zmq_msg_close(&part);
     }
     (void)zmq_msg_close(&topic);
-    service->heard_ns = ps_clock_mono_ns();
+    service->received_ns = ps_clock_mono_ns();
     return true;
 }
 
 static void watch_silence(struct relay *relay, struct ps_relayed *service, int64_t now)
 {
     double seconds = SILENT_HEARTBEATS * relay->config->publish.heartbeat_seconds;
-    bool silent = (double)(now - service->heard_ns) / 1e9 > seconds;
+    bool silent = (double)(now - service->received_ns) / 1e9 > seconds;
     char quoted[PS_LOG_TEXT];
     if (silent != service->silent)
         ps_log_event(relay->log, silent ? PS_LOG_WARNING : PS_LOG_INFO,
@@ -205,7 +205,7 @@ static int connect_service(const struct relay *relay, struct ps_relayed *service
                            struct ps_error *error)
 {
     static const char subscription[] = "\1" PS_WIRE_TOPIC_STATUS;
-    service->heard_ns = ps_clock_mono_ns();
+    service->received_ns = ps_clock_mono_ns();
     int status = ps_connect(relay->sockets.context, ZMQ_XSUB, service->address.endpoint,
                             &service->curve, &service->live, error);
     if (status == 0 &&

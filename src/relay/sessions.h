@@ -20,8 +20,8 @@ struct ps_relayed {
         uint64_t last_seq;
     } streams[PS_RELAY_STREAMS]; /* that were heard, the last one first */
     size_t stream_count;
-    int64_t heard_ns; /* when the last message came */
-    bool silent;      /* it has not for long, and that was logged */
+    int64_t received_ns; /* when the last message came */
+    bool silent;         /* it has not for long, and that was logged */
 };
 
 struct ps_relay_clients;

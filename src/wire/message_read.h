@@ -20,17 +20,17 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum ps_heard_status { PS_HEARD_PICKED, PS_HEARD_REJECTED, PS_HEARD_FAILED };
+enum ps_outcome_record_status { PS_OUTCOME_PICKED, PS_OUTCOME_REJECTED, PS_OUTCOME_FAILED };
 
-/* An outcome that was heard: a `picks` message, read. */
-struct ps_heard {
+/* An outcome as read from a `picks` message. */
+struct ps_outcome_record {
     char stream[PS_STREAM_TEXT];
     uint64_t seq;
     char *path;     /* of the micrograph on the service's machine */
     char *name;     /* the path below the watched directory */
     int revision;   /* 1, 2, ... */
     double latency; /* seconds from the close of the file to its publication; NAN: not said */
-    enum ps_heard_status status;
+    enum ps_outcome_record_status status;
     char reason[256];                /* rejected or failed: why */
     bool has_micrograph;             /* it could be read: the next two are known */
     struct ps_micrograph micrograph; /* without pixels */
@@ -42,20 +42,20 @@ struct ps_heard {
 };
 
 /* Reads a `picks` message. PS_E_INPUT: what is wrong with it; PS_E_NOMEM. */
-int ps_heard_read(const struct ps_frames *frames, struct ps_heard **ret_heard,
-                  struct ps_error *error);
-void ps_heard_free(struct ps_heard *heard);
+int ps_outcome_record_read(const struct ps_frames *frames, struct ps_outcome_record **ret_record,
+                           struct ps_error *error);
+void ps_outcome_record_free(struct ps_outcome_record *record);
 
 /* Reads what a header says of a micrograph and its result; returns how many picks there must be.
  * Files of picks in JSON say the same. */
-uint64_t ps_heard_fill(const struct ps_reader *root, struct ps_heard *heard);
+uint64_t ps_outcome_record_fill(const struct ps_reader *root, struct ps_outcome_record *record);
 
 /* Finds out from "columns" of an object where the values of a pick are in a row. False: not all are
  * there. */
 bool ps_columns_find(const json_t *array, size_t ret_column[PS_WIRE_COLUMNS]);
 
 /* "picked", "rejected", "failed" */
-const char *ps_heard_status_name(enum ps_heard_status status);
+const char *ps_outcome_record_status_name(enum ps_outcome_record_status status);
 
 /* Whether a name from the network leads to a place below the directory that it is put behind: it is
  * relative, not empty, and none of its parts is empty, "." or "..". */
