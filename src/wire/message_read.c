@@ -1,4 +1,4 @@
-/* Outcomes: a straight list of the fields of a `picks` message, and its array. */
+/* Reads the fields of a `picks` message in order, then its array. */
 #include "wire/message_read.h"
 
 #include "base/error.h"
@@ -127,7 +127,7 @@ static void read_warnings(const struct ps_reader *reader, struct ps_result *resu
     }
 }
 
-/* Everything of the result but the picks; returns how many of them there must be. */
+/* Reads the result without the picks; returns the number of picks that must follow. */
 static uint64_t read_result(const struct ps_reader *root, struct ps_outcome_record *record)
 {
     struct ps_reader reader = ps_reader_section(root, "result", "result.");
@@ -216,7 +216,7 @@ static void read_array(const struct ps_reader *root, const json_t *array,
     else if (frame->size % (4 * (size_t)columns) != 0 ||
              frame->size / (4 * (size_t)columns) != count)
         ps_reader_wrong(&reader, "frame", "as many bytes as the shape says");
-    /* Now `count` is bounded by bytes that are there. */
+    /* From here on `count` is limited by the size of the frame. */
     if (*root->status != 0 || count == 0)
         return;
     result->picks = calloc(count, sizeof *result->picks);
