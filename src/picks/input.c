@@ -57,7 +57,7 @@ int ps_outcome_record_load_shape(struct ps_outcome_record *record, struct ps_err
     return 0;
 }
 
-/* Where a micrograph of this name is: as it is, or with the extension that it lacks. */
+/* Finds the file of a micrograph, with the name as it is or with a usual extension added. */
 static char *locate(const char *directory, const char *name)
 {
     static const char *const extensions[] = {"", ".mrc", ".mrcs", ".map", ".tif", ".tiff"};
@@ -72,8 +72,8 @@ static char *locate(const char *directory, const char *name)
     return NULL;
 }
 
-/* Gives a micrograph its file, where one is to be looked for, and its shape, where a TIFF needs
- * turning. */
+/* Finds the file of a micrograph if a directory is given, and loads the shape of a TIFF whose rows
+ * must be flipped. */
 static int identify(const struct ps_picks_input *input, struct ps_outcome_record *record,
                     struct ps_error *error)
 {
@@ -89,8 +89,8 @@ static int identify(const struct ps_picks_input *input, struct ps_outcome_record
         free(record->path);
         record->path = path;
     }
-    bool turned = input->format->top_down && ps_outcome_record_is_tiff(record);
-    return turned ? ps_outcome_record_load_shape(record, error) : 0;
+    bool flipped = input->format->top_down && ps_outcome_record_is_tiff(record);
+    return flipped ? ps_outcome_record_load_shape(record, error) : 0;
 }
 
 static int append(struct ps_outcome_record_list *list, struct ps_outcome_record *record,
@@ -107,7 +107,7 @@ static int append(struct ps_outcome_record_list *list, struct ps_outcome_record 
     return 0;
 }
 
-/* Rows of a micrograph mostly follow each other, so the last one is looked at first. */
+/* Searches from the end: rows of one micrograph are usually adjacent. */
 static struct ps_outcome_record *find(const struct ps_outcome_record_list *list, const char *name)
 {
     for (size_t i = list->count; i-- > 0;) {

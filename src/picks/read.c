@@ -16,7 +16,7 @@ enum { MAX_DEPTH = 64 }; /* of directories */
 /* ---- names ------------------------------------------------------------------------------------
  */
 
-/* Cuts what a file of picks has behind the name of its micrograph. */
+/* Cuts the suffix of the format, or else the extension. */
 static void cut_suffix(char *name, const struct ps_picks_format *format)
 {
     if (ps_text_ends_with(name, format->suffix))

@@ -1,4 +1,4 @@
-/* Reading our own JSON: an object a micrograph, in the words of a `picks` message. */
+/* Reads pickstream's JSON: one object for each micrograph, with the keys of a `picks` message. */
 #include "picks/input.h"
 
 #include "base/error.h"
@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A number of a row; null, where it may be, is NaN. */
+/* A number in a row; null, if allowed, gives NaN. */
 static float read_value(const struct ps_reader *root, const json_t *value, bool nullable)
 {
     if (json_is_number(value))
@@ -63,7 +63,7 @@ static int read_object(struct ps_picks_input *input, const json_t *object, struc
         ps_outcome_record_free(record);
         return status;
     }
-    /* The place in the list is taken; what was read takes the place of what was put there. */
+    /* Replaces the fields of the record that was added to the list. */
     if (input->options->micrographs) {
         free(record->path);
         record->path = listed->path;

@@ -1,5 +1,5 @@
-/* Reading STAR files: coordinates of one micrograph or, with a column of their names, of several;
- * RELION's list of coordinate files (autopick.star); and crYOLO's boxes. */
+/* Reads STAR files: coordinates of one micrograph, or of several with a column of names; RELION's
+ * list of coordinate files (autopick.star); and crYOLO's boxes. */
 #include "picks/input.h"
 
 #include "base/error.h"
@@ -12,9 +12,9 @@
 #include <string.h>
 #include <unistd.h>
 
-static const double farthest = 1e9; /* px */
+static const double MAX_COORDINATE = 1e9; /* px */
 
-/* A reader of the file: the caller's to free. */
+/* Makes a reader of the file, to be freed. */
 static int open_star(const struct ps_picks_input *input, struct ps_star **ret_star,
                      struct ps_error *error)
 {
@@ -27,16 +27,16 @@ static int open_star(const struct ps_picks_input *input, struct ps_star **ret_st
     return 0;
 }
 
-/* A number of the row. */
+/* A number in the row. */
 static int read_number(const struct ps_star *star, int column, double *ret, struct ps_error *error)
 {
-    if (ps_text_to_double(star->words[column], -farthest, farthest, ret, NULL))
+    if (ps_text_to_double(star->words[column], -MAX_COORDINATE, MAX_COORDINATE, ret, NULL))
         return 0;
     return ps_lines_fail(&star->lines, error, "%s: expected a number, not %.60s",
                          star->labels[column], star->words[column]);
 }
 
-/* The same, or NaN where there is no such column, or `none` in it. */
+/* The same; NaN if there is no such column or it contains `none`. */
 static int read_optional(const struct ps_star *star, int column, const char *none, double *ret,
                          struct ps_error *error)
 {
@@ -49,7 +49,7 @@ static int read_optional(const struct ps_star *star, int column, const char *non
 /* ---- the file that an autopick.star names -----------------------------------------------------
  */
 
-/* RELION's paths begin at its project, which is the working directory or one above the list. */
+/* RELION's paths are relative to its project: the working directory, or one above the list. */
 static char *find_coordinates(const char *list, const char *path)
 {
     if (*path == '/' || access(path, F_OK) == 0)
@@ -93,7 +93,7 @@ struct columns {
     int x, y, score, name, list;
 };
 
-/* Whether it is a loop of coordinates or of files of them. */
+/* Tells whether the loop has coordinates or names of coordinate files. */
 static bool find_columns(const struct ps_star *star, struct columns *ret)
 {
     *ret = (struct columns){
@@ -139,7 +139,7 @@ int ps_picks_read_star(struct ps_picks_input *input, struct ps_error *error)
         if (event == PS_STAR_LOOP) {
             wanted = find_columns(star, &columns);
             found |= wanted;
-            /* No rows are an answer too: of this micrograph there are no picks. */
+            /* A loop without rows is valid: the micrograph has no picks. */
             struct ps_outcome_record *record;
             if (wanted && (columns.name < 0 || input->options->name))
                 status = ps_picks_begin(input, input->name, &record, error);

@@ -1,4 +1,4 @@
-/* Reading plain tables: EMAN's boxes, Topaz's coordinates, and CSV. */
+/* Reads plain tables: EMAN's boxes, Topaz's coordinates, and CSV. */
 #include "picks/input.h"
 
 #include "base/error.h"
@@ -10,18 +10,18 @@
 #include <string.h>
 
 enum { MAX_CELLS = 64 };
-static const double farthest = 1e9; /* px */
+static const double MAX_COORDINATE = 1e9; /* px */
 
 static bool to_number(const char *text, double *ret)
 {
-    return ps_text_to_double(text, -farthest, farthest, ret, NULL);
+    return ps_text_to_double(text, -MAX_COORDINATE, MAX_COORDINATE, ret, NULL);
 }
 
 /* ---- boxes ------------------------------------------------------------------------------------
  */
 
-/* The centre of a box, as RELION finds it: half a side beyond the corner, and where all is whole,
- * half the side less what is left over. */
+/* The centre of a box, as RELION computes it: corner plus half the side; with whole numbers, half
+ * the side is rounded down. */
 static double centre(double corner, double side)
 {
     bool whole = corner == floor(corner) && side == floor(side);
@@ -65,7 +65,7 @@ int ps_picks_read_box(struct ps_picks_input *input, struct ps_error *error)
     return status;
 }
 
-/* ---- tables with a line of names --------------------------------------------------------------
+/* ---- tables with a header line ----------------------------------------------------------------
  */
 
 enum column { COLUMN_X, COLUMN_Y, COLUMN_SCORE, COLUMN_AREA, COLUMN_NAME, COLUMNS };
@@ -74,7 +74,7 @@ struct table {
     struct ps_lines lines;
     char separator[2];
     const char *names[COLUMNS]; /* NULL: the format has no such column */
-    int columns[COLUMNS];       /* where they are, or -1 */
+    int columns[COLUMNS];       /* their indices, or -1 */
     size_t cell_count;          /* in the first line */
     char *cells[MAX_CELLS];
 };
@@ -114,7 +114,7 @@ static int read_names(struct table *table, struct ps_error *error)
     return 0;
 }
 
-/* A cell as a number; an empty one, or none, is not known. */
+/* A cell as a number; NaN if it is empty or missing. */
 static int read_cell(const struct table *table, enum column column, double *ret,
                      struct ps_error *error)
 {
@@ -167,7 +167,7 @@ static int read_table(struct ps_picks_input *input, char separator,
     while (status == 0 && (status = ps_lines_next(&table->lines, error)) > 0)
         status = take_row(input, table, error);
     free(table);
-    /* No rows are an answer too: of this micrograph there are no picks. */
+    /* A table without rows is valid: the micrograph has no picks. */
     struct ps_outcome_record *record;
     if (status == 0 && input->list->count == before)
         status = ps_picks_begin(input, input->name, &record, error);
