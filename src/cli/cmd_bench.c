@@ -1,4 +1,4 @@
-/* pickstream bench: what this machine does with one micrograph, stage by stage, and with many. */
+/* pickstream bench: measures one micrograph stage by stage, and many at the same time. */
 #include "base/error.h"
 #include "cli/arguments.h"
 #include "cli/bench.h"
@@ -107,7 +107,7 @@ static int bench_device(const struct bench_input *input, const struct bench_opti
     return status;
 }
 
-/* The devices of the configuration, and the CPU last where the choice is "auto". */
+/* Lists the configured devices, and with backend "auto" the CPU as the last one. */
 static int bench_devices(struct bench_input *input, const struct bench_options *options,
                          struct ps_config *config, FILE *timeline, struct ps_error *error)
 {

@@ -1,4 +1,4 @@
-/* pickstream check: is this configuration one that the other commands would run with? */
+/* pickstream check: checks the configuration as the other commands do. */
 #include "cli/arguments.h"
 #include "cli/cmd.h"
 
@@ -33,7 +33,7 @@ static int check(const struct check_options *options, const struct ps_config *co
         ps_config_man(stdout);
     if (options->print_template || options->man)
         return PS_EXIT_OK;
-    /* Printed first: with a value missing or in contradiction, seeing all of them helps. */
+    /* Printed before the check, because the values help to find the cause of an error. */
     if (options->print)
         ps_config_print(config, stdout);
     struct ps_error error;

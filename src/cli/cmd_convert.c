@@ -70,14 +70,14 @@ static int invert(struct ps_outcome_record *record, struct ps_error *error)
     return status;
 }
 
-/* A format that counts the rows of a TIFF from its top needs to know that it is one, and how high;
- * so does one that tells them. Elsewhere a micrograph need not be there. */
+/* Loads the shape of a micrograph if its rows must be flipped: with --invert-y, and for a TIFF in a
+ * format that counts rows from the top. Otherwise the micrograph does not need to exist. */
 static int prepare(struct ps_outcome_record *record, const struct convert_options *options,
                    const struct ps_picks_format *format, struct ps_error *error)
 {
     int status = 0;
     if (options->min_score > -INFINITY)
-        ps_picks_settle(&record->result, options->min_score);
+        ps_picks_filter(&record->result, options->min_score);
     if (options->invert_y)
         status = invert(record, error);
     else if (format->top_down && ps_outcome_record_is_tiff(record))
@@ -85,7 +85,8 @@ static int prepare(struct ps_outcome_record *record, const struct convert_option
     return status;
 }
 
-/* Where picks of a micrograph go below OUT: under its name, or what of that leads nowhere else. */
+/* The path of a micrograph's picks below OUT: its name, or only the last component if the name
+ * leads out of the directory. */
 static const char *name_below(const char *name)
 {
     while (*name == '/')
@@ -174,7 +175,7 @@ static int convert(const struct convert_options *options, const char *in, const 
     struct ps_outcome_record_list list = {0};
     struct ps_error error;
     int status = ps_picks_read(in, &read_options, &list, &error);
-    /* x.star for several micrographs is one that names them. */
+    /* x.star for several micrographs needs the format with a column of names. */
     if (status == 0 && !options->to && list.count != 1 && to->write == ps_picks_write_star &&
         !is_directory(out))
         to = ps_picks_format_find("cryosparc");

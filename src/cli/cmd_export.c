@@ -1,4 +1,4 @@
-/* pickstream export: the whole journal as files of picks, as often as one likes. */
+/* pickstream export: writes the outcomes in the journal as files of picks. */
 #include "base/error.h"
 #include "cli/arguments.h"
 #include "cli/cmd.h"
@@ -51,11 +51,12 @@ struct exporter {
     struct ps_autopick *list;
     uint64_t micrographs;
     uint64_t picks;
-    uint64_t failed;    /* micrographs without picks to write */
-    uint64_t unwritten; /* of which a file could not be written, or the message not be read */
+    uint64_t failed;    /* failed micrographs, which have no picks */
+    uint64_t unwritten; /* micrographs with an unwritable file or an unreadable message */
 };
 
-/* Where files of picks go, as the service has them; to be freed, NULL without memory. */
+/* The directory for files of picks, the same as in the service; to be freed. NULL without memory.
+ */
 static char *directory_of(const struct exporter *exporter, const struct ps_outcome_record *record)
 {
     char prefix[PATH_MAX], watched[PATH_MAX];
@@ -69,7 +70,7 @@ static char *directory_of(const struct exporter *exporter, const struct ps_outco
                : directory;
 }
 
-/* A micrograph that failed after it was rewritten has no files any more. */
+/* Removes the files of a micrograph whose latest revision failed. */
 static int export_failed(struct exporter *exporter, const struct ps_outcome_record *record,
                          const char *directory, struct ps_error *error)
 {
@@ -83,7 +84,7 @@ static int export_failed(struct exporter *exporter, const struct ps_outcome_reco
 static int export_picks(struct exporter *exporter, struct ps_outcome_record *record,
                         const char *directory, struct ps_error *error)
 {
-    ps_picks_settle(&record->result, exporter->options->min_score);
+    ps_picks_filter(&record->result, exporter->options->min_score);
     const struct ps_pick_file file = ps_outcome_record_pick_file(record);
     int status = ps_picks_write_below(exporter->config, directory, &file, exporter->list, error);
     if (status == 0) {

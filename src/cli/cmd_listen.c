@@ -1,8 +1,8 @@
-/* pickstream listen: the model subscriber. Prints every outcome, or writes it as files of picks;
- * what was missed is asked for, and what is lost is said.
+/* pickstream listen: the reference subscriber. Prints every outcome, or writes it as files of
+ * picks. Requests missed outcomes, and reports lost ones.
  *
- * With several services, or behind a relay, everything carries its stream: lines begin with it, and
- * files are below a directory of its name, for two microscopes may well call a micrograph the same.
+ * With several services or behind a relay, each line begins with the stream, and files are in a
+ * directory of that name, because two microscopes can use the same name for a micrograph.
  */
 #include "base/error.h"
 #include "base/log.h"
@@ -28,9 +28,9 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-enum { SAVE_SECONDS = 5 /* from a new STAR file to the list of them, at most */ };
+enum { SAVE_SECONDS = 5 /* max. delay from a new STAR file to saving the list */ };
 
-/* With --since absent. */
+/* The value without --since. */
 static const uint64_t FROM_NOW = UINT64_MAX;
 static const double MAX_SEQ = 9007199254740992; /* of --since: 2^53, exact in a double */
 
@@ -81,15 +81,15 @@ struct listener {
     struct ps_subscriber *subscriber;
     struct ps_autopick *list; /* of STAR files, for RELION; NULL without --output */
     int signals;              /* descriptors: of SIGINT and SIGTERM, */
-    int timer;                /* of the next time that the list is saved, */
-    int wake;                 /* and of both */
+    int timer;                /* for the next save of the list, */
+    int wake;                 /* and an epoll set of both */
     bool armed;
     uint64_t outcomes;
     uint64_t lost;
     uint64_t unwritten;
 };
 
-/* Makes text from the network one line that does nothing to a terminal. */
+/* Replaces control characters in text from the network, for a terminal. */
 static const char *one_line(char *text)
 {
     for (char *at = text; *at; at++) {
@@ -101,7 +101,7 @@ static const char *one_line(char *text)
 
 /* ---- one outcome ----------------------------------------------------------------------------- */
 
-/* Null fields are "-", so that every line has the same number of words. */
+/* Missing values are "-", so that every line has the same number of words. */
 static void print_outcome(const struct listener *listener, const struct ps_outcome_record *record)
 {
     char name[PS_LOG_TEXT], median[32] = "-", latency[32] = "-";
@@ -114,10 +114,10 @@ static void print_outcome(const struct listener *listener, const struct ps_outco
     (void)printf("%" PRIu64 " %s %s %zu %s %s\n", record->seq, ps_log_quote(record->name, name),
                  ps_outcome_record_status_name(record->status), record->result.count, median,
                  latency);
-    (void)fflush(stdout); /* a line a time, into a pipe too */
+    (void)fflush(stdout); /* line by line, also into a pipe */
 }
 
-/* Where files of picks go; to be freed, NULL without memory. */
+/* The directory for files of picks; to be freed. NULL without memory. */
 static char *directory_of(const struct listener *listener, const struct ps_outcome_record *record)
 {
     bool many = ps_subscriber_many(listener->subscriber);
@@ -142,7 +142,7 @@ static int write_outcome(struct listener *listener, const struct ps_outcome_reco
     return status;
 }
 
-/* The list is saved soon, but not for each outcome: it is written as a whole. */
+/* Schedules a save of the list. Each save writes the whole list, so several outcomes share one. */
 static void save_soon(struct listener *listener)
 {
     const struct itimerspec once = {.it_value = {.tv_sec = SAVE_SECONDS}};
@@ -161,8 +161,7 @@ static void save(struct listener *listener)
     (void)fprintf(stderr, "pickstream listen: %s\n", one_line(error.message));
 }
 
-/* A failed micrograph has no picks to write: it is named, as `pick` does, and those of an earlier
- * revision go. */
+/* Reports a failed micrograph, as `pick` does, and removes the files of an earlier revision. */
 static int take_failure(struct listener *listener, struct ps_outcome_record *record,
                         struct ps_error *error)
 {
@@ -199,7 +198,7 @@ static void take_outcome(struct listener *listener, struct ps_outcome_record *re
 
 /* ---- events ---------------------------------------------------------------------------------- */
 
-/* Begins a line on stderr, with the stream where there are several. */
+/* Begins a line on stderr, with the stream if there can be several. */
 static void begin_line(const struct listener *listener, const struct ps_subscriber_event *event)
 {
     bool many = *event->stream && ps_subscriber_many(listener->subscriber);
@@ -247,7 +246,7 @@ static void take_event(struct listener *listener, struct ps_subscriber_event *ev
     }
 }
 
-/* Whether it was the timer that woke us; the list is saved then. */
+/* Saves the list if the timer has expired, and returns true then. */
 static bool woken_by_timer(struct listener *listener)
 {
     uint64_t expirations;
@@ -257,7 +256,7 @@ static bool woken_by_timer(struct listener *listener)
     return true;
 }
 
-/* Where each stream ends, and what there was of all. */
+/* Prints the last seq of each stream and the totals. */
 static void summarise(const struct listener *listener)
 {
     char stream[PS_STREAM_TEXT];
@@ -276,8 +275,8 @@ static void summarise(const struct listener *listener)
     (void)fputc('\n', stderr);
 }
 
-/* Standard output that nobody reads any more ends it: what comes would be lost unsaid. */
-static bool goes_on(const struct listener *listener)
+/* False after N outcomes, or an error on stdout: further outcomes would be lost silently. */
+static bool wants_more(const struct listener *listener)
 {
     return !ferror(stdout) &&
            (!listener->options->count || listener->outcomes < listener->options->count);
@@ -286,7 +285,7 @@ static bool goes_on(const struct listener *listener)
 static int listen_to(struct listener *listener)
 {
     struct ps_error error;
-    while (goes_on(listener)) {
+    while (wants_more(listener)) {
         struct ps_subscriber_event event;
         if (ps_subscriber_next(listener->subscriber, listener->wake, &event, &error) != 0) {
             (void)fprintf(stderr, "pickstream listen: %s\n", error.message);
@@ -305,7 +304,7 @@ static int listen_to(struct listener *listener)
 
 /* ---- setting up ------------------------------------------------------------------------------ */
 
-/* Makes the descriptors. Signals are blocked from here on, before ZeroMQ makes its threads. */
+/* Makes the descriptors and blocks the signals, before ZeroMQ starts its threads. */
 static bool make_wakers(struct listener *listener)
 {
     sigset_t set;

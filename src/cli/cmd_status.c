@@ -1,4 +1,4 @@
-/* pickstream status: what a running service is doing. */
+/* pickstream status: prints the state of a running service. */
 #include "base/error.h"
 #include "cli/arguments.h"
 #include "cli/cmd.h"
@@ -67,7 +67,7 @@ static void print_devices(const json_t *devices)
     }
 }
 
-/* Only files whose close was told count: a scan cannot know when they were closed. */
+/* Only files with a close event count: a scan does not know when a file was closed. */
 static void print_latency(const json_t *latency)
 {
     if (number(latency, "count") == 0)

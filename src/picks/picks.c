@@ -64,7 +64,7 @@ static int descending(const void *a, const void *b)
     return (x < y) - (x > y);
 }
 
-void ps_picks_settle(struct ps_result *result, double min_score)
+void ps_picks_filter(struct ps_result *result, double min_score)
 {
     size_t kept = 0;
     for (size_t i = 0; i < result->count; i++) {

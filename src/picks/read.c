@@ -48,7 +48,7 @@ static int read_file(const char *path, const char *name, const struct ps_picks_f
         status = ps_fail_memory(error, strlen(name), "a name");
     }
     for (size_t i = first; i < list->count && status == 0; i++)
-        ps_picks_settle(&list->items[i]->result, -INFINITY);
+        ps_picks_filter(&list->items[i]->result, -INFINITY);
     free(own);
     (void)fclose(stream);
     return status;
