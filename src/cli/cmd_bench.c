@@ -42,8 +42,8 @@ static const struct ps_cli cli = {
     .operands = "[FILE]",
     .summary =
         "Picks one micrograph, FILE or a synthetic one, several times on every GPU and on the\n"
-        "CPU (or where --backend says), and prints the median time of each stage, the rate with\n"
-        "as many at once as there are slots, latency and memory.\n"
+        "CPU (or on --backend), and prints the median time of each stage, the rate with one in\n"
+        "each slot at the same time, latency and memory.\n"
         "Without --diameter the particle is 78 px wide.",
     .options = options_table,
 };

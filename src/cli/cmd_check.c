@@ -20,8 +20,8 @@ static const struct ps_cli_option check_options[] = {
 static const struct ps_cli check_cli = {
     .command = "check",
     .operands = "",
-    .summary = "Reads the configuration as the other commands do, without doing anything else.\n"
-               "The first mistake is named, with file and line, and the exit status is then 2.",
+    .summary = "Reads and checks the configuration as the other commands do.\n"
+               "Reports the first error with file and line; the exit status is then 2.",
     .options = check_options,
 };
 

@@ -28,11 +28,11 @@ static const struct ps_cli_option options_table[] = {
                 "format of OUT: star, cryosparc, box, cbox, tsv, csv or json"),
     PS_CLI_TEXT(0, "from", "NAME", struct convert_options, from, "format of IN, as above"),
     PS_CLI_TEXT(0, "micrographs", "DIR", struct convert_options, micrographs,
-                "where the micrographs are: for their names and shapes"),
+                "directory of the micrographs, for their names and shapes"),
     PS_CLI_NUMBER(0, "box", "PX", struct convert_options, box_size, 1.0, 100000.0,
                   "side of the boxes (default: as in IN, or the particle diameter)"),
     PS_CLI_NUMBER(0, "min-score", "P", struct convert_options, min_score, -1e9, 1e9,
-                  "leave out picks with a lower score"),
+                  "drop picks with a lower score"),
     PS_CLI_FLAG(0, "invert-y", struct convert_options, invert_y,
                 "count rows from the other end, for a micrograph stored upside down"),
     PS_CLI_END,
@@ -42,10 +42,10 @@ static const struct ps_cli cli = {
     .command = "convert",
     .operands = "IN OUT",
     .summary =
-        "Converts picks between formats, and between the conventions of the programs that have\n"
-        "them. IN is a file of picks, RELION's autopick.star with all that it lists, or a\n"
-        "directory. OUT is a file, or a directory (it ends in /, or is there) for a file a\n"
-        "micrograph. Formats go by the names of files: x.star, x.box, x.cbox, x.tsv, x.csv, x.json.",
+        "Converts picks between formats and the conventions of their programs. IN is a file of\n"
+        "picks, RELION's autopick.star with all files in it, or a directory. OUT is a file, or a\n"
+        "directory (it ends in /, or exists) for one file per micrograph. File names give the\n"
+        "formats: x.star, x.box, x.cbox, x.tsv, x.csv, x.json.",
     .options = options_table,
 };
 

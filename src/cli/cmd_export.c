@@ -31,7 +31,7 @@ static const struct ps_cli_option options_table[] = {
     PS_CLI_UINT(0, "since", "SEQ", struct export_options, since, 0, MAX_SEQ,
                 "only outcomes after SEQ (default 0: all)"),
     PS_CLI_NUMBER(0, "min-score", "P", struct export_options, min_score, -1e9, 1e9,
-                  "leave out picks with a lower score"),
+                  "drop picks with a lower score"),
     PS_CLI_END,
 };
 
@@ -40,8 +40,8 @@ static const struct ps_cli cli = {
     .operands = "",
     .summary =
         "Writes the picks of every micrograph in the journal of service.state_directory as files,\n"
-        "as the service would have written them, and autopick.star with them. Of several outcomes\n"
-        "of a micrograph the last one stays. The journal is only read, so the service may run.",
+        "as the service writes them, and autopick.star. Of several outcomes of a micrograph the\n"
+        "last one is written. The journal is only read, so the service can run meanwhile.",
     .options = options_table,
 };
 

@@ -25,9 +25,9 @@ static const struct ps_cli cli = {
     .command = "keygen",
     .operands = "DIR",
     .summary =
-        "Writes a new pair of keys into a directory, which is made if need be: curve.key, the\n"
-        "secret one, which only you can read, and curve.pub, the public one. Files that exist\n"
-        "are left alone.",
+        "Writes a new pair of keys into a directory, which is created if it is missing:\n"
+        "curve.key, the secret one, which only you can read, and curve.pub, the public one.\n"
+        "Existing files are not overwritten.",
     .options = options,
 };
 
@@ -66,7 +66,7 @@ static int write_pair(const char *directory, const char *public_key, const char 
     if (lstat(public_path, &info) == 0)
         return ps_fail(error, PS_E_SYSTEM, "%s: is there already; nothing was written",
                        public_path);
-    int status = write_key(secret_path, 0600, "pickstream: a secret key. Show it to nobody.",
+    int status = write_key(secret_path, 0600, "pickstream: a secret key. Keep it secret.",
                            secret_key, error);
     if (status)
         return status;

@@ -44,22 +44,22 @@ struct listen_options {
 
 static const struct ps_cli_option options_table[] = {
     PS_CLI_TEXTS(0, "connect", "URL", struct listen_options, services.connect,
-                 "where picks are published; for several services, several times"),
+                 "endpoint with the picks of a service; repeat it for several services"),
     PS_CLI_TEXTS(0, "replay", "URL", struct listen_options, services.replay,
-                 "where to ask for missed ones; as often, in the same order"),
+                 "endpoint to request missed ones; one for each --connect, in that order"),
     PS_CLI_UINT(0, "since", "SEQ", struct listen_options, since, 0, MAX_SEQ,
-                "begin after outcome SEQ, 0: with the first (default: from now on)"),
+                "start after outcome SEQ, 0: with the first (default: from now on)"),
     PS_CLI_UINT('n', "count", "N", struct listen_options, count, 1, MAX_SEQ,
                 "end after N outcomes"),
     PS_CLI_TEXT('o', "output", "DIR", struct listen_options, output,
                 "write files of picks below DIR instead of printing"),
     PS_CLI_KEY(0, "format", "LIST", "output.formats", "formats of these files (default star)"),
     PS_CLI_NUMBER(0, "timeout", "SECONDS", struct listen_options, timeout, 0.1, 86400,
-                  "give up what is not repaired by then (default 30)"),
+                  "give up outcomes still missing after this time (default 30)"),
     PS_CLI_TEXT(0, "curve-key", "FILE", struct listen_options, services.curve_key,
-                "our secret key, where the service asks for one"),
+                "secret key of this client, if the service needs one"),
     PS_CLI_TEXTS(0, "curve-server", "FILE", struct listen_options, services.curve_server,
-                 "public key of the service; one for all, or one each"),
+                 "public key of the service; one for all, or one for each"),
     PS_CLI_END,
 };
 
@@ -69,9 +69,9 @@ static const struct ps_cli cli = {
     .summary =
         "Prints a line for each outcome that a service publishes, in order, each once: seq, name,\n"
         "status, number of picks, median score, and seconds from the close of the file to the\n"
-        "publication; or writes the picks as files. What was missed is asked for. With several\n"
+        "publication; or writes the picks as files. Missed outcomes are requested. With several\n"
         "services, or a relay, a line begins with the stream. SIGINT and SIGTERM end it.\n"
-        "Exit status: 0; 1 if an outcome was lost for good or could not be written.",
+        "Exit status: 0; 1 if an outcome was lost or could not be written.",
     .options = options_table,
 };
 

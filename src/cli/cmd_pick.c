@@ -39,7 +39,7 @@ static const struct ps_cli_option options_table[] = {
     PS_CLI_TEXT(0, "shard", "I/N", struct pick_options, shard,
                 "pick only the I-th of N parts of the micrographs: for N machines"),
     PS_CLI_FLAG(0, "resume", struct pick_options, resume,
-                "leave out micrographs whose files of picks are there and not older"),
+                "skip micrographs whose files of picks exist and are not older"),
     PS_CLI_FLAG(0, "list", struct pick_options, list,
                 "pick nothing, print the paths of the micrographs that would be picked"),
     PS_CLI_TEXT(0, "truth", "DIR", struct pick_options, truth,
@@ -54,9 +54,9 @@ static const struct ps_cli cli = {
     .operands = "FILE|DIR|GLOB...",
     .summary =
         "Picks particles in each micrograph and writes its picks to DIR, under the path of the\n"
-        "micrograph below the directory that holds everything given: x.mrc becomes\n"
-        "DIR/x_autopick.star. A micrograph that cannot be picked is named on stderr, the others\n"
-        "are picked all the same, and the exit status is then 1.",
+        "micrograph relative to the common parent of all operands: x.mrc becomes\n"
+        "DIR/x_autopick.star. A micrograph that cannot be picked is reported on stderr, the\n"
+        "others are picked, and the exit status is then 1.",
     .options = options_table,
 };
 
@@ -98,8 +98,9 @@ static int write_outputs(const struct session *session, const struct ps_pick_fil
 }
 
 /* Handles a failed micrograph: removes the files of an earlier run, which are not the result of
- * this one. They are kept after a failure of the device, which is not about the micrograph and ends
- * the run, and after a write error such as a full disk. Returns the code of the failure. */
+ * this one. Keeps them after a failure of the device, which says nothing about the micrograph and
+ * ends the run. Not called after a write error: a full disk must not cost existing files. Returns
+ * the code of the failure. */
 static int remove_outputs(struct session *session, const struct ps_found *found,
                           const struct ps_error *failure)
 {

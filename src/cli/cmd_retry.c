@@ -19,9 +19,9 @@ static const struct ps_cli cli = {
     .command = "retry",
     .operands = "[PATH...]",
     .summary =
-        "Has micrographs that failed picked again: those of the given paths or names (as `listen`\n"
-        "prints them), or all of them. What comes of it is another outcome. Says how many there\n"
-        "were; a PATH that has not failed is not counted.",
+        "Picks failed micrographs again: those with the given paths or names (as `listen` prints\n"
+        "them), or all. Each gets a new outcome. Prints their number; a PATH that has not failed\n"
+        "does not count.",
     .options = options_table,
 };
 

@@ -25,8 +25,8 @@ static const struct ps_cli cli = {
     .command = "status",
     .operands = "",
     .summary =
-        "Asks the service of service.state_directory what it is doing. Exit status: 0 it runs,\n"
-        "3 it does not, 1 it does not answer.",
+        "Prints the status of the service of service.state_directory. Exit status: 0 it runs,\n"
+        "3 it does not run, 1 it does not answer.",
     .options = options_table,
 };
 

@@ -81,8 +81,8 @@ static const struct ps_cli synth_cli = {
     .operands = "DIR",
     .summary =
         "Writes realistic micrographs, synth_000001.mrc and so on, into a directory, which is\n"
-        "made if need be, and prints the path of each. The true centres are in\n"
-        "synth_000001_truth.star, always there before the micrograph. The same options and seed\n"
+        "created if it is missing, and prints the path of each. The true centres are in\n"
+        "synth_000001_truth.star, written before the micrograph. The same options and seed\n"
         "give the same files. The signal of --snr is the noiseless image of the particles (through\n"
         "CTF and detector) within half a diameter of their centres. With --slow odd micrographs\n"
         "grow under their final name, even ones under .pickstream-*.tmp until complete.",

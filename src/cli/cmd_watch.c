@@ -31,8 +31,8 @@ static const struct ps_cli cli = {
     .operands = "[DIR...]",
     .summary =
         "Watches directories, picks every micrograph that appears in them and publishes the\n"
-        "picks. SIGTERM and SIGINT end it after what is in flight, a second one at once;\n"
-        "SIGHUP reads the configuration again.",
+        "picks. SIGTERM and SIGINT end it after the micrographs in progress, a second one at\n"
+        "once; SIGHUP reads the configuration again.",
     .options = options_table,
 };
 
