@@ -47,7 +47,7 @@ static enum MHD_Result answer_picture(struct ps_http *http, struct MHD_Connectio
     if (fd < 0 || fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) {
         if (fd >= 0)
             (void)close(fd);
-        return ps_http_refuse(connection, MHD_HTTP_NOT_FOUND, "no picture is kept of this outcome");
+        return ps_http_refuse(connection, MHD_HTTP_NOT_FOUND, "no preview is kept of this outcome");
     }
     struct MHD_Response *response = MHD_create_response_from_fd((size_t)info.st_size, fd);
     if (!response)

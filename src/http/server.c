@@ -123,15 +123,15 @@ static unsigned refusal(const struct ps_http *http, struct MHD_Connection *conne
                         const char *method, const char **ret_reason)
 {
     if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0) {
-        *ret_reason = "only GET and HEAD: nothing can be changed here";
+        *ret_reason = "only GET and HEAD are allowed";
         return MHD_HTTP_METHOD_NOT_ALLOWED;
     }
     if (has_body(connection)) {
-        *ret_reason = "a request has no body here";
+        *ret_reason = "requests with a body are not allowed";
         return MHD_HTTP_CONTENT_TOO_LARGE;
     }
     if (http->address.local && !ps_http_host_is_local(header(connection, MHD_HTTP_HEADER_HOST))) {
-        *ret_reason = "ask for localhost: this is not the site that the Host header names";
+        *ret_reason = "the Host header names another site: use localhost";
         return MHD_HTTP_MISDIRECTED_REQUEST;
     }
     return 0;
@@ -304,7 +304,7 @@ int ps_http_start(const struct ps_http_tools *tools, struct ps_http **ret_http,
     }
     if (!http->address.local)
         ps_log_event(tools->log, PS_LOG_WARNING, "insecure_bind",
-                     "value=%s reason=\"everybody who reaches it sees the micrographs\"",
+                     "value=%s reason=\"anyone who can reach it sees the micrographs\"",
                      tools->config->http.listen);
     ps_log_event(tools->log, PS_LOG_INFO, "live_view", "url=%s", http->address.url);
     *ret_http = http;

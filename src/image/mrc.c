@@ -211,17 +211,17 @@ static int read_layout(const unsigned char *head, struct layout *ret, struct ps_
 
     layout.mode = find_mode(mode);
     if (!layout.mode)
-        return ps_fail(error, PS_E_INPUT,
-                       "corrupt header: mode %d is no MRC mode (0, 1, 2, 6, 12 or 101 expected)",
-                       mode);
+        return ps_fail(
+            error, PS_E_INPUT,
+            "corrupt header: mode %d is not an MRC mode (0, 1, 2, 6, 12 or 101 expected)", mode);
     if (!side_sane(nx) || !side_sane(ny) || !side_sane(nz))
         return ps_fail(error, PS_E_INPUT,
                        "corrupt header: nx = %d, ny = %d, nz = %d (1 to %d expected of each)", nx,
                        ny, nz, SIDE_END - 1);
     if (!layout.mode->bits)
         return ps_fail(error, PS_E_INPUT,
-                       "mode %d (%s) is no micrograph: 0, 1, 2, 6, 12 or 101 expected", mode,
-                       layout.mode->name);
+                       "mode %d (%s) is not used for micrographs: 0, 1, 2, 6, 12 or 101 expected",
+                       mode, layout.mode->name);
     if (nsymbt < 0)
         return ps_fail(error, PS_E_INPUT,
                        "wrong nsymbt: %d, the length of the extended header expected", nsymbt);

@@ -40,7 +40,7 @@ static int receive_answer(void *socket, json_t **ret_answer, struct ps_error *er
     }
     if (!type) {
         json_decref(answer);
-        return ps_fail(error, PS_E_SYSTEM, "the service's answer is no message");
+        return ps_fail(error, PS_E_SYSTEM, "the service's answer is not a message");
     }
     *ret_answer = answer;
     return 0;

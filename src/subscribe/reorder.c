@@ -319,7 +319,7 @@ static void take_loss(struct ps_reorder *reorder, struct ps_subscriber_event *re
     *ret = (struct ps_subscriber_event){.kind = PS_EVENT_LOST,
                                         .first = reorder->last + 1,
                                         .last = gap_end(reorder, reorder->given_up)};
-    (void)stpcpy(ret->text, reorder->changing ? "the stream is no more"
+    (void)stpcpy(ret->text, reorder->changing ? "the stream has ended"
                                               : "the replay socket does not bring it");
     reorder->last = ret->last;
 }

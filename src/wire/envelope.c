@@ -32,7 +32,7 @@ static json_t *parse_header(const struct ps_frame *frame, struct ps_error *error
     json_t *header = json_loadb(frame->data, frame->size, JSON_REJECT_DUPLICATES, NULL);
     if (!json_is_object(header)) {
         json_decref(header);
-        ps_error_set(error, PS_E_INPUT, "the header is no JSON object");
+        ps_error_set(error, PS_E_INPUT, "the header is not a JSON object");
         return NULL;
     }
     return header;
