@@ -13,7 +13,7 @@
 
 enum { TEMPORARY_NAME = 64, ATTEMPTS = 100 };
 
-/* mkdir -p. Changes `path` on the way and back. */
+/* Like mkdir -p. Modifies `path` temporarily. */
 static int make_directories(char *path, struct ps_error *error)
 {
     for (char *at = path + 1;; at++) {
@@ -21,9 +21,9 @@ static int make_directories(char *path, struct ps_error *error)
             continue;
         char end = *at;
         *at = '\0';
-        /* What is wrong with a name that exists but is no directory is found on opening it. */
+        /* An existing name that is not a directory is reported when the file is opened. */
         int failed = mkdir(path, 0777) != 0 && errno != EEXIST ? errno : 0;
-        /* A directory above that may not be written to, or is on a read-only disk, may exist. */
+        /* A parent without write permission, or on a read-only disk, can exist already. */
         struct stat status;
         if (failed && stat(path, &status) == 0)
             failed = 0;
@@ -36,8 +36,8 @@ static int make_directories(char *path, struct ps_error *error)
     }
 }
 
-/* Opens a new file of a name that nobody else has. mkostemp() would give it mode 0600, and asking
- * for the umask to undo that is not safe with threads. */
+/* Opens a new file with a unique name. mkostemp() would create it with mode 0600, and reading the
+ * umask to correct that is not thread-safe. */
 static int open_temporary(int directory, char ret_name[TEMPORARY_NAME])
 {
     for (int i = 0; i < ATTEMPTS; i++) {
@@ -53,7 +53,7 @@ static int open_temporary(int directory, char ret_name[TEMPORARY_NAME])
     return -1;
 }
 
-/* Calls the writer and brings everything to the disk. Closes `fd`. */
+/* Calls the writer and syncs the file. Closes `fd`. */
 static int write_stream(int fd, ps_file_writer *writer, const void *context, struct ps_error *error)
 {
     FILE *stream = fdopen(fd, "w");
@@ -87,7 +87,7 @@ static int write_in(int directory, const char *name, ps_file_writer *writer, con
         (void)unlinkat(directory, temporary, 0);
         return code;
     }
-    /* Some file systems cannot sync a directory, and say EINVAL; there is nothing to do there. */
+    /* Some file systems cannot sync a directory and return EINVAL: ignored. */
     if (fsync(directory) != 0 && errno != EINVAL)
         return ps_fail(error, PS_E_SYSTEM, "cannot sync its directory: %s", strerror(errno));
     return 0;

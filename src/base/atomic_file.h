@@ -1,10 +1,10 @@
-/* Files that are there completely or not at all.
+/* Writes files atomically.
  *
- * Other programs test an output file for existence only, so it must never be seen half written: it
- * is written under a temporary name in its own directory (".pickstream-...tmp", which no glob for
- * micrographs or picks matches), brought to the disk, and renamed over the name it is to have.
- * After a power cut there is the old file or the new one. A symbolic link of that name is replaced,
- * not followed. Permissions are those of any new file (0666 less the umask).
+ * Other programs test an output file for existence only, so it must never be visible half written.
+ * The file is written under a temporary name in the same directory (".pickstream-...tmp", which no
+ * glob for micrographs or picks matches), synced, and renamed to its final name. After a power cut
+ * either the old file or the new one exists. A symbolic link of that name is replaced, not
+ * followed. The mode is 0666 less the umask.
  */
 #ifndef PS_BASE_ATOMIC_FILE_H
 #define PS_BASE_ATOMIC_FILE_H
@@ -13,13 +13,13 @@
 
 #include <stdio.h>
 
-/* Writes the content. It need not look after each write: errors of the stream are found later. For
- * its own failures it returns what ps_fail() does. */
+/* Writes the content. Write errors of the stream are checked afterwards; for any other failure the
+ * writer returns an error code. */
 typedef int ps_file_writer(FILE *stream, const void *context, struct ps_error *error);
 
-/* Writes a file through `writer`, making the directories above it as needed. On failure what had
- * that name before is still there, nothing else is left, and the message begins with the path.
- * PS_E_SYSTEM, or the writer's own code. */
+/* Writes a file with `writer`, and creates missing parent directories. After a failure the previous
+ * file is unchanged and no temporary file is left; the message begins with the path. PS_E_SYSTEM,
+ * or the code of the writer. */
 int ps_file_write_atomically(const char *path, ps_file_writer *writer, const void *context,
                              struct ps_error *error);
 

@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-/* Since 1970, for messages and people: may be set, and step. */
+/* Since 1970, for messages and people; steps when it is set. */
 int64_t ps_clock_wall_ns(void);
 
 /* For durations and deadlines: never steps. */

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Appends " (FILE:LINE)", over the end of a message that leaves no room for it. */
+/* Appends " (FILE:LINE)"; overwrites the end of a message that is too long. */
 static void append_place(struct ps_error *error, const char *file, int line)
 {
     char place[128];

@@ -1,23 +1,23 @@
-/* Errors: filled once, where they happen, and passed up unchanged. */
+/* Errors: set once, where they happen, and passed up unchanged. */
 #ifndef PS_BASE_ERROR_H
 #define PS_BASE_ERROR_H
 
 #include "pickstream.h"
 
-/* Puts code and message into `error` (may be NULL) and returns code. The message of PS_E_BUG ends
- * with the source file and line. Macros, so that a reader of one file, person or analyser, sees
- * that what is returned is not 0. */
+/* Sets code and message of `error` (can be NULL) and returns the code. The message of PS_E_BUG ends
+ * with the source file and line. These are macros so that a static analyser that sees only one file
+ * knows that the result is not 0. */
 #define ps_fail(error, code, ...)      (ps_error_set(error, code, __VA_ARGS__), (int)(code))
 #define ps_error_set(error, code, ...) ps_error_set_at(error, code, __FILE__, __LINE__, __VA_ARGS__)
 __attribute__((format(printf, 5, 6))) void ps_error_set_at(struct ps_error *error,
                                                            enum ps_code code, const char *file,
                                                            int line, const char *format, ...);
 
-/* Puts "prefix: " before the message that is in `error` (not NULL), and returns its code. */
+/* Prepends "prefix: " to the message in `error` (not NULL), and returns its code. */
 __attribute__((format(printf, 2, 3))) int ps_fail_prefix(struct ps_error *error, const char *format,
                                                          ...);
 
-/* The failure of an allocation of `bytes` for `what`. */
+/* Reports the failed allocation of `bytes` for `what`. */
 #define ps_fail_memory(error, bytes, what)                                                         \
     ps_fail(error, PS_E_NOMEM, "no memory: %zu bytes for %s", (size_t)(bytes), what)
 

@@ -1,11 +1,11 @@
-/* Log lines: made in a buffer of one pipe's atomic write, so that lines of several threads, and of
- * several processes on one stderr, never mix.
+/* Writes each log line with one write() of at most PIPE_BUF bytes, so that lines of several
+ * threads, and of several processes on one stderr, do not mix.
  *
- * Limiting: warnings and errors are counted by event in a small table of windows. The first
- * PS_LOG_BURST of a window of PS_LOG_SECONDS are written; the number of the others is told with
- * the first line that is logged after the window (of any event), or when the log is freed. An
- * event is a word from our own sources, so the table is large enough; were it not, the window that
- * began first is given up.
+ * Rate limit: warnings and errors are counted by event in a small table of windows. The first
+ * PS_LOG_BURST lines in a window of PS_LOG_SECONDS are written. The number of omitted lines is
+ * reported before the first line after the window (of any event), or when the log is freed. Events
+ * are words in the source code, so the table is large enough; if it is full, the oldest window is
+ * reused.
  */
 #include "base/log.h"
 
@@ -27,7 +27,7 @@ enum { LINE = PIPE_BUF, TEXT = LINE - 64, WINDOWS = 32, EVENT = 32 };
 
 static const struct {
     const char *name;
-    int priority; /* syslog's, as journald reads it */
+    int priority; /* of syslog(3), for journald */
 } levels[] = {
     [PS_LOG_ERROR] = {"error", 3},
     [PS_LOG_WARNING] = {"warning", 4},
@@ -46,7 +46,7 @@ struct window {
 struct ps_log {
     enum ps_log_level level;
     bool to_journal;
-    pthread_mutex_t mutex; /* for what follows */
+    pthread_mutex_t mutex; /* guards the following fields */
     struct window windows[WINDOWS];
     int64_t last_error_ns;
     char last_error[PS_LOG_TEXT];
@@ -59,8 +59,9 @@ static int64_t now_ns(clockid_t clock)
     return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
 }
 
-/* Whether stderr is the stream to journald that JOURNAL_STREAM names ("device:inode"): a child of a
- * service may inherit the variable and have its stderr redirected (systemd.exec(5)). */
+/* True if stderr is the stream to journald that JOURNAL_STREAM names ("device:inode"). The variable
+ * alone is not enough: a child of a service can inherit it with stderr redirected
+ * (systemd.exec(5)). */
 static bool stderr_is_journal(void)
 {
     const char *stream = getenv("JOURNAL_STREAM");
@@ -85,7 +86,7 @@ struct ps_log *ps_log_new(enum ps_log_level level)
     return NULL;
 }
 
-/* "<6>", or time and level. Returns its length. */
+/* Prints "<6>", or time and level. Returns the length. */
 static size_t print_prefix(const struct ps_log *log, enum ps_log_level level, char line[LINE])
 {
     if (log->to_journal)
@@ -98,8 +99,7 @@ static size_t print_prefix(const struct ps_log *log, enum ps_log_level level, ch
                                      (int)(now / 1000000 % 1000), levels[level].name);
 }
 
-/* Writes prefix and text. Nothing can be done where that fails: there is no other place to say it.
- */
+/* Writes prefix and text. A failure is ignored: there is no other place to report it. */
 static void write_line(const struct ps_log *log, enum ps_log_level level, const char *text)
 {
     char line[LINE];
@@ -109,7 +109,7 @@ static void write_line(const struct ps_log *log, enum ps_log_level level, const 
         ;
 }
 
-/* Where to cut text so that no more than `length` bytes and no part of a character are left. */
+/* The largest length up to `length` that does not split a UTF-8 character. */
 static size_t cut(const char *text, size_t length)
 {
     while (length && ((unsigned char)text[length] & 0xc0) == 0x80)
@@ -117,8 +117,8 @@ static size_t cut(const char *text, size_t length)
     return length;
 }
 
-/* One line of UTF-8, whatever came in: what was not quoted must not begin a line of its own, nor
- * make the status, which is JSON, impossible. */
+/* Makes any text one line of UTF-8: text that was not quoted must not begin a new line, and must be
+ * valid in the JSON of the status. */
 static void clean(char *text)
 {
     bool is_utf8 = ps_text_is_utf8(text, strlen(text));
@@ -129,7 +129,7 @@ static void clean(char *text)
     }
 }
 
-/* Tells what was left out in windows that are over, or in all, and frees them. */
+/* Reports the lines omitted in windows that have ended, or in all windows, and frees these. */
 static void close_windows(struct ps_log *log, int64_t now, bool all)
 {
     for (struct window *window = log->windows; window < log->windows + WINDOWS; window++) {
@@ -145,7 +145,7 @@ static void close_windows(struct ps_log *log, int64_t now, bool all)
     }
 }
 
-/* Whether one more line of the event may be written now. */
+/* True if the rate limit allows one more line of the event now. */
 static bool admit(struct ps_log *log, enum ps_log_level level, const char *event, int64_t now)
 {
     struct window *found = NULL, *oldest = log->windows;
@@ -222,7 +222,7 @@ const char *ps_log_quote(const char *text, char ret_text[PS_LOG_TEXT])
 
     char *at = ret_text;
     *at++ = '"';
-    /* Room for the longest escape or character, the ellipsis, the quote and the end. */
+    /* Reserves the longest escape or character, the ellipsis, the quote and the NUL. */
     const char *end = ret_text + PS_LOG_TEXT - 4 - 3 - 1 - 1;
     for (; *text && (at < end || (is_utf8 && ((unsigned char)*text & 0xc0) == 0x80)); text++) {
         unsigned char c = (unsigned char)*text;

@@ -1,8 +1,9 @@
-/* The table of metrics. All accesses are relaxed: every number is right by itself, and nobody may
- * conclude from one about another (a reader can see an outcome published before it sees it seen).
+/* The table of metrics. All accesses are relaxed: each number is correct, but the order between two
+ * is not guaranteed (a reader can see an outcome counted as published before it is counted as
+ * seen).
  *
- * Histograms have buckets whose bounds grow by the square root of 2 from 10 us to 1300 s, so that a
- * quantile is off by a fifth at most; the largest observation is kept, no quantile is above it.
+ * The bounds of histogram buckets grow by the square root of 2 from 10 us to 1300 s, so the error
+ * of a quantile is at most a fifth. The maximum is kept, and no quantile exceeds it.
  */
 #include "base/metrics.h"
 
@@ -13,8 +14,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-/* Bucket i holds what is above bound(i - 1) and not above bound(i); the last one all that is
- * longer. */
+/* Bucket i holds values in (bound(i - 1), bound(i)]; the last bucket has no upper bound. */
 enum { BUCKETS = 56, ALL_BUCKETS = BUCKETS + 1 };
 
 struct histogram {
@@ -61,7 +61,8 @@ void ps_metrics_observe(struct ps_metrics *metrics, enum ps_histogram histogram,
     if (!metrics || isnan(seconds))
         return;
     struct histogram *target = &metrics->histograms[histogram];
-    /* A clock that was set between two readings gives anything; 1e9 s keep the sum of 18 such. */
+    /* A clock that is set between two readings can give any value; 18 values of 1e9 s fit the sum.
+     */
     double clipped = fmin(fmax(seconds, 0), 1e9);
     uint64_t ns = (uint64_t)(clipped * 1e9);
     int bucket = 0;
@@ -85,7 +86,7 @@ int64_t ps_metrics_gauge(const struct ps_metrics *metrics, enum ps_gauge gauge)
     return metrics ? atomic_load_explicit(&metrics->gauges[gauge], memory_order_relaxed) : 0;
 }
 
-/* A copy to calculate with, for the original goes on counting. */
+/* Copies a histogram, because other threads update it during the calculation. */
 struct snapshot {
     uint64_t buckets[ALL_BUCKETS];
     uint64_t count;

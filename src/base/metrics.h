@@ -1,6 +1,6 @@
 /* Counters, gauges and histograms of the service: one table, lock-free to write, readable by any
- * thread. Names, help and kinds are stated once, here; status prints them as JSON, and /metrics as
- * Prometheus text.
+ * thread. This file is the only place with names, help and kinds; the status has them as JSON,
+ * /metrics as Prometheus text.
  */
 #ifndef PS_BASE_METRICS_H
 #define PS_BASE_METRICS_H
@@ -51,17 +51,17 @@ enum ps_gauge { PS_GAUGE_MAP(X) PS_GAUGE_COUNT };
 enum ps_histogram { PS_HISTOGRAM_MAP(X) PS_HISTOGRAM_COUNT };
 #undef X
 
-/* Functions take NULL for metrics that nobody reads. */
+/* All functions accept NULL and then do nothing. */
 struct ps_metrics;
 
-/* All at zero; NULL without memory. */
+/* Makes the table, all zero. NULL without memory. */
 struct ps_metrics *ps_metrics_new(void);
 void ps_metrics_free(struct ps_metrics *metrics);
 
 void ps_metrics_add(struct ps_metrics *metrics, enum ps_counter counter, uint64_t amount);
 void ps_metrics_set(struct ps_metrics *metrics, enum ps_gauge gauge, int64_t value);
 
-/* A negative time (a clock was set back) counts as 0. */
+/* Adds an observation; a negative time (a clock was set back) counts as 0. */
 void ps_metrics_observe(struct ps_metrics *metrics, enum ps_histogram histogram, double seconds);
 
 uint64_t ps_metrics_counter(const struct ps_metrics *metrics, enum ps_counter counter);
@@ -71,8 +71,8 @@ int64_t ps_metrics_gauge(const struct ps_metrics *metrics, enum ps_gauge gauge);
 double ps_metrics_quantile(const struct ps_metrics *metrics, enum ps_histogram histogram,
                            double quantile);
 
-/* All of them in the text format of Prometheus (version 0.0.4): "pickstream_seen_total 12".
- * Histograms have every second bucket, bounds that grow by 2 from 10 us to 1300 s. */
+/* Formats all metrics as Prometheus text (version 0.0.4): "pickstream_seen_total 12". Histograms
+ * have every second bucket: their bounds double from 10 us to 1300 s. */
 void ps_metrics_text(const struct ps_metrics *metrics, FILE *stream);
 
 /* {"seen": 12, ..., "latency_seconds": {"count", "sum", "p50", "p99"}}. NULL without memory. */

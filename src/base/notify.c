@@ -1,5 +1,5 @@
-/* The protocol is text, VARIABLE=value a line, one datagram a message. libsystemd would be a
- * dependency for these few lines. */
+/* The protocol is text, one VARIABLE=value a line, one datagram a message. Implemented here to
+ * avoid a dependency on libsystemd. */
 #include "base/notify.h"
 
 #include "base/text.h"
@@ -35,7 +35,7 @@ bool ps_notify(const char *message)
     int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return false;
-    /* An abstract name is as long as it is said to be, a NUL at its end would belong to it. */
+    /* The length delimits an abstract name: a trailing NUL would be part of it. */
     socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length);
     ssize_t sent;
     do {
@@ -54,7 +54,7 @@ bool ps_notify_ready(void)
 
 bool ps_notify_reloading(void)
 {
-    /* By this time the manager tells the READY of this reload from an earlier one. */
+    /* The manager uses this time to match the READY message to this reload. */
     struct timespec now;
     (void)clock_gettime(CLOCK_MONOTONIC, &now);
     char message[MESSAGE];
@@ -79,7 +79,7 @@ bool ps_notify_status(const char *format, ...)
     va_start(arguments, format);
     (void)vsnprintf(message + start, sizeof message - start, format, arguments);
     va_end(arguments);
-    /* What follows a line break would be another variable, from whoever named the file. */
+    /* A line break would let a file name inject another variable. */
     for (char *at = message; *at; at++) {
         if ((unsigned char)*at < ' ')
             *at = ' ';

@@ -1,12 +1,12 @@
-/* The service manager is told how we are: the protocol of sd_notify(3), in a datagram to the socket
- * that NOTIFY_SOCKET names (a path, or with '@' in front an abstract name).
+/* sd_notify(3): reports the service's state to the service manager, in datagrams to the socket in
+ * NOTIFY_SOCKET (a path, or an abstract name after '@').
  *
- * The order of a life: READY, any number of (RELOADING, READY), STOPPING; STATUS and WATCHDOG at
- * any time in between. Nothing is kept here between two calls, any thread may call. Without a
- * NOTIFY_SOCKET, thus outside of systemd, nothing happens.
+ * The order: READY, any number of (RELOADING, READY), STOPPING; STATUS and WATCHDOG at any time in
+ * between. Stateless and thread-safe. Without NOTIFY_SOCKET, outside of systemd, the functions do
+ * nothing.
  *
- * All functions return true where there is no service manager or it was told, false where it could
- * not be told (errno says why); a service goes on in either case.
+ * All functions return true if the message was sent or there is no service manager, false with
+ * errno if it could not be sent; a service continues in either case.
  */
 #ifndef PS_BASE_NOTIFY_H
 #define PS_BASE_NOTIFY_H
@@ -14,28 +14,28 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Sends lines of VARIABLE=value as they are. What follows knows the variables. */
+/* Sends lines of VARIABLE=value as they are; the functions below format the known variables. */
 bool ps_notify(const char *message);
 
-/* The service does its work; start, or reload, is over. */
+/* The start, or a reload, is complete. */
 bool ps_notify_ready(void);
 
-/* The configuration is being read anew; ready() must follow, also where the new one is refused. */
+/* A reload of the configuration begins; ps_notify_ready() must follow, even if it is refused. */
 bool ps_notify_reloading(void);
 
-/* The service ends, and takes so many seconds at most from now on: the manager kills it not before
- * (TimeoutStopSec= of the unit counts if it is longer). Say it again to get more. */
+/* The service stops within `seconds` from now: the manager does not kill it earlier (or within
+ * TimeoutStopSec= of the unit, if that is longer). Call it again to extend the time. */
 bool ps_notify_stopping(unsigned seconds);
 
-/* One line for `systemctl status`. A line break in it becomes a blank, the rest of a text longer
- * than 1 KiB is left out. */
+/* Sets the line in `systemctl status`. Line breaks become blanks; text beyond 1 KiB is cut. */
 __attribute__((format(printf, 1, 2))) bool ps_notify_status(const char *format, ...);
 
-/* Work goes on. To be said at least twice in ps_notify_watchdog_usec(), by what proves it. */
+/* Keep-alive of the watchdog. Call it at least twice in ps_notify_watchdog_usec(), from the code
+ * whose progress it proves. */
 bool ps_notify_watchdog(void);
 
-/* After so many microseconds without ps_notify_watchdog() the manager restarts the service; 0 where
- * it does not watch this process (WATCHDOG_USEC, WATCHDOG_PID). */
+/* The microseconds without ps_notify_watchdog() after which the manager restarts the service; 0 if
+ * the watchdog is off for this process (WATCHDOG_USEC, WATCHDOG_PID). */
 uint64_t ps_notify_watchdog_usec(void);
 
 #endif

@@ -14,8 +14,8 @@ static bool is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
-/* strtoll() and strtod() skip white space and take hexadecimal, "inf" and "nan": what reaches them
- * begins like a decimal number. */
+/* strtoll() and strtod() skip white space and accept hexadecimal, "inf" and "nan"; so only text
+ * that begins like a decimal number is passed to them. */
 static bool begins_decimal(const char *text, bool fraction)
 {
     text += *text == '-' || *text == '+';
@@ -39,7 +39,7 @@ bool ps_text_to_int(const char *text, int64_t min, int64_t max, int64_t *ret)
 
 bool ps_text_to_uint(const char *text, uint64_t min, uint64_t max, uint64_t *ret)
 {
-    /* strtoumax() takes "-1" for the largest number there is. */
+    /* strtoumax() converts "-1" to UINTMAX_MAX. */
     if (*text == '-' || !begins_decimal(text, false))
         return false;
     char *end;
@@ -61,7 +61,7 @@ bool ps_text_to_double(const char *text, double min, double max, double *ret, co
     char *end;
     double value = strtod_l(text, &end, c);
     freelocale(c);
-    /* Written this way round, a NaN would be refused too. */
+    /* In this form the test also refuses NaN. */
     if (!(value >= min && value <= max) || !isfinite(value) || (!ret_end && *end))
         return false;
     *ret = value;
@@ -166,7 +166,7 @@ void ps_suggestion_offer(struct ps_suggestion *suggestion, const char *candidate
     if (length > MAX_WORD || candidate_length > MAX_WORD || !length)
         return;
     size_t distance = edits(suggestion->word, length, candidate, candidate_length);
-    /* Where more than a third differs it is a guess, and a wrong guess misleads. */
+    /* If more than a third of the letters differ, a suggestion would mislead. */
     if (distance > 1 + length / 4 || distance >= candidate_length)
         return;
     if (!suggestion->nearest || distance < suggestion->distance) {

@@ -1,8 +1,8 @@
 /* Numbers from text and back, and "did you mean": for configuration, command line and output files.
  *
- * A number is read whole or not at all: "12x", "", " 7", "0x10" and "nan" are refused, never read
- * as far as they go. Reading does not depend on the locale, for a program that links the library
- * may have set one; writing does, and pickstream itself never calls setlocale().
+ * The whole text must be a number: "12x", "", " 7", "0x10" and "nan" are refused. Reading does not
+ * depend on the locale, because a program that links the library can set one; writing does, but
+ * pickstream itself never calls setlocale().
  */
 #ifndef PS_BASE_TEXT_H
 #define PS_BASE_TEXT_H
@@ -11,35 +11,35 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { PS_NUMBER_TEXT = 32 }; /* bytes that hold any number as text */
+enum { PS_NUMBER_TEXT = 32 }; /* bytes of any number as text, with its NUL */
 
-/* Decimal whole number in [min, max]. */
+/* Reads a decimal whole number in [min, max]. */
 bool ps_text_to_int(const char *text, int64_t min, int64_t max, int64_t *ret);
 bool ps_text_to_uint(const char *text, uint64_t min, uint64_t max, uint64_t *ret);
 
-/* Decimal number in [min, max], finite. With `ret_end` text may follow the number: it is left to
- * the caller; without, nothing may. */
+/* Reads a finite decimal number in [min, max]. If `ret_end` is not NULL, other text can follow the
+ * number, and `*ret_end` points to it. */
 bool ps_text_to_double(const char *text, double min, double max, double *ret, const char **ret_end);
 
-/* The shortest decimal text that reads back as the same number. Returns `ret_text`. */
+/* Writes the shortest decimal text that reads back as the same number. Returns `ret_text`. */
 const char *ps_text_from_double(double value, char ret_text[PS_NUMBER_TEXT]);
 const char *ps_text_from_float(float value, char ret_text[PS_NUMBER_TEXT]);
 
 /* True for well-formed UTF-8 (no overlong forms, no surrogates, nothing above U+10FFFF). */
 bool ps_text_is_utf8(const char *text, size_t length);
 
-/* The whole number from 1 on that stands between `prefix` and `ending`, as in "/preview/12.png"; 0:
- * the text is something else. */
+/* Returns the whole number, at least 1, between `prefix` and `ending`, as in "/preview/12.png"; 0
+ * if the text has another form. */
 uint64_t ps_text_number_between(const char *text, const char *prefix, const char *ending);
 
-/* Whether a text ends so, and is longer; upper and lower case are the same. */
+/* True if a text ends with `ending` and is longer; ignores case. */
 bool ps_text_ends_with(const char *text, const char *end);
 
-/* The known word that is nearest to a mistyped one. Start with {.word = ...}, offer every known
- * word; `nearest` stays NULL while none is near enough to be what was meant. */
+/* Finds the known word nearest to a mistyped one. Start with {.word = ...} and offer every known
+ * word; `nearest` stays NULL if none is near enough. */
 struct ps_suggestion {
     const char *word;
-    const char *nearest; /* one of those offered */
+    const char *nearest; /* one of the offered words */
     size_t distance;     /* letters to insert, delete, replace, or swap with the next */
 };
 void ps_suggestion_offer(struct ps_suggestion *suggestion, const char *candidate);

@@ -6,8 +6,8 @@
 
 #include <pthread.h>
 
-/* Starts `run` with no signal let through: those are the main thread's. `name`: as ps and gdb show
- * it, 15 characters at most; `what`: as the error says it. PS_E_SYSTEM. */
+/* Starts a thread with all signals blocked: the main thread handles them. `name` is shown by ps and
+ * gdb (at most 15 characters), `what` is used in the error message. PS_E_SYSTEM. */
 int ps_thread_start(pthread_t *ret_thread, const char *name, const char *what, void *(*run)(void *),
                     void *context, struct ps_error *error);
 

@@ -27,8 +27,8 @@ static int append(struct ps_points *points, const double xy[2], struct ps_error 
     return 0;
 }
 
-/* Both formats come down to this: lines of numbers, x and y first; a STAR file's other lines begin
- * with a letter, '_' or '#'. */
+/* Reads lines of numbers that begin with x and y. This handles both formats: other lines of a STAR
+ * file begin with a letter, '_' or '#'. */
 static int read_points(FILE *file, const char *path, struct ps_points *points,
                        struct ps_error *error)
 {
@@ -51,7 +51,7 @@ static int read_points(FILE *file, const char *path, struct ps_points *points,
     return status;
 }
 
-/* The first of the two files that exists; none is no failure. */
+/* Reads the first of the two files that exists; not a failure if there is none. */
 static int read_either(const char *directory, const char *name, const char *const suffixes[2],
                        bool *ret_found, struct ps_points *points, struct ps_error *error)
 {
@@ -128,8 +128,8 @@ static double distance_squared(const struct ps_pick *pick, const double xy[2])
     return dx * dx + dy * dy;
 }
 
-/* Gives the pick a true centre, moving others to other centres where need be (Kuhn's augmenting
- * path). Depth is bounded by the picks within reach of each other. */
+/* Assigns a true centre to the pick, and moves other picks to other centres if necessary (Kuhn's
+ * augmenting path). The number of neighbouring picks limits the depth. */
 static bool augment(struct matching *m, size_t pick, size_t asking)
 {
     for (size_t t = 0; t < m->truth->count; t++) {

@@ -1,10 +1,9 @@
-/* How good picks are, where the truth is known.
+/* The accuracy of picks for micrographs with known centres.
  *
- * Picks and true centres are matched one to one, as many as possible with each pair no farther
- * apart than the tolerance (a maximum matching: no order of the picks can change it). Picks that
- * match nothing but lie near a centre of the ignore list (particles on ice or carbon, say) are
- * neither right nor wrong; where such a pick and another could match the same centre, the other
- * does.
+ * Picks and true centres are matched one to one within the tolerance, as many as possible (a
+ * maximum matching: independent of the order of the picks). Picks without a match near a centre of
+ * the ignore list (for example particles on ice or carbon) count neither as right nor as wrong. If
+ * such a pick and another one can match the same centre, the other one does.
  */
 #ifndef PS_CLI_ACCURACY_H
 #define PS_CLI_ACCURACY_H
@@ -17,14 +16,14 @@ struct ps_points {
 };
 
 struct ps_accuracy {
-    size_t picks; /* those that count */
+    size_t picks; /* without ignored ones */
     size_t truth;
     size_t matched;
 };
 
 /* Reads NAME_truth.star or NAME_truth.txt (x y in each line) of a micrograph's name, without its
- * extension, in `directory`, and NAME_ignore.txt or .star where there is one. Points are to be
- * emptied with ps_points_done(). PS_E_INPUT: no truth, or not readable as such. */
+ * extension, in `directory`, and NAME_ignore.txt or .star if it exists. Free the points with
+ * ps_points_done(). PS_E_INPUT: no truth, or not in that format. */
 int ps_truth_read(const char *directory, const char *name, struct ps_points *ret_truth,
                   struct ps_points *ret_ignored, struct ps_error *error);
 void ps_points_done(struct ps_points *points);
@@ -34,7 +33,7 @@ int ps_accuracy_measure(const struct ps_pick *picks, size_t count, const struct 
                         const struct ps_points *ignored, double tolerance, double ignore_radius,
                         struct ps_accuracy *ret_accuracy, struct ps_error *error);
 
-/* 0 where they are not defined. */
+/* 0 if undefined. */
 double ps_accuracy_precision(const struct ps_accuracy *accuracy);
 double ps_accuracy_recall(const struct ps_accuracy *accuracy);
 double ps_accuracy_f1(const struct ps_accuracy *accuracy);

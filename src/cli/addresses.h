@@ -1,5 +1,5 @@
-/* Which services a command connects to: --connect, --replay and --curve-server, each as often as
- * there are services, in the same order, and the one key of ours. */
+/* The services that a command connects to: --connect, --replay and --curve-server, once for each
+ * service in the same order, and the command's secret key. */
 #ifndef PS_CLI_ADDRESSES_H
 #define PS_CLI_ADDRESSES_H
 
@@ -10,7 +10,7 @@
 struct ps_address_options {
     struct ps_cli_texts connect;
     struct ps_cli_texts replay;
-    struct ps_cli_texts curve_server; /* files; one for all is enough */
+    struct ps_cli_texts curve_server; /* files; one, or one for each service */
     const char *curve_key;            /* file */
 };
 
@@ -22,14 +22,14 @@ struct ps_addresses {
     char servers[PS_CLI_TEXTS_MAX][PS_CURVE_TEXT];
 };
 
-/* Puts them together; `endpoint` and `replay_endpoint` are taken where none is given (NULL: one
- * must be). The result points into itself. PS_E_CONFIG: they do not match, or a key is unreadable.
- */
+/* Combines the options; `endpoint` and `replay_endpoint` are the defaults (NULL: required). The
+ * result contains pointers to itself: do not copy it. PS_E_CONFIG: the numbers differ, or a key is
+ * unreadable. */
 int ps_addresses_read(const struct ps_address_options *options, const char *endpoint,
                       const char *replay_endpoint, struct ps_addresses *ret,
                       struct ps_error *error);
 
-/* Forgets the key. */
+/* Erases the key. */
 void ps_addresses_done(struct ps_addresses *addresses);
 
 #endif

@@ -11,8 +11,8 @@
 
 enum {
     MAX_OPTIONS = 48,    /* of a command, common ones included */
-    HELP_COLUMN = 28,    /* where the text of --help begins */
-    CODE_HELP = 1,       /* what getopt_long() returns for --help, */
+    HELP_COLUMN = 28,    /* column of the texts in --help */
+    CODE_HELP = 1,       /* results of getopt_long(): --help, */
     CODE_CONFIG = 2,     /* -c, */
     CODE_SET = 3,        /* --set, */
     CODE_FIRST = 0x1000, /* and for the row with number n: CODE_FIRST + n */
@@ -28,7 +28,7 @@ static const struct ps_cli_option common_options[] = {
     PS_CLI_END,
 };
 
-/* All rows of a command, and the same for getopt_long(). */
+/* All rows of a command, also in the form for getopt_long(). */
 struct table {
     const struct ps_cli_option *rows[MAX_OPTIONS];
     int count;
@@ -53,13 +53,13 @@ static void add_option(struct table *table, int *count, const char *name, bool a
         .name = name, .has_arg = argument ? required_argument : no_argument, .val = code};
 }
 
-/* False if there are too many options: a mistake in the program. */
+/* False if there are too many options: a bug in the program. */
 static bool build_table(const struct ps_cli *cli, bool common, struct table *ret)
 {
     *ret = (struct table){0};
     const struct ps_cli_option *lists[] = {cli->options, common ? common_options : NULL};
     int options = 0;
-    /* ':' reports a missing argument apart; the letters of the rows follow. */
+    /* ':' distinguishes a missing argument; the letters of the rows follow. */
     char *letters = stpcpy(ret->letters, common ? ":hc:" : ":h");
     add_option(ret, &options, "help", false, CODE_HELP);
     if (common) {
@@ -173,9 +173,8 @@ static int apply_set(const struct ps_cli *cli, const char *argument, struct ps_c
     return code == 0 ? PS_CLI_GO : ps_cli_usage(cli, "--set: %s", error.message);
 }
 
-/* What is wrong with an option that getopt_long() does not take. For a letter optopt is that
- * letter; for a long option it is 0 (unknown) or its code (an argument too many), and `given` is
- * the word it came in. */
+/* Reports an option that getopt_long() has refused. For a short option optopt is its letter. For a
+ * long option it is 0 (unknown) or its code (unexpected argument), and `given` is the word. */
 static int unknown_option(const struct ps_cli *cli, const struct table *table, const char *given)
 {
     if (optopt > CODE_SET && optopt < CODE_FIRST)
@@ -184,7 +183,7 @@ static int unknown_option(const struct ps_cli *cli, const struct table *table, c
     if (!name)
         return ps_cli_usage(cli, "unknown option %s", given);
     struct ps_suggestion suggestion = {.word = name};
-    int beginning = 0; /* options that begin so: an abbreviation of more than one */
+    int beginning = 0; /* number of options with this prefix: an ambiguous abbreviation */
     for (const struct option *option = table->options; option->name; option++) {
         ps_suggestion_offer(&suggestion, option->name);
         beginning += strncmp(option->name, name, strlen(name)) == 0;
@@ -212,13 +211,13 @@ static int find_letter(const struct table *table, int letter)
     return letter == 'h' ? CODE_HELP : letter == 'c' ? CODE_CONFIG : letter;
 }
 
-/* One walk over the options. The first (`config_file` given) stores all that is no key and finds
- * the file; the second (NULL) sets the keys, over what the file has set by then. */
+/* One pass over the options. The first one (`config_file` given) stores the values that are not
+ * keys and finds the file; the second one (NULL) sets the keys, which override the file. */
 static int walk(const struct ps_cli *cli, const struct table *table, int argc, char **argv,
                 void *values, struct ps_config *config, const char **config_file)
 {
     bool first = config_file;
-    optind = 0; /* starts over, GNU's way */
+    optind = 0; /* GNU: restarts the scan */
     opterr = 0;
     for (;;) {
         int code = getopt_long(argc, argv, table->letters, table->options, NULL);
@@ -268,7 +267,7 @@ int ps_cli_parse(const struct ps_cli *cli, int argc, char **argv, void *values,
         return status;
     struct ps_error error;
     if (config_file && ps_config_read(config, config_file, &error) != 0) {
-        /* FILE:LINE stands first, where editors and people look for it. */
+        /* FILE:LINE comes first, so that editors recognise it. */
         (void)fprintf(stderr, "%s\n", error.message);
         return PS_EXIT_USAGE;
     }

@@ -14,11 +14,10 @@
  *     if (status != PS_CLI_GO)
  *         return status;
  *
- * With a configuration every command takes the common options too: -c FILE, --set, --diameter and
- * so on. The file is read first and everything else is set over it in the order given, wherever -c
- * stands. Values stay in argv; only numbers are converted. Options may follow operands; "--" ends
- * them. This is the program's part, not the library's: it prints, to stderr what is wrong and to
- * stdout what --help asks for. It uses getopt_long(), hence one thread at a time.
+ * A command with a configuration also has the common options: -c FILE, --set, --diameter and more.
+ * The file is read first, wherever -c is; the other options override it in the order given. Texts
+ * are not copied from argv. Options can follow operands; "--" ends the options. Errors are printed
+ * on stderr, --help on stdout. Not thread-safe, because it uses getopt_long().
  */
 #ifndef PS_CLI_ARGUMENTS_H
 #define PS_CLI_ARGUMENTS_H
@@ -33,7 +32,7 @@ enum ps_cli_kind {
     PS_CLI_KIND_END,
     PS_CLI_KIND_KEY,    /* sets a key of the configuration */
     PS_CLI_KIND_FLAG,   /* bool: becomes true */
-    PS_CLI_KIND_TEXT,   /* const char *: the argument; given twice, the last one */
+    PS_CLI_KIND_TEXT,   /* const char *: the argument; the last one if repeated */
     PS_CLI_KIND_TEXTS,  /* struct ps_cli_texts: all arguments, in their order */
     PS_CLI_KIND_NUMBER, /* double in [min, max] */
     PS_CLI_KIND_UINT,   /* uint64_t in [min, max] */
@@ -49,7 +48,7 @@ struct ps_cli_option {
     enum ps_cli_kind kind;
     char letter;          /* short form, or 0 */
     const char *name;     /* long form, without "--" */
-    const char *argument; /* what --help calls its argument; NULL for a flag */
+    const char *argument; /* name of its argument in --help; NULL for a flag */
     const char *key;      /* "section.key" */
     size_t offset;        /* of the value in the command's own struct */
     double min, max;
@@ -100,10 +99,10 @@ struct ps_cli {
 
 enum { PS_CLI_GO = -1 };
 
-/* Parses argv into `values` and, where it is not NULL, the configuration. Returns PS_CLI_GO, with
- * argv[*ret_operands] the first operand (argv is reordered so that operands come last), or the
- * exit status: PS_EXIT_OK after --help, PS_EXIT_USAGE after a mistake that has been printed.
- * Operands for a command that takes none are such a mistake. ps_config_check() is the caller's. */
+/* Parses argv into `values` and the configuration (can be NULL). Returns PS_CLI_GO, with
+ * argv[*ret_operands] the first operand (argv is reordered so that operands come last), or the exit
+ * status: PS_EXIT_OK after --help, PS_EXIT_USAGE after an error, which has been printed. Operands
+ * for a command without any are an error. The caller calls ps_config_check(). */
 int ps_cli_parse(const struct ps_cli *cli, int argc, char **argv, void *values,
                  struct ps_config *config, int *ret_operands);
 

@@ -1,5 +1,5 @@
-/* What `pickstream bench` measures of one device, and how: one micrograph at a time, stage by stage
- * (bench_latency.c), and as many at once as the device has slots (bench_stream.c). */
+/* The measurements of `pickstream bench` on one device: one micrograph at a time, stage by stage
+ * (bench_latency.c), and one micrograph in each slot at the same time (bench_stream.c). */
 #ifndef PS_CLI_BENCH_H
 #define PS_CLI_BENCH_H
 
@@ -15,14 +15,14 @@ enum {
     BENCH_SPAN_NAMES = 32
 };
 
-/* The micrograph: in memory, or a file that the stream reads anew each time. */
+/* The micrograph: in memory, or a file that the stream reads again each time. */
 struct bench_input {
     const struct ps_config *config;
     const char *file; /* NULL: synthetic */
     struct ps_image image;
 };
 
-/* What the device did in one kind of stage, by its own clock. */
+/* One kind of stage, measured with the device's clock. */
 struct bench_span {
     const char *stage;
     double median_ms; /* of the sums over a micrograph's calls */
@@ -30,7 +30,7 @@ struct bench_span {
 };
 
 struct bench_latency {
-    struct ps_aspire parameters; /* all 0: another profile, which has none of these */
+    struct ps_aspire parameters; /* all 0: another profile */
     int references;
     uint64_t repeat;
     double median_ms[BENCH_COLUMNS]; /* by the host's clock; where a device works on by itself, a
@@ -43,14 +43,14 @@ struct bench_latency {
     struct bench_span spans[BENCH_SPAN_NAMES];
     size_t span_count;
     double device_ms;      /* from the first span's begin to the last one's end, median */
-    double device_busy_ms; /* of it spent in stages */
+    double device_busy_ms; /* the part of it in stages */
 };
 
 struct bench_stream {
     size_t slots;
     uint64_t micrographs;
     double seconds;
-    double device_busy; /* share of the time in which some slot was in a stage; 0: not known */
+    double device_busy; /* share of the time with any slot in a stage; 0: unknown */
 };
 
 struct bench_device {
@@ -60,20 +60,20 @@ struct bench_device {
     double memory_megabytes; /* largest resident size of this process so far */
 };
 
-/* Picks once without counting, then `repeat` times. */
+/* Picks once to warm up, then measures `repeat` times. */
 int bench_measure_latency(struct ps_picker *picker, const struct bench_input *input,
                           uint64_t repeat, struct bench_latency *ret_latency,
                           struct ps_error *error);
 
-/* `micrographs` picks by `slots` threads with a slot each, all of whose slots are warm. `timeline`
- * (may be NULL) gets a line for each stage of each micrograph: tab-separated slot, micrograph,
- * stage, begin and end in ms. */
+/* Picks `micrographs` times with `slots` threads, each with a warmed-up slot. `timeline` (can be
+ * NULL) gets a line for each stage of each micrograph: tab-separated slot, micrograph, stage, begin
+ * and end in ms. */
 int bench_measure_stream(const struct bench_input *input, int device, size_t slots,
                          uint64_t micrographs, FILE *timeline, struct bench_stream *ret_stream,
                          struct ps_error *error);
 
 void bench_print_text(const struct bench_input *input, const struct bench_device *device);
-/* All devices as one JSON object. */
+/* Prints all devices as one JSON object. */
 void bench_print_json(const struct bench_input *input, const struct bench_device *devices,
                       size_t count);
 

@@ -1,4 +1,4 @@
-/* One micrograph at a time. */
+/* Measures one micrograph at a time. */
 #include "cli/bench.h"
 
 #include "backend/cpu/simd.h"
@@ -11,8 +11,8 @@
 
 struct run {
     struct bench_latency *latency;
-    double (*milliseconds)[BENCH_COLUMNS]; /* a repetition */
-    double (*spans)[BENCH_SPAN_NAMES];     /* a repetition */
+    double (*milliseconds)[BENCH_COLUMNS]; /* of each repetition */
+    double (*spans)[BENCH_SPAN_NAMES];     /* of each repetition */
     double *device;
     double *busy;
 };
@@ -43,7 +43,7 @@ static double median(const double *values, size_t count, size_t stride, double *
     return (sorted[(count - 1) / 2] + sorted[count / 2]) / 2;
 }
 
-/* ---- what the cores could do ------------------------------------------------------------------
+/* ---- peak performance of the cores ------------------------------------------------------------
  */
 
 struct peak_job {
@@ -60,7 +60,7 @@ static void peak_piece(void *context, int thread, size_t piece)
     (void)job->simd->peak(job->rounds, &sum);
 }
 
-/* Multiply-adds a second that all cores do together. */
+/* Measures the multiply-adds a second of all cores together. */
 static double peak_rate(const struct ps_simd *simd, int threads)
 {
     struct peak_job job = {simd, 1000000};
@@ -85,7 +85,7 @@ static void rate_score(struct bench_latency *l)
     l->score_limit_share = rate / peak_rate(ps_simd_best(), l->threads);
 }
 
-/* ---- what the device noted --------------------------------------------------------------------
+/* ---- the trace of the device ------------------------------------------------------------------
  */
 
 static size_t span_column(struct bench_latency *latency, const char *stage)
@@ -138,7 +138,7 @@ static int repeat_picks(struct ps_picker *picker, const struct bench_input *inpu
             return status;
         if (result.outcome == PS_REJECTED)
             return ps_fail(error, PS_E_INPUT, "rejected: %s", result.reason);
-        /* The first one allocates, and begins the trace: it does not count. */
+        /* The first repetition allocates memory and starts the trace: not measured. */
         uint64_t at = i > 0 ? i - 1 : 0;
         status = take_spans(picker->slot, run, at, error);
         memcpy(run->milliseconds[at], result.milliseconds, sizeof result.milliseconds);

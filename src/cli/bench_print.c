@@ -1,4 +1,4 @@
-/* What bench found, for people and for scripts. */
+/* Prints the results of bench as text and as JSON. */
 #include "cli/bench.h"
 
 #include <jansson.h>

@@ -1,4 +1,4 @@
-/* As many micrographs at once as there are slots, as in the service: each thread reads its
+/* Measures a micrograph in each slot at the same time, as in the service: each thread reads its
  * micrograph (from the page cache, if it is a file), picks it and takes the next number. */
 #include "cli/bench.h"
 
@@ -13,12 +13,12 @@
 struct stream {
     const struct bench_input *input;
     FILE *timeline;
-    pthread_mutex_t lock; /* of what follows */
+    pthread_mutex_t lock; /* guards the following fields */
     uint64_t next;
     uint64_t micrographs;
     struct interval *intervals;
     size_t interval_count;
-    size_t interval_room;
+    size_t interval_capacity;
     int status;
     struct ps_error error;
 };
@@ -28,48 +28,48 @@ struct interval {
     double end;
 };
 
-struct lane {
+struct slot_thread {
     struct stream *stream;
     struct ps_picker *picker;
     pthread_t thread;
     size_t number;
 };
 
-static int pick(struct lane *lane, struct ps_error *error)
+static int pick(struct slot_thread *thread, struct ps_error *error)
 {
-    const struct bench_input *input = lane->stream->input;
+    const struct bench_input *input = thread->stream->input;
     struct ps_read_options options = {input->config->input.movies,
                                       input->config->compute.max_pixels};
     struct ps_micrograph *micrograph = NULL;
     struct ps_result result = {0};
     int status = input->file ? ps_micrograph_read(input->file, &options, &micrograph, error) : 0;
     if (status == 0)
-        status = ps_picker_pick(lane->picker, micrograph ? &micrograph->image : &input->image,
+        status = ps_picker_pick(thread->picker, micrograph ? &micrograph->image : &input->image,
                                 &result, error);
     ps_micrograph_free(micrograph);
     ps_result_done(&result);
     return status;
 }
 
-/* Under the lock. */
+/* The caller holds the lock. */
 static int keep_interval(struct stream *stream, const struct ps_span *span, struct ps_error *error)
 {
-    if (stream->interval_count == stream->interval_room) {
-        size_t grown = stream->interval_room ? 2 * stream->interval_room : 4096;
+    if (stream->interval_count == stream->interval_capacity) {
+        size_t grown = stream->interval_capacity ? 2 * stream->interval_capacity : 4096;
         void *memory = realloc(stream->intervals, grown * sizeof *stream->intervals);
         if (!memory)
             return ps_fail_memory(error, grown * sizeof *stream->intervals, "a timeline");
         stream->intervals = memory;
-        stream->interval_room = grown;
+        stream->interval_capacity = grown;
     }
     stream->intervals[stream->interval_count++] = (struct interval){span->begin_ms, span->end_ms};
     return 0;
 }
 
-static int take_spans(struct lane *lane, uint64_t micrograph, struct ps_error *error)
+static int take_spans(struct slot_thread *thread, uint64_t micrograph, struct ps_error *error)
 {
-    struct stream *stream = lane->stream;
-    struct ps_slot *slot = lane->picker->slot;
+    struct stream *stream = thread->stream;
+    struct ps_slot *slot = thread->picker->slot;
     struct ps_span spans[PS_MOST_SPANS];
     size_t count = 0;
     if (!slot->backend->ops->trace)
@@ -79,7 +79,7 @@ static int take_spans(struct lane *lane, uint64_t micrograph, struct ps_error *e
     for (size_t i = 0; i < count && status == 0; i++) {
         status = keep_interval(stream, &spans[i], error);
         if (stream->timeline)
-            (void)fprintf(stream->timeline, "%zu\t%llu\t%s\t%.3f\t%.3f\n", lane->number,
+            (void)fprintf(stream->timeline, "%zu\t%llu\t%s\t%.3f\t%.3f\n", thread->number,
                           (unsigned long long)micrograph, spans[i].stage, spans[i].begin_ms,
                           spans[i].end_ms);
     }
@@ -89,8 +89,8 @@ static int take_spans(struct lane *lane, uint64_t micrograph, struct ps_error *e
 
 static void *work(void *argument)
 {
-    struct lane *lane = argument;
-    struct stream *stream = lane->stream;
+    struct slot_thread *thread = argument;
+    struct stream *stream = thread->stream;
     struct ps_error error;
     int status = 0;
     while (status == 0) {
@@ -101,9 +101,9 @@ static void *work(void *argument)
         pthread_mutex_unlock(&stream->lock);
         if (!more)
             return NULL;
-        status = pick(lane, &error);
+        status = pick(thread, &error);
         if (status == 0)
-            status = take_spans(lane, micrograph, &error);
+            status = take_spans(thread, micrograph, &error);
     }
     pthread_mutex_lock(&stream->lock);
     stream->status = status;
@@ -119,7 +119,7 @@ static int by_begin(const void *left, const void *right)
     return (a->begin > b->begin) - (a->begin < b->begin);
 }
 
-/* Milliseconds that the intervals cover together. */
+/* The length of the union of the intervals, in ms. */
 static double covered(struct interval *intervals, size_t count)
 {
     if (count)
@@ -136,28 +136,28 @@ static double covered(struct interval *intervals, size_t count)
     return sum;
 }
 
-/* A slot that has picked once has all its memory; its trace begins then. */
-static int warm_up(struct lane *lane, struct ps_error *error)
+/* Picks once in each slot, which allocates all its memory, and then starts the trace. */
+static int warm_up(struct slot_thread *thread, struct ps_error *error)
 {
     struct ps_span none;
     size_t count;
-    struct ps_slot *slot = lane->picker->slot;
-    int status = pick(lane, error);
+    struct ps_slot *slot = thread->picker->slot;
+    int status = pick(thread, error);
     if (status == 0 && slot->backend->ops->trace)
         status = slot->backend->ops->trace(slot, &none, 0, &count, error);
     return status;
 }
 
-static int run(struct stream *stream, struct lane *lanes, size_t slots, double *ret_seconds,
-               struct ps_error *error)
+static int run(struct stream *stream, struct slot_thread *threads, size_t slots,
+               double *ret_seconds, struct ps_error *error)
 {
     size_t started = 0;
     double start = ps_progress_clock();
     while (started < slots &&
-           pthread_create(&lanes[started].thread, NULL, work, &lanes[started]) == 0)
+           pthread_create(&threads[started].thread, NULL, work, &threads[started]) == 0)
         started++;
     for (size_t i = 0; i < started; i++)
-        pthread_join(lanes[i].thread, NULL);
+        pthread_join(threads[i].thread, NULL);
     *ret_seconds = ps_progress_clock() - start;
     if (started < slots)
         return ps_fail(error, PS_E_SYSTEM, "cannot start %zu threads", slots);
@@ -171,29 +171,29 @@ int bench_measure_stream(const struct bench_input *input, int device, size_t slo
                          struct ps_error *error)
 {
     struct stream stream = {.input = input, .timeline = timeline, .micrographs = micrographs};
-    struct lane *lanes = calloc(slots, sizeof *lanes);
-    if (!lanes)
-        return ps_fail_memory(error, slots * sizeof *lanes, "slots");
+    struct slot_thread *threads = calloc(slots, sizeof *threads);
+    if (!threads)
+        return ps_fail_memory(error, slots * sizeof *threads, "slots");
     pthread_mutex_init(&stream.lock, NULL);
     int status = 0;
     for (size_t i = 0; i < slots && status == 0; i++) {
-        lanes[i].stream = &stream;
-        lanes[i].number = i;
-        status = ps_picker_new_on(input->config, device, &lanes[i].picker, error);
+        threads[i].stream = &stream;
+        threads[i].number = i;
+        status = ps_picker_new_on(input->config, device, &threads[i].picker, error);
         if (status == 0)
-            status = warm_up(&lanes[i], error);
+            status = warm_up(&threads[i], error);
     }
     double seconds = 0;
     if (status == 0)
-        status = run(&stream, lanes, slots, &seconds, error);
+        status = run(&stream, threads, slots, &seconds, error);
     if (status == 0)
         *ret_stream = (struct bench_stream){slots, micrographs, seconds,
                                             covered(stream.intervals, stream.interval_count) /
                                                 (seconds * 1e3)};
     for (size_t i = 0; i < slots; i++)
-        ps_picker_free(lanes[i].picker);
+        ps_picker_free(threads[i].picker);
     pthread_mutex_destroy(&stream.lock);
     free(stream.intervals);
-    free(lanes);
+    free(threads);
     return status;
 }

@@ -5,8 +5,8 @@
 /* Exit status of every command. */
 enum ps_exit {
     PS_EXIT_OK = 0,
-    PS_EXIT_FAILURE = 1, /* something could not be done; the rest was */
-    PS_EXIT_USAGE = 2,   /* command line or configuration is wrong: nothing was done */
+    PS_EXIT_FAILURE = 1, /* a part failed; the rest was done */
+    PS_EXIT_USAGE = 2,   /* invalid command line or configuration: nothing was done */
 };
 
 struct ps_command {

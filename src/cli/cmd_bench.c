@@ -1,4 +1,4 @@
-/* pickstream bench: what this machine does with one micrograph, stage by stage, and with many. */
+/* pickstream bench: measures one micrograph stage by stage, and many at the same time. */
 #include "base/error.h"
 #include "cli/arguments.h"
 #include "cli/bench.h"
@@ -42,8 +42,8 @@ static const struct ps_cli cli = {
     .operands = "[FILE]",
     .summary =
         "Picks one micrograph, FILE or a synthetic one, several times on every GPU and on the\n"
-        "CPU (or where --backend says), and prints the median time of each stage, the rate with\n"
-        "as many at once as there are slots, latency and memory.\n"
+        "CPU (or on --backend), and prints the median time of each stage, the rate with one in\n"
+        "each slot at the same time, latency and memory.\n"
         "Without --diameter the particle is 78 px wide.",
     .options = options_table,
 };
@@ -109,7 +109,7 @@ static int bench_device(const struct bench_input *input, const struct bench_opti
     return status;
 }
 
-/* The devices of the configuration, and the CPU last where the choice is "auto". */
+/* Lists the configured devices, and with backend "auto" the CPU as the last one. */
 static int bench_devices(struct bench_input *input, const struct bench_options *options,
                          struct ps_config *config, FILE *timeline, struct ps_error *error)
 {

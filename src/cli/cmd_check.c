@@ -1,4 +1,4 @@
-/* pickstream check: is this configuration one that the other commands would run with? */
+/* pickstream check: checks the configuration as the other commands do. */
 #include "cli/arguments.h"
 #include "cli/cmd.h"
 
@@ -20,8 +20,8 @@ static const struct ps_cli_option check_options[] = {
 static const struct ps_cli check_cli = {
     .command = "check",
     .operands = "",
-    .summary = "Reads the configuration as the other commands do, without doing anything else.\n"
-               "The first mistake is named, with file and line, and the exit status is then 2.",
+    .summary = "Reads and checks the configuration as the other commands do.\n"
+               "Reports the first error with file and line; the exit status is then 2.",
     .options = check_options,
 };
 
@@ -33,7 +33,7 @@ static int check(const struct check_options *options, const struct ps_config *co
         ps_config_man(stdout);
     if (options->print_template || options->man)
         return PS_EXIT_OK;
-    /* Printed first: with a value missing or in contradiction, seeing all of them helps. */
+    /* Printed before the check, because the values help to find the cause of an error. */
     if (options->print)
         ps_config_print(config, stdout);
     struct ps_error error;

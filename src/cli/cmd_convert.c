@@ -28,11 +28,11 @@ static const struct ps_cli_option options_table[] = {
                 "format of OUT: star, cryosparc, box, cbox, tsv, csv or json"),
     PS_CLI_TEXT(0, "from", "NAME", struct convert_options, from, "format of IN, as above"),
     PS_CLI_TEXT(0, "micrographs", "DIR", struct convert_options, micrographs,
-                "where the micrographs are: for their names and shapes"),
+                "directory of the micrographs, for their names and shapes"),
     PS_CLI_NUMBER(0, "box", "PX", struct convert_options, box_size, 1.0, 100000.0,
                   "side of the boxes (default: as in IN, or the particle diameter)"),
     PS_CLI_NUMBER(0, "min-score", "P", struct convert_options, min_score, -1e9, 1e9,
-                  "leave out picks with a lower score"),
+                  "drop picks with a lower score"),
     PS_CLI_FLAG(0, "invert-y", struct convert_options, invert_y,
                 "count rows from the other end, for a micrograph stored upside down"),
     PS_CLI_END,
@@ -42,10 +42,10 @@ static const struct ps_cli cli = {
     .command = "convert",
     .operands = "IN OUT",
     .summary =
-        "Converts picks between formats, and between the conventions of the programs that have\n"
-        "them. IN is a file of picks, RELION's autopick.star with all that it lists, or a\n"
-        "directory. OUT is a file, or a directory (it ends in /, or is there) for a file a\n"
-        "micrograph. Formats go by the names of files: x.star, x.box, x.cbox, x.tsv, x.csv, x.json.",
+        "Converts picks between formats and the conventions of their programs. IN is a file of\n"
+        "picks, RELION's autopick.star with all files in it, or a directory. OUT is a file, or a\n"
+        "directory (it ends in /, or exists) for one file per micrograph. File names give the\n"
+        "formats: x.star, x.box, x.cbox, x.tsv, x.csv, x.json.",
     .options = options_table,
 };
 
@@ -60,32 +60,33 @@ static bool is_directory(const char *path)
 /* ---- one micrograph ---------------------------------------------------------------------------
  */
 
-static int invert(struct ps_heard *heard, struct ps_error *error)
+static int invert(struct ps_outcome_record *record, struct ps_error *error)
 {
-    int status = ps_heard_load_shape(heard, error);
-    for (size_t i = 0; i < heard->result.count && status == 0; i++) {
-        struct ps_pick *pick = &heard->result.picks[i];
-        pick->y = (float)(heard->micrograph.image.height - 1 - (double)pick->y);
+    int status = ps_outcome_record_load_shape(record, error);
+    for (size_t i = 0; i < record->result.count && status == 0; i++) {
+        struct ps_pick *pick = &record->result.picks[i];
+        pick->y = (float)(record->micrograph.image.height - 1 - (double)pick->y);
     }
     return status;
 }
 
-/* A format that counts the rows of a TIFF from its top needs to know that it is one, and how high;
- * so does one that tells them. Elsewhere a micrograph need not be there. */
-static int prepare(struct ps_heard *heard, const struct convert_options *options,
+/* Loads the shape of a micrograph if its rows must be flipped: with --invert-y, and for a TIFF in a
+ * format that counts rows from the top. Otherwise the micrograph does not need to exist. */
+static int prepare(struct ps_outcome_record *record, const struct convert_options *options,
                    const struct ps_picks_format *format, struct ps_error *error)
 {
     int status = 0;
     if (options->min_score > -INFINITY)
-        ps_picks_settle(&heard->result, options->min_score);
+        ps_picks_filter(&record->result, options->min_score);
     if (options->invert_y)
-        status = invert(heard, error);
-    else if (format->top_down && ps_heard_is_tiff(heard))
-        status = ps_heard_load_shape(heard, error);
+        status = invert(record, error);
+    else if (format->top_down && ps_outcome_record_is_tiff(record))
+        status = ps_outcome_record_load_shape(record, error);
     return status;
 }
 
-/* Where picks of a micrograph go below OUT: under its name, or what of that leads nowhere else. */
+/* The path of a micrograph's picks below OUT: its name, or only the last component if the name
+ * leads out of the directory. */
 static const char *name_below(const char *name)
 {
     while (*name == '/')
@@ -124,8 +125,9 @@ static int write_each(struct ps_pick_file *files, size_t count, const char *out,
     return status;
 }
 
-static int write_out(const struct ps_heard_list *list, const struct convert_options *options,
-                     const char *out, const struct ps_picks_format *format, struct ps_error *error)
+static int write_out(const struct ps_outcome_record_list *list,
+                     const struct convert_options *options, const char *out,
+                     const struct ps_picks_format *format, struct ps_error *error)
 {
     struct ps_pick_file *files = calloc(list->count + 1, sizeof *files);
     int status = 0;
@@ -133,7 +135,7 @@ static int write_out(const struct ps_heard_list *list, const struct convert_opti
         return ps_fail_memory(error, list->count * sizeof *files, "a list of micrographs");
     for (size_t i = 0; i < list->count && status == 0; i++) {
         status = prepare(list->items[i], options, format, error);
-        files[i] = ps_heard_pick_file(list->items[i]);
+        files[i] = ps_outcome_record_pick_file(list->items[i]);
         files[i].box_size = options->box_size;
     }
     if (status == 0 && is_directory(out))
@@ -170,10 +172,10 @@ static int convert(const struct convert_options *options, const char *in, const 
     if (!to)
         return ps_cli_usage(&cli, "%.200s: its name does not tell a format: give --format", out);
     const struct ps_picks_read_options read_options = {from, NULL, options->micrographs};
-    struct ps_heard_list list = {0};
+    struct ps_outcome_record_list list = {0};
     struct ps_error error;
     int status = ps_picks_read(in, &read_options, &list, &error);
-    /* x.star for several micrographs is one that names them. */
+    /* x.star for several micrographs needs the format with a column of names. */
     if (status == 0 && !options->to && list.count != 1 && to->write == ps_picks_write_star &&
         !is_directory(out))
         to = ps_picks_format_find("cryosparc");
@@ -187,7 +189,7 @@ static int convert(const struct convert_options *options, const char *in, const 
     else
         (void)fprintf(stderr, "pickstream convert: %zu micrographs, %zu picks\n", list.count,
                       picks);
-    ps_heard_list_done(&list);
+    ps_outcome_record_list_done(&list);
     return status ? PS_EXIT_FAILURE : PS_EXIT_OK;
 }
 

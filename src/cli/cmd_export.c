@@ -1,4 +1,4 @@
-/* pickstream export: the whole journal as files of picks, as often as one likes. */
+/* pickstream export: writes the outcomes in the journal as files of picks. */
 #include "base/error.h"
 #include "cli/arguments.h"
 #include "cli/cmd.h"
@@ -31,7 +31,7 @@ static const struct ps_cli_option options_table[] = {
     PS_CLI_UINT(0, "since", "SEQ", struct export_options, since, 0, MAX_SEQ,
                 "only outcomes after SEQ (default 0: all)"),
     PS_CLI_NUMBER(0, "min-score", "P", struct export_options, min_score, -1e9, 1e9,
-                  "leave out picks with a lower score"),
+                  "drop picks with a lower score"),
     PS_CLI_END,
 };
 
@@ -40,8 +40,8 @@ static const struct ps_cli cli = {
     .operands = "",
     .summary =
         "Writes the picks of every micrograph in the journal of service.state_directory as files,\n"
-        "as the service would have written them, and autopick.star with them. Of several outcomes\n"
-        "of a micrograph the last one stays. The journal is only read, so the service may run.",
+        "as the service writes them, and autopick.star. Of several outcomes of a micrograph the\n"
+        "last one is written. The journal is only read, so the service can run meanwhile.",
     .options = options_table,
 };
 
@@ -51,57 +51,60 @@ struct exporter {
     struct ps_autopick *list;
     uint64_t micrographs;
     uint64_t picks;
-    uint64_t failed;    /* micrographs without picks to write */
-    uint64_t unwritten; /* of which a file could not be written, or the message not be read */
+    uint64_t failed;    /* failed micrographs, which have no picks */
+    uint64_t unwritten; /* micrographs with an unwritable file or an unreadable message */
 };
 
-/* Where files of picks go, as the service has them; to be freed, NULL without memory. */
-static char *directory_of(const struct exporter *exporter, const struct ps_heard *heard)
+/* The directory for files of picks, the same as in the service; to be freed. NULL without memory.
+ */
+static char *directory_of(const struct exporter *exporter, const struct ps_outcome_record *record)
 {
     char prefix[PATH_MAX], watched[PATH_MAX];
     char *directory = NULL;
-    size_t path = strlen(heard->path), name = strlen(heard->name);
+    size_t path = strlen(record->path), name = strlen(record->name);
     (void)snprintf(watched, sizeof watched, "%.*s", (int)(path > name ? path - name : 0),
-                   heard->path);
+                   record->path);
     ps_output_prefix(exporter->config, watched, prefix, sizeof prefix);
     return asprintf(&directory, "%s%s%s", exporter->options->output, *prefix ? "/" : "", prefix) < 0
                ? NULL
                : directory;
 }
 
-/* A micrograph that failed after it was rewritten has no files any more. */
-static int export_failed(struct exporter *exporter, const struct ps_heard *heard,
+/* Removes the files of a micrograph whose latest revision failed. */
+static int export_failed(struct exporter *exporter, const struct ps_outcome_record *record,
                          const char *directory, struct ps_error *error)
 {
     exporter->failed++;
-    if (heard->revision == 1)
+    if (record->revision == 1)
         return 0;
     ps_autopick_check(exporter->list);
-    return ps_picks_remove_all(directory, &exporter->config->output.formats, heard->name, error);
+    return ps_picks_remove_all(directory, &exporter->config->output.formats, record->name, error);
 }
 
-static int export_picks(struct exporter *exporter, struct ps_heard *heard, const char *directory,
-                        struct ps_error *error)
+static int export_picks(struct exporter *exporter, struct ps_outcome_record *record,
+                        const char *directory, struct ps_error *error)
 {
-    ps_picks_settle(&heard->result, exporter->options->min_score);
-    const struct ps_pick_file file = ps_heard_pick_file(heard);
+    ps_picks_filter(&record->result, exporter->options->min_score);
+    const struct ps_pick_file file = ps_outcome_record_pick_file(record);
     int status = ps_picks_write_below(exporter->config, directory, &file, exporter->list, error);
     if (status == 0) {
         exporter->micrographs++;
-        exporter->picks += heard->result.count;
+        exporter->picks += record->result.count;
     }
     return status;
 }
 
-static int export_outcome(struct exporter *exporter, struct ps_heard *heard, struct ps_error *error)
+static int export_outcome(struct exporter *exporter, struct ps_outcome_record *record,
+                          struct ps_error *error)
 {
-    if (!ps_name_is_safe(heard->name))
+    if (!ps_name_is_safe(record->name))
         return ps_fail(error, PS_E_INPUT, "its name leads out of the directory: not written");
-    char *directory = directory_of(exporter, heard);
+    char *directory = directory_of(exporter, record);
     if (!directory)
-        return ps_fail_memory(error, strlen(heard->name), "a path");
-    int status = heard->status == PS_HEARD_FAILED ? export_failed(exporter, heard, directory, error)
-                                                  : export_picks(exporter, heard, directory, error);
+        return ps_fail_memory(error, strlen(record->name), "a path");
+    int status = record->status == PS_OUTCOME_FAILED
+                     ? export_failed(exporter, record, directory, error)
+                     : export_picks(exporter, record, directory, error);
     free(directory);
     return status;
 }
@@ -109,16 +112,16 @@ static int export_outcome(struct exporter *exporter, struct ps_heard *heard, str
 static int take(void *context, uint64_t seq, const struct ps_frames *frames)
 {
     struct exporter *exporter = context;
-    struct ps_heard *heard = NULL;
+    struct ps_outcome_record *record = NULL;
     struct ps_error error;
-    int status = ps_heard_read(frames, &heard, &error);
+    int status = ps_outcome_record_read(frames, &record, &error);
     if (status == 0)
-        status = export_outcome(exporter, heard, &error);
+        status = export_outcome(exporter, record, &error);
     if (status) {
         exporter->unwritten++;
         (void)fprintf(stderr, "pickstream export: seq %" PRIu64 ": %s\n", seq, error.message);
     }
-    ps_heard_free(heard);
+    ps_outcome_record_free(record);
     return status == PS_E_NOMEM;
 }
 

@@ -1,8 +1,8 @@
 /* pickstream keygen: a pair of keys for encrypted connections (CURVE).
  *
- * The same for the service (publish.curve_secret_key) and for each client: everyone keeps
- * curve.key, and gives curve.pub to those who are to know it. Nothing is ever overwritten: a key
- * that is lost is lost for all who have its other half. */
+ * The service (publish.curve_secret_key) and each client need a pair: keep curve.key secret, and
+ * give curve.pub to the other side. Existing files are not overwritten, because a lost key also
+ * makes the copies of its other half useless. */
 #include "base/error.h"
 #include "cli/arguments.h"
 #include "cli/cmd.h"
@@ -25,13 +25,13 @@ static const struct ps_cli cli = {
     .command = "keygen",
     .operands = "DIR",
     .summary =
-        "Writes a new pair of keys into a directory, which is made if need be: curve.key, the\n"
-        "secret one, which only you can read, and curve.pub, the public one. Files that exist\n"
-        "are left alone.",
+        "Writes a new pair of keys into a directory, which is created if it is missing:\n"
+        "curve.key, the secret one, which only you can read, and curve.pub, the public one.\n"
+        "Existing files are not overwritten.",
     .options = options,
 };
 
-/* Writes a file that was not there. PS_E_SYSTEM. */
+/* Writes a new file. PS_E_SYSTEM: also if it exists. */
 static int write_key(const char *path, mode_t mode, const char *comment, const char *key,
                      struct ps_error *error)
 {
@@ -51,7 +51,7 @@ static int write_key(const char *path, mode_t mode, const char *comment, const c
     return ps_fail(error, PS_E_SYSTEM, "%s: %s", path, strerror(code));
 }
 
-/* Both files or none. */
+/* Writes both files or none. */
 static int write_pair(const char *directory, const char *public_key, const char *secret_key,
                       struct ps_error *error)
 {
@@ -66,7 +66,7 @@ static int write_pair(const char *directory, const char *public_key, const char 
     if (lstat(public_path, &info) == 0)
         return ps_fail(error, PS_E_SYSTEM, "%s: is there already; nothing was written",
                        public_path);
-    int status = write_key(secret_path, 0600, "pickstream: a secret key. Show it to nobody.",
+    int status = write_key(secret_path, 0600, "pickstream: a secret key. Keep it secret.",
                            secret_key, error);
     if (status)
         return status;

@@ -1,8 +1,8 @@
-/* pickstream listen: the model subscriber. Prints every outcome, or writes it as files of picks;
- * what was missed is asked for, and what is lost is said.
+/* pickstream listen: the reference subscriber. Prints every outcome, or writes it as files of
+ * picks. Requests missed outcomes, and reports lost ones.
  *
- * With several services, or behind a relay, everything carries its stream: lines begin with it, and
- * files are below a directory of its name, for two microscopes may well call a micrograph the same.
+ * With several services or behind a relay, each line begins with the stream, and files are in a
+ * directory of that name, because two microscopes can use the same name for a micrograph.
  */
 #include "base/error.h"
 #include "base/log.h"
@@ -28,9 +28,9 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-enum { SAVE_SECONDS = 5 /* from a new STAR file to the list of them, at most */ };
+enum { SAVE_SECONDS = 5 /* max. delay from a new STAR file to saving the list */ };
 
-/* With --since absent. */
+/* The value without --since. */
 static const uint64_t FROM_NOW = UINT64_MAX;
 static const double MAX_SEQ = 9007199254740992; /* of --since: 2^53, exact in a double */
 
@@ -44,22 +44,22 @@ struct listen_options {
 
 static const struct ps_cli_option options_table[] = {
     PS_CLI_TEXTS(0, "connect", "URL", struct listen_options, services.connect,
-                 "where picks are published; for several services, several times"),
+                 "endpoint with the picks of a service; repeat it for several services"),
     PS_CLI_TEXTS(0, "replay", "URL", struct listen_options, services.replay,
-                 "where to ask for missed ones; as often, in the same order"),
+                 "endpoint to request missed ones; one for each --connect, in that order"),
     PS_CLI_UINT(0, "since", "SEQ", struct listen_options, since, 0, MAX_SEQ,
-                "begin after outcome SEQ, 0: with the first (default: from now on)"),
+                "start after outcome SEQ, 0: with the first (default: from now on)"),
     PS_CLI_UINT('n', "count", "N", struct listen_options, count, 1, MAX_SEQ,
                 "end after N outcomes"),
     PS_CLI_TEXT('o', "output", "DIR", struct listen_options, output,
                 "write files of picks below DIR instead of printing"),
     PS_CLI_KEY(0, "format", "LIST", "output.formats", "formats of these files (default star)"),
     PS_CLI_NUMBER(0, "timeout", "SECONDS", struct listen_options, timeout, 0.1, 86400,
-                  "give up what is not repaired by then (default 30)"),
+                  "give up outcomes still missing after this time (default 30)"),
     PS_CLI_TEXT(0, "curve-key", "FILE", struct listen_options, services.curve_key,
-                "our secret key, where the service asks for one"),
+                "secret key of this client, if the service needs one"),
     PS_CLI_TEXTS(0, "curve-server", "FILE", struct listen_options, services.curve_server,
-                 "public key of the service; one for all, or one each"),
+                 "public key of the service; one for all, or one for each"),
     PS_CLI_END,
 };
 
@@ -69,9 +69,9 @@ static const struct ps_cli cli = {
     .summary =
         "Prints a line for each outcome that a service publishes, in order, each once: seq, name,\n"
         "status, number of picks, median score, and seconds from the close of the file to the\n"
-        "publication; or writes the picks as files. What was missed is asked for. With several\n"
+        "publication; or writes the picks as files. Missed outcomes are requested. With several\n"
         "services, or a relay, a line begins with the stream. SIGINT and SIGTERM end it.\n"
-        "Exit status: 0; 1 if an outcome was lost for good or could not be written.",
+        "Exit status: 0; 1 if an outcome was lost or could not be written.",
     .options = options_table,
 };
 
@@ -81,15 +81,15 @@ struct listener {
     struct ps_subscriber *subscriber;
     struct ps_autopick *list; /* of STAR files, for RELION; NULL without --output */
     int signals;              /* descriptors: of SIGINT and SIGTERM, */
-    int timer;                /* of the next time that the list is saved, */
-    int wake;                 /* and of both */
+    int timer;                /* for the next save of the list, */
+    int wake;                 /* and an epoll set of both */
     bool armed;
     uint64_t outcomes;
     uint64_t lost;
     uint64_t unwritten;
 };
 
-/* Makes text from the network one line that does nothing to a terminal. */
+/* Replaces control characters in text from the network, for a terminal. */
 static const char *one_line(char *text)
 {
     for (char *at = text; *at; at++) {
@@ -101,47 +101,48 @@ static const char *one_line(char *text)
 
 /* ---- one outcome ----------------------------------------------------------------------------- */
 
-/* Null fields are "-", so that every line has the same number of words. */
-static void print_outcome(const struct listener *listener, const struct ps_heard *heard)
+/* Missing values are "-", so that every line has the same number of words. */
+static void print_outcome(const struct listener *listener, const struct ps_outcome_record *record)
 {
     char name[PS_LOG_TEXT], median[32] = "-", latency[32] = "-";
-    if (heard->result.count > 0)
-        (void)snprintf(median, sizeof median, "%.3f", heard->result.score_median);
-    if (!isnan(heard->latency))
-        (void)snprintf(latency, sizeof latency, "%.3f", heard->latency);
+    if (record->result.count > 0)
+        (void)snprintf(median, sizeof median, "%.3f", record->result.score_median);
+    if (!isnan(record->latency))
+        (void)snprintf(latency, sizeof latency, "%.3f", record->latency);
     if (ps_subscriber_many(listener->subscriber))
-        (void)printf("%s ", heard->stream);
-    (void)printf("%" PRIu64 " %s %s %zu %s %s\n", heard->seq, ps_log_quote(heard->name, name),
-                 ps_heard_status_name(heard->status), heard->result.count, median, latency);
-    (void)fflush(stdout); /* a line a time, into a pipe too */
+        (void)printf("%s ", record->stream);
+    (void)printf("%" PRIu64 " %s %s %zu %s %s\n", record->seq, ps_log_quote(record->name, name),
+                 ps_outcome_record_status_name(record->status), record->result.count, median,
+                 latency);
+    (void)fflush(stdout); /* line by line, also into a pipe */
 }
 
-/* Where files of picks go; to be freed, NULL without memory. */
-static char *directory_of(const struct listener *listener, const struct ps_heard *heard)
+/* The directory for files of picks; to be freed. NULL without memory. */
+static char *directory_of(const struct listener *listener, const struct ps_outcome_record *record)
 {
     bool many = ps_subscriber_many(listener->subscriber);
     char *directory = NULL;
     return asprintf(&directory, "%s%s%s", listener->options->output, many ? "/" : "",
-                    many ? heard->stream : "") < 0
+                    many ? record->stream : "") < 0
                ? NULL
                : directory;
 }
 
-static int write_outcome(struct listener *listener, const struct ps_heard *heard,
+static int write_outcome(struct listener *listener, const struct ps_outcome_record *record,
                          struct ps_error *error)
 {
-    if (!ps_name_is_safe(heard->name))
+    if (!ps_name_is_safe(record->name))
         return ps_fail(error, PS_E_INPUT, "its name leads out of the directory: not written");
-    const struct ps_pick_file file = ps_heard_pick_file(heard);
-    char *directory = directory_of(listener, heard);
+    const struct ps_pick_file file = ps_outcome_record_pick_file(record);
+    char *directory = directory_of(listener, record);
     if (!directory)
-        return ps_fail_memory(error, strlen(heard->name), "a path");
+        return ps_fail_memory(error, strlen(record->name), "a path");
     int status = ps_picks_write_below(listener->config, directory, &file, listener->list, error);
     free(directory);
     return status;
 }
 
-/* The list is saved soon, but not for each outcome: it is written as a whole. */
+/* Schedules a save of the list. Each save writes the whole list, so several outcomes share one. */
 static void save_soon(struct listener *listener)
 {
     const struct itimerspec once = {.it_value = {.tv_sec = SAVE_SECONDS}};
@@ -160,92 +161,92 @@ static void save(struct listener *listener)
     (void)fprintf(stderr, "pickstream listen: %s\n", one_line(error.message));
 }
 
-/* A failed micrograph has no picks to write: it is named, as `pick` does, and those of an earlier
- * revision go. */
-static int take_failure(struct listener *listener, struct ps_heard *heard, struct ps_error *error)
+/* Reports a failed micrograph, as `pick` does, and removes the files of an earlier revision. */
+static int take_failure(struct listener *listener, struct ps_outcome_record *record,
+                        struct ps_error *error)
 {
     char name[PS_LOG_TEXT];
-    (void)fprintf(stderr, "pickstream listen: seq %" PRIu64 ": %s: failed: %s\n", heard->seq,
-                  ps_log_quote(heard->name, name), one_line(heard->reason));
-    if (heard->revision == 1 || !ps_name_is_safe(heard->name))
+    (void)fprintf(stderr, "pickstream listen: seq %" PRIu64 ": %s: failed: %s\n", record->seq,
+                  ps_log_quote(record->name, name), one_line(record->reason));
+    if (record->revision == 1 || !ps_name_is_safe(record->name))
         return 0;
-    char *directory = directory_of(listener, heard);
+    char *directory = directory_of(listener, record);
     if (!directory)
-        return ps_fail_memory(error, strlen(heard->name), "a path");
+        return ps_fail_memory(error, strlen(record->name), "a path");
     int status =
-        ps_picks_remove_all(directory, &listener->config->output.formats, heard->name, error);
+        ps_picks_remove_all(directory, &listener->config->output.formats, record->name, error);
     free(directory);
     ps_autopick_check(listener->list);
     return status;
 }
 
-static void take_outcome(struct listener *listener, struct ps_heard *heard)
+static void take_outcome(struct listener *listener, struct ps_outcome_record *record)
 {
     char name[PS_LOG_TEXT];
     struct ps_error error;
     listener->outcomes++;
     if (!listener->options->output) {
-        print_outcome(listener, heard);
-    } else if (heard->status == PS_HEARD_FAILED ? take_failure(listener, heard, &error)
-                                                : write_outcome(listener, heard, &error)) {
+        print_outcome(listener, record);
+    } else if (record->status == PS_OUTCOME_FAILED ? take_failure(listener, record, &error)
+                                                   : write_outcome(listener, record, &error)) {
         listener->unwritten++;
-        (void)fprintf(stderr, "pickstream listen: seq %" PRIu64 ": %s: %s\n", heard->seq,
-                      ps_log_quote(heard->name, name), one_line(error.message));
+        (void)fprintf(stderr, "pickstream listen: seq %" PRIu64 ": %s: %s\n", record->seq,
+                      ps_log_quote(record->name, name), one_line(error.message));
     }
     save_soon(listener);
 }
 
-/* ---- news ------------------------------------------------------------------------------------ */
+/* ---- events ---------------------------------------------------------------------------------- */
 
-/* Begins a line on stderr, with the stream where there are several. */
-static void begin_line(const struct listener *listener, const struct ps_news *news)
+/* Begins a line on stderr, with the stream if there can be several. */
+static void begin_line(const struct listener *listener, const struct ps_subscriber_event *event)
 {
-    bool many = *news->stream && ps_subscriber_many(listener->subscriber);
-    (void)fprintf(stderr, "pickstream listen: %s%s", many ? news->stream : "", many ? ": " : "");
+    bool many = *event->stream && ps_subscriber_many(listener->subscriber);
+    (void)fprintf(stderr, "pickstream listen: %s%s", many ? event->stream : "", many ? ": " : "");
 }
 
-static void print_range(const char *what, const struct ps_news *news)
+static void print_range(const char *what, const struct ps_subscriber_event *event)
 {
-    (void)fprintf(stderr, "%s seq %" PRIu64, what, news->first);
-    if (news->last > news->first)
-        (void)fprintf(stderr, " to %" PRIu64, news->last);
-    (void)fprintf(stderr, "%s%s\n", *news->text ? ": " : "", news->text);
+    (void)fprintf(stderr, "%s seq %" PRIu64, what, event->first);
+    if (event->last > event->first)
+        (void)fprintf(stderr, " to %" PRIu64, event->last);
+    (void)fprintf(stderr, "%s%s\n", *event->text ? ": " : "", event->text);
 }
 
-static void take_news(struct listener *listener, struct ps_news *news)
+static void take_event(struct listener *listener, struct ps_subscriber_event *event)
 {
-    if (news->kind != PS_NEWS_OUTCOME && news->kind != PS_NEWS_NONE)
-        begin_line(listener, news);
-    switch (news->kind) {
-    case PS_NEWS_OUTCOME:
-        take_outcome(listener, news->heard);
-        ps_heard_free(news->heard);
+    if (event->kind != PS_EVENT_OUTCOME && event->kind != PS_EVENT_NONE)
+        begin_line(listener, event);
+    switch (event->kind) {
+    case PS_EVENT_OUTCOME:
+        take_outcome(listener, event->record);
+        ps_outcome_record_free(event->record);
         break;
-    case PS_NEWS_GAP:
-        print_range("asking again for", news);
+    case PS_EVENT_GAP:
+        print_range("asking again for", event);
         break;
-    case PS_NEWS_LOST:
-        listener->lost += news->last - news->first + 1;
-        print_range("lost", news);
+    case PS_EVENT_LOST:
+        listener->lost += event->last - event->first + 1;
+        print_range("lost", event);
         break;
-    case PS_NEWS_STREAM:
-        (void)fprintf(stderr, "another stream begins, at seq %" PRIu64 "\n", news->first);
+    case PS_EVENT_STREAM:
+        (void)fprintf(stderr, "another stream begins, at seq %" PRIu64 "\n", event->first);
         break;
-    case PS_NEWS_SHORT:
+    case PS_EVENT_SHORT:
         (void)fprintf(stderr,
                       "the stream ends at seq %" PRIu64
                       ", before that of --since: it is another one; beginning with its first\n",
-                      news->last);
+                      event->last);
         break;
-    case PS_NEWS_NOTE:
-        (void)fprintf(stderr, "%s\n", one_line(news->text));
+    case PS_EVENT_NOTE:
+        (void)fprintf(stderr, "%s\n", one_line(event->text));
         break;
-    case PS_NEWS_NONE:
+    case PS_EVENT_NONE:
         break;
     }
 }
 
-/* Whether it was the timer that woke us; the list is saved then. */
+/* Saves the list if the timer has expired, and returns true then. */
 static bool woken_by_timer(struct listener *listener)
 {
     uint64_t expirations;
@@ -255,7 +256,7 @@ static bool woken_by_timer(struct listener *listener)
     return true;
 }
 
-/* Where each stream ends, and what there was of all. */
+/* Prints the last seq of each stream and the totals. */
 static void summarise(const struct listener *listener)
 {
     char stream[PS_STREAM_TEXT];
@@ -274,8 +275,8 @@ static void summarise(const struct listener *listener)
     (void)fputc('\n', stderr);
 }
 
-/* Standard output that nobody reads any more ends it: what comes would be lost unsaid. */
-static bool goes_on(const struct listener *listener)
+/* False after N outcomes, or an error on stdout: further outcomes would be lost silently. */
+static bool wants_more(const struct listener *listener)
 {
     return !ferror(stdout) &&
            (!listener->options->count || listener->outcomes < listener->options->count);
@@ -284,15 +285,15 @@ static bool goes_on(const struct listener *listener)
 static int listen_to(struct listener *listener)
 {
     struct ps_error error;
-    while (goes_on(listener)) {
-        struct ps_news news;
-        if (ps_subscriber_next(listener->subscriber, listener->wake, &news, &error) != 0) {
+    while (wants_more(listener)) {
+        struct ps_subscriber_event event;
+        if (ps_subscriber_next(listener->subscriber, listener->wake, &event, &error) != 0) {
             (void)fprintf(stderr, "pickstream listen: %s\n", error.message);
             save(listener);
             return PS_EXIT_FAILURE;
         }
-        if (news.kind != PS_NEWS_NONE)
-            take_news(listener, &news);
+        if (event.kind != PS_EVENT_NONE)
+            take_event(listener, &event);
         else if (!woken_by_timer(listener))
             break;
     }
@@ -303,7 +304,7 @@ static int listen_to(struct listener *listener)
 
 /* ---- setting up ------------------------------------------------------------------------------ */
 
-/* Makes the descriptors. Signals are blocked from here on, before ZeroMQ makes its threads. */
+/* Makes the descriptors and blocks the signals, before ZeroMQ starts its threads. */
 static bool make_wakers(struct listener *listener)
 {
     sigset_t set;

@@ -1,4 +1,4 @@
-/* pickstream pick: picks the files it is given, one after the other, each with all cores. */
+/* pickstream pick: picks the given files in sequence, each with all cores. */
 #include "base/error.h"
 #include "base/text.h"
 #include "cli/accuracy.h"
@@ -39,7 +39,7 @@ static const struct ps_cli_option options_table[] = {
     PS_CLI_TEXT(0, "shard", "I/N", struct pick_options, shard,
                 "pick only the I-th of N parts of the micrographs: for N machines"),
     PS_CLI_FLAG(0, "resume", struct pick_options, resume,
-                "leave out micrographs whose files of picks are there and not older"),
+                "skip micrographs whose files of picks exist and are not older"),
     PS_CLI_FLAG(0, "list", struct pick_options, list,
                 "pick nothing, print the paths of the micrographs that would be picked"),
     PS_CLI_TEXT(0, "truth", "DIR", struct pick_options, truth,
@@ -54,13 +54,13 @@ static const struct ps_cli cli = {
     .operands = "FILE|DIR|GLOB...",
     .summary =
         "Picks particles in each micrograph and writes its picks to DIR, under the path of the\n"
-        "micrograph below the directory that holds everything given: x.mrc becomes\n"
-        "DIR/x_autopick.star. A micrograph that cannot be picked is named on stderr, the others\n"
-        "are picked all the same, and the exit status is then 1.",
+        "micrograph relative to the common parent of all operands: x.mrc becomes\n"
+        "DIR/x_autopick.star. A micrograph that cannot be picked is reported on stderr, the\n"
+        "others are picked, and the exit status is then 1.",
     .options = options_table,
 };
 
-enum { SAVE_EVERY = 100 /* micrographs: the list of STAR files */ };
+enum { SAVE_EVERY = 100 /* micrographs between two saves of the list of STAR files */ };
 static const char OVERLAY_SUFFIX[] = "_overlay.png";
 
 /* One run of the command. */
@@ -97,9 +97,10 @@ static int write_outputs(const struct session *session, const struct ps_pick_fil
     return status;
 }
 
-/* A micrograph failed: what an earlier run wrote of it is not what came of it now. A device that
- * failed says nothing of the micrograph, and ends the run; a disk that is full is no reason to lose
- * what is on it. Returns the code of the failure. */
+/* Handles a failed micrograph: removes the files of an earlier run, which are not the result of
+ * this one. Keeps them after a failure of the device, which says nothing about the micrograph and
+ * ends the run. Not called after a write error: a full disk must not cost existing files. Returns
+ * the code of the failure. */
 static int remove_outputs(struct session *session, const struct ps_found *found,
                           const struct ps_error *failure)
 {
@@ -223,7 +224,7 @@ static int pick_file(struct session *session, const struct ps_found *found, stru
     return status;
 }
 
-/* ---- what was done before ---------------------------------------------------------------------
+/* ---- resuming ---------------------------------------------------------------------------------
  */
 
 static bool is_older(const struct stat *a, const struct stat *b)
@@ -244,9 +245,9 @@ static bool has_output(const struct session *session, const struct ps_found *fou
     return has;
 }
 
-/* True where one of the files that this run would write is missing or older than the micrograph.
- * Files are there completely or not at all (base/atomic_file.h), so there being one is enough. What
- * failed has none, and is tried again. */
+/* True if one of the files that this run would write is missing or older than the micrograph. Files
+ * are written atomically (base/atomic_file.h), so an existing file is complete. A failed micrograph
+ * has none and is tried again. */
 static bool is_left(const struct session *session, const struct ps_found *found)
 {
     const struct ps_list *formats = &session->config->output.formats;
@@ -267,8 +268,8 @@ struct resuming {
     int status;
 };
 
-/* For ps_found_list_keep(). The list for RELION gets what was done before: the run that did it may
- * have been killed before it came to that. */
+/* For ps_found_list_keep(). Adds finished micrographs to the list for RELION, because the earlier
+ * run can have been killed before it saved the list. */
 static bool leave_out_done(const struct ps_found *found, void *context)
 {
     struct resuming *resuming = context;
@@ -307,7 +308,7 @@ static void summarise(struct session *session, size_t count)
                       before, ps_picker_device(session->picker));
 }
 
-/* Now and then, for a run may be killed. */
+/* Saves the list at intervals, because a run can be killed. */
 static void save_list(struct session *session)
 {
     struct ps_error error;
@@ -372,7 +373,7 @@ static bool parse_shard(const char *text, struct ps_shard *ret_shard)
     return true;
 }
 
-/* What there is to do, of what the operands stand for. Returns enum ps_exit. */
+/* Finds the micrographs of the operands and selects those to pick. Returns enum ps_exit. */
 static int find(struct session *session, char *const *operands, size_t count,
                 const struct ps_shard *shard, struct ps_found_list *ret_list)
 {

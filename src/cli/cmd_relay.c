@@ -13,16 +13,16 @@
 
 static const struct ps_cli_option options_table[] = {
     PS_CLI_TEXTS(0, "connect", "URL", struct ps_address_options, connect,
-                 "where a service publishes; as often as there are services"),
+                 "endpoint with the picks of a service; once for each service"),
     PS_CLI_TEXTS(0, "replay", "URL", struct ps_address_options, replay,
-                 "where it replays; as often, in the same order"),
-    PS_CLI_KEY(0, "publish", "URL", "publish.endpoint", "where to publish what they publish"),
+                 "its endpoint for missed ones; one for each --connect, in that order"),
+    PS_CLI_KEY(0, "publish", "URL", "publish.endpoint", "endpoint to publish their messages"),
     PS_CLI_KEY(0, "publish-replay", "URL", "publish.replay_endpoint",
-               "where to take requests for them"),
+               "endpoint for requests of missed ones"),
     PS_CLI_TEXT(0, "curve-key", "FILE", struct ps_address_options, curve_key,
-                "our secret key, where the services ask for one"),
+                "secret key of the relay, if the services need one"),
     PS_CLI_TEXTS(0, "curve-server", "FILE", struct ps_address_options, curve_server,
-                 "public key of the services; one for all, or one each"),
+                 "public key of the services; one for all, or one for each"),
     PS_CLI_END,
 };
 
@@ -30,9 +30,9 @@ static const struct ps_cli cli = {
     .command = "relay",
     .operands = "",
     .summary =
-        "Serves the picks of several services from one address: publishes what they publish, and\n"
-        "passes requests for what was missed on to the service whose stream they name. SIGTERM\n"
-        "and SIGINT end it. CURVE keys of its own endpoints are those of the configuration.",
+        "Serves the picks of several services from one address: publishes their messages, and\n"
+        "forwards requests for missed ones to the service whose stream they name. SIGTERM and\n"
+        "SIGINT end it. CURVE keys of the relay's endpoints come from the configuration.",
     .options = options_table,
 };
 

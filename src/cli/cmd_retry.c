@@ -1,7 +1,7 @@
 /* pickstream retry: puts failed micrographs back in the queue.
  *
- * A running service is asked, for the journal is its own while it runs; without one the journal is
- * changed here, and the service picks the micrographs when it starts. */
+ * A running service holds the journal's lock, so it gets a request. Without a running service, this
+ * command changes the journal, and the service picks the micrographs when it starts. */
 #include "base/error.h"
 #include "cli/arguments.h"
 #include "cli/cmd.h"
@@ -19,9 +19,9 @@ static const struct ps_cli cli = {
     .command = "retry",
     .operands = "[PATH...]",
     .summary =
-        "Has micrographs that failed picked again: those of the given paths or names (as `listen`\n"
-        "prints them), or all of them. What comes of it is another outcome. Says how many there\n"
-        "were; a PATH that has not failed is not counted.",
+        "Picks failed micrographs again: those with the given paths or names (as `listen` prints\n"
+        "them), or all. Each gets a new outcome. Prints their number; a PATH that has not failed\n"
+        "does not count.",
     .options = options_table,
 };
 
@@ -37,7 +37,7 @@ static int retry_in_service(const char *directory, char *const *paths, size_t co
         }
     }
     json_t *answer = NULL;
-    /* Without "paths" all that failed are meant; an empty list would mean none. */
+    /* Without "paths" the request means all failed micrographs; an empty list would mean none. */
     json_t *request = json_pack("{s:s, s:o*}", "request", "retry", "paths", count ? list : NULL);
     if (count == 0)
         json_decref(list);

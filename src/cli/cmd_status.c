@@ -1,4 +1,4 @@
-/* pickstream status: what a running service is doing. */
+/* pickstream status: prints the state of a running service. */
 #include "base/error.h"
 #include "cli/arguments.h"
 #include "cli/cmd.h"
@@ -25,8 +25,8 @@ static const struct ps_cli cli = {
     .command = "status",
     .operands = "",
     .summary =
-        "Asks the service of service.state_directory what it is doing. Exit status: 0 it runs,\n"
-        "3 it does not, 1 it does not answer.",
+        "Prints the status of the service of service.state_directory. Exit status: 0 it runs,\n"
+        "3 it does not run, 1 it does not answer.",
     .options = options_table,
 };
 
@@ -67,7 +67,7 @@ static void print_devices(const json_t *devices)
     }
 }
 
-/* Only files whose close was told count: a scan cannot know when they were closed. */
+/* Only files with a close event count: a scan does not know when a file was closed. */
 static void print_latency(const json_t *latency)
 {
     if (number(latency, "count") == 0)

@@ -1,8 +1,8 @@
 /* pickstream synth: the microscope of demos and tests.
  *
- * Micrograph k is made, waits for its time, its truth appears, then the micrograph itself: whoever
- * sees a micrograph finds its truth. Times are absolute: micrograph k is due k intervals after the
- * first, however long making and writing took. */
+ * Micrograph k is made and waits for its time. Then its truth is written, and after that the
+ * micrograph, so that every visible micrograph has its truth. Times are absolute: micrograph k is
+ * due k intervals after the first, independent of the time to make and write the others. */
 #include "base/atomic_file.h"
 #include "base/text.h"
 #include "cli/arguments.h"
@@ -18,12 +18,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* --slow: a file comes in so many pieces, over this part of the interval. */
+/* --slow: the number of pieces of a file, and the part of the interval over which they are spread.
+ */
 enum { SLOW_PIECES = 16 };
 static const double SLOW_PART = 0.8;
 
-/* Integers hold the brightness in these steps a unit: 960 on average, so rounding adds nothing to
- * the noise. */
+/* Integers are the brightness times this factor: 960 on average, so that rounding does not add
+ * noticeable noise. */
 static const float INTEGER_SCALE = 16;
 
 struct synth_options {
@@ -80,15 +81,15 @@ static const struct ps_cli synth_cli = {
     .operands = "DIR",
     .summary =
         "Writes realistic micrographs, synth_000001.mrc and so on, into a directory, which is\n"
-        "made if need be, and prints the path of each. The true centres are in\n"
-        "synth_000001_truth.star, always there before the micrograph. The same options and seed\n"
+        "created if it is missing, and prints the path of each. The true centres are in\n"
+        "synth_000001_truth.star, written before the micrograph. The same options and seed\n"
         "give the same files. The signal of --snr is the noiseless image of the particles (through\n"
         "CTF and detector) within half a diameter of their centres. With --slow odd micrographs\n"
         "grow under their final name, even ones under .pickstream-*.tmp until complete.",
     .options = synth_options,
 };
 
-/* What stays the same from micrograph to micrograph. */
+/* The parameters that all micrographs share. */
 struct session {
     struct ps_synth_options options;
     struct ps_file_format format;
@@ -96,8 +97,8 @@ struct session {
     uint64_t count; /* 0: no end */
     bool slow;
     int64_t interval; /* ns */
-    int64_t begin;    /* ns, when the first one is due */
-    int64_t late;     /* ns, how much after its time the last one came */
+    int64_t begin;    /* ns; when the first one is due */
+    int64_t late;     /* ns; delay of the last one */
     float *pixels;
 };
 
@@ -118,7 +119,7 @@ static bool parse_size(const char *text, int *ret_width, int *ret_height)
     return true;
 }
 
-/* Returns PS_CLI_GO or the exit status of a mistake that has been printed. */
+/* Returns PS_CLI_GO, or the exit status after an error, which has been printed. */
 static int session_from(const struct synth_options *values, struct session *ret_session)
 {
     struct session session = {
@@ -172,7 +173,7 @@ static int write_truth(FILE *stream, const void *context, struct ps_error *error
     return 0;
 }
 
-/* Waits for the micrograph's time; its truth appears, then the micrograph itself. */
+/* Waits for the micrograph's time, then writes its truth and the micrograph. */
 static int publish(struct session *session, uint64_t index, const struct ps_synth_truth *truth,
                    const uint8_t *bytes, size_t length, struct ps_error *error)
 {
@@ -203,7 +204,7 @@ static int publish(struct session *session, uint64_t index, const struct ps_synt
     if (code)
         return code;
     (void)printf("%s\n", path);
-    (void)fflush(stdout); /* whoever reads the paths wants them now; main() checks the stream */
+    (void)fflush(stdout); /* readers need each path at once; main() checks the stream */
     return 0;
 }
 

@@ -1,4 +1,4 @@
-/* pickstream watch: the service, in the foreground. */
+/* pickstream watch: runs the service in the foreground. */
 #include "base/error.h"
 #include "base/log.h"
 #include "cli/arguments.h"
@@ -14,10 +14,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Bytes; what is larger has pages of its own, which go back to the system when it is freed. This is
- * glibc's own limit, but unless it is set, glibc raises it to the size of the largest block freed
- * so far. Then pixels lie in the heap too, and a small block that stays behind them keeps the room
- * of a whole micrograph. */
+/* Bytes; larger blocks are mapped separately and go back to the system when they are freed. This is
+ * glibc's default, but unless it is set explicitly, glibc raises it to the size of the largest
+ * block freed so far. Then pixels are in the heap too, and a small block behind them would keep the
+ * memory of a whole micrograph from being returned. */
 enum { LARGE_BLOCK = 128 << 10 };
 
 static const struct ps_cli_option options_table[] = {
@@ -31,19 +31,19 @@ static const struct ps_cli cli = {
     .operands = "[DIR...]",
     .summary =
         "Watches directories, picks every micrograph that appears in them and publishes the\n"
-        "picks. SIGTERM and SIGINT end it after what is in flight, a second one at once;\n"
-        "SIGHUP reads the configuration again.",
+        "picks. SIGTERM and SIGINT end it after the micrographs in progress, a second one at\n"
+        "once; SIGHUP reads the configuration again.",
     .options = options_table,
 };
 
-/* What is needed to make the configuration again. */
+/* The arguments, kept to make the configuration again. */
 struct arguments {
     int count;
     char **values;
-    struct ps_config *fresh; /* the good configuration that SIGHUP brought, or NULL */
+    struct ps_config *fresh; /* the valid configuration after SIGHUP, or NULL */
 };
 
-/* Directories of the command line take the place of the configured ones. */
+/* Directories on the command line replace the configured ones. */
 static int set_directories(struct ps_config *config, char *const *directories, int count,
                            struct ps_error *error)
 {
@@ -53,8 +53,8 @@ static int set_directories(struct ps_config *config, char *const *directories, i
     return status;
 }
 
-/* PS_CLI_GO and a checked configuration, or the exit status after a mistake that has been printed.
- */
+/* Returns PS_CLI_GO and a checked configuration, or the exit status after an error, which has been
+ * printed. */
 static int load(const struct arguments *arguments, struct ps_config **ret_config)
 {
     struct ps_config *config = ps_config_new();
@@ -103,8 +103,8 @@ static int run_one(const struct ps_config *config, struct arguments *arguments, 
     return status;
 }
 
-/* Runs one configuration after the other. One that SIGHUP brought and that cannot be started (an
- * endpoint in use, say) gives way to the one before. */
+/* Runs one configuration after the other. If the service cannot start with the configuration after
+ * SIGHUP (for example, an endpoint is in use), it runs with the previous one again. */
 static int serve(struct arguments *arguments, struct ps_config *config, int signal_fd)
 {
     struct ps_config *before = NULL;

@@ -13,11 +13,11 @@
 #include <sys/stat.h>
 #include <zlib.h>
 
-/* What one operand stands for: paths under `base` have names below its real path. */
+/* An operand. Names are relative to the real path of `base`. */
 struct operand {
     char *path;
     char *base;  /* real path of the directory, or of the directory of the file; NULL: missing */
-    int missing; /* errno that says why */
+    int missing; /* errno of the failure */
     bool directory;
 };
 
@@ -25,7 +25,7 @@ struct finder {
     const struct ps_config *config;
     struct operand *operands;
     size_t operand_count;
-    size_t root_length; /* of the directory that holds all bases, with its slash */
+    size_t root_length; /* of the common parent of all bases, with its slash */
     struct ps_found_list list;
     size_t capacity;
 };
@@ -46,7 +46,7 @@ static int add_operand(struct finder *finder, const char *path, struct ps_error 
         free(parent);
         return ps_fail_memory(error, strlen(path), "a path");
     }
-    /* A dangling link is a file here: picking it says what is wrong with it. */
+    /* A dangling link counts as a file: picking it reports the error. */
     struct stat info;
     if (lstat(path, &info) == 0) {
         operand.directory = stat(path, &info) == 0 && S_ISDIR(info.st_mode);
@@ -73,7 +73,7 @@ static int add_operands(struct finder *finder, const char *text, struct ps_error
     return status;
 }
 
-/* Length of the deepest directory that holds both paths, with its slash. */
+/* Length of the deepest common parent directory of both paths, with its slash. */
 static size_t common_directory(const char *a, const char *b, size_t limit)
 {
     size_t common = 0;
@@ -156,7 +156,7 @@ static int visit(struct finder *finder, const struct operand *operand, FTS *tree
     case FTS_NS:
         return add_file(finder, operand, entry->fts_path, below, strerror(entry->fts_errno), error);
     case FTS_DP:
-    case FTS_DC: /* a link back up: what is there has been seen */
+    case FTS_DC: /* a cycle of links: the directory has been visited */
         return 0;
     default:
         if (!ps_config_accepts(finder->config, entry->fts_name))
@@ -165,7 +165,7 @@ static int visit(struct finder *finder, const struct operand *operand, FTS *tree
     }
 }
 
-/* Links are followed, and paths stay as they are named. */
+/* Follows links, but keeps the paths as given. */
 static int search_directory(struct finder *finder, const struct operand *operand,
                             struct ps_error *error)
 {
@@ -204,7 +204,7 @@ static int search(struct finder *finder, struct ps_error *error)
 /* ---- the list ---------------------------------------------------------------------------------
  */
 
-/* By name; files that can be picked before those that cannot. */
+/* Sorts by name; files that can be picked come before those that cannot. */
 static int by_name(const void *left, const void *right)
 {
     const struct ps_found *a = left;
@@ -215,7 +215,7 @@ static int by_name(const void *left, const void *right)
     return order ? order : strcmp(a->path, b->path);
 }
 
-/* What is missing has no name but its path, which may be another file's name by accident. */
+/* A missing file has its path as its name, which can equal another file's name by accident. */
 static bool same_file(const struct ps_found *a, const struct ps_found *b)
 {
     return strcmp(a->name, b->name) == 0 && !a->problem == !b->problem;
@@ -245,7 +245,7 @@ static int by_stem(const void *left, const void *right)
     return order ? order : strcmp(a->name, b->name);
 }
 
-/* Drops files that were given twice; marks those whose output is another's. */
+/* Drops duplicate files, and marks files whose output would overwrite another's. */
 static int resolve_names(struct ps_found_list *list, struct ps_error *error)
 {
     if (list->count == 0)
@@ -325,9 +325,9 @@ void ps_found_list_keep(struct ps_found_list *list, bool (*keep)(const struct ps
     list->count = kept;
 }
 
-/* A CRC is linear: the lowest bits of its values for a camera's names, which differ in a few
- * digits, are unevenly spread, and shards 1/4 to 4/4 would differ by half. The remainder by a prime
- * is not. */
+/* A CRC is linear: for file names that differ in a few digits its lowest bits are unevenly
+ * distributed, and the sizes of shards 1/4 to 4/4 would differ by half. The remainder by a prime is
+ * evenly distributed. */
 enum { SHARD_PRIME = 1000003 };
 
 static bool in_shard(const struct ps_found *found, void *context)

@@ -1,9 +1,9 @@
-/* From the operands of a command to a list of micrographs.
+/* Makes a list of micrographs from the operands of a command.
  *
- * An operand is a file, a directory (searched by input.recursive, include and exclude), or a glob
- * that the shell left alone. Each micrograph keeps the path under which the user knows it, and gets
- * a name: its path below the nearest directory that holds all operands. Names tell equally named
- * files of different directories apart, and say where output goes under an output directory.
+ * An operand is a file, a directory (searched according to input.recursive, include and exclude),
+ * or a glob that the shell did not expand. Each micrograph keeps the path as the user gave it, and
+ * gets a name: its path relative to the nearest common parent of all operands. Names distinguish
+ * files of the same name in different directories, and are the paths below an output directory.
  */
 #ifndef PS_CLI_INPUTS_H
 #define PS_CLI_INPUTS_H
@@ -24,9 +24,9 @@ struct ps_found_list {
     size_t count;
 };
 
-/* Finds the micrographs of all operands; operands that do not exist, unreadable directories, and
- * files whose output would overwrite another's are in the list with their problem. PS_E_SYSTEM,
- * PS_E_NOMEM. */
+/* Finds the micrographs of all operands. The list also has missing operands, unreadable
+ * directories, and files whose output would overwrite another's, each with its problem.
+ * PS_E_SYSTEM, PS_E_NOMEM. */
 int ps_find(const struct ps_config *config, char *const *operands, size_t count,
             struct ps_found_list *ret_list, struct ps_error *error);
 void ps_found_list_done(struct ps_found_list *list);
@@ -42,10 +42,9 @@ struct ps_shard {
 };
 
 /* Keeps the micrographs of one shard: those for which the CRC-32 (as in zlib) of the name, modulo
- * 1000003, modulo `of`, is number - 1. So the name alone decides, whatever else is there: when
- * micrographs are added between two runs, or while N machines begin, none moves to another shard or
- * is in two or none, as it would if every N-th of the list were taken. The price is that shards
- * differ in size, as random parts do. */
+ * 1000003, modulo `of`, is number - 1. Only the name decides: if micrographs are added between two
+ * runs, or while N machines start, each stays in exactly one shard. Taking every N-th of the list
+ * would not ensure that. The sizes of shards vary like those of random samples. */
 void ps_found_list_shard(struct ps_found_list *list, struct ps_shard shard);
 
 #endif

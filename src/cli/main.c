@@ -1,7 +1,7 @@
 /* pickstream: finds the subcommand and runs it.
  *
- * The program never calls setlocale(): numbers look the same everywhere. Commands print data on
- * stdout and check nothing there: whether all of it could be written is found here, at the end.
+ * The program never calls setlocale(), so numbers have the same format everywhere. Commands print
+ * on stdout without checks; main() checks at the end whether all of it was written.
  */
 #include "base/text.h"
 #include "cli/cmd.h"
@@ -89,7 +89,7 @@ static int run(int argc, char **argv)
 int main(int argc, char **argv)
 {
     int status = run(argc, argv);
-    /* errno tells why only if it is this last write that fails; an earlier one left a mark. */
+    /* errno is the reason only if this last write fails; an earlier failure has set ferror(). */
     bool failed = ferror(stdout) != 0;
     errno = 0;
     if (fflush(stdout) != 0 || failed) {

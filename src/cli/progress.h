@@ -1,7 +1,8 @@
-/* How far a batch is: a bar with rate and time left on a terminal, one line a file otherwise.
+/* The progress of a batch: on a terminal a bar with rate and remaining time, otherwise a line for
+ * each file.
  *
- * The bar goes to stderr where that is a terminal. Lines go to stdout unless both are terminals:
- * there the bar says enough, except for what went wrong. */
+ * The bar is on stderr if that is a terminal. Lines are on stdout unless both are terminals: then
+ * the bar is enough, and only failures are printed as lines. */
 #ifndef PS_CLI_PROGRESS_H
 #define PS_CLI_PROGRESS_H
 
@@ -21,15 +22,15 @@ double ps_progress_clock(void);
 
 void ps_progress_begin(struct ps_progress *progress, size_t total);
 
-/* A line about a file, on stdout if lines are wanted. */
+/* Prints a line about a file on stdout, if lines are enabled. */
 __attribute__((format(printf, 2, 3))) void ps_progress_line(struct ps_progress *progress,
                                                             const char *format, ...);
 
-/* A line on stderr that is always wanted. */
+/* Prints a line on stderr, always. */
 __attribute__((format(printf, 2, 3))) void ps_progress_note(struct ps_progress *progress,
                                                             const char *format, ...);
 
-/* One more is done. */
+/* Counts one more file as done. */
 void ps_progress_step(struct ps_progress *progress);
 
 void ps_progress_end(struct ps_progress *progress);

@@ -1,4 +1,4 @@
-/* The configuration as a whole: its table, its life, lookup, and checks across keys. */
+/* The configuration as a whole: its table, allocation, lookup, and checks across keys. */
 #include "config/config.h"
 
 #include "config/internal.h"
@@ -74,7 +74,7 @@ struct ps_config *ps_config_copy(const struct ps_config *config)
         return NULL;
     for (const struct config_key *key = ps_config_keys; key->name; key++) {
         char *text = ps_config_format(key, config);
-        /* A default of "" cannot be given, and is there already. */
+        /* A default of "" is not parsed: the field is empty already. */
         bool same = text && (!*text && !*key->fallback);
         int code = !text ? PS_E_NOMEM : same ? 0 : ps_config_parse(key, text, copy, NULL);
         free(text);
@@ -109,7 +109,7 @@ const struct config_key *ps_config_find(const char *section, size_t section_leng
     if (ps_config_find_section(section, section_length, error) != 0)
         return NULL;
     struct ps_suggestion near = {.word = name};
-    const char *home = NULL; /* a section where the key does exist */
+    const char *home = NULL; /* a section that has this key */
     for (const struct config_key *key = ps_config_keys; key->name; key++) {
         bool here = strlen(key->section) == section_length &&
                     memcmp(key->section, section, section_length) == 0;
@@ -132,7 +132,7 @@ const struct config_key *ps_config_find(const char *section, size_t section_leng
     return NULL;
 }
 
-/* The row for "section.key". */
+/* Finds the row for "section.key". */
 static const struct config_key *find_path(const char *path, struct ps_error *error)
 {
     const char *dot = strchr(path, '.');

@@ -1,13 +1,12 @@
 /* Configuration: every setting in one struct, made from the table keys.def.
  *
- * A value has one way in, its text: from the defaults, from a file (file.c) or from
- * ps_config_set(); all of them are parsed and checked by the key's type (value.c). It also
- * has one way out, ps_config_get(), and what comes out goes in again unchanged. Text that a file
- * could not hold (a line break, " ;", which begins a comment) is refused wherever it comes from;
- * only its length is limited in a file alone, to what inih reads: 199 bytes a line.
+ * Every value is set from text: from the defaults, a file (file.c) or ps_config_set(). The key's
+ * type parses and checks it (value.c). ps_config_get() returns text that sets the same value again.
+ * Text that a file cannot hold (a line break, or " ;", which begins a comment) is refused from
+ * every source; the limit of 199 bytes a line, from inih, applies only to files.
  *
- * After that a `const struct ps_config *` is passed around and nothing changes it: to change a
- * setting is to start again. Strings and lists belong to the struct.
+ * Afterwards a `const struct ps_config *` is passed around and never changes: a new setting needs a
+ * new configuration. The struct owns its strings and lists.
  */
 #ifndef PS_CONFIG_CONFIG_H
 #define PS_CONFIG_CONFIG_H
@@ -26,10 +25,10 @@ enum ps_classifier { PS_CLASSIFIER_SVM, PS_CLASSIFIER_NAIVE_BAYES, PS_CLASSIFIER
 enum ps_poll { PS_POLL_AUTO, PS_POLL_ALWAYS, PS_POLL_NEVER };
 enum ps_order { PS_ORDER_OLDEST, PS_ORDER_NEWEST };
 
-/* What the service does when a GPU fails. */
+/* The reaction of the service to a GPU failure. */
 enum ps_on_device_error { PS_ON_DEVICE_ERROR_EXIT, PS_ON_DEVICE_ERROR_CPU };
 
-/* GPUs of one machine that can be named. */
+/* Highest number of GPUs in one machine. */
 enum { PS_MAX_DEVICES = 64 };
 
 enum ps_unit { PS_UNIT_ANGSTROM, PS_UNIT_PIXEL };
@@ -73,28 +72,28 @@ struct ps_config {
 
 /* ps_config_new(), _free(), _set() and _read() are public: pickstream.h. */
 
-/* A configuration with the same values. NULL without memory. */
+/* Copies a configuration. NULL without memory. */
 struct ps_config *ps_config_copy(const struct ps_config *config);
 
-/* Puts one more item, taken literally, at the end of the list "section.key". */
+/* Appends an item, taken literally, to the list "section.key". */
 int ps_config_add(struct ps_config *config, const char *key, const char *item,
                   struct ps_error *error);
 
-/* The value of "section.key" as text that ps_config_set() takes, "" for a value that is not set; to
- * be freed. NULL for an unknown key, or without memory. */
+/* Returns the value of "section.key" as text for ps_config_set(), "" if it is not set; to be freed.
+ * NULL for an unknown key, or without memory. */
 char *ps_config_get(const struct ps_config *config, const char *key);
 
-/* What one key cannot tell: PS_E_CONFIG for a required value that is missing and for values that
- * contradict each other. To be called before a configuration is used. */
+/* Checks across keys: PS_E_CONFIG for a missing required value or values that contradict each
+ * other. Call it before a configuration is used. */
 int ps_config_check(const struct ps_config *config, struct ps_error *error);
 
-/* Whether a file in a directory is a micrograph by its name (without the directory): include
- * matches and exclude does not. */
+/* True if a file name (without the directory) is that of a micrograph: include matches and exclude
+ * does not. */
 bool ps_config_accepts(const struct ps_config *config, const char *name);
 
-/* Writers of the configuration, for a stream that the caller checks. All values, so that the text
- * read as a file gives the same configuration; conf/pickstream.ini, every key with its default and
- * meaning; and pickstream.conf(5) in roff. */
+/* Write the configuration to a stream; the caller checks the stream. In this order: all values, as
+ * a file that gives the same configuration; conf/pickstream.ini, with the default and meaning of
+ * every key; pickstream.conf(5) in roff. */
 void ps_config_print(const struct ps_config *config, FILE *stream);
 void ps_config_template(FILE *stream);
 void ps_config_man(FILE *stream);

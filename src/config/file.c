@@ -1,16 +1,15 @@
-/* Reading a configuration file, with inih as the parser and this file as its guard.
+/* Reads a configuration file: inih parses it, this file makes the parser strict.
  *
- * inih (Debian's r55, built for 200 bytes a line) cuts longer lines without an error, ignores what
- * follows the ']' of a section and sections without keys, tells its handler no line number, and
- * goes on after an error. So lines are read here: each is checked as bytes and handed over without
- * its line end, which makes 199 bytes the longest, and the number of the line is known. What inih
- * finds wrong itself, a line without '=' or ']', it tells only by the number that it returns at the
- * end. The first mistake in the file is the one reported; parsing stops there.
+ * inih (Debian's r55, built for 200 bytes a line) silently cuts longer lines, ignores sections
+ * without keys and text after the ']' of a section, does not pass line numbers to its handler, and
+ * continues after an error. So this file reads the lines: it checks the bytes of each, passes it on
+ * without the line end (at most 199 bytes), and knows its number. inih's own errors, a line without
+ * '=' or ']', are known only by its return value, a line number. Parsing stops at the first error.
  *
- * What inih takes for a continuation, an indented line, is more items of a list, for which 199
- * bytes are few; nothing else may go on in a second line.
+ * An indented line, a continuation in inih, adds items to a list, for which 199 bytes are few.
+ * Other values cannot continue in a second line.
  *
- * Everything goes into a copy, which takes the place of the configuration if all of it was good.
+ * All values go into a copy, which replaces the configuration only if the whole file is valid.
  */
 #include "config/internal.h"
 
@@ -26,7 +25,7 @@
 enum {
     MAX_LINE = PS_CONFIG_LINE,
     MAX_KEYS = 256,
-    COUNT_LIMIT = 1 << 20, /* bytes of a line that are counted before giving up on its end */
+    COUNT_LIMIT = 1 << 20, /* bytes after which the length of a line is no longer counted */
 };
 
 struct reading {
@@ -34,13 +33,13 @@ struct reading {
     FILE *stream;
     struct ps_config *config;
     struct ps_error *error;
-    int code;             /* of the first mistake */
-    int line;             /* number of the line that inih has */
-    bool indented;        /* that line begins with a blank: inih takes it for a continuation */
-    int set_in[MAX_KEYS]; /* line in which each key was set; 0: not */
+    int code;             /* of the first error */
+    int line;             /* number of the current line */
+    bool indented;        /* the line begins with a blank: a continuation for inih */
+    int set_in[MAX_KEYS]; /* line that set each key; 0: none */
 };
 
-/* Records a mistake in the current line. */
+/* Records an error in the current line. */
 __attribute__((format(printf, 2, 3))) static void mistake(struct reading *reading,
                                                           const char *format, ...)
 {
@@ -53,7 +52,7 @@ __attribute__((format(printf, 2, 3))) static void mistake(struct reading *readin
         ps_fail(reading->error, PS_E_CONFIG, "%s:%d: %s", reading->path, reading->line, text);
 }
 
-/* Reads one line without its end into `line`. False at the end of the file or after a mistake. */
+/* Reads one line without its end into `line`. False at the end of the file or after an error. */
 static bool read_line(struct reading *reading, char line[MAX_LINE + 1])
 {
     size_t length = 0;
@@ -75,7 +74,7 @@ static bool read_line(struct reading *reading, char line[MAX_LINE + 1])
     }
     if (c == EOF && length == 0)
         return false;
-    /* The '\r' of a file from Windows is part of the line's end. */
+    /* '\r' before the line break belongs to the line end (Windows). */
     length -= last == '\r';
     if (length > MAX_LINE) {
         mistake(reading, "line of %s%zu bytes, at most %d accepted",
@@ -97,13 +96,13 @@ static bool read_line(struct reading *reading, char line[MAX_LINE + 1])
     return true;
 }
 
-/* What inih accepts of "[section] ..." but should not. */
+/* Checks a "[section] ..." line for text that inih ignores. */
 static bool check_section(struct reading *reading, const char *line)
 {
     const char *name = line + 1;
     const char *end = strchr(name, ']');
     if (!end)
-        return true; /* inih will say so */
+        return true; /* inih reports it */
     struct ps_error error;
     if (ps_config_find_section(name, (size_t)(end - name), &error) != 0) {
         mistake(reading, "%s", error.message);
@@ -118,7 +117,7 @@ static bool check_section(struct reading *reading, const char *line)
     return true;
 }
 
-/* inih takes the comment from the end of a line, but not where the line is a continuation. */
+/* Cuts a comment at the end of a continuation line, which inih does only for other lines. */
 static void cut_comment(char *line)
 {
     for (char *at = strchr(line, ';'); at; at = strchr(at + 1, ';')) {
@@ -153,16 +152,15 @@ static char *next_line(char *line, int size, void *user)
     return line;
 }
 
-/* Whether a line that inih takes for a continuation looks like a key = value that somebody
- * indented. */
+/* True if a continuation line looks like an indented key = value. */
 static bool is_setting(const char *line)
 {
     line += strcspn(line, " \t=\"");
     return line[strspn(line, " \t")] == '=';
 }
 
-/* inih's handler, called for every key = value, and again for each indented line after it: these
- * are more items of a list. Returns 0 after a mistake. */
+/* inih's handler, called for every key = value, and for each indented line after it, which adds
+ * items to a list. Returns 0 after an error. */
 static int take_value(void *user, const char *section, const char *name, const char *value)
 {
     struct reading *reading = user;
@@ -199,7 +197,7 @@ static int take_value(void *user, const char *section, const char *name, const c
 static int read_stream(struct reading *reading)
 {
     int line = ini_parse_stream(next_line, reading, take_value, reading);
-    /* inih counts a line that the handler refused as well: that one is reported already. */
+    /* inih also returns the number of a line that the handler has refused and reported. */
     if (line > 0 && (reading->code == 0 || line < reading->line)) {
         reading->line = line;
         mistake(reading, "expected [section], key = value, or a comment that begins with ; or #");
@@ -211,7 +209,7 @@ static int read_stream(struct reading *reading)
 
 int ps_config_read(struct ps_config *config, const char *path, struct ps_error *error)
 {
-    /* The table is small for ever; a check costs less than an allocation that can fail. */
+    /* The table is small; a check is simpler than an allocation that can fail. */
     size_t keys = 0;
     while (ps_config_keys[keys].name)
         keys++;

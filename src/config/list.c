@@ -1,4 +1,4 @@
-/* Lists: their items from text and back. */
+/* Parses and formats lists. */
 #include "config/internal.h"
 
 #include "base/error.h"
@@ -16,9 +16,9 @@ void ps_config_clear_list(struct ps_list *list)
 
 static const char separators[] = ", \t";
 
-/* Reads the item at *at, which is not a separator, into `item`, and moves *at behind it. Between
- * double quotes an item holds blanks and commas, and \" and \\ stand for " and \. False for quotes
- * elsewhere or without their end, and for an item of nothing. */
+/* Reads the item at *at, which is not a separator, into `item`, and moves *at behind it. A quoted
+ * item can contain blanks and commas, and \" and \\ stand for " and \. False for quotes within an
+ * item, a missing end quote, or an empty item. */
 static bool read_item(const char **at, char *item)
 {
     const char *from = *at;
@@ -28,7 +28,7 @@ static bool read_item(const char **at, char *item)
         memcpy(item, from, length);
         item[length] = '\0';
         *at = from + length;
-        /* Written back between blanks, a word with ';' in front would be a comment. */
+        /* In a file a word that begins with ';' would start a comment. */
         return *item != ';' && !strchr(item, '"');
     }
     for (from++; *from && *from != '"'; from++) {
@@ -85,7 +85,7 @@ char *ps_config_quote_item(char *at, const char *item)
 char *ps_config_format_list(const struct ps_list *list, const char *separator)
 {
     size_t length = 1;
-    for (size_t i = 0; i < list->count; i++) /* all escaped, and quotes */
+    for (size_t i = 0; i < list->count; i++) /* every character escaped, and quotes */
         length += 2 * strlen(list->items[i]) + 2 + strlen(separator);
     char *text = malloc(length);
     if (!text)

@@ -1,4 +1,4 @@
-/* The configuration as text for people: values, the file with all keys, and the manual page. */
+/* The configuration as text: values, the file with all keys, and the manual page. */
 #include "config/internal.h"
 
 #include <stdlib.h>
@@ -46,15 +46,15 @@ static void print_comment(FILE *stream, const char *text)
 
 void ps_config_template(FILE *stream)
 {
-    print_comment(stream,
-                  "Configuration of pickstream. Every key is here with its default, as a comment: "
-                  "take the ; away to set it. `pickstream check -c FILE --print` prints what is in "
-                  "effect; --set section.key=value on the command line wins over this file.");
     print_comment(
-        stream, "One key a line, at most 199 bytes, UTF-8. A line that begins with ; or # is a "
-                "comment, and so is what follows \" ;\" in a value. Items of a list stand between "
-                "blanks or commas; one that holds some goes between double quotes, with \\\" and "
-                "\\\\ for \" and \\. Indented lines below a list are more of its items.");
+        stream, "Configuration of pickstream. Every key is listed with its default, as a comment: "
+                "remove the ; to set it. `pickstream check -c FILE --print` prints the values in "
+                "effect; --set section.key=value on the command line overrides this file.");
+    print_comment(stream,
+                  "One key a line, at most 199 bytes, UTF-8. A line that begins with ; or # is a "
+                  "comment, as is text after \" ;\" in a value. Items of a list are separated by "
+                  "blanks or commas; an item that contains them needs double quotes, with \\\" and "
+                  "\\\\ for \" and \\. Indented lines below a list add items to it.");
     const struct config_key *key = ps_config_keys;
     for (const struct config_section *section = ps_config_sections; section->name; section++) {
         (void)fputc('\n', stream);
@@ -71,7 +71,7 @@ void ps_config_template(FILE *stream)
     }
 }
 
-/* Text in roff: nothing in it is a request, an escape or a typographic dash. */
+/* Escapes text for roff: no request, escape or typographic dash remains. */
 static void print_roff(FILE *stream, const char *text)
 {
     if (*text == '.' || *text == '\'')
@@ -101,19 +101,19 @@ void ps_config_man(FILE *stream)
         ".BR picker.particle_diameter ,\n"
         "which is required. On the command line\n"
         ".BI \\-\\-set\\  section . key = value\n"
-        "sets any of them and wins over the file.\n"
+        "sets any of them and overrides the file.\n"
         ".PP\n"
         "One key a line, at most 199 bytes, UTF\\-8. A line that begins with ; or # is a comment,\n"
-        "and so is what follows a blank and ; in a value. An unknown key, a key set twice, a value\n"
+        "as is text after a blank and ; in a value. An unknown key, a key set twice, a value\n"
         "out of its range and anything after a value are refused, with file and line.\n"
         ".PP\n"
-        "Items of a list stand between blanks or commas; one that holds some goes between double\n"
-        "quotes, with \\e\" and \\e\\e for \" and \\e. A long list goes on in indented lines below its\n"
+        "Items of a list are separated by blanks or commas; an item that contains them needs double\n"
+        "quotes, with \\e\" and \\e\\e for \" and \\e. A long list continues in indented lines below its\n"
         "first one.\n"
         ".PP\n"
         ".B pickstream watch\n"
-        "reads the file again on SIGHUP; if there is a mistake in it, it says so and goes on with\n"
-        "what it had.\n"
+        "reads the file again on SIGHUP; if it contains an error, that is logged, and the previous\n"
+        "configuration stays in effect.\n"
         ".SH EXAMPLE\n"
         ".nf\n"
         "[input]\n"

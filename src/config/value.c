@@ -1,4 +1,4 @@
-/* One value: from text into its field, back, and the words that say what is accepted. */
+/* Parses and formats one value, and describes what is accepted. */
 #include "config/internal.h"
 
 #include "base/error.h"
@@ -60,8 +60,8 @@ const char *ps_config_accepted(const struct config_key *key, char ret_text[PS_CO
 }
 
 /* ---- types ----------------------------------------------------------------------------------
- * parse_<type>() returns 0, PS_E_CONFIG for text that is not accepted, or PS_E_NOMEM; the message
- * is made by the caller. The field keeps its value unless 0 is returned. */
+ * parse_<type>() returns 0, PS_E_CONFIG for text that is not accepted, or PS_E_NOMEM; the caller
+ * makes the message. The field changes only if the result is 0. */
 
 static int parse_bool(const char *text, bool *field)
 {
@@ -95,7 +95,7 @@ static int parse_threshold(const struct config_key *key, const char *text, doubl
 
 static int parse_length(const struct config_key *key, const char *text, struct ps_length *field)
 {
-    /* The angstrom sign as it is typed: U+00C5, and U+212B, which copies as another character. */
+    /* The angstrom sign: U+00C5, and U+212B, which looks the same. */
     static const struct {
         const char *text;
         enum ps_unit unit;
@@ -144,7 +144,8 @@ static int parse_choice(const struct config_key *key, const char *text, void *fi
     int number = ps_config_find_word(key->words, text, strlen(text));
     if (number < 0)
         return PS_E_CONFIG;
-    /* The enum's type is the key's own; gcc stores any without negative values as unsigned. */
+    /* The type of the enum depends on the key; gcc stores enums without negative values as
+     * unsigned. */
     unsigned value = (unsigned)number;
     memcpy(field, &value, sizeof value);
     return 0;
@@ -157,7 +158,7 @@ static void *field_of(const struct config_key *key, struct ps_config *config)
     return (char *)config + key->offset;
 }
 
-/* Why a configuration file could not hold this text; NULL if it could. */
+/* The reason why a configuration file cannot hold this text; NULL if it can. */
 static const char *not_for_a_file(const char *text)
 {
     size_t length = strlen(text);
@@ -257,7 +258,7 @@ char *ps_config_format(const struct config_key *key, const struct ps_config *con
         return strdup(ps_text_from_double(*(const double *)field, text));
     case CONFIG_length:
         return format_length(field);
-    case CONFIG_text: /* NULL where it is not set and has no default */
+    case CONFIG_text: /* NULL if it is not set and has no default */
     case CONFIG_backend:
         return strdup(*(char *const *)field ? *(char *const *)field : "");
     case CONFIG_choice: {

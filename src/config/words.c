@@ -1,4 +1,4 @@
-/* The words that a choice or a list accepts, in one text: "a|b|c". */
+/* The words of a choice or list, in one text: "a|b|c". */
 #include "config/internal.h"
 
 #include <string.h>

@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Scripts, styles, pictures and data come from here and from nowhere else; nothing is sent away. */
+/* The page loads scripts, styles, images and data from this server only, and sends nothing to any
+ * other. */
 static const char policy[] = "default-src 'none'; script-src 'self'; style-src 'self'; "
                              "img-src 'self'; connect-src 'self'; base-uri 'none'; "
                              "form-action 'none'; frame-ancestors 'self'";

@@ -1,8 +1,7 @@
-/* What the journal holds, as JSON for the page.
+/* The content of the journal as JSON for the page.
  *
- * Nothing is kept in memory: an outcome in short is made of its message each time, in 36 us, so
- * that a page behind which 10,000 micrographs lie has all of them after ten requests and 0.4 s of
- * one core.
+ * Nothing is cached: the summary of an outcome is made from its message each time, in 36 us. A page
+ * loads 10,000 micrographs with ten requests and 0.4 s of one core.
  */
 #include "http/api.h"
 
@@ -14,15 +13,15 @@
 
 #include <string.h>
 
-/* A value of a section of a header, as a new reference; null where it is missing. */
+/* A value in a section of a header, as a new reference; null if it is missing. */
 static json_t *value_of(const json_t *header, const char *section, const char *key)
 {
     json_t *value = json_object_get(json_object_get(header, section), key);
     return value ? json_incref(value) : json_null();
 }
 
-/* Seconds from the close of the file to the message; null where a clock was set in between, and for
- * what had lain there for longer than an hour: nobody waited for it. */
+/* Seconds from the close of the file to the message. Null if negative (a clock was set in between)
+ * or above one hour (the file was there long before the service found it). */
 static json_t *seconds_of(const json_t *header)
 {
     int status = 0;
@@ -127,7 +126,7 @@ enum MHD_Result ps_http_api_list(struct ps_http *http, struct MHD_Connection *co
                   (json_int_t)atomic_load(&http->last_seq), "micrographs", rows));
 }
 
-/* The array of picks as rows of numbers. */
+/* Converts the array of picks to rows of numbers. */
 static json_t *picks_of(const json_t *header, const struct ps_layout *layout)
 {
     const json_t *shape =

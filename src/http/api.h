@@ -1,4 +1,4 @@
-/* Answers in JSON, from the journal. */
+/* JSON answers from the journal. */
 #ifndef PS_HTTP_API_H
 #define PS_HTTP_API_H
 
@@ -14,8 +14,8 @@ enum MHD_Result ps_http_api_list(struct ps_http *http, struct MHD_Connection *co
 enum MHD_Result ps_http_api_one(struct ps_http *http, struct MHD_Connection *connection,
                                 uint64_t seq);
 
-/* Up to `limit` outcomes behind `after`, in short, as an array that `row` is called for each of.
- * PS_E_SYSTEM, PS_E_NOMEM. */
+/* Calls `row` with the summary of up to `limit` outcomes after seq `after`. PS_E_SYSTEM,
+ * PS_E_NOMEM. */
 int ps_http_api_rows(struct ps_http *http, uint64_t after, uint64_t limit,
                      int (*row)(void *context, uint64_t seq, json_t *summary), void *context,
                      struct ps_error *error);

@@ -20,15 +20,15 @@ struct ps_http_viewer {
     struct MHD_Connection *connection;
     struct ps_http_viewer *before, *next;
     bool suspended;
-    uint64_t after;    /* the last seq that it was told */
+    uint64_t after;    /* the last seq that was sent */
     int64_t status_ns; /* monotonic: when the next status is due */
-    int64_t retry_ns;  /* monotonic: before it, outcomes are not asked for once more */
-    char *text;        /* what is being sent, or NULL */
-    size_t length;     /* of it */
+    int64_t retry_ns;  /* monotonic: outcomes are not read again before */
+    char *text;        /* being sent, or NULL */
+    size_t length;     /* of `text` */
     size_t sent;
 };
 
-/* ---- what is sent -----------------------------------------------------------------------------
+/* ---- texts ------------------------------------------------------------------------------------
  */
 
 static void print_event(FILE *stream, const char *event, const json_t *data)
@@ -66,8 +66,8 @@ static bool has_news(const struct ps_http_viewer *viewer, int64_t now)
     return viewer->after < atomic_load(&viewer->http->last_seq) && now >= viewer->retry_ns;
 }
 
-/* Makes the next text. False: there is nothing to say, or no memory, or the journal cannot be read
- * now. What could not be said is tried again when a status is due, not at once. */
+/* Makes the next text. False: nothing to send, no memory, or the journal cannot be read now. After
+ * a failure the next attempt is when a status is due, not at once. */
 static bool refill(struct ps_http_viewer *viewer)
 {
     int64_t now = ps_clock_mono_ns();
@@ -97,7 +97,7 @@ static bool refill(struct ps_http_viewer *viewer)
     }
     if (news && viewer->after == before)
         viewer->retry_ns = later;
-    /* A burst of outcomes gives one status a second, not one each. */
+    /* During a burst of outcomes: one status a second, not one for each. */
     else if (news && !status && viewer->status_ns > now + second_ns)
         viewer->status_ns = now + second_ns;
     return viewer->length > 0;
@@ -147,7 +147,7 @@ static ssize_t read_events(void *context, uint64_t position, char *buffer, size_
     return (ssize_t)count;
 }
 
-/* Where a viewer begins: behind the last it saw, or behind `since`, or with what comes now. */
+/* The seq after which a viewer begins: the last it received, or `since`, or the newest. */
 static bool first_seq(const struct ps_http *http, struct MHD_Connection *connection,
                       uint64_t *ret_after)
 {

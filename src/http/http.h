@@ -1,20 +1,20 @@
-/* The live view: a read-only HTTP server with one thread of its own (libmicrohttpd).
+/* The live view: a read-only HTTP server (libmicrohttpd) in a separate thread.
  *
  *     GET /                       the page (src/http/view), with /view.css, /view.js, /plot.js ...
- *     GET /healthz                200 "ok", or 503 and why not
+ *     GET /healthz                200 "ok", or 503 and the reason
  *     GET /metrics                the table of metrics.h for Prometheus
- *     GET /api/status             the header of a status message, as of now
- *     GET /api/micrographs        ?since=SEQ&limit=N: outcomes behind a seq in short, in order
+ *     GET /api/status             the header of a current status message
+ *     GET /api/micrographs        ?since=SEQ&limit=N: summaries of the outcomes after a seq
  *     GET /api/micrographs/SEQ    an outcome: the header of its message, and its picks
- *     GET /preview/SEQ.png        its picture, while it is kept (previews.h); /thumbnail/SEQ.png
+ *     GET /preview/SEQ.png        its preview, while it is kept (previews.h); /thumbnail/SEQ.png
  *     GET /events                 server-sent events: every outcome from now on (events.h)
  *
- * It reads the journal through a connection of its own and asks the others what any thread may ask,
- * so no request, however many, holds up watching, picking or publishing. What a client may cost is
- * bounded: PS_HTTP_CONNECTIONS at once, PS_HTTP_REQUEST_BYTES a request, PS_HTTP_SECONDS for a
- * request with its answer, PS_HTTP_IDLE_SECONDS without a byte, PS_HTTP_ROWS outcomes an answer.
- * Nothing can be changed through it: every method but GET and HEAD is refused. Bound to the
- * loopback, it answers only requests that were meant for it (listen_address.h).
+ * The server reads the journal through a separate database connection and calls only functions that
+ * are safe in any thread, so requests do not delay watching, picking or publishing. Limits:
+ * PS_HTTP_CONNECTIONS connections, PS_HTTP_REQUEST_BYTES a request, PS_HTTP_SECONDS for a request
+ * with its answer, PS_HTTP_IDLE_SECONDS without a byte, PS_HTTP_ROWS outcomes an answer. All
+ * methods except GET and HEAD are refused. Bound to the loopback, the server refuses requests for
+ * other hosts (listen_address.h).
  */
 #ifndef PS_HTTP_HTTP_H
 #define PS_HTTP_HTTP_H
@@ -29,7 +29,7 @@
 
 enum {
     PS_HTTP_CONNECTIONS = 64,
-    PS_HTTP_VIEWERS = 40, /* of them, open /events at most */
+    PS_HTTP_VIEWERS = 40, /* max. connections with open /events */
     PS_HTTP_REQUEST_BYTES = 16 << 10,
     PS_HTTP_SECONDS = 20,
     PS_HTTP_IDLE_SECONDS = 10,
@@ -38,7 +38,7 @@ enum {
 
 struct ps_http;
 
-/* All of it outlives the server. */
+/* The dependencies; all must outlive the server. */
 struct ps_http_tools {
     const struct ps_config *config;
     struct ps_log *log;
@@ -52,13 +52,13 @@ struct ps_http_tools {
 int ps_http_start(const struct ps_http_tools *tools, struct ps_http **ret_http,
                   struct ps_error *error);
 
-/* Outcomes up to this seq are published; those behind it are not shown. Any thread, never waits. */
+/* Sets the last seq that is published; later outcomes are not shown. Any thread; does not block. */
 void ps_http_announce(struct ps_http *http, uint64_t seq);
 
 /* "http://127.0.0.1:5592/"; constant. */
 const char *ps_http_url(const struct ps_http *http);
 
-/* Ends the thread and every connection; what is being sent is cut off. NULL is none. */
+/* Ends the thread and closes every connection, also during an answer. Accepts NULL. */
 void ps_http_stop(struct ps_http *http);
 
 #endif

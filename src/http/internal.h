@@ -1,12 +1,12 @@
-/* What the files of the live view share. It belongs to the thread of the server, but for what is
- * atomic.
+/* The state shared by the files of the live view. Only the server's thread uses it, except for the
+ * atomic fields.
  *
  *     server.c          the thread, its loop, connections and their limits
- *     routes.c          which request is answered how
+ *     routes.c          the handlers of requests
  *     api.c             answers in JSON, from the journal
  *     events.c          server-sent events
  *     answer.c          queueing an answer
- *     listen_address.c  where to listen
+ *     listen_address.c  the address to listen on
  */
 #ifndef PS_HTTP_INTERNAL_H
 #define PS_HTTP_INTERNAL_H
@@ -18,7 +18,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-/* Connections that events are sent to. */
+/* Connections with open /events. */
 struct ps_http_viewer;
 struct ps_http_viewers {
     struct ps_http_viewer *first;
@@ -36,11 +36,11 @@ struct ps_http {
     struct ps_http_tools tools;
     struct ps_http_address address;
     struct MHD_Daemon *daemon;
-    struct ps_journal *journal; /* opened once more, to read: nobody waits for that */
+    struct ps_journal *journal; /* a separate read-only connection: blocks no writer */
     pthread_t thread;
     int wake_fd;
     _Atomic bool stopping;
-    _Atomic uint64_t last_seq; /* outcomes behind it are not shown yet */
+    _Atomic uint64_t last_seq; /* later outcomes are not shown yet */
     struct ps_http_peer *peers;
     struct ps_http_viewers viewers;
 };

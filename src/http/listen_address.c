@@ -21,7 +21,7 @@ union address {
     struct sockaddr_in6 v6;
 };
 
-/* An address by its number, or "localhost". */
+/* Parses a numeric address or "localhost". */
 static bool parse_host(const char *host, union address *ret_address)
 {
     union address address = {0};
@@ -79,7 +79,7 @@ static bool parse(const char *listen, union address *ret_address)
     return true;
 }
 
-/* As a browser takes it: for all of this machine, the machine's name. */
+/* Makes a URL for a browser; "*" becomes the name of this machine. */
 static void make_url(const union address *address, char ret_url[PS_HTTP_URL])
 {
     char host[256] = "";
@@ -103,7 +103,7 @@ static int bind_and_listen(const char *listen_text, union address *address, int 
     const int yes = 1;
     socklen_t size = address->any.sa_family == AF_INET ? sizeof address->v4 : sizeof address->v6;
     int fd = socket(address->any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    /* A service that is started again finds its port in use by its own old connections. */
+    /* After a restart, old connections of the service still occupy the port. */
     if (fd >= 0)
         (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
     if (fd < 0 || bind(fd, &address->any, size) != 0 || listen(fd, BACKLOG) != 0 ||
@@ -149,7 +149,7 @@ bool ps_http_host_is_local(const char *host)
     if (!host || !*host)
         return true;
     size_t length = strlen(host);
-    /* The colon of a port, not one within an IPv6 address. */
+    /* The colon before the port, not one within an IPv6 address. */
     bool has_port = host[length - 1] != ']' && strchr(host, ':');
     if (!has_port && length < sizeof name)
         memcpy(name, host, length + 1);

@@ -33,7 +33,7 @@ static void row_name(int64_t row, enum ps_preview_size size, char ret[NAME])
     (void)snprintf(ret, NAME, "row-%" PRId64 "%s", row, endings[size]);
 }
 
-/* The seq in the name of a picture; 0: it has none. */
+/* The seq in the name of a preview file; 0: none. */
 static uint64_t seq_of(const char *name)
 {
     uint64_t seq = ps_text_number_between(name, "", endings[PS_PREVIEW_LARGE]);
@@ -47,7 +47,7 @@ static bool is_ours(const char *name)
 
 /* ---- opening --------------------------------------------------------------------------------- */
 
-/* Whether the pictures that are there are of this stream; if not, from now on they are. */
+/* True if the existing files belong to this stream. Otherwise assigns the directory to it. */
 static bool claim(const struct ps_previews *previews, const char *stream)
 {
     char text[64] = "";
@@ -56,7 +56,7 @@ static bool claim(const struct ps_previews *previews, const char *stream)
         return false;
     size_t length = strlen(stream);
     bool same = read(fd, text, sizeof text) == (ssize_t)length && memcmp(text, stream, length) == 0;
-    /* What cannot be written down is found to be another's the next time, and dropped. */
+    /* If this fails, the next start finds another stream and removes the files. */
     if (!same && ftruncate(fd, 0) == 0)
         (void)!pwrite(fd, stream, length, 0);
     (void)close(fd);
@@ -116,7 +116,7 @@ void ps_previews_close(struct ps_previews *previews)
     free(previews);
 }
 
-/* ---- pictures -------------------------------------------------------------------------------- */
+/* ---- files ----------------------------------------------------------------------------------- */
 
 static int write_file(int directory, const char *name, const uint8_t *bytes, size_t size,
                       struct ps_error *error)

@@ -1,4 +1,4 @@
-/* Which request is answered how. */
+/* The routes of the server and their handlers. */
 #include "http/routes.h"
 
 #include "base/error.h"
@@ -19,7 +19,7 @@
 static const char ask_again[] = "no-cache";
 static const char for_ever[] = "private, max-age=31536000, immutable";
 
-/* ---- the page, its pictures, metrics and health ------------------------------------------------
+/* ---- the page, previews, metrics and health ----------------------------------------------------
  */
 
 static enum MHD_Result answer_asset(struct MHD_Connection *connection,
@@ -31,7 +31,8 @@ static enum MHD_Result answer_asset(struct MHD_Connection *connection,
     return ps_http_answer(connection, MHD_HTTP_OK, response, asset->type, ask_again);
 }
 
-/* A seq means another micrograph in another journal: only a URL with its stream may be kept. */
+/* A seq identifies a micrograph only together with the stream, so a browser may cache only a URL
+ * that contains the stream. */
 static const char *cache_of(const struct ps_http *http, struct MHD_Connection *connection)
 {
     const char *stream = MHD_lookup_connection_value(connection, MHD_GET_ARGUMENT_KIND, "stream");
@@ -46,7 +47,7 @@ static enum MHD_Result answer_picture(struct ps_http *http, struct MHD_Connectio
     if (fd < 0 || fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) {
         if (fd >= 0)
             (void)close(fd);
-        return ps_http_refuse(connection, MHD_HTTP_NOT_FOUND, "no picture is kept of this outcome");
+        return ps_http_refuse(connection, MHD_HTTP_NOT_FOUND, "no preview is kept of this outcome");
     }
     struct MHD_Response *response = MHD_create_response_from_fd((size_t)info.st_size, fd);
     if (!response)
@@ -76,7 +77,7 @@ static enum MHD_Result answer_metrics(struct ps_http *http, struct MHD_Connectio
                                "text/plain; version=0.0.4; charset=utf-8");
 }
 
-/* Whether outcomes can be recorded: while they cannot, nothing is picked. */
+/* 200 if outcomes can be recorded, else 503: nothing is picked meanwhile. */
 static enum MHD_Result answer_health(struct ps_http *http, struct MHD_Connection *connection)
 {
     json_t *status = http->tools.status(http->tools.context);

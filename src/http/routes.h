@@ -5,7 +5,7 @@
 
 struct ps_http;
 
-/* Answers a complete request of GET or HEAD. */
+/* Answers a complete GET or HEAD request. */
 enum MHD_Result ps_http_route(struct ps_http *http, struct MHD_Connection *connection,
                               const char *path);
 

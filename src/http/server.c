@@ -1,11 +1,11 @@
 /* The thread of the live view.
  *
  * Invariants:
- *   1. Only the thread calls libmicrohttpd after the start, and uses `journal`; others
- *      only set `last_seq` or `stopping` and then wake it.
- *   2. It waits in one place (wait_for_events()), for ever where nobody is connected.
- *   3. Every connection has a peer with a deadline; one that is past it is shut down. Only viewers
- *      of /events have none: what is sent to them must be taken within PS_HTTP_IDLE_SECONDS.
+ *   1. After the start only this thread calls libmicrohttpd and uses `journal`; other threads only
+ *      set `last_seq` or `stopping` and then wake it.
+ *   2. It waits only in wait_for_events(), without a timeout if there is no connection.
+ *   3. Every connection has a peer with a deadline, after which it is shut down. Viewers of /events
+ *      have no deadline: they must accept what is sent within PS_HTTP_IDLE_SECONDS.
  */
 #include "http/http.h"
 
@@ -75,7 +75,7 @@ static struct ps_http_peer *peer_of(struct MHD_Connection *connection)
     return MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
 }
 
-/* The answer is sent, or given up: the next request of this connection has its own time. */
+/* Called after an answer was sent or given up: the next request gets a new deadline. */
 static void on_completed(void *context, struct MHD_Connection *connection, void **request,
                          enum MHD_RequestTerminationCode code)
 {
@@ -87,7 +87,8 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
         set_deadline(peer);
 }
 
-/* Returns the next deadline. libmicrohttpd sees the end of a connection that is shut down here. */
+/* Shuts down connections after their deadline; libmicrohttpd detects that. Returns the next
+ * deadline. */
 static int64_t shut_late(struct ps_http *http)
 {
     int64_t now = ps_clock_mono_ns();
@@ -117,26 +118,26 @@ static bool has_body(struct MHD_Connection *connection)
            header(connection, MHD_HTTP_HEADER_TRANSFER_ENCODING);
 }
 
-/* Refuses what needs no answer of its own. 0: it may go on. */
+/* Returns the status for a request that is refused before routing; 0: not refused. */
 static unsigned refusal(const struct ps_http *http, struct MHD_Connection *connection,
                         const char *method, const char **ret_reason)
 {
     if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0) {
-        *ret_reason = "only GET and HEAD: nothing can be changed here";
+        *ret_reason = "only GET and HEAD are allowed";
         return MHD_HTTP_METHOD_NOT_ALLOWED;
     }
     if (has_body(connection)) {
-        *ret_reason = "a request has no body here";
+        *ret_reason = "requests with a body are not allowed";
         return MHD_HTTP_CONTENT_TOO_LARGE;
     }
     if (http->address.local && !ps_http_host_is_local(header(connection, MHD_HTTP_HEADER_HOST))) {
-        *ret_reason = "ask for localhost: this is not the site that the Host header names";
+        *ret_reason = "the Host header names another site: use localhost";
         return MHD_HTTP_MISDIRECTED_REQUEST;
     }
     return 0;
 }
 
-/* Called for the headers of a request, and again when all of it is there. */
+/* Called after the headers of a request, and again when it is complete. */
 static enum MHD_Result on_request(void *context, struct MHD_Connection *connection,
                                   const char *path, const char *method, const char *version,
                                   const char *data, size_t *size, void **request)
@@ -201,8 +202,8 @@ static bool is_full(const struct ps_http *http)
                ->num_connections >= PS_HTTP_CONNECTIONS;
 }
 
-/* With all places taken libmicrohttpd stops listening, and begins again in the run after the one in
- * which a place became free: for which nothing would wake us. */
+/* With all connections taken, libmicrohttpd stops listening. It resumes in the run after the one
+ * that freed a connection, and no event triggers that run. */
 static void run(struct ps_http *http)
 {
     bool full = is_full(http);
@@ -222,7 +223,7 @@ static void *serve(void *context)
         int64_t deadline = shut_late(http);
         until = deadline < until ? deadline : until;
     }
-    /* A suspended connection cannot be closed: each viewer is told that it is over. */
+    /* A suspended connection cannot be closed, so each viewer is resumed to end its answer. */
     (void)ps_http_events_proceed(http);
     (void)MHD_run(http->daemon);
     return NULL;
@@ -236,7 +237,7 @@ static void wake(struct ps_http *http)
 /* ---- start and stop ---------------------------------------------------------------------------
  */
 
-/* libmicrohttpd would print by itself. */
+/* Discards the messages of libmicrohttpd, which it would print on stderr. */
 __attribute__((format(printf, 2, 0))) static void silent(void *context, const char *format,
                                                          va_list arguments)
 {
@@ -303,7 +304,7 @@ int ps_http_start(const struct ps_http_tools *tools, struct ps_http **ret_http,
     }
     if (!http->address.local)
         ps_log_event(tools->log, PS_LOG_WARNING, "insecure_bind",
-                     "value=%s reason=\"everybody who reaches it sees the micrographs\"",
+                     "value=%s reason=\"anyone who can reach it sees the micrographs\"",
                      tools->config->http.listen);
     ps_log_event(tools->log, PS_LOG_INFO, "live_view", "url=%s", http->address.url);
     *ret_http = http;

@@ -8,8 +8,8 @@
 
 /* ---- regions --------------------------------------------------------------------------------- */
 
-/* While regions are being found, run.region is the index of another run of the same region that
- * comes earlier, or the run's own: a forest whose roots are each region's first run. */
+/* While regions are being found, run.region is the index of an earlier run of the same region, or
+ * of the run itself: a forest whose roots are the first run of each region. */
 static int find_root(struct ps_run *runs, int run)
 {
     while (runs[run].region != run) {
@@ -60,7 +60,7 @@ int ps_regions_find(const uint8_t *mask, int width, int height, size_t stride, b
 {
     struct ps_regions regions = {0};
     size_t capacity = 0;
-    size_t above = 0; /* first run of the row above */
+    size_t above = 0; /* first run of the previous row */
     int reach = connectivity == PS_CONNECT_8 ? 1 : 0;
     for (int y = 0; y < height; y++) {
         size_t here = regions.run_count;
@@ -192,8 +192,8 @@ static int64_t square(int64_t x)
     return x * x;
 }
 
-/* Columns where the parabola of column u gives way to that of column i > u: the last x at which
- * (x - u)^2 + g(u)^2 <= (x - i)^2 + g(i)^2. Division rounds down: both signs occur. */
+/* The column where the parabola of column i > u takes over from that of column u: the last x at
+ * which (x - u)^2 + g(u)^2 <= (x - i)^2 + g(i)^2. Division rounds down: both signs occur. */
 static int64_t separation(const int *g, int i, int u)
 {
     int64_t numerator = square(i) - square(u) + square(g[i]) - square(g[u]);

@@ -1,8 +1,9 @@
 /* Binary images: holes, erosion by a disk, connected regions.
  *
- * A mask is one byte a pixel, row-major, 0 or not. Everything here takes time and memory linear in
- * the number of pixels, whatever the radius: erosion goes by the exact Euclidean distance transform
- * (Meijster, Roerdink, Hesselink 2000), regions by union-find over the runs of the rows.
+ * A mask is one byte a pixel, row-major; a pixel is set if it is not 0. All functions need time and
+ * memory linear in the number of pixels, independent of the radius: erosion uses the exact
+ * Euclidean distance transform (Meijster, Roerdink, Hesselink 2000), regions use union-find over
+ * runs.
  */
 #ifndef PS_IMAGE_BINARY_H
 #define PS_IMAGE_BINARY_H
@@ -43,14 +44,14 @@ struct ps_region {
 };
 void ps_regions_measure(const struct ps_regions *regions, struct ps_region *ret_measures);
 
-/* Sets every hole: background that is not 4-connected to the border. `*ret_set` counts the pixels
- * then set. PS_E_NOMEM. */
+/* Fills every hole: background that is not 4-connected to the border. `*ret_set` is the number of
+ * set pixels afterwards. PS_E_NOMEM. */
 int ps_binary_fill_holes(uint8_t *mask, int width, int height, size_t *ret_set,
                          struct ps_error *error);
 
-/* For every pixel how many of the `count` ascending radii r satisfy "the disk x^2 + y^2 <= r^2
- * around it holds only set pixels", pixels outside the image being unset: level 0 is outside every
- * erosion, level k inside the erosions by the first k radii. PS_E_NOMEM. */
+/* Computes for every pixel the number of radii r, of the `count` ascending ones, for which the disk
+ * x^2 + y^2 <= r^2 around it contains only set pixels; pixels outside the image are unset. So level
+ * k is inside the erosions by the first k radii. PS_E_NOMEM. */
 int ps_binary_erosion_levels(const uint8_t *mask, int width, int height, const int *radii,
                              int count, int threads, uint8_t *ret_levels, struct ps_error *error);
 

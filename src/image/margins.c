@@ -6,15 +6,15 @@
 #include <stdlib.h>
 
 enum { MAX_SAMPLES = 1024, REFERENCES = 33, MIN_LINES = 3 };
-static const double LEAST_DIFFERENCE = 0.1; /* of that of lines in the middle */
+static const double MIN_DIFFERENCE = 0.1; /* relative to lines in the middle */
 
-/* Rows or columns of an image, of which so many pixels are looked at. */
+/* Rows or columns of an image, sampled at regular steps. */
 struct lines {
     const struct ps_image *image;
     bool rows;
     int count;  /* of lines */
     int length; /* px of a line */
-    int step;   /* px from sample to sample */
+    int step;   /* px between samples */
 };
 
 static struct lines lines_of(const struct ps_image *image, bool rows)
@@ -40,7 +40,7 @@ static double pixel(const struct lines *lines, int line, int at)
     return (double)value;
 }
 
-/* Mean absolute difference of a line from the next one. */
+/* Mean absolute difference between a line and the next one. */
 static double difference(const struct lines *lines, int line)
 {
     double sum = 0;
@@ -60,7 +60,7 @@ static int ascending(const void *left, const void *right)
     return (a > b) - (a < b);
 }
 
-/* The median over lines that are spread over the middle half. */
+/* The median difference of lines spread over the middle half. */
 static double usual_difference(const struct lines *lines)
 {
     double differences[REFERENCES];
@@ -75,7 +75,7 @@ static void find(const struct lines *lines, int *ret_first, int *ret_last)
     *ret_first = *ret_last = 0;
     if (lines->count < 4 * MIN_LINES)
         return;
-    double limit = LEAST_DIFFERENCE * usual_difference(lines);
+    double limit = MIN_DIFFERENCE * usual_difference(lines);
     int most = lines->count / 2;
     int first = 0;
     int last = 0;

@@ -1,11 +1,11 @@
-/* A micrograph in memory, and how files become one.
+/* A micrograph in memory, and the readers of files.
  *
- * Readers are found by an ordered probe list (read.c): each looks at the first bytes and says "not
- * mine" or reads. They read through a ps_source, so a file and a buffer in memory go the same way.
- * Pixels keep the file's own type (the device converts them): only what no device should have to
- * know is converted here: other byte orders, 4-bit, 32-bit integers, sums of movie frames.
- * Rows come in MRC order; a TIFF's rows are flipped, as RELION, IMOD and EMAN2 do on reading, so
- * that coordinates mean the same pixel in both formats.
+ * An ordered probe list (read.c) finds the reader: each one checks the first bytes of a file. All
+ * read through a ps_source, so that files and buffers in memory take the same path.
+ * Pixels keep the type of the file (the device converts them), except for foreign byte orders,
+ * 4-bit samples, 32-bit integers, and sums of movie frames, which are converted here. Rows come in
+ * MRC order; a TIFF's rows are flipped, as RELION, IMOD and EMAN2 do on reading, so that
+ * coordinates mean the same pixel in both formats.
  */
 #ifndef PS_IMAGE_MICROGRAPH_H
 #define PS_IMAGE_MICROGRAPH_H
@@ -17,22 +17,22 @@
 enum ps_movies { PS_MOVIES_SKIP, PS_MOVIES_SUM };
 
 struct ps_read_options {
-    enum ps_movies movies; /* what to do with more than one frame: refuse, or add them up */
-    uint64_t max_pixels;   /* of one frame; more is refused before anything is allocated */
+    enum ps_movies movies; /* several frames: refuse them, or sum them */
+    uint64_t max_pixels;   /* of one frame; a larger one is refused before any allocation */
 };
 
 struct ps_micrograph {
     struct ps_image image; /* its pixels point at `pixels` */
     void *pixels;          /* owned */
     const char *format;    /* "mrc" or "tiff" */
-    int mode;              /* MRC mode; TIFF: bits a sample */
+    int mode;              /* MRC mode; TIFF: bits per sample */
     int frames;            /* in the file; summed if more than 1 */
     uint64_t bytes;        /* length of the file */
-    char warning[160];     /* something odd that did not stop the reader; empty mostly */
+    char warning[160];     /* problem that did not stop the reader; usually "" */
 };
 
-/* Bytes with random access. `read_at` fills `buffer` with exactly `length` bytes from `offset`, or
- * fails with PS_E_INPUT (file ends) or PS_E_SYSTEM. */
+/* Bytes with random access. `read_at` reads exactly `length` bytes at `offset` into `buffer`.
+ * PS_E_INPUT: beyond the end of the file; PS_E_SYSTEM. */
 struct ps_source {
     int (*read_at)(const struct ps_source *source, uint64_t offset, void *buffer, size_t length,
                    struct ps_error *error);
@@ -46,25 +46,26 @@ struct ps_source {
 int ps_micrograph_read(const char *path, const struct ps_read_options *options,
                        struct ps_micrograph **ret_micrograph, struct ps_error *error);
 
-/* The same from `length` bytes in memory; the message names no file. */
+/* The same from `length` bytes in memory; the message does not name a file. */
 int ps_micrograph_parse(const void *bytes, size_t length, const struct ps_read_options *options,
                         struct ps_micrograph **ret_micrograph, struct ps_error *error);
 
 void ps_micrograph_free(struct ps_micrograph *micrograph);
 
-/* How much of a micrograph is in its file, as far as can be told without its pixels. */
+/* The state of a file that may still be written, judged without reading its pixels. */
 enum ps_extent {
-    PS_EXTENT_SHORT, /* less than its header speaks of, or no header yet: unfinished, or cut off */
-    PS_EXTENT_BLANK, /* long enough, but zeros at its end: reserved and unwritten, or really zero */
-    PS_EXTENT_WHOLE, /* nothing is missing; also if it is damaged, for waiting does not mend it */
+    PS_EXTENT_SHORT, /* shorter than the header requires, or without one: unfinished, or cut off */
+    PS_EXTENT_BLANK, /* long enough, but ends in zeros: allocated and unwritten, or real zeros */
+    PS_EXTENT_WHOLE, /* complete; also a damaged file, because waiting does not repair it */
 };
 
-/* Looks at the headers of a file and at its last bytes. MRC: the length that the header predicts;
- * TIFF: the chain of directories, and what they speak of. The message of a failure begins with the
- * path. PS_E_INPUT: no such file, not a regular file; PS_E_SYSTEM: no permission, cannot read. */
+/* Checks the headers of a file and its last bytes. MRC: the length that the header predicts; TIFF:
+ * the chain of directories, and the data that they refer to. The message of a failure begins with
+ * the path. PS_E_INPUT: no such file, not a regular file; PS_E_SYSTEM: no permission, cannot read.
+ */
 int ps_micrograph_extent(const char *path, enum ps_extent *ret_extent, struct ps_error *error);
 
-/* Size of one pixel in bytes. */
+/* The size of one pixel in bytes. */
 size_t ps_pixel_bytes(enum ps_pixel type);
 
 /* Converts `count` pixels of `type` to float32. */

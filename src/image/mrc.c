@@ -5,15 +5,15 @@
  *     1024        extended header, nsymbt bytes
  *     then        nz sections of ny rows of nx pixels
  *
- * Programs disagree about nearly every other field, so:
- *  - Byte order: the one in which more of nx, ny, nz and mode make sense; the machine stamp, often
- *    wrong, is asked only if both do.
- *  - Mode 0 is signed (MRC2014). IMOD marks its files with imodStamp, and then imodFlags bit 0
- *    tells: set, bytes are signed; clear, they are unsigned as they were before IMOD 4.2.23. Its
- *    bit 4 says that a byte holds two 4-bit pixels, so that rows are twice as long as nx.
+ * Programs disagree about nearly every other field. The rules of this reader:
+ *  - Byte order: the one in which more of nx, ny, nz and mode are plausible. The machine stamp is
+ *    often wrong, and decides only a tie.
+ *  - Mode 0 is signed (MRC2014). IMOD marks its files with imodStamp; then imodFlags bit 0 means
+ *    signed bytes, and unsigned ones if it is clear, as before IMOD 4.2.23. Bit 4 means that a byte
+ *    holds two 4-bit pixels, so that a row has 2 nx pixels.
  *  - Mode 101: two 4-bit pixels a byte, the low half first, rows padded to whole bytes.
- *  - The length of the file must agree with the header. Surplus bytes are tolerated with a warning,
- *    as RELION and mrcfile do, unless they tell that nz or nsymbt is wrong.
+ *  - The length of the file must agree with the header. Extra bytes give a warning, as in RELION
+ * and mrcfile, unless they show that nz or nsymbt is wrong.
  *  - Several sections are frames of a movie unless the space group makes them a volume.
  */
 #include "image/reader.h"
@@ -26,7 +26,7 @@
 #include <string.h>
 
 enum {
-    SIDE_END = 1 << 20, /* no side is as long: tells a number from one in the other byte order */
+    SIDE_END = 1 << 20, /* above any side; detects a number in the other byte order */
     IMOD_STAMP = 1146047817,
     IMOD_SIGNED = 1,
     IMOD_NIBBLES = 16,
@@ -49,7 +49,7 @@ enum offset { /* in the header */
               MACHST = 212,
 };
 
-/* Modes of which anything is known; bits 0: no micrograph has them. */
+/* The known modes; bits 0: not used for micrographs. */
 static const struct mode {
     int number;
     unsigned bits;
@@ -105,7 +105,7 @@ static bool side_sane(int32_t n)
     return n > 0 && n < SIDE_END;
 }
 
-/* How many of the four numbers that matter make sense. */
+/* Counts how many of nx, ny, nz and mode are plausible. */
 static int sane_count(const unsigned char *head, bool swapped)
 {
     return side_sane(get_int(head, NX, swapped)) + side_sane(get_int(head, NY, swapped)) +
@@ -144,7 +144,7 @@ static int check_volume(const unsigned char *head, const struct layout *layout,
     return 0;
 }
 
-/* Whether the header describes an extended header although nsymbt says that there is none. */
+/* True if the header describes an extended header although nsymbt is 0. */
 static bool extended_header_named(const unsigned char *head)
 {
     static const char names[][5] = {"CCP4", "MRCO", "SERI", "AGAR", "FEI1", "FEI2", "HDF5"};
@@ -154,7 +154,7 @@ static bool extended_header_named(const unsigned char *head)
     return false;
 }
 
-/* Compares what the header predicts with the length of the file. */
+/* Compares the length that the header predicts with that of the file. */
 static int check_length(const unsigned char *head, const struct layout *layout, uint64_t size,
                         uint64_t *ret_surplus, struct ps_error *error)
 {
@@ -211,17 +211,17 @@ static int read_layout(const unsigned char *head, struct layout *ret, struct ps_
 
     layout.mode = find_mode(mode);
     if (!layout.mode)
-        return ps_fail(error, PS_E_INPUT,
-                       "corrupt header: mode %d is no MRC mode (0, 1, 2, 6, 12 or 101 expected)",
-                       mode);
+        return ps_fail(
+            error, PS_E_INPUT,
+            "corrupt header: mode %d is not an MRC mode (0, 1, 2, 6, 12 or 101 expected)", mode);
     if (!side_sane(nx) || !side_sane(ny) || !side_sane(nz))
         return ps_fail(error, PS_E_INPUT,
                        "corrupt header: nx = %d, ny = %d, nz = %d (1 to %d expected of each)", nx,
                        ny, nz, SIDE_END - 1);
     if (!layout.mode->bits)
         return ps_fail(error, PS_E_INPUT,
-                       "mode %d (%s) is no micrograph: 0, 1, 2, 6, 12 or 101 expected", mode,
-                       layout.mode->name);
+                       "mode %d (%s) is not used for micrographs: 0, 1, 2, 6, 12 or 101 expected",
+                       mode, layout.mode->name);
     if (nsymbt < 0)
         return ps_fail(error, PS_E_INPUT,
                        "wrong nsymbt: %d, the length of the extended header expected", nsymbt);
@@ -247,8 +247,8 @@ static int read_layout(const unsigned char *head, struct layout *ret, struct ps_
     return 0;
 }
 
-/* The length of the cell over the number of its intervals, where both make sense. A pixel size of
- * exactly 1 with intervals that are not the image's columns is a default that nobody filled in. */
+/* The pixel size: length of the cell divided by its intervals, if both are plausible. A pixel size
+ * of exactly 1 with intervals that differ from the columns is an unset default. */
 static void set_pixel_size(const unsigned char *head, const struct layout *layout,
                            struct ps_micrograph *micrograph)
 {
@@ -381,11 +381,10 @@ static int read_mrc(const struct ps_source *source, const struct ps_read_options
     return 0;
 }
 
-/* A header that no file can have is whole: waiting does not mend it. An nsymbt that is too large
- * makes a whole file look short, and nobody can tell while it may still grow: even one that is just
- * as long as header and pixels may be on its way to the length with an extended header. The service
- * then waits as for every file that was cut off (settle.h). That makes a complaint late; being
- * hasty would make one about a good file. */
+/* An invalid header counts as whole: waiting does not repair it. If nsymbt is too large, a complete
+ * file looks short. That cannot be detected while the file might grow: a file of just header and
+ * pixels can still be on its way to the length with an extended header. The service then waits as
+ * for any truncated file (settle.h), and reports the error late rather than for a good file. */
 static int whole(const struct ps_source *source, bool *ret_whole, struct ps_error *error)
 {
     unsigned char head[PS_HEAD_BYTES];

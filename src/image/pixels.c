@@ -33,7 +33,7 @@ uint16_t ps_float_to_half(float value)
     uint32_t bits = ps_float_bits(value);
     uint32_t sign = (bits >> 16) & 0x8000;
     bits &= 0x7fffffff;
-    if (bits > 0x7f800000) /* NaN, kept quiet */
+    if (bits > 0x7f800000) /* NaN, stays quiet */
         return (uint16_t)(sign | 0x7e00 | ((bits >> 13) & 0x1ff));
     if (bits >= 0x477ff000) /* rounds to 65536 or more */
         return (uint16_t)(sign | 0x7c00);

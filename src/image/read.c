@@ -1,8 +1,8 @@
-/* From a path to a micrograph: open, find the reader, name the file in what went wrong.
+/* Opens a file, finds its reader, and adds the path to error messages.
  *
  * The probe list decides by content, never by the file's name. TIFF comes first because it has a
- * magic number; MRC has none that all programs write, so its probe judges numbers. What nobody
- * claims is named by its own magic number where that is well known.
+ * magic number; not all programs write the one of MRC, so its probe checks whether numbers are
+ * plausible. For any other file the message names its format if the magic number is well known.
  */
 #include "image/reader.h"
 
@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { TAIL_BYTES = 4096 }; /* a page: what a writer has not reached is zero to its end */
+enum { TAIL_BYTES = 4096 }; /* a page: an unwritten part of a file is zero up to its end */
 
 static const struct ps_reader *const readers[] = {&ps_reader_tiff, &ps_reader_mrc};
 
@@ -63,11 +63,11 @@ static int fail_foreign(const unsigned char *head, size_t length, struct ps_erro
                    length > 1 ? head[1] : 0, length > 2 ? head[2] : 0, length > 3 ? head[3] : 0);
 }
 
-/* The first bytes of a source, and whose they are. */
+/* The first bytes of a source, and its reader. */
 struct head {
     unsigned char bytes[PS_HEAD_BYTES];
     size_t length;
-    const struct ps_reader *reader; /* NULL: nobody's */
+    const struct ps_reader *reader; /* NULL: none */
 };
 
 static int read_head(const struct ps_source *source, struct head *ret_head, struct ps_error *error)
@@ -135,7 +135,7 @@ int ps_micrograph_parse(const void *bytes, size_t length, const struct ps_read_o
     return read_source(&source, options, ret_micrograph, error);
 }
 
-/* What open() says, in the words of somebody who looks at directories. */
+/* Translates an errno of open() into a message for a user. */
 static int fail_open(const char *path, int number, struct ps_error *error)
 {
     struct stat status;
@@ -158,15 +158,15 @@ static int fail_open(const char *path, int number, struct ps_error *error)
     }
 }
 
-/* Puts the path before the message, its end only if it would leave no room for the fault, and keeps
- * both on one line whatever the path holds. */
+/* Prepends the path to the message, shortened to its end if it is too long, and replaces control
+ * characters. */
 static void name_file(const char *path, struct ps_error *error)
 {
-    const size_t most = sizeof error->message * 5 / 8;
+    const size_t max_length = sizeof error->message * 5 / 8;
     size_t length = strlen(path);
     const char *shown = path;
-    if (length > most) {
-        shown = path + length - most;
+    if (length > max_length) {
+        shown = path + length - max_length;
         while ((*shown & 0xc0) == 0x80) /* the rest of a UTF-8 character */
             shown++;
     }
@@ -176,10 +176,10 @@ static void name_file(const char *path, struct ps_error *error)
             *c = '?';
 }
 
-/* Opens a file as a source, whose descriptor the caller closes. */
+/* Opens a file as a source; the caller closes its descriptor. */
 static int open_source(const char *path, struct ps_source *ret_source, struct ps_error *error)
 {
-    /* O_NONBLOCK: a pipe without a writer must not hold the program; a file does not care. */
+    /* O_NONBLOCK: a pipe without a writer must not block; it has no effect on a file. */
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     if (fd < 0)
         return fail_open(path, errno, error);

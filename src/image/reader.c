@@ -1,4 +1,4 @@
-/* What every reader needs: a micrograph in memory, and the checks that they share. */
+/* Functions for all readers: allocation of a micrograph, and common checks. */
 #include "image/reader.h"
 
 #include "base/error.h"

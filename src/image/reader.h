@@ -1,13 +1,13 @@
-/* What the readers share among themselves; the rest of the program needs micrograph.h only.
+/* The internal interface of the readers; the rest of the program needs only micrograph.h.
  *
- * A reader is a row of the probe list in read.c: probe() sees the first bytes of a file, read()
- * makes a micrograph of it, whole() tells whether its writer seems to be done. The rules that every
- * reader keeps, because headers lie:
+ * A reader is a row of the probe list in read.c: probe() checks the first bytes of a file, read()
+ * makes a micrograph of it, whole() tells whether the file seems complete. Headers cannot be
+ * trusted, so every reader keeps these rules:
  *
  *  1. Sizes are computed in 64 bits and compared with the length of the file and with
  *     options->max_pixels before anything is allocated for them.
- *  2. More than one frame is never read as if it were one: it is refused or summed.
- *  3. What is wrong with a file is said in one line, with the value found and the one expected.
+ *  2. Several frames are never read as one: they are refused or summed.
+ *  3. An error message is one line with the value found and the one expected.
  *  4. Readers keep no state outside their arguments; any number of threads may read at once.
  */
 #ifndef PS_IMAGE_READER_H
@@ -15,38 +15,38 @@
 
 #include "image/micrograph.h"
 
-enum { PS_HEAD_BYTES = 1024 }; /* what a probe may look at; an MRC header */
+enum { PS_HEAD_BYTES = 1024 }; /* bytes for a probe; the size of an MRC header */
 
 struct ps_reader {
     const char *format;
 
-    /* Whether the file is this reader's, from its first `length` bytes (up to PS_HEAD_BYTES). */
+    /* True if the file has this format, from its first `length` bytes (up to PS_HEAD_BYTES). */
     bool (*probe)(const unsigned char *head, size_t length);
 
     int (*read)(const struct ps_source *source, const struct ps_read_options *options,
                 struct ps_micrograph **ret_micrograph, struct ps_error *error);
 
-    /* Whether all is there that the headers speak of; also true of nonsense, which read() names.
-     * Fails only if the source does. */
+    /* True if all data that the headers refer to exists, or a header is invalid (read() reports
+     * it). Fails only if the source does. */
     int (*whole)(const struct ps_source *source, bool *ret_whole, struct ps_error *error);
 };
 
 extern const struct ps_reader ps_reader_mrc;
 extern const struct ps_reader ps_reader_tiff;
 
-/* A source over an open file, which stays the caller's. PS_E_INPUT: not a regular file (so neither
- * a pipe nor a device is ever read, and nothing blocks); PS_E_SYSTEM. */
+/* Makes a source over an open file, which the caller closes. PS_E_INPUT: not a regular file
+ * (reading a pipe or a device could block); PS_E_SYSTEM. */
 int ps_source_file(int fd, struct ps_source *ret_source, struct ps_error *error);
 
-/* A source over bytes in memory, which must outlive it. */
+/* Makes a source over bytes in memory, which must outlive it. */
 void ps_source_memory(const void *bytes, size_t length, struct ps_source *ret_source);
 
-/* An empty micrograph with uninitialised memory for its pixels; frames 1, everything else zero.
- * The caller has checked the size with ps_frame_check(). PS_E_NOMEM. */
+/* Makes a micrograph with uninitialised pixels; frames 1, everything else zero. The caller has
+ * checked the size with ps_frame_check(). PS_E_NOMEM. */
 int ps_micrograph_new(const char *format, int width, int height, enum ps_pixel type,
                       struct ps_micrograph **ret_micrograph, struct ps_error *error);
 
-/* Adds a remark to the micrograph's warning, after "; " if there is one; cut if it is too long. */
+/* Appends to the micrograph's warning, after "; " if it is not empty; cut if too long. */
 __attribute__((format(printf, 2, 3))) void ps_micrograph_warn(struct ps_micrograph *micrograph,
                                                               const char *format, ...);
 
@@ -54,11 +54,11 @@ __attribute__((format(printf, 2, 3))) void ps_micrograph_warn(struct ps_microgra
 int ps_frame_check(uint64_t width, uint64_t height, const struct ps_read_options *options,
                    struct ps_error *error);
 
-/* Refuses (PS_E_INPUT) more than one frame where the options do not ask for their sum. */
+/* Refuses (PS_E_INPUT) more than one frame unless the options ask for their sum. */
 int ps_movie_check(uint64_t frames, const struct ps_read_options *options, struct ps_error *error);
 
-/* `angstrom` where it can be the pixel size of a micrograph (0.05 to 200), else 0: headers hold
- * zeros, ones over the width of the image, and 72 dots per inch. */
+/* Returns `angstrom` if it is plausible as a pixel size (0.05 to 200), else 0: headers contain
+ * zeros, ones divided by the width of the image, and 72 dots per inch. */
 double ps_pixel_size_sane(double angstrom);
 
 /* Adds `count` pixels of `type` to the float32 sums. */

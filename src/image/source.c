@@ -1,7 +1,7 @@
-/* Sources: random access to the bytes of a file or of a buffer, with one error for "it ends".
+/* Sources: random access to the bytes of a file or buffer, with one error for a premature end.
  *
- * The length is taken once, when the source is made. A file that shrinks afterwards is found by the
- * read that misses its bytes; one that grows is read as it was.
+ * The length is determined once, when the source is made. If the file shrinks afterwards, a read
+ * fails; if it grows, the new bytes are ignored.
  */
 #include "image/reader.h"
 

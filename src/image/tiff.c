@@ -1,12 +1,13 @@
-/* TIFF and BigTIFF by libtiff, for what microscopes and correction programs write: one grey sample
- * a pixel, in strips or tiles, one page or the frames of a movie.
+/* TIFF and BigTIFF through libtiff, as microscopes and correction programs write them: one grey
+ * sample a pixel, in strips or tiles, one page or the frames of a movie.
  *
  *  - A TIFF's first row is the top one, an MRC's first row the bottom one. Rows are flipped on
  *    reading, as RELION, IMOD and EMAN2 do: row r of the file is y = height - 1 - r.
- *  - Pages marked as thumbnails or masks are not frames; all others must look like the first.
- *  - libtiff reads through a ps_source and reports to this call alone: no global handler, no
- *    temporary file, any number of threads. Its own allocations are bounded by the length of the
- *    file; ours by max_pixels, and by the length too where nothing is compressed.
+ *  - Pages marked as thumbnails or masks are not frames; all others must have the first one's shape
+ *    and type.
+ *  - libtiff reads through a ps_source and reports only to the calling function: no global handler,
+ *    no temporary file, any number of threads. The length of the file limits libtiff's allocations;
+ *    max_pixels limits those of this reader, and the length, too, if nothing is compressed.
  */
 #include "image/reader.h"
 
@@ -21,17 +22,17 @@
 
 enum { MAX_PAGES = 1 << 16, TEXT_BYTES = 160 };
 
-/* What libtiff reads from and complains to. */
+/* The client data of libtiff: its source and its messages. */
 struct client {
     const struct ps_source *source;
     uint64_t position;
-    struct ps_error io;       /* the source's own failure */
-    bool past_end;            /* something was wanted that lies behind the end of the file */
-    char message[TEXT_BYTES]; /* libtiff's first complaint about a page; more follow from it */
-    char warning[TEXT_BYTES]; /* the same of its warnings: some failures have nothing else */
+    struct ps_error io;       /* failure of the source */
+    bool past_end;            /* a read went beyond the end of the file */
+    char message[TEXT_BYTES]; /* libtiff's first error in a page; later ones result from it */
+    char warning[TEXT_BYTES]; /* its first warning: some failures give only that */
 };
 
-/* ---- libtiff's side ---- */
+/* ---- callbacks of libtiff ---- */
 
 static tmsize_t client_read(thandle_t handle, void *buffer, tmsize_t length)
 {
@@ -78,7 +79,7 @@ static toff_t client_size(thandle_t handle)
     return ((struct client *)handle)->source->size;
 }
 
-/* Keeps the first message in `text`, of TEXT_BYTES, as one printable line. */
+/* Stores the first message in `text` (TEXT_BYTES) as one printable line. */
 __attribute__((format(printf, 2, 0))) static void keep(char *text, const char *format,
                                                        va_list arguments)
 {
@@ -97,7 +98,7 @@ __attribute__((format(printf, 4, 0))) static int client_complain(TIFF *tif, void
 {
     (void)tif, (void)module;
     keep(((struct client *)client)->message, format, arguments);
-    return 1; /* done: nothing for the global handler */
+    return 1; /* handled: do not call the global handler */
 }
 
 __attribute__((format(printf, 4, 0))) static int client_warn(TIFF *tif, void *client,
@@ -134,7 +135,7 @@ static void forget(struct client *client)
     client->message[0] = client->warning[0] = '\0';
 }
 
-/* libtiff failed: the source's own failure if there was one, else "damaged TIFF: what: why". */
+/* Reports a failure of libtiff: the failure of the source, or "damaged TIFF: what: why". */
 static int fail_tiff(const struct client *client, const char *what, struct ps_error *error)
 {
     if (client->io.code)
@@ -195,8 +196,8 @@ static int read_number(const struct ps_source *source, uint64_t offset, size_t l
     return 0;
 }
 
-/* libtiff takes a file that ends before the last directory's link to the next one for complete: a
- * movie cut there would pass for one image. */
+/* libtiff accepts a file that is cut before the last directory's link to the next one, so a
+ * truncated movie would look like one image. */
 static int check_last_link(TIFF *tif, const struct client *client, struct ps_error *error)
 {
     const struct ps_source *source = client->source;
@@ -216,7 +217,7 @@ static int check_last_link(TIFF *tif, const struct client *client, struct ps_err
     return 0;
 }
 
-/* Goes to the next page: 1, or 0 after the last. */
+/* Goes to the next page. Returns 1, or 0 after the last. */
 static int next_page(TIFF *tif, struct client *client, uint32_t number, struct ps_error *error)
 {
     if (TIFFLastDirectory(tif))
@@ -229,7 +230,7 @@ static int next_page(TIFF *tif, struct client *client, uint32_t number, struct p
     return 1;
 }
 
-/* Looks at all pages: how many frames, and what they are like. */
+/* Inspects all pages: counts the frames and checks that they are alike. */
 static int inspect_pages(TIFF *tif, struct client *client, const struct ps_read_options *options,
                          struct ps_tiff_page *ret_page, uint32_t *ret_frames,
                          struct ps_error *error)
@@ -273,7 +274,7 @@ static int read_frames(TIFF *tif, struct client *client, const struct ps_read_op
     int more = 1;
     for (uint32_t number = 1, done = 0; more > 0; number++) {
         if (ps_tiff_is_frame(tif)) {
-            struct ps_tiff_page page; /* anew, for frames may differ in their strips */
+            struct ps_tiff_page page; /* read for each frame: strips can differ */
             int code = ps_tiff_page_inspect(tif, options, &page, error);
             if (code)
                 return code;
@@ -341,11 +342,11 @@ static bool probe(const unsigned char *head, size_t length)
            !memcmp(head, "MM\0+", 4);
 }
 
-/* The first directory lies behind the pixels in most files, so that a cut file lacks it: say so
- * rather than what libtiff says. */
+/* In most files the first directory follows the pixels, so a truncated file lacks it. Reports that
+ * instead of libtiff's message. */
 static int check_header(const struct ps_source *source, struct ps_error *error)
 {
-    unsigned char head[4]; /* which the probe has seen */
+    unsigned char head[4]; /* checked by the probe */
     int code = source->read_at(source, 0, head, sizeof head, error);
     if (code)
         return code;
@@ -385,7 +386,7 @@ static int read_tiff(const struct ps_source *source, const struct ps_read_option
     return code;
 }
 
-/* Whether every page and what it speaks of lies inside the file. */
+/* True if every page and its data lie inside the file. */
 static bool pages_whole(TIFF *tif, struct client *client)
 {
     for (uint32_t number = 1; number <= MAX_PAGES; number++) {

@@ -1,13 +1,13 @@
-/* Pages of TIFFs: which of them can be read, where their pixels lie, what the samples become.
+/* Pages of TIFFs: which can be read, where their pixels are, and how samples are converted.
  *
- *  - Compressions are accepted by a list, so that no codec that loses detail, or that is seldom
- *    tested, is let loose on a file that came by itself.
- *  - Integers of 32 bits and floats of 64 become float32, other samples keep their type. Of 4-bit
- *    samples the high half of a byte comes first, as TIFF 6.0 says; they become bytes.
- *  - SerialEM packs super-resolution frames of 4 bits two a byte, the low half first, in files that
- *    say 8 bits and half the width. Nothing but the size tells: no camera has images of such sizes
- *    and 8 bits. IMOD, RELION and cisTEM take them so too.
- *  - Values are taken as stored: MINISWHITE is not inverted (RELION does not either).
+ *  - Only the compressions in a list are accepted, so that untrusted files do not reach codecs that
+ *    are lossy or rarely tested.
+ *  - 32-bit integers and 64-bit floats become float32, other samples keep their type. 4-bit samples
+ *    become bytes; the high half of a byte comes first, as in TIFF 6.0.
+ *  - SerialEM packs two 4-bit pixels of super-resolution frames in a byte, the low half first, in
+ *    files with 8 bits and half the width in their tags. They are recognised only by their size: no
+ *    camera has 8-bit images of that size. IMOD, RELION and cisTEM do the same.
+ *  - Values are used as stored: MINISWHITE is not inverted, as in RELION.
  */
 #include "image/tiff_page.h"
 
@@ -102,7 +102,8 @@ static int choose_type(struct ps_tiff_page *page, struct ps_error *error)
                    page->bits, names[format < sizeof names / sizeof *names ? format : 0]);
 }
 
-/* The resolution tags in angstrom a pixel, 0 if they are missing, nonsense or differ. */
+/* The pixel size in angstrom from the resolution tags; 0 if they are missing, invalid or unequal.
+ */
 static double get_pixel_size(TIFF *tif)
 {
     float x = 0, y = 0;
@@ -188,7 +189,7 @@ int ps_tiff_page_inspect(TIFF *tif, const struct ps_read_options *options, struc
         page.cell_row_bytes = (size_t)TIFFScanlineSize64(tif);
         page.cells = TIFFNumberOfStrips(tif);
     }
-    /* A tile may be larger than its image, not much larger than any image. */
+    /* A tile can be larger than its image, but not much larger than any image. */
     const uint64_t most = options->max_pixels > 1 << 20 ? options->max_pixels : 1 << 20;
     const uint64_t across = page.cell_width ? (page.width - 1) / page.cell_width + 1 : 0;
     const uint64_t down = page.cell_height ? (page.height - 1) / page.cell_height + 1 : 0;
@@ -240,7 +241,7 @@ int ps_tiff_page_check_cells(TIFF *tif, const struct ps_tiff_page *page, uint64_
                            kind, i + 1, page->cells, count, ps_tiff_cell_bytes(page, i));
         total += ps_tiff_cell_bytes(page, i);
     }
-    /* Cells may lie on top of each other, and no codec packs more than zstd: 128 KiB in 4 bytes. */
+    /* Cells can overlap in the file, and zstd has the highest compression: 128 KiB in 4 bytes. */
     if (total / (page->compression == COMPRESSION_NONE ? 1 : 32768) > size)
         return ps_fail(error, PS_E_INPUT,
                        "damaged TIFF: %" PRIu64 " bytes of pixels in a file of %" PRIu64 " bytes",
@@ -256,7 +257,7 @@ uint64_t ps_tiff_page_end(TIFF *tif)
         const uint64_t offset = TIFFGetStrileOffset(tif, i);
         const uint64_t count = TIFFGetStrileByteCount(tif, i);
         if (offset == 0 || count == 0)
-            break; /* damaged: there may be fewer in the table than should be in the image */
+            break; /* damaged: the table can have fewer cells than the image needs */
         if (count > UINT64_MAX - offset)
             return UINT64_MAX;
         if (offset + count > end)

@@ -22,12 +22,12 @@ struct ps_autopick {
     char *directory;
     char *path;
     char *project; /* absolute, ends in '/'; or NULL */
-    char *here;    /* the working directory, ends in '/' */
+    char *cwd;     /* the working directory, ends in '/' */
     struct listed **entries;
     size_t count;
-    void *tree; /* the same, by micrograph */
+    void *tree; /* the same entries, by micrograph (tsearch()) */
     bool unsaved;
-    bool check; /* only: coordinate files may be gone */
+    bool check; /* coordinate files were removed, nothing else has changed */
 };
 
 /* ---- names ------------------------------------------------------------------------------------
@@ -38,16 +38,16 @@ static int by_micrograph(const void *a, const void *b)
     return strcmp(((const struct listed *)a)->micrograph, ((const struct listed *)b)->micrograph);
 }
 
-/* A path from the root; "./" and "//" are left as they are, for names are compared as text. */
+/* Makes a path absolute. Keeps "./" and "//", because names are compared as text. */
 static char *absolute(const struct ps_autopick *list, const char *path)
 {
     char *result = NULL;
     if (*path == '/')
         return strdup(path);
-    return asprintf(&result, "%s%s", list->here, path) < 0 ? NULL : result;
+    return asprintf(&result, "%s%s", list->cwd, path) < 0 ? NULL : result;
 }
 
-/* The path as RELION is to have it. */
+/* The path as RELION needs it: relative to the project, if it is below it. */
 static char *relion_path(const struct ps_autopick *list, const char *path)
 {
     char *full = list->project ? absolute(list, path) : strdup(path);
@@ -60,13 +60,13 @@ static char *relion_path(const struct ps_autopick *list, const char *path)
 /* ---- lifecycle --------------------------------------------------------------------------------
  */
 
-static int find_here(struct ps_autopick *list, struct ps_error *error)
+static int find_cwd(struct ps_autopick *list, struct ps_error *error)
 {
-    char *here = getcwd(NULL, 0);
-    if (!here)
+    char *cwd = getcwd(NULL, 0);
+    if (!cwd)
         return ps_fail(error, PS_E_SYSTEM, "the working directory: %s", strerror(errno));
-    int length = asprintf(&list->here, "%s%s", here, strcmp(here, "/") == 0 ? "" : "/");
-    free(here);
+    int length = asprintf(&list->cwd, "%s%s", cwd, strcmp(cwd, "/") == 0 ? "" : "/");
+    free(cwd);
     return length < 0 ? ps_fail_memory(error, 1, "a path") : 0;
 }
 
@@ -76,7 +76,7 @@ int ps_autopick_new(const char *directory, const char *project, struct ps_autopi
     struct ps_autopick *list = calloc(1, sizeof *list);
     if (!list)
         return ps_fail_memory(error, sizeof *list, "a list of micrographs");
-    int status = find_here(list, error);
+    int status = find_cwd(list, error);
     list->directory = strdup(directory);
     if (status == 0 &&
         (!list->directory || asprintf(&list->path, "%s/autopick.star", directory) < 0))
@@ -116,15 +116,15 @@ void ps_autopick_free(struct ps_autopick *list)
     free(list->directory);
     free(list->path);
     free(list->project);
-    free(list->here);
+    free(list->cwd);
     free(list);
 }
 
 /* ---- entries ----------------------------------------------------------------------------------
  */
 
-/* Makes room for one more at each power of two. */
-static bool make_room(struct ps_autopick *list)
+/* Ensures capacity for one more entry; doubles it at each power of two. */
+static bool reserve(struct ps_autopick *list)
 {
     if ((list->count & (list->count - 1)) != 0)
         return true;
@@ -135,12 +135,13 @@ static bool make_room(struct ps_autopick *list)
     return grown;
 }
 
-/* Takes both names. One that is listed stays where it is: with `replace` its coordinates change. */
+/* Adds an entry; takes ownership of both names. A micrograph that is listed keeps its position;
+ * `replace` replaces its coordinates. */
 static int insert(struct ps_autopick *list, char *micrograph, char *coordinates, bool replace,
                   struct ps_error *error)
 {
     struct listed *entry = malloc(sizeof *entry);
-    if (entry && micrograph && coordinates && make_room(list)) {
+    if (entry && micrograph && coordinates && reserve(list)) {
         *entry = (struct listed){micrograph, coordinates};
         struct listed **place = tsearch(entry, &list->tree, by_micrograph);
         if (place && *place == entry) {
@@ -177,7 +178,7 @@ void ps_autopick_check(struct ps_autopick *list)
     list->check = true;
 }
 
-/* Where there is no list, none is made because of what is gone. */
+/* A removed coordinate file changes an existing list, but does not create one. */
 bool ps_autopick_unsaved(const struct ps_autopick *list)
 {
     return list->unsaved || (list->check && access(list->path, F_OK) == 0);
@@ -186,7 +187,7 @@ bool ps_autopick_unsaved(const struct ps_autopick *list)
 /* ---- the file ---------------------------------------------------------------------------------
  */
 
-/* Whether coordinates that are listed are there: from the project, or from here. */
+/* True if a listed coordinate file exists, relative to the project or the working directory. */
 static bool exists(const struct ps_autopick *list, const char *path)
 {
     char *below = NULL;
@@ -221,7 +222,7 @@ static int take_events(struct ps_autopick *list, struct ps_star *star, struct ps
     return event;
 }
 
-/* Takes what is in the file, if there is one, into the list. */
+/* Adds the entries of the existing file, if there is one. */
 static int merge(struct ps_autopick *list, struct ps_error *error)
 {
     FILE *stream = fopen(list->path, "re");
@@ -266,7 +267,7 @@ int ps_autopick_save(struct ps_autopick *list, struct ps_error *error)
 {
     if (!ps_autopick_unsaved(list))
         return 0;
-    /* One at a time, for each writes what it has read and something more. */
+    /* The lock covers reading and writing: each process writes the entries it has read, too. */
     int directory = open(list->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (directory < 0 || flock(directory, LOCK_EX) != 0) {
         int code = errno;

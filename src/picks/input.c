@@ -8,56 +8,56 @@
 #include <string.h>
 #include <unistd.h>
 
-void ps_heard_list_done(struct ps_heard_list *list)
+void ps_outcome_record_list_done(struct ps_outcome_record_list *list)
 {
     for (size_t i = 0; i < list->count; i++)
-        ps_heard_free(list->items[i]);
+        ps_outcome_record_free(list->items[i]);
     free(list->items);
-    *list = (struct ps_heard_list){0};
+    *list = (struct ps_outcome_record_list){0};
 }
 
-struct ps_pick_file ps_heard_pick_file(const struct ps_heard *heard)
+struct ps_pick_file ps_outcome_record_pick_file(const struct ps_outcome_record *record)
 {
     return (struct ps_pick_file){
-        .path = heard->path,
-        .name = heard->name,
-        .width = heard->micrograph.image.width,
-        .height = heard->micrograph.image.height,
-        .micrograph = heard->has_micrograph ? &heard->micrograph : NULL,
-        .pixel_size_source = *heard->pixel_size_source ? heard->pixel_size_source : NULL,
-        .profile = *heard->profile ? heard->profile : NULL,
-        .read_milliseconds = heard->read_milliseconds,
-        .result = &heard->result,
+        .path = record->path,
+        .name = record->name,
+        .width = record->micrograph.image.width,
+        .height = record->micrograph.image.height,
+        .micrograph = record->has_micrograph ? &record->micrograph : NULL,
+        .pixel_size_source = *record->pixel_size_source ? record->pixel_size_source : NULL,
+        .profile = *record->profile ? record->profile : NULL,
+        .read_milliseconds = record->read_milliseconds,
+        .result = &record->result,
     };
 }
 
-bool ps_heard_is_tiff(const struct ps_heard *heard)
+bool ps_outcome_record_is_tiff(const struct ps_outcome_record *record)
 {
-    const char *format = heard->has_micrograph ? heard->micrograph.format : NULL;
-    return format
-               ? strcmp(format, "tiff") == 0
-               : ps_text_ends_with(heard->path, ".tif") || ps_text_ends_with(heard->path, ".tiff");
+    const char *format = record->has_micrograph ? record->micrograph.format : NULL;
+    return format ? strcmp(format, "tiff") == 0
+                  : ps_text_ends_with(record->path, ".tif") ||
+                        ps_text_ends_with(record->path, ".tiff");
 }
 
-int ps_heard_load_shape(struct ps_heard *heard, struct ps_error *error)
+int ps_outcome_record_load_shape(struct ps_outcome_record *record, struct ps_error *error)
 {
-    if (heard->has_micrograph)
+    if (record->has_micrograph)
         return 0;
     struct ps_micrograph *micrograph = NULL;
     struct ps_read_options options = {PS_MOVIES_SUM, SIZE_MAX};
-    int status = ps_micrograph_read(heard->path, &options, &micrograph, error);
+    int status = ps_micrograph_read(record->path, &options, &micrograph, error);
     if (status)
         return status;
-    heard->micrograph = *micrograph;
-    heard->micrograph.pixels = NULL;
-    heard->micrograph.image.pixels = NULL;
-    heard->result.pixel_size = micrograph->image.pixel_size;
-    heard->has_micrograph = true;
+    record->micrograph = *micrograph;
+    record->micrograph.pixels = NULL;
+    record->micrograph.image.pixels = NULL;
+    record->result.pixel_size = micrograph->image.pixel_size;
+    record->has_micrograph = true;
     ps_micrograph_free(micrograph);
     return 0;
 }
 
-/* Where a micrograph of this name is: as it is, or with the extension that it lacks. */
+/* Finds the file of a micrograph, with the name as it is or with a usual extension added. */
 static char *locate(const char *directory, const char *name)
 {
     static const char *const extensions[] = {"", ".mrc", ".mrcs", ".map", ".tif", ".tiff"};
@@ -72,28 +72,29 @@ static char *locate(const char *directory, const char *name)
     return NULL;
 }
 
-/* Gives a micrograph its file, where one is to be looked for, and its shape, where a TIFF needs
- * turning. */
-static int identify(const struct ps_picks_input *input, struct ps_heard *heard,
+/* Finds the file of a micrograph if a directory is given, and loads the shape of a TIFF whose rows
+ * must be flipped. */
+static int identify(const struct ps_picks_input *input, struct ps_outcome_record *record,
                     struct ps_error *error)
 {
     const char *directory = input->options->micrographs;
     if (directory) {
-        const char *slash = strrchr(heard->name, '/');
-        char *path = locate(directory, heard->name);
+        const char *slash = strrchr(record->name, '/');
+        char *path = locate(directory, record->name);
         if (!path && slash)
             path = locate(directory, slash + 1);
         if (!path)
             return ps_fail(error, PS_E_INPUT, "%s: no micrograph %s in %s", input->path,
-                           heard->name, directory);
-        free(heard->path);
-        heard->path = path;
+                           record->name, directory);
+        free(record->path);
+        record->path = path;
     }
-    bool turned = input->format->top_down && ps_heard_is_tiff(heard);
-    return turned ? ps_heard_load_shape(heard, error) : 0;
+    bool flipped = input->format->top_down && ps_outcome_record_is_tiff(record);
+    return flipped ? ps_outcome_record_load_shape(record, error) : 0;
 }
 
-static int append(struct ps_heard_list *list, struct ps_heard *heard, struct ps_error *error)
+static int append(struct ps_outcome_record_list *list, struct ps_outcome_record *record,
+                  struct ps_error *error)
 {
     if ((list->count & (list->count - 1)) == 0) { /* full at each power of two */
         size_t capacity = list->count ? 2 * list->count : 1;
@@ -102,12 +103,12 @@ static int append(struct ps_heard_list *list, struct ps_heard *heard, struct ps_
             return ps_fail_memory(error, capacity * sizeof *list->items, "a list of micrographs");
         list->items = grown;
     }
-    list->items[list->count++] = heard;
+    list->items[list->count++] = record;
     return 0;
 }
 
-/* Rows of a micrograph mostly follow each other, so the last one is looked at first. */
-static struct ps_heard *find(const struct ps_heard_list *list, const char *name)
+/* Searches from the end: rows of one micrograph are usually adjacent. */
+static struct ps_outcome_record *find(const struct ps_outcome_record_list *list, const char *name)
 {
     for (size_t i = list->count; i-- > 0;) {
         if (strcmp(list->items[i]->name, name) == 0)
@@ -116,36 +117,36 @@ static struct ps_heard *find(const struct ps_heard_list *list, const char *name)
     return NULL;
 }
 
-int ps_picks_begin(const struct ps_picks_input *input, const char *name, struct ps_heard **ret,
-                   struct ps_error *error)
+int ps_picks_begin(const struct ps_picks_input *input, const char *name,
+                   struct ps_outcome_record **ret, struct ps_error *error)
 {
-    struct ps_heard *heard = find(input->list, name);
-    if (heard) {
-        *ret = heard;
+    struct ps_outcome_record *record = find(input->list, name);
+    if (record) {
+        *ret = record;
         return 0;
     }
-    heard = calloc(1, sizeof *heard);
-    if (!heard)
-        return ps_fail_memory(error, sizeof *heard, "a micrograph");
-    heard->name = strdup(name);
-    heard->path = strdup(name);
-    heard->latency = NAN;
-    heard->revision = 1;
-    int status = heard->name && heard->path ? identify(input, heard, error)
-                                            : ps_fail_memory(error, strlen(name), "a name");
+    record = calloc(1, sizeof *record);
+    if (!record)
+        return ps_fail_memory(error, sizeof *record, "a micrograph");
+    record->name = strdup(name);
+    record->path = strdup(name);
+    record->latency = NAN;
+    record->revision = 1;
+    int status = record->name && record->path ? identify(input, record, error)
+                                              : ps_fail_memory(error, strlen(name), "a name");
     if (status == 0)
-        status = append(input->list, heard, error);
+        status = append(input->list, record, error);
     if (status)
-        ps_heard_free(heard);
+        ps_outcome_record_free(record);
     else
-        *ret = heard;
+        *ret = record;
     return status;
 }
 
-int ps_picks_add(const struct ps_picks_input *input, struct ps_heard *heard, double x, double y,
-                 float score, float area, struct ps_error *error)
+int ps_picks_add(const struct ps_picks_input *input, struct ps_outcome_record *record, double x,
+                 double y, float score, float area, struct ps_error *error)
 {
-    struct ps_result *result = &heard->result;
+    struct ps_result *result = &record->result;
     if ((result->count & (result->count - 1)) == 0) {
         size_t capacity = result->count ? 2 * result->count : 1;
         void *grown = realloc(result->picks, capacity * sizeof *result->picks);
@@ -153,10 +154,11 @@ int ps_picks_add(const struct ps_picks_input *input, struct ps_heard *heard, dou
             return ps_fail_memory(error, capacity * sizeof *result->picks, "picks");
         result->picks = grown;
     }
-    bool turned = input->format->top_down && ps_heard_is_tiff(heard) && heard->has_micrograph;
+    bool turned =
+        input->format->top_down && ps_outcome_record_is_tiff(record) && record->has_micrograph;
     result->picks[result->count++] = (struct ps_pick){
         .x = (float)x,
-        .y = (float)(turned ? heard->micrograph.image.height - 1 - y : y),
+        .y = (float)(turned ? record->micrograph.image.height - 1 - y : y),
         .score = score,
         .area = area,
     };

@@ -1,55 +1,54 @@
-/* What the readers of the formats share: the micrographs that they read, and where they put picks.
- */
+/* The interface of the readers: the list of micrographs that they fill. */
 #ifndef PS_PICKS_INPUT_H
 #define PS_PICKS_INPUT_H
 
 #include "picks/picks.h"
 #include "wire/message_read.h"
 
-struct ps_heard_list {
-    struct ps_heard **items; /* owned */
+struct ps_outcome_record_list {
+    struct ps_outcome_record **items; /* owned */
     size_t count;
 };
-void ps_heard_list_done(struct ps_heard_list *list);
+void ps_outcome_record_list_done(struct ps_outcome_record_list *list);
 
 struct ps_picks_read_options {
     const struct ps_picks_format *format; /* NULL: by the file's name */
     const char *name;                     /* of the micrograph; NULL: by the file's name */
-    const char *micrographs;              /* directory where micrographs are; or NULL */
+    const char *micrographs;              /* directory of the micrographs; or NULL */
 };
 
-/* Whether the micrograph is a TIFF file, as far as is known: by its name, where it was not read. */
-bool ps_heard_is_tiff(const struct ps_heard *heard);
+/* True if the micrograph is a TIFF file; decided by its name if it was not read. */
+bool ps_outcome_record_is_tiff(const struct ps_outcome_record *record);
 
-/* Finds out the shape of a micrograph by reading its file, unless it is known. PS_E_INPUT. */
-int ps_heard_load_shape(struct ps_heard *heard, struct ps_error *error);
+/* Reads the micrograph to get its shape, unless that is known. PS_E_INPUT. */
+int ps_outcome_record_load_shape(struct ps_outcome_record *record, struct ps_error *error);
 
-/* As what is to be written; borrows from `heard`. */
-struct ps_pick_file ps_heard_pick_file(const struct ps_heard *heard);
+/* The record as input for the writers; borrows from `record`. */
+struct ps_pick_file ps_outcome_record_pick_file(const struct ps_outcome_record *record);
 
 /* A file that is being read. */
 struct ps_picks_input {
     FILE *stream;
     const char *path;
-    const char *name; /* of the micrograph, where the file does not say it */
+    const char *name; /* of the micrograph, if the file does not contain it */
     const struct ps_picks_read_options *options;
     const struct ps_picks_format *format;
-    struct ps_heard_list *list;
+    struct ps_outcome_record_list *list;
 
-    /* ps_picks_read(), for a file that is a list of others. */
+    /* ps_picks_read(), for a file that lists other files. */
     int (*read_other)(const char *path, const struct ps_picks_read_options *options,
-                      struct ps_heard_list *list, struct ps_error *error);
+                      struct ps_outcome_record_list *list, struct ps_error *error);
 };
 
-/* The micrograph of this name, which is begun if it is not there. */
-int ps_picks_begin(const struct ps_picks_input *input, const char *name, struct ps_heard **ret,
-                   struct ps_error *error);
+/* Finds the micrograph of this name, or adds it. */
+int ps_picks_begin(const struct ps_picks_input *input, const char *name,
+                   struct ps_outcome_record **ret, struct ps_error *error);
 
-/* Adds a pick; `x` and `y` as the file has them. PS_E_NOMEM. */
-int ps_picks_add(const struct ps_picks_input *input, struct ps_heard *heard, double x, double y,
-                 float score, float area, struct ps_error *error);
+/* Adds a pick; `x` and `y` as in the file. PS_E_NOMEM. */
+int ps_picks_add(const struct ps_picks_input *input, struct ps_outcome_record *record, double x,
+                 double y, float score, float area, struct ps_error *error);
 
-/* The readers of the table. */
+/* The readers in the table of formats. */
 int ps_picks_read_star(struct ps_picks_input *input, struct ps_error *error);
 int ps_picks_read_box(struct ps_picks_input *input, struct ps_error *error);
 int ps_picks_read_cbox(struct ps_picks_input *input, struct ps_error *error);

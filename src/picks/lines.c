@@ -28,7 +28,7 @@ int ps_lines_next(struct ps_lines *lines, struct ps_error *error)
                    ? ps_fail(error, PS_E_SYSTEM, "%s: %s", lines->path, strerror(errno))
                    : 0;
     size_t length = strlen(lines->text);
-    /* A last line need not have an end; one that has none elsewhere is too long, or has a 0. */
+    /* Only the last line can lack its end; any other is too long or contains a NUL. */
     bool ended = length > 0 && lines->text[length - 1] == '\n';
     if (!ended && (!feof(lines->stream) || length == 0))
         return ps_lines_fail(lines, error, "expected text, in lines of at most %d bytes",

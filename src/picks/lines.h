@@ -1,7 +1,7 @@
-/* A text file of another program, line by line, with FILE:LINE for what is wrong with it.
+/* Reads a text file of another program line by line; errors begin with FILE:LINE.
  *
- * Nothing about the file is believed: a line has PS_LINE - 1 bytes at most and no byte that is 0,
- * so that a micrograph taken for a table is refused at its first line.
+ * A line has at most PS_LINE - 1 bytes and no NUL, so a micrograph that is given as a table is
+ * refused at its first line.
  */
 #ifndef PS_PICKS_LINES_H
 #define PS_PICKS_LINES_H
@@ -19,11 +19,11 @@ struct ps_lines {
     char text[PS_LINE];
 };
 
-/* Reads the next line, without its end ("\n" or "\r\n"). 1: it is there; 0: no more. PS_E_INPUT: no
- * text; PS_E_SYSTEM: cannot be read. */
+/* Reads the next line, without its end ("\n" or "\r\n"). Returns 1, or 0 at the end of the file.
+ * PS_E_INPUT: not text; PS_E_SYSTEM: cannot be read. */
 int ps_lines_next(struct ps_lines *lines, struct ps_error *error);
 
-/* PS_E_INPUT: "FILE:LINE: ...", without what a terminal would take for an order. */
+/* Fails with PS_E_INPUT and "FILE:LINE: ...", without control characters. */
 __attribute__((format(printf, 3, 4))) int ps_lines_fail(const struct ps_lines *lines,
                                                         struct ps_error *error, const char *format,
                                                         ...);

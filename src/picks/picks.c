@@ -1,4 +1,4 @@
-/* Names of files, and what all writers need. */
+/* File names, and functions for all writers. */
 #include "picks/picks.h"
 
 #include "base/error.h"
@@ -13,7 +13,7 @@ size_t ps_picks_stem(const char *name)
     const char *slash = strrchr(name, '/');
     const char *base = slash ? slash + 1 : name;
     const char *dot = strrchr(base, '.');
-    /* The dot of a hidden file begins no extension. */
+    /* The leading dot of a hidden file does not begin an extension. */
     return dot && dot != base ? (size_t)(dot - name) : strlen(name);
 }
 
@@ -64,7 +64,7 @@ static int descending(const void *a, const void *b)
     return (x < y) - (x > y);
 }
 
-void ps_picks_settle(struct ps_result *result, double min_score)
+void ps_picks_filter(struct ps_result *result, double min_score)
 {
     size_t kept = 0;
     for (size_t i = 0; i < result->count; i++) {

@@ -16,7 +16,7 @@ enum { MAX_DEPTH = 64 }; /* of directories */
 /* ---- names ------------------------------------------------------------------------------------
  */
 
-/* Cuts what a file of picks has behind the name of its micrograph. */
+/* Cuts the suffix of the format, or else the extension. */
 static void cut_suffix(char *name, const struct ps_picks_format *format)
 {
     if (ps_text_ends_with(name, format->suffix))
@@ -29,8 +29,8 @@ static void cut_suffix(char *name, const struct ps_picks_format *format)
  */
 
 static int read_file(const char *path, const char *name, const struct ps_picks_format *format,
-                     const struct ps_picks_read_options *options, struct ps_heard_list *list,
-                     struct ps_error *error)
+                     const struct ps_picks_read_options *options,
+                     struct ps_outcome_record_list *list, struct ps_error *error)
 {
     size_t first = list->count;
     FILE *stream = fopen(path, "re");
@@ -48,7 +48,7 @@ static int read_file(const char *path, const char *name, const struct ps_picks_f
         status = ps_fail_memory(error, strlen(name), "a name");
     }
     for (size_t i = first; i < list->count && status == 0; i++)
-        ps_picks_settle(&list->items[i]->result, -INFINITY);
+        ps_picks_filter(&list->items[i]->result, -INFINITY);
     free(own);
     (void)fclose(stream);
     return status;
@@ -57,8 +57,8 @@ static int read_file(const char *path, const char *name, const struct ps_picks_f
 /* Reads a directory; `name` is its path below the first one, "" or ending in '/'. */
 static int read_directory(const char *path, const char *name, int depth,
                           const struct ps_picks_format *format,
-                          const struct ps_picks_read_options *options, struct ps_heard_list *list,
-                          struct ps_error *error)
+                          const struct ps_picks_read_options *options,
+                          struct ps_outcome_record_list *list, struct ps_error *error)
 {
     struct dirent **entries = NULL;
     int count = scandir(path, &entries, NULL, alphasort);
@@ -93,7 +93,7 @@ static int read_directory(const char *path, const char *name, int depth,
 }
 
 int ps_picks_read(const char *path, const struct ps_picks_read_options *options,
-                  struct ps_heard_list *list, struct ps_error *error)
+                  struct ps_outcome_record_list *list, struct ps_error *error)
 {
     const struct ps_picks_format *format = options->format;
     struct stat info;

@@ -1,4 +1,4 @@
-/* Reading our own JSON: an object a micrograph, in the words of a `picks` message. */
+/* Reads pickstream's JSON: one object for each micrograph, with the keys of a `picks` message. */
 #include "picks/input.h"
 
 #include "base/error.h"
@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A number of a row; null, where it may be, is NaN. */
+/* A number in a row; null, if allowed, gives NaN. */
 static float read_value(const struct ps_reader *root, const json_t *value, bool nullable)
 {
     if (json_is_number(value))
@@ -20,7 +20,7 @@ static float read_value(const struct ps_reader *root, const json_t *value, bool 
 }
 
 static void read_rows(const struct ps_picks_input *input, const struct ps_reader *root,
-                      uint64_t count, struct ps_heard *heard)
+                      uint64_t count, struct ps_outcome_record *record)
 {
     const json_t *rows = ps_reader_value(root, "picks");
     size_t column[PS_WIRE_COLUMNS] = {0};
@@ -39,7 +39,7 @@ static void read_rows(const struct ps_picks_input *input, const struct ps_reader
         float score = read_value(root, json_array_get(row, column[PS_WIRE_SCORE]), true);
         float area = read_value(root, json_array_get(row, column[PS_WIRE_AREA]), true);
         int failed = *root->status ? 0
-                                   : ps_picks_add(input, heard, (double)x, (double)y, score, area,
+                                   : ps_picks_add(input, record, (double)x, (double)y, score, area,
                                                   root->error);
         if (failed)
             *root->status = failed;
@@ -48,31 +48,31 @@ static void read_rows(const struct ps_picks_input *input, const struct ps_reader
 
 static int read_object(struct ps_picks_input *input, const json_t *object, struct ps_error *error)
 {
-    struct ps_heard *heard = calloc(1, sizeof *heard);
+    struct ps_outcome_record *record = calloc(1, sizeof *record);
     int status = 0;
-    if (!heard)
-        return ps_fail_memory(error, sizeof *heard, "a micrograph");
+    if (!record)
+        return ps_fail_memory(error, sizeof *record, "a micrograph");
     struct ps_reader root = {object, "", &status, error};
-    uint64_t count = ps_heard_fill(&root, heard);
+    uint64_t count = ps_outcome_record_fill(&root, record);
     if (status == 0)
-        read_rows(input, &root, count, heard);
-    struct ps_heard *listed = NULL;
+        read_rows(input, &root, count, record);
+    struct ps_outcome_record *listed = NULL;
     if (status == 0)
-        status = ps_picks_begin(input, heard->name, &listed, error);
+        status = ps_picks_begin(input, record->name, &listed, error);
     if (status) {
-        ps_heard_free(heard);
+        ps_outcome_record_free(record);
         return status;
     }
-    /* The place in the list is taken; what was read takes the place of what was put there. */
+    /* Replaces the fields of the record that was added to the list. */
     if (input->options->micrographs) {
-        free(heard->path);
-        heard->path = listed->path;
+        free(record->path);
+        record->path = listed->path;
         listed->path = NULL;
     }
-    struct ps_heard empty = *listed;
-    *listed = *heard;
-    *heard = empty;
-    ps_heard_free(heard);
+    struct ps_outcome_record empty = *listed;
+    *listed = *record;
+    *record = empty;
+    ps_outcome_record_free(record);
     return 0;
 }
 

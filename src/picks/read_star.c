@@ -1,5 +1,5 @@
-/* Reading STAR files: coordinates of one micrograph or, with a column of their names, of several;
- * RELION's list of coordinate files (autopick.star); and crYOLO's boxes. */
+/* Reads STAR files: coordinates of one micrograph, or of several with a column of names; RELION's
+ * list of coordinate files (autopick.star); and crYOLO's boxes. */
 #include "picks/input.h"
 
 #include "base/error.h"
@@ -12,9 +12,9 @@
 #include <string.h>
 #include <unistd.h>
 
-static const double farthest = 1e9; /* px */
+static const double MAX_COORDINATE = 1e9; /* px */
 
-/* A reader of the file: the caller's to free. */
+/* Makes a reader of the file, to be freed. */
 static int open_star(const struct ps_picks_input *input, struct ps_star **ret_star,
                      struct ps_error *error)
 {
@@ -27,16 +27,16 @@ static int open_star(const struct ps_picks_input *input, struct ps_star **ret_st
     return 0;
 }
 
-/* A number of the row. */
+/* A number in the row. */
 static int read_number(const struct ps_star *star, int column, double *ret, struct ps_error *error)
 {
-    if (ps_text_to_double(star->words[column], -farthest, farthest, ret, NULL))
+    if (ps_text_to_double(star->words[column], -MAX_COORDINATE, MAX_COORDINATE, ret, NULL))
         return 0;
     return ps_lines_fail(&star->lines, error, "%s: expected a number, not %.60s",
                          star->labels[column], star->words[column]);
 }
 
-/* The same, or NaN where there is no such column, or `none` in it. */
+/* The same; NaN if there is no such column or it contains `none`. */
 static int read_optional(const struct ps_star *star, int column, const char *none, double *ret,
                          struct ps_error *error)
 {
@@ -49,7 +49,7 @@ static int read_optional(const struct ps_star *star, int column, const char *non
 /* ---- the file that an autopick.star names -----------------------------------------------------
  */
 
-/* RELION's paths begin at its project, which is the working directory or one above the list. */
+/* RELION's paths are relative to its project: the working directory, or one above the list. */
 static char *find_coordinates(const char *list, const char *path)
 {
     if (*path == '/' || access(path, F_OK) == 0)
@@ -93,7 +93,7 @@ struct columns {
     int x, y, score, name, list;
 };
 
-/* Whether it is a loop of coordinates or of files of them. */
+/* Tells whether the loop has coordinates or names of coordinate files. */
 static bool find_columns(const struct ps_star *star, struct columns *ret)
 {
     *ret = (struct columns){
@@ -112,18 +112,18 @@ static int take_row(const struct ps_picks_input *input, const struct ps_star *st
     if (columns->x < 0 || columns->y < 0)
         return read_listed(input, star, star->words[columns->name], star->words[columns->list],
                            error);
-    struct ps_heard *heard;
+    struct ps_outcome_record *record;
     double x = 0, y = 0, score = NAN;
     const char *name =
         columns->name >= 0 && !input->options->name ? star->words[columns->name] : input->name;
-    int status = ps_picks_begin(input, name, &heard, error);
+    int status = ps_picks_begin(input, name, &record, error);
     if (status == 0)
         status = read_number(star, columns->x, &x, error);
     if (status == 0)
         status = read_number(star, columns->y, &y, error);
     if (status == 0)
         status = read_optional(star, columns->score, "-999", &score, error);
-    return status ? status : ps_picks_add(input, heard, x, y, (float)score, NAN, error);
+    return status ? status : ps_picks_add(input, record, x, y, (float)score, NAN, error);
 }
 
 int ps_picks_read_star(struct ps_picks_input *input, struct ps_error *error)
@@ -139,10 +139,10 @@ int ps_picks_read_star(struct ps_picks_input *input, struct ps_error *error)
         if (event == PS_STAR_LOOP) {
             wanted = find_columns(star, &columns);
             found |= wanted;
-            /* No rows are an answer too: of this micrograph there are no picks. */
-            struct ps_heard *heard;
+            /* A loop without rows is valid: the micrograph has no picks. */
+            struct ps_outcome_record *record;
             if (wanted && (columns.name < 0 || input->options->name))
-                status = ps_picks_begin(input, input->name, &heard, error);
+                status = ps_picks_begin(input, input->name, &record, error);
         } else if (wanted) {
             status = take_row(input, star, &columns, error);
         }
@@ -168,7 +168,7 @@ struct box_columns {
 };
 
 static int take_box(const struct ps_picks_input *input, const struct ps_star *star,
-                    const struct box_columns *columns, struct ps_heard *heard,
+                    const struct box_columns *columns, struct ps_outcome_record *record,
                     struct ps_error *error)
 {
     double x = 0, y = 0, width = 0, height = 0, score = NAN;
@@ -185,15 +185,15 @@ static int take_box(const struct ps_picks_input *input, const struct ps_star *st
         return status;
     if (width <= 0 || height <= 0)
         return ps_lines_fail(&star->lines, error, "expected a box that is wider and higher than 0");
-    if (heard->result.count == 0)
-        heard->result.diameter = width;
-    return ps_picks_add(input, heard, x + width / 2, y + height / 2, (float)score, NAN, error);
+    if (record->result.count == 0)
+        record->result.diameter = width;
+    return ps_picks_add(input, record, x + width / 2, y + height / 2, (float)score, NAN, error);
 }
 
 int ps_picks_read_cbox(struct ps_picks_input *input, struct ps_error *error)
 {
     struct ps_star *star;
-    struct ps_heard *heard = NULL;
+    struct ps_outcome_record *record = NULL;
     struct box_columns columns = {0};
     bool wanted = false;
     int event = open_star(input, &star, error);
@@ -211,9 +211,9 @@ int ps_picks_read_cbox(struct ps_picks_input *input, struct ps_error *error)
             };
             wanted = columns.x >= 0 && columns.y >= 0 && columns.width >= 0 && columns.height >= 0;
             if (wanted)
-                status = ps_picks_begin(input, input->name, &heard, error);
+                status = ps_picks_begin(input, input->name, &record, error);
         } else if (wanted) {
-            status = take_box(input, star, &columns, heard, error);
+            status = take_box(input, star, &columns, record, error);
         }
         if (status) {
             event = status;
@@ -221,7 +221,7 @@ int ps_picks_read_cbox(struct ps_picks_input *input, struct ps_error *error)
         }
     }
     free(star);
-    if (event == 0 && !heard)
+    if (event == 0 && !record)
         return ps_fail(error, PS_E_INPUT,
                        "%s: expected a loop with _CoordinateX, _CoordinateY, _Width and _Height",
                        input->path);

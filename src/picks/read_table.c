@@ -1,4 +1,4 @@
-/* Reading plain tables: EMAN's boxes, Topaz's coordinates, and CSV. */
+/* Reads plain tables: EMAN's boxes, Topaz's coordinates, and CSV. */
 #include "picks/input.h"
 
 #include "base/error.h"
@@ -10,18 +10,18 @@
 #include <string.h>
 
 enum { MAX_CELLS = 64 };
-static const double farthest = 1e9; /* px */
+static const double MAX_COORDINATE = 1e9; /* px */
 
 static bool to_number(const char *text, double *ret)
 {
-    return ps_text_to_double(text, -farthest, farthest, ret, NULL);
+    return ps_text_to_double(text, -MAX_COORDINATE, MAX_COORDINATE, ret, NULL);
 }
 
 /* ---- boxes ------------------------------------------------------------------------------------
  */
 
-/* The centre of a box, as RELION finds it: half a side beyond the corner, and where all is whole,
- * half the side less what is left over. */
+/* The centre of a box, as RELION computes it: corner plus half the side; with whole numbers, half
+ * the side is rounded down. */
 static double centre(double corner, double side)
 {
     bool whole = corner == floor(corner) && side == floor(side);
@@ -29,7 +29,7 @@ static double centre(double corner, double side)
 }
 
 static int take_box(const struct ps_picks_input *input, struct ps_lines *lines,
-                    struct ps_heard *heard, struct ps_error *error)
+                    struct ps_outcome_record *record, struct ps_error *error)
 {
     double box[4];
     char *rest = NULL;
@@ -44,28 +44,28 @@ static int take_box(const struct ps_picks_input *input, struct ps_lines *lines,
     }
     if (box[2] <= 0 || box[3] <= 0)
         return ps_lines_fail(lines, error, "expected a box that is wider and higher than 0");
-    if (heard->result.count == 0)
-        heard->result.diameter = box[2];
-    return ps_picks_add(input, heard, centre(box[0], box[2]), centre(box[1], box[3]), NAN, NAN,
+    if (record->result.count == 0)
+        record->result.diameter = box[2];
+    return ps_picks_add(input, record, centre(box[0], box[2]), centre(box[1], box[3]), NAN, NAN,
                         error);
 }
 
 int ps_picks_read_box(struct ps_picks_input *input, struct ps_error *error)
 {
     struct ps_lines *lines = calloc(1, sizeof *lines);
-    struct ps_heard *heard = NULL;
+    struct ps_outcome_record *record = NULL;
     if (!lines)
         return ps_fail_memory(error, sizeof *lines, "a line");
     lines->stream = input->stream;
     lines->path = input->path;
-    int status = ps_picks_begin(input, input->name, &heard, error);
+    int status = ps_picks_begin(input, input->name, &record, error);
     while (status == 0 && (status = ps_lines_next(lines, error)) > 0)
-        status = take_box(input, lines, heard, error);
+        status = take_box(input, lines, record, error);
     free(lines);
     return status;
 }
 
-/* ---- tables with a line of names --------------------------------------------------------------
+/* ---- tables with a header line ----------------------------------------------------------------
  */
 
 enum column { COLUMN_X, COLUMN_Y, COLUMN_SCORE, COLUMN_AREA, COLUMN_NAME, COLUMNS };
@@ -74,7 +74,7 @@ struct table {
     struct ps_lines lines;
     char separator[2];
     const char *names[COLUMNS]; /* NULL: the format has no such column */
-    int columns[COLUMNS];       /* where they are, or -1 */
+    int columns[COLUMNS];       /* their indices, or -1 */
     size_t cell_count;          /* in the first line */
     char *cells[MAX_CELLS];
 };
@@ -114,7 +114,7 @@ static int read_names(struct table *table, struct ps_error *error)
     return 0;
 }
 
-/* A cell as a number; an empty one, or none, is not known. */
+/* A cell as a number; NaN if it is empty or missing. */
 static int read_cell(const struct table *table, enum column column, double *ret,
                      struct ps_error *error)
 {
@@ -133,7 +133,7 @@ static int take_row(const struct ps_picks_input *input, struct table *table, str
 {
     double values[COLUMN_NAME];
     size_t count = split(table);
-    struct ps_heard *heard;
+    struct ps_outcome_record *record;
     if (count == 1 && !*table->cells[0])
         return 0;
     if (count != table->cell_count)
@@ -146,9 +146,9 @@ static int take_row(const struct ps_picks_input *input, struct table *table, str
     }
     int name = table->columns[COLUMN_NAME];
     int status = ps_picks_begin(
-        input, name >= 0 && *table->cells[name] ? table->cells[name] : input->name, &heard, error);
+        input, name >= 0 && *table->cells[name] ? table->cells[name] : input->name, &record, error);
     return status ? status
-                  : ps_picks_add(input, heard, values[COLUMN_X], values[COLUMN_Y],
+                  : ps_picks_add(input, record, values[COLUMN_X], values[COLUMN_Y],
                                  (float)values[COLUMN_SCORE], (float)values[COLUMN_AREA], error);
 }
 
@@ -167,10 +167,10 @@ static int read_table(struct ps_picks_input *input, char separator,
     while (status == 0 && (status = ps_lines_next(&table->lines, error)) > 0)
         status = take_row(input, table, error);
     free(table);
-    /* No rows are an answer too: of this micrograph there are no picks. */
-    struct ps_heard *heard;
+    /* A table without rows is valid: the micrograph has no picks. */
+    struct ps_outcome_record *record;
     if (status == 0 && input->list->count == before)
-        status = ps_picks_begin(input, input->name, &heard, error);
+        status = ps_picks_begin(input, input->name, &record, error);
     return status;
 }
 

@@ -6,8 +6,8 @@
 
 static const char blanks[] = " \t";
 
-/* Cuts the line into words, in place. Of the words beyond PS_STAR_COLUMNS only the number counts. A
- * word in quotes ends where a blank follows its quote; '#' begins a comment. */
+/* Splits the line into words, in place. Words beyond PS_STAR_COLUMNS are only counted. A quoted
+ * word ends at a quote that is followed by a blank; '#' begins a comment. */
 static int split(struct ps_star *star, struct ps_error *error)
 {
     char *at = star->lines.text;
@@ -48,7 +48,7 @@ static int add_label(struct ps_star *star, struct ps_error *error)
     return 0;
 }
 
-/* Fetches the next line, unless the one that is there is still to be taken. */
+/* Reads the next line, unless the current one is still unused. */
 static int fetch(struct ps_star *star, struct ps_error *error)
 {
     if (star->again || star->ended) {
@@ -63,7 +63,7 @@ static int fetch(struct ps_star *star, struct ps_error *error)
     return star->ended ? 0 : split(star, error);
 }
 
-/* A line that is neither blank nor within labels. Returns an event; PS_STAR_END: none. */
+/* Handles a line that is neither blank nor among labels. Returns an event; PS_STAR_END: none. */
 static int take(struct ps_star *star, struct ps_error *error)
 {
     const char *word = star->words[0];

@@ -69,7 +69,7 @@ int ps_picks_write_all(const struct ps_config *config, const char *prefix,
 /* ---- directories -------------------------------------------------------------------------------
  */
 
-/* Where the last component begins of the part that all watched directories share. */
+/* Length of the longest parent path that all watched directories share, with its slash. */
 static size_t shared_length(const struct ps_list *directories)
 {
     const char *first = directories->items[0];

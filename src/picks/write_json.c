@@ -1,6 +1,6 @@
-/* Picks as JSON: a micrograph is one object on one line, in the words of a `picks` message
- * (wire/header.h), with the picks as a list of rows where the message has a binary array.
- * Consumers ignore keys that they do not know. */
+/* Writes picks as JSON: one object on one line for each micrograph, with the keys of a `picks`
+ * message (wire/header.h) and the picks as a list of rows instead of a binary array. Consumers
+ * ignore unknown keys. */
 #include "picks/writers.h"
 
 #include "base/error.h"
@@ -58,7 +58,7 @@ static int write_one(const struct ps_pick_file *file, FILE *stream, struct ps_er
     int failed = json_dumpf(object, stream, PS_JSON_FORMAT);
     json_decref(object);
     (void)fputc('\n', stream);
-    /* What failed was memory unless the stream did, and that is found by who opened it. */
+    /* A failure is a lack of memory, or an error of the stream, which the caller detects. */
     if (failed && !ferror(stream))
         return ps_fail_memory(error, file->result->count * sizeof(struct ps_pick), "JSON text");
     return 0;

@@ -1,4 +1,4 @@
-/* The formats that are STAR files: RELION's, cryoSPARC's and crYOLO's. */
+/* Writes the STAR formats: RELION's, cryoSPARC's and crYOLO's. */
 #include "picks/writers.h"
 
 #include "base/text.h"
@@ -7,11 +7,11 @@
 #include <math.h>
 #include <string.h>
 
-/* RELION's own mark of a figure of merit that there is not. */
+/* RELION's value for a missing figure of merit. */
 static const float no_merit = -999;
 
-/* RELION 3.1 looks for a line with "data_" in it wherever that stands, so a comment may hold no
- * name of a file and no '_' of a reason. */
+/* RELION 3.1 takes any line that contains "data_" as a table, also a comment. So comments contain
+ * no file name, and a '_' in a reason is replaced. */
 static void write_head(const struct ps_result *result, const char *block, FILE *stream)
 {
     (void)fprintf(stream, "# written by pickstream\n");
@@ -75,8 +75,8 @@ int ps_picks_write_cryosparc(const struct ps_pick_file *files, size_t count, FIL
     return 0;
 }
 
-/* A box has its corner where x and y are least. "<NA>" is crYOLO's word for what there is not; a
- * confidence it must have, and boxes without one are those that a person has drawn: 1. */
+/* The corner of a box is at its smallest x and y. "<NA>" is crYOLO's missing value. The confidence
+ * is required; boxes without a score get 1, as boxes drawn by hand have. */
 int ps_picks_write_cbox(const struct ps_pick_file *files, size_t count, FILE *stream,
                         struct ps_error *error)
 {

@@ -1,4 +1,4 @@
-/* The formats that are plain tables: EMAN's boxes, Topaz's coordinates, and CSV. */
+/* Writes the plain tables: EMAN's boxes, Topaz's coordinates, and CSV. */
 #include "picks/writers.h"
 
 #include "base/error.h"
@@ -7,14 +7,14 @@
 #include <math.h>
 #include <string.h>
 
-/* "" for what is not known. */
+/* A number; "" if it is unknown. */
 static const char *number(float value, char ret_text[PS_NUMBER_TEXT])
 {
     return isnan(value) ? "" : ps_text_from_float(value, ret_text);
 }
 
-/* Whole numbers, as EMAN and RELION read them: the centre is rounded, halves up, and the corner,
- * where x and y are least, is half a side (less half a pixel, if that is odd) from it. */
+/* Whole numbers, as EMAN and RELION read them: the centre is rounded, halves up; the corner at the
+ * smallest x and y is half a side from it, rounded down. */
 int ps_picks_write_box(const struct ps_pick_file *files, size_t count, FILE *stream,
                        struct ps_error *error)
 {
@@ -37,7 +37,7 @@ static bool is_tiff(const struct ps_pick_file *file)
            strcmp(file->micrograph->format, "tiff") == 0;
 }
 
-/* The name of a micrograph as Topaz has it: no directory, no extension. Its length. */
+/* The name of a micrograph for Topaz, without directory and extension. Returns its length. */
 static int topaz_name(const struct ps_pick_file *file, const char **ret_name)
 {
     const char *slash = strrchr(file->path, '/');
@@ -60,7 +60,7 @@ static int refuse_same_names(const struct ps_pick_file *files, size_t count, str
     return 0;
 }
 
-/* Topaz reads a TIFF from its top, so there its rows are counted from there. */
+/* Topaz counts the rows of a TIFF from the top. */
 int ps_picks_write_tsv(const struct ps_pick_file *files, size_t count, FILE *stream,
                        struct ps_error *error)
 {

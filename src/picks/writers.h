@@ -1,4 +1,4 @@
-/* The writers of the table of formats. */
+/* The writers in the table of formats. */
 #ifndef PS_PICKS_WRITERS_H
 #define PS_PICKS_WRITERS_H
 

@@ -19,8 +19,8 @@ struct picture {
 
 /* ---- picks ---------------------------------------------------------------------------------- */
 
-/* From blue to yellow; `t` from 0 to 1. The middle of viridis, its dark end made lighter: circles
- * lie on grey, not on white. */
+/* From blue to yellow; `t` from 0 to 1. The middle of viridis with a lighter dark end, because the
+ * circles are on grey, not on white. */
 static void colour_of(double t, double ret_rgb[3])
 {
     static const double anchors[][3] = {
@@ -55,7 +55,7 @@ static void draw_circle(struct picture *picture, double x, double y, double radi
     clip_span(y - reach, y + reach, picture->height, &top, &bottom);
     for (int row = top; row <= bottom; row++) {
         for (int column = left; column <= right; column++) {
-            /* Part of the pixel under the line, from how far its centre is from the middle of it */
+            /* The part of the pixel that the line covers, from the distance of its centre */
             double off = fabs(hypot(column - x, row - y) - radius);
             double cover = fmin(line_width / 2 + 0.5 - off, 1);
             if (cover > 0)
@@ -73,7 +73,7 @@ static void draw_picks(struct picture *picture, const struct ps_result *result, 
         high = fmax(high, (double)result->picks[i].score);
     }
     double radius = fmax(result->diameter / 2 / bin, line_width);
-    /* From the last: where circles cross, the better pick is on top. */
+    /* From the last, so that the better of two crossing circles is on top. */
     for (size_t i = result->count; i-- > 0;) {
         const struct ps_pick *pick = &result->picks[i];
         double x = ((double)pick->x + 0.5) / bin - 0.5;

@@ -93,8 +93,8 @@ static int compare_floats(const void *a, const void *b)
     return (left > right) - (left < right);
 }
 
-/* Median, and half the range of the middle 68 %, of a few thousand pixels spread over the plane: no
- * outlier, however large, moves these. The range is 0 where most pixels are the same. */
+/* Median, and half the range of the middle 68 %, of a few thousand pixels spread over the plane:
+ * both are robust to outliers. The range is 0 if most pixels are equal. */
 static void estimate(const struct ps_plane *plane, double *ret_median, double *ret_spread)
 {
     enum { SAMPLES = 4001 };
@@ -128,7 +128,7 @@ void ps_plane_robust(const struct ps_plane *plane, double *ret_mean, double *ret
         for (size_t i = 0; i < count_of(plane); i++) {
             double value = (double)plane->pixels[i];
             if (isfinite(value) && value >= low && value <= high) {
-                /* About a value in their midst: a large offset costs no digits. */
+                /* Relative to a central value, so that a large offset does not cost precision. */
                 double offset = value - mean;
                 sum += offset;
                 squares += offset * offset;
@@ -149,7 +149,7 @@ void ps_plane_clip(struct ps_plane *plane, double low, double high)
 {
     for (size_t i = 0; i < count_of(plane); i++) {
         double value = (double)plane->pixels[i];
-        /* A bin without any good pixel is as grey as the mean. */
+        /* A bin without a finite pixel gets the mean. */
         value = isfinite(value) ? fmin(fmax(value, low), high) : (low + high) / 2;
         plane->pixels[i] = (float)value;
     }
@@ -204,9 +204,9 @@ int ps_plane_grey(struct ps_plane *plane, double diameter, uint8_t *ret_grey,
 {
     double mean, deviation;
     ps_plane_robust(plane, &mean, &deviation);
-    /* A hot pixel must not become a spot as wide as the smoothing. */
+    /* Clips first, so that smoothing does not widen a hot pixel to a spot. */
     ps_plane_clip(plane, mean - 5 * deviation, mean + 5 * deviation);
-    /* Finer than a tenth of the particle there is mostly noise. */
+    /* Detail below a tenth of the particle is mostly noise. */
     double sigma = fmin(fmax(diameter / plane->bin / 20, 0.6), 6);
     int code = ps_plane_smooth(plane, sigma, error);
     if (code != 0)

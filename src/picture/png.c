@@ -18,7 +18,7 @@ static void warned(png_structp png, png_const_charp message)
     (void)message;
 }
 
-/* Nothing here is changed between setjmp() and longjmp() that is read after it. */
+/* No variable that changes between setjmp() and longjmp() is read afterwards. */
 int ps_png_write(FILE *stream, const struct ps_png *source, struct ps_error *error)
 {
     struct ps_error scratch;
@@ -37,7 +37,7 @@ int ps_png_write(FILE *stream, const struct ps_png *source, struct ps_error *err
     png_set_IHDR(png, info, (png_uint_32)source->width, (png_uint_32)source->height, 8,
                  source->colour == PS_PNG_RGB ? PNG_COLOR_TYPE_RGB : PNG_COLOR_TYPE_GRAY,
                  PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
-    png_set_compression_level(png, 3); /* noise hardly gets smaller with more effort */
+    png_set_compression_level(png, 3); /* higher levels hardly compress noise better */
     png_write_info(png, info);
     size_t stride = (size_t)source->width * (size_t)source->colour;
     for (int y = 0; y < source->height; y++)

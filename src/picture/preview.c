@@ -11,7 +11,7 @@ int ps_preview_bin(int width, int height)
     return ps_plane_bin_size(width, height, PS_PREVIEW_SIDE);
 }
 
-/* The plane as a PNG file; uses it up. */
+/* Makes a PNG of the plane, which is modified. */
 static int encode(struct ps_plane *plane, double diameter, uint8_t **ret_png, size_t *ret_size,
                   struct ps_error *error)
 {
@@ -38,7 +38,7 @@ int ps_preview_make(const struct ps_image *image, double diameter, struct ps_pre
     struct ps_preview preview = {.width = large.width, .height = large.height, .bin = large.bin};
     status = encode(&large, diameter, &preview.png, &preview.size, error);
     if (status == 0) {
-        /* What is left in the plane is smooth and has no outliers. */
+        /* The plane is smoothed and has no outliers now. */
         const struct ps_image again = {.pixels = large.pixels,
                                        .type = PS_PIXEL_F32,
                                        .width = large.width,

@@ -18,9 +18,9 @@
 #include <unistd.h>
 
 enum {
-    AT_ONCE = 100,      /* messages of one service in a turn */
-    LONGEST_TOPIC = 64, /* of subscriptions that are passed on */
-    LONGEST_WAIT_MS = 1000,
+    BATCH_SIZE = 100,     /* messages of one service in a round */
+    MAX_TOPIC_BYTES = 64, /* longer subscriptions are not passed on */
+    MAX_WAIT_MS = 1000,
     SILENT_HEARTBEATS = 3,
     STOPPING_SECONDS = 5,
 };
@@ -65,7 +65,7 @@ static void learn(struct relay *relay, struct ps_relayed *service, zmq_msg_t *to
         if (service->stream_count < PS_RELAY_STREAMS)
             service->stream_count++;
         else
-            known--; /* the one that was silent for longest is forgotten */
+            known--; /* replaces the stream that has been silent for longest */
     }
     memmove(service->streams + 1, service->streams, known * sizeof *service->streams);
     memcpy(service->streams[0].name, envelope.stream, PS_STREAM_TEXT);
@@ -79,8 +79,7 @@ static bool is_preview(zmq_msg_t *topic)
            memcmp(zmq_msg_data(topic), name, sizeof name - 1) == 0;
 }
 
-/* Passes a message on as it comes, but for the time that its header is looked at. False: there is
- * none. */
+/* Passes a message on unchanged, and learns from its header. False: no message waits. */
 static bool pass_message(struct relay *relay, struct ps_relayed *service)
 {
     zmq_msg_t part, topic;
@@ -101,7 +100,7 @@ static bool pass_message(struct relay *relay, struct ps_relayed *service)
         }
         if (i == 1)
             learn(relay, service, &topic, &part);
-        /* Never blocks: for subscribers that do not keep up it is dropped, as a whole. */
+        /* Never blocks: ZeroMQ drops the whole message for a slow subscriber. */
         int flags = ZMQ_DONTWAIT | (more ? ZMQ_SNDMORE : 0);
         void *publish = relay->sockets.publish;
         sent = sent && (preview && i > 0 ? ps_preview_pass(&relay->previews, publish, &part, flags)
@@ -109,14 +108,14 @@ static bool pass_message(struct relay *relay, struct ps_relayed *service)
         (void)zmq_msg_close(&part);
     }
     (void)zmq_msg_close(&topic);
-    service->heard_ns = ps_clock_mono_ns();
+    service->received_ns = ps_clock_mono_ns();
     return true;
 }
 
 static void watch_silence(struct relay *relay, struct ps_relayed *service, int64_t now)
 {
     double seconds = SILENT_HEARTBEATS * relay->config->publish.heartbeat_seconds;
-    bool silent = (double)(now - service->heard_ns) / 1e9 > seconds;
+    bool silent = (double)(now - service->received_ns) / 1e9 > seconds;
     char quoted[PS_LOG_TEXT];
     if (silent != service->silent)
         ps_log_event(relay->log, silent ? PS_LOG_WARNING : PS_LOG_INFO,
@@ -125,11 +124,11 @@ static void watch_silence(struct relay *relay, struct ps_relayed *service, int64
     service->silent = silent;
 }
 
-/* What is subscribed to here is subscribed to there; ZeroMQ counts. */
+/* Passes subscriptions on to all services. ZeroMQ counts them and removes duplicates. */
 static void pass_subscriptions(struct relay *relay)
 {
-    char subscription[LONGEST_TOPIC + 1];
-    for (int i = 0; i < AT_ONCE; i++) {
+    char subscription[MAX_TOPIC_BYTES + 1];
+    for (int i = 0; i < BATCH_SIZE; i++) {
         int length =
             zmq_recv(relay->sockets.publish, subscription, sizeof subscription, ZMQ_DONTWAIT);
         if (length < 0)
@@ -144,7 +143,7 @@ static void pass_subscriptions(struct relay *relay)
 /* ---- the loop ---------------------------------------------------------------------------------
  */
 
-static bool told_to_stop(const struct relay *relay)
+static bool stop_requested(const struct relay *relay)
 {
     struct signalfd_siginfo info;
     while (read(relay->signal_fd, &info, sizeof info) == (ssize_t)sizeof info) {
@@ -170,19 +169,19 @@ static void wait_for_events(struct relay *relay, int wait_ms)
             (zmq_pollitem_t){.socket = relay->services[i].live, .events = ZMQ_POLLIN};
     count += ps_relay_clients_list(relay->clients, relay->items + count);
     (void)zmq_poll(relay->items, (int)count,
-                   wait_ms >= 0 && wait_ms < LONGEST_WAIT_MS ? wait_ms : LONGEST_WAIT_MS);
+                   wait_ms >= 0 && wait_ms < MAX_WAIT_MS ? wait_ms : MAX_WAIT_MS);
 }
 
 static void run(struct relay *relay)
 {
     const struct ps_sockets *sockets = &relay->sockets;
     int wait_ms = 0;
-    while (!told_to_stop(relay)) {
+    while (!stop_requested(relay)) {
         wait_for_events(relay, wait_ms);
         pass_subscriptions(relay);
         for (size_t i = 0; i < relay->service_count; i++) {
             struct ps_relayed *service = &relay->services[i];
-            for (int k = 0; k < AT_ONCE && pass_message(relay, service); k++)
+            for (int k = 0; k < BATCH_SIZE && pass_message(relay, service); k++)
                 continue;
             watch_silence(relay, service, ps_clock_mono_ns());
         }
@@ -200,12 +199,12 @@ static void run(struct relay *relay)
 /* ---- start and stop ---------------------------------------------------------------------------
  */
 
-/* Heartbeats are always heard, for they say which stream is where. */
+/* Always subscribes to heartbeats: they tell which stream the service has. */
 static int connect_service(const struct relay *relay, struct ps_relayed *service,
                            struct ps_error *error)
 {
     static const char subscription[] = "\1" PS_WIRE_TOPIC_STATUS;
-    service->heard_ns = ps_clock_mono_ns();
+    service->received_ns = ps_clock_mono_ns();
     int status = ps_connect(relay->sockets.context, ZMQ_XSUB, service->address.endpoint,
                             &service->curve, &service->live, error);
     if (status == 0 &&

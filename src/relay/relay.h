@@ -1,20 +1,19 @@
 /* A relay: one address for the services of several microscopes.
  *
- * What the services publish is published again, frame by frame, and what is subscribed to here is
- * subscribed to there. Requests are passed on to the service whose stream they name, and its
- * answers come back: the relay keeps nothing, a journal there is where everything is replayed from.
- * Several relays may stand behind each other.
+ * It publishes the messages of all services again, frame by frame, and passes subscriptions on to
+ * them. A request goes to the service whose stream it names, and the answer comes back: the relay
+ * stores nothing, everything is replayed from the journal of the service. Relays can be chained.
  *
- *     XSUB (one a service)   ─►  XPUB    publish.endpoint, which drops for those who do not keep up
+ *     XSUB (one a service)   ─►  XPUB    publish.endpoint; drops messages of slow subscribers
  *     DEALER (one a client)  ◄─► ROUTER  publish.replay_endpoint
  *
- * Which stream is behind which endpoint it learns from what they publish. A service whose journal
- * is a new one is found by its new stream. The first frame of whoever connects and subscribes to
- * "relay" is that word (connect.h).
+ * The relay learns from published messages which stream belongs to which service, also after a
+ * service has begun a new journal. A new subscriber of the topic "relay" receives that word as its
+ * first message (connect.h).
  *
- * Everything is bounded: subscribers by their high water mark, clients by PS_RELAY_CLIENTS, of
- * which one that has nothing under way gives way to a newcomer. A client that does not read makes
- * its service wait, not the relay.
+ * All resources are limited: subscribers by their high water mark, clients to PS_RELAY_CLIENTS. If
+ * all clients are taken, a new one replaces an idle one. A client that does not read blocks its
+ * service, not the relay.
  */
 #ifndef PS_RELAY_RELAY_H
 #define PS_RELAY_RELAY_H
@@ -29,9 +28,9 @@ struct ps_relay_options {
     const char *curve_secret; /* ours as a client of the services, Z85; NULL: no CURVE */
 };
 
-/* Runs until `signal_fd` (ps_service_signals()) has SIGTERM or SIGINT. Endpoints of our own, and
- * their CURVE keys, are those of the configuration's [publish]. PS_E_CONFIG, PS_E_SYSTEM,
- * PS_E_NOMEM: could not start. */
+/* Runs until `signal_fd` (ps_service_signals()) delivers SIGTERM or SIGINT. The relay's endpoints
+ * and CURVE keys are those in [publish] of the configuration. PS_E_CONFIG, PS_E_SYSTEM, PS_E_NOMEM:
+ * cannot start. */
 int ps_relay_run(const struct ps_config *config, const struct ps_relay_options *options,
                  struct ps_log *log, int signal_fd, struct ps_error *error);
 

@@ -1,6 +1,6 @@
-/* Each client has a DEALER of its own at the service that it asks, for a service tells its clients
- * apart by their connections. An answer that the client does not take yet waits in its place; the
- * socket behind it is not read meanwhile, so that in the end the service waits. */
+/* Each session, a pair of client and service, has its own DEALER socket, because a service tells
+ * clients apart by their connection. An answer that the client does not accept yet is kept in the
+ * session. Its socket is not read meanwhile, so that the service blocks eventually. */
 #include "relay/sessions.h"
 
 #include "base/clock.h"
@@ -13,22 +13,22 @@
 #include <string.h>
 
 enum {
-    AT_ONCE = 100,
-    PARTS = 16, /* frames of an answer; those beyond are dropped */
-    LONGEST_WAIT_MS = 100,
-    STUCK_SECONDS = 10, /* after which a client that does not read gives way */
+    BATCH_SIZE = 100,
+    MAX_PARTS = 16, /* frames of an answer; further ones are dropped */
+    MAX_WAIT_MS = 100,
+    STUCK_SECONDS = 10, /* a client that has not read for as long can be replaced */
 };
 
-struct place {
+struct session {
     struct ps_client client;
-    size_t service; /* its number */
+    size_t service; /* index */
     void *dealer;
-    bool busy; /* an answer is under way */
-    zmq_msg_t part[PARTS];
-    size_t part_count; /* of the answer that waits; 0: none does */
-    int wait_ms;       /* until it is tried again */
-    int64_t due_ns;
-    int64_t progress_ns; /* when something last moved */
+    bool busy; /* a request was sent and its answer has not ended */
+    zmq_msg_t part[MAX_PARTS];
+    size_t part_count;   /* of the answer that waits; 0: none */
+    int wait_ms;         /* until the next attempt to send it */
+    int64_t due_ns;      /* time of that attempt */
+    int64_t progress_ns; /* time of the last request or answer */
 };
 
 struct ps_relay_clients {
@@ -37,27 +37,27 @@ struct ps_relay_clients {
     const struct ps_relayed *services;
     size_t service_count;
     struct ps_log *log;
-    struct place *places[PS_RELAY_CLIENTS];
+    struct session *sessions[PS_RELAY_CLIENTS];
     size_t count;
 };
 
-/* ---- places -----------------------------------------------------------------------------------
+/* ---- sessions ---------------------------------------------------------------------------------
  */
 
-static void drop_parts(struct place *place)
+static void drop_parts(struct session *session)
 {
-    for (size_t i = 0; i < place->part_count; i++)
-        (void)zmq_msg_close(&place->part[i]);
-    place->part_count = 0;
+    for (size_t i = 0; i < session->part_count; i++)
+        (void)zmq_msg_close(&session->part[i]);
+    session->part_count = 0;
 }
 
-static void leave(struct ps_relay_clients *clients, size_t number)
+static void close_session(struct ps_relay_clients *clients, size_t number)
 {
-    struct place *place = clients->places[number];
-    drop_parts(place);
-    (void)zmq_close(place->dealer);
-    free(place);
-    clients->places[number] = clients->places[--clients->count];
+    struct session *session = clients->sessions[number];
+    drop_parts(session);
+    (void)zmq_close(session->dealer);
+    free(session);
+    clients->sessions[number] = clients->sessions[--clients->count];
 }
 
 struct ps_relay_clients *ps_relay_clients_new(void *context, void *router,
@@ -80,65 +80,67 @@ void ps_relay_clients_free(struct ps_relay_clients *clients)
     if (!clients)
         return;
     while (clients->count > 0)
-        leave(clients, clients->count - 1);
+        close_session(clients, clients->count - 1);
     free(clients);
 }
 
-/* Makes room: who has had nothing under way for longest leaves, or who has not read for long. */
-static bool make_room(struct ps_relay_clients *clients, int64_t now)
+/* Ensures that there is a free session. Closes the one that has been idle for longest or, if all
+ * are busy, one that has been stuck for STUCK_SECONDS. */
+static bool ensure_capacity(struct ps_relay_clients *clients, int64_t now)
 {
     size_t chosen = 0;
     if (clients->count < PS_RELAY_CLIENTS)
         return true;
     for (size_t i = 1; i < clients->count; i++) {
-        const struct place *best = clients->places[chosen], *place = clients->places[i];
-        if (best->busy != place->busy ? best->busy : place->progress_ns < best->progress_ns)
+        const struct session *best = clients->sessions[chosen], *session = clients->sessions[i];
+        if (best->busy != session->busy ? best->busy : session->progress_ns < best->progress_ns)
             chosen = i;
     }
-    const struct place *place = clients->places[chosen];
-    if (place->busy && now - place->progress_ns < (int64_t)STUCK_SECONDS * 1000000000)
+    const struct session *session = clients->sessions[chosen];
+    if (session->busy && now - session->progress_ns < (int64_t)STUCK_SECONDS * 1000000000)
         return false;
-    leave(clients, chosen);
+    close_session(clients, chosen);
     return true;
 }
 
-/* The place of a client at a service. PS_E_INPUT: there is none free; PS_E_SYSTEM, PS_E_NOMEM. */
-static int find_place(struct ps_relay_clients *clients, const struct ps_client *client,
-                      size_t service, struct place **ret_place, struct ps_error *error)
+/* Finds or opens the session of a client with a service. PS_E_INPUT: too many sessions;
+ * PS_E_SYSTEM, PS_E_NOMEM. */
+static int find_session(struct ps_relay_clients *clients, const struct ps_client *client,
+                        size_t service, struct session **ret_session, struct ps_error *error)
 {
     int64_t now = ps_clock_mono_ns();
     for (size_t i = 0; i < clients->count; i++) {
-        struct place *place = clients->places[i];
-        if (place->service == service && ps_client_same(&place->client, client)) {
-            *ret_place = place;
+        struct session *session = clients->sessions[i];
+        if (session->service == service && ps_client_same(&session->client, client)) {
+            *ret_session = session;
             return 0;
         }
     }
-    if (!make_room(clients, now))
+    if (!ensure_capacity(clients, now))
         return ps_fail(error, PS_E_INPUT, "too many replays at once, try again later");
-    struct place *place = calloc(1, sizeof *place);
-    if (!place)
-        return ps_fail_memory(error, sizeof *place, "a client");
+    struct session *session = calloc(1, sizeof *session);
+    if (!session)
+        return ps_fail_memory(error, sizeof *session, "a client");
     const struct ps_relayed *relayed = &clients->services[service];
     int status = ps_connect(clients->context, ZMQ_DEALER, relayed->address.replay_endpoint,
-                            &relayed->curve, &place->dealer, error);
+                            &relayed->curve, &session->dealer, error);
     if (status) {
-        free(place);
+        free(session);
         return status;
     }
-    place->client = *client;
-    place->service = service;
-    place->progress_ns = now;
-    clients->places[clients->count++] = place;
-    *ret_place = place;
+    session->client = *client;
+    session->service = service;
+    session->progress_ns = now;
+    clients->sessions[clients->count++] = session;
+    *ret_session = session;
     return 0;
 }
 
 /* ---- requests ---------------------------------------------------------------------------------
  */
 
-static void answer(const struct ps_relay_clients *clients, const struct ps_client *client,
-                   const char *problem)
+static void answer_problem(const struct ps_relay_clients *clients, const struct ps_client *client,
+                           const char *problem)
 {
     char quoted[PS_LOG_TEXT];
     ps_log_event(clients->log, PS_LOG_DEBUG, "bad_request", "reason=%s",
@@ -146,7 +148,7 @@ static void answer(const struct ps_relay_clients *clients, const struct ps_clien
     (void)ps_client_answer(client, ps_request_error(problem));
 }
 
-/* What is behind this relay, for a client that does not say what it means. */
+/* Lists the streams behind this relay, for a client whose request does not name one. */
 static json_t *describe(const struct ps_relay_clients *clients)
 {
     json_t *streams = json_array();
@@ -162,7 +164,7 @@ static json_t *describe(const struct ps_relay_clients *clients)
                      streams);
 }
 
-/* The service that a request is for; false where it was answered here. */
+/* Finds the service of a request. False if there is none: the client has its answer then. */
 static bool choose_service(const struct ps_relay_clients *clients, const struct ps_client *client,
                            const json_t *request, size_t *ret_service)
 {
@@ -182,11 +184,12 @@ static bool choose_service(const struct ps_relay_clients *clients, const struct 
         }
     }
     if (wanted)
-        answer(clients, client, "\"stream\" is none of those behind this relay");
+        answer_problem(clients, client, "\"stream\" is none of those behind this relay");
     else if (name && (strcmp(name, "hello") == 0 || strcmp(name, "since") == 0))
         (void)ps_client_answer(client, describe(clients));
     else
-        answer(clients, client, "several services are behind this relay: \"stream\" is missing");
+        answer_problem(clients, client,
+                       "several services are behind this relay: \"stream\" is missing");
     return false;
 }
 
@@ -196,42 +199,42 @@ static void pass_request(struct ps_relay_clients *clients, struct ps_request *re
     size_t service;
     json_t *object = ps_request_parse(request, &problem);
     if (!object) {
-        answer(clients, &request->client, problem);
+        answer_problem(clients, &request->client, problem);
         return;
     }
     bool chosen = choose_service(clients, &request->client, object, &service);
     json_decref(object);
     if (!chosen)
         return;
-    struct place *place;
+    struct session *session;
     struct ps_error error;
-    if (find_place(clients, &request->client, service, &place, &error) != 0) {
-        answer(clients, &request->client, error.message);
+    if (find_session(clients, &request->client, service, &session, &error) != 0) {
+        answer_problem(clients, &request->client, error.message);
         return;
     }
-    place->client.delimiter = request->client.delimiter;
-    /* What a service that is not there has not got, the client asks for again. */
-    if (zmq_msg_send(&request->body, place->dealer, ZMQ_DONTWAIT) >= 0)
-        place->busy = true;
-    place->progress_ns = ps_clock_mono_ns();
+    session->client.delimiter = request->client.delimiter;
+    /* A request that cannot be sent is lost; the client repeats it after its timeout. */
+    if (zmq_msg_send(&request->body, session->dealer, ZMQ_DONTWAIT) >= 0)
+        session->busy = true;
+    session->progress_ns = ps_clock_mono_ns();
 }
 
 /* ---- answers ----------------------------------------------------------------------------------
  */
 
-static bool receive(struct place *place)
+static bool receive(struct session *session)
 {
     bool more = true;
     while (more) {
         zmq_msg_t part;
         (void)zmq_msg_init(&part);
-        if (zmq_msg_recv(&part, place->dealer, ZMQ_DONTWAIT) < 0) {
+        if (zmq_msg_recv(&part, session->dealer, ZMQ_DONTWAIT) < 0) {
             (void)zmq_msg_close(&part);
             return false;
         }
         more = zmq_msg_more(&part) != 0;
-        if (place->part_count < PARTS) {
-            zmq_msg_t *kept = &place->part[place->part_count++];
+        if (session->part_count < MAX_PARTS) {
+            zmq_msg_t *kept = &session->part[session->part_count++];
             (void)zmq_msg_init(kept);
             (void)zmq_msg_move(kept, &part);
         }
@@ -240,41 +243,40 @@ static bool receive(struct place *place)
     return true;
 }
 
-/* Sends the answer that waits. 0, or -1 and zmq_errno(): whether the client takes it shows at the
- * first frame. */
-static int send_answer(struct place *place)
+/* Sends the answer that waits. 0, or -1 and zmq_errno(). Only the first frame can fail: once the
+ * client accepts it, it accepts the others. */
+static int send_answer(struct session *session)
 {
-    const struct ps_client *client = &place->client;
+    const struct ps_client *client = &session->client;
     const int more = ZMQ_DONTWAIT | ZMQ_SNDMORE;
     if (zmq_send(client->router, client->id, client->id_size, more) < 0)
         return -1;
     if (client->delimiter && zmq_send(client->router, "", 0, more) < 0)
         return -1;
-    for (size_t i = 0; i < place->part_count; i++) {
-        bool last = i + 1 == place->part_count;
-        if (zmq_msg_send(&place->part[i], client->router, last ? ZMQ_DONTWAIT : more) < 0)
+    for (size_t i = 0; i < session->part_count; i++) {
+        bool last = i + 1 == session->part_count;
+        if (zmq_msg_send(&session->part[i], client->router, last ? ZMQ_DONTWAIT : more) < 0)
             return -1;
     }
-    place->busy = place->part_count > 1; /* a single frame ends an answer */
-    place->part_count = 0;
+    session->busy = session->part_count > 1; /* the last message of an answer has a single frame */
+    session->part_count = 0;
     return 0;
 }
 
-/* Passes answers on. False: the client is gone. */
-static bool pass_answers(struct place *place, int64_t now)
+/* Passes answers on. False: the client has disconnected. */
+static bool pass_answers(struct session *session, int64_t now)
 {
-    for (int i = 0; i < AT_ONCE; i++) {
-        if (place->part_count == 0 && !receive(place))
+    for (int i = 0; i < BATCH_SIZE; i++) {
+        if (session->part_count == 0 && !receive(session))
             return true;
-        if (send_answer(place) != 0) {
-            int longer =
-                place->wait_ms * 2 < LONGEST_WAIT_MS ? place->wait_ms * 2 : LONGEST_WAIT_MS;
-            place->wait_ms = i > 0 || longer == 0 ? 1 : longer;
-            place->due_ns = now + (int64_t)place->wait_ms * 1000000;
+        if (send_answer(session) != 0) {
+            int longer = session->wait_ms * 2 < MAX_WAIT_MS ? session->wait_ms * 2 : MAX_WAIT_MS;
+            session->wait_ms = i > 0 || longer == 0 ? 1 : longer;
+            session->due_ns = now + (int64_t)session->wait_ms * 1000000;
             return zmq_errno() == EAGAIN;
         }
-        place->progress_ns = now;
-        place->wait_ms = 0;
+        session->progress_ns = now;
+        session->wait_ms = 0;
     }
     return true;
 }
@@ -283,9 +285,9 @@ size_t ps_relay_clients_list(const struct ps_relay_clients *clients, zmq_pollite
 {
     size_t count = 0;
     for (size_t i = 0; i < clients->count; i++) {
-        const struct place *place = clients->places[i];
-        if (place->part_count == 0)
-            ret_items[count++] = (zmq_pollitem_t){.socket = place->dealer, .events = ZMQ_POLLIN};
+        const struct session *session = clients->sessions[i];
+        if (session->part_count == 0)
+            ret_items[count++] = (zmq_pollitem_t){.socket = session->dealer, .events = ZMQ_POLLIN};
     }
     return count;
 }
@@ -293,21 +295,21 @@ size_t ps_relay_clients_list(const struct ps_relay_clients *clients, zmq_pollite
 int ps_relay_clients_serve(struct ps_relay_clients *clients)
 {
     struct ps_request request;
-    for (int i = 0; i < AT_ONCE && ps_request_receive(clients->router, &request); i++) {
+    for (int i = 0; i < BATCH_SIZE && ps_request_receive(clients->router, &request); i++) {
         pass_request(clients, &request);
         (void)zmq_msg_close(&request.body);
     }
     int64_t now = ps_clock_mono_ns();
     int next = -1;
     for (size_t i = 0; i < clients->count;) {
-        struct place *place = clients->places[i];
-        bool due = place->part_count == 0 || place->due_ns <= now;
-        if (due && !pass_answers(place, now)) {
-            leave(clients, i);
+        struct session *session = clients->sessions[i];
+        bool due = session->part_count == 0 || session->due_ns <= now;
+        if (due && !pass_answers(session, now)) {
+            close_session(clients, i);
             continue;
         }
-        if (place->part_count > 0) {
-            int64_t left = (place->due_ns - now) / 1000000 + 1;
+        if (session->part_count > 0) {
+            int64_t left = (session->due_ns - now) / 1000000 + 1;
             next = next < 0 || left < next ? (int)left : next;
         }
         i++;

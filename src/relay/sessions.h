@@ -10,7 +10,7 @@
 
 enum { PS_RELAY_CLIENTS = 64, PS_RELAY_STREAMS = 64 };
 
-/* A service behind the relay, or another relay: then there are several streams. */
+/* A service behind the relay, or another relay, which has several streams. */
 struct ps_relayed {
     struct ps_service_address address;
     struct ps_curve_client curve;
@@ -18,10 +18,10 @@ struct ps_relayed {
     struct {
         char name[PS_STREAM_TEXT];
         uint64_t last_seq;
-    } streams[PS_RELAY_STREAMS]; /* that were heard, the last one first */
+    } streams[PS_RELAY_STREAMS]; /* the most recently active first */
     size_t stream_count;
-    int64_t heard_ns; /* when the last message came */
-    bool silent;      /* it has not for long, and that was logged */
+    int64_t received_ns; /* when the last message came */
+    bool silent;         /* it has not for long, and that was logged */
 };
 
 struct ps_relay_clients;
@@ -32,11 +32,12 @@ struct ps_relay_clients *ps_relay_clients_new(void *context, void *router,
                                               struct ps_log *log);
 void ps_relay_clients_free(struct ps_relay_clients *clients);
 
-/* How many sockets are to be polled, and puts them there: those whose answers can be passed on. */
+/* Writes the poll items of the clients' sockets, except those with an answer that waits. Returns
+ * their number. */
 size_t ps_relay_clients_list(const struct ps_relay_clients *clients, zmq_pollitem_t *ret_items);
 
-/* Passes requests and answers on, a hundred of each at most. Returns after how many milliseconds to
- * call again; -1: not before a socket has something. */
+/* Passes requests and answers on, up to 100 requests, and 100 messages for each client. Returns the
+ * milliseconds until the next call; -1: call again when a socket is readable. */
 int ps_relay_clients_serve(struct ps_relay_clients *clients);
 
 #endif

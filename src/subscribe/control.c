@@ -11,7 +11,7 @@
 
 enum { TIMEOUT_MS = 10000 };
 
-/* The header of an answer: its last frame but for arrays, which no answer to us has. */
+/* Reads the header of an answer: the last frame, because control answers have no arrays. */
 static int receive_answer(void *socket, json_t **ret_answer, struct ps_error *error)
 {
     json_t *answer = NULL;
@@ -40,7 +40,7 @@ static int receive_answer(void *socket, json_t **ret_answer, struct ps_error *er
     }
     if (!type) {
         json_decref(answer);
-        return ps_fail(error, PS_E_SYSTEM, "the service's answer is no message");
+        return ps_fail(error, PS_E_SYSTEM, "the service's answer is not a message");
     }
     *ret_answer = answer;
     return 0;
@@ -64,8 +64,8 @@ static int exchange(void *socket, const char *endpoint, const json_t *request, j
     return status ? status : receive_answer(socket, ret_answer, error);
 }
 
-/* ZeroMQ would go on trying until the time is over, and then not say why. A socket that is not
- * there may be of a service that is being started: that is waited for. */
+/* ZeroMQ would retry until the timeout and not report the reason. A missing socket is not an error
+ * here: the service may still be starting, and the request waits for it. */
 static int check_permission(const char *path, struct ps_error *error)
 {
     if (access(path, W_OK) == 0 || errno != EACCES)

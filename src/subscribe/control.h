@@ -1,4 +1,4 @@
-/* Asks the running service something, through its control socket (pickstream-messages(7)). */
+/* Requests to the running service through its control socket (pickstream-messages(7)). */
 #ifndef PS_SUBSCRIBE_CONTROL_H
 #define PS_SUBSCRIBE_CONTROL_H
 
@@ -6,9 +6,9 @@
 
 #include <jansson.h>
 
-/* Sends `request` (whose reference is taken) to the service of this state directory and waits for
- * its answer. PS_E_SYSTEM: no permission, no answer in time, or one that is no JSON object, or
- * {"type":"error"}. */
+/* Sends `request` to the service of this state directory and waits for the answer. Takes the
+ * reference to `request`. PS_E_SYSTEM: no permission, no answer in time, an answer that is not a
+ * JSON object, or {"type":"error"}. */
 int ps_control_ask(const char *state_directory, json_t *request, json_t **ret_answer,
                    struct ps_error *error);
 

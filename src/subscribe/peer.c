@@ -7,82 +7,86 @@
 #include <string.h>
 #include <zmq.h>
 
-int ps_peer_open_replay(const struct ps_peer *peer, struct ps_line *line, struct ps_error *error)
+int ps_peer_open_replay(const struct ps_peer *peer, struct ps_stream_cursor *cursor,
+                        struct ps_error *error)
 {
-    if (line->replay)
-        (void)zmq_close(line->replay);
-    line->replay = NULL;
+    if (cursor->replay)
+        (void)zmq_close(cursor->replay);
+    cursor->replay = NULL;
     return ps_connect(peer->context, ZMQ_DEALER, peer->address.replay_endpoint, &peer->curve,
-                      &line->replay, error);
+                      &cursor->replay, error);
 }
 
-static void line_free(struct ps_line *line)
+static void cursor_free(struct ps_stream_cursor *cursor)
 {
-    if (!line)
+    if (!cursor)
         return;
-    if (line->replay)
-        (void)zmq_close(line->replay);
-    ps_sequence_free(line->sequence);
-    free(line);
+    if (cursor->replay)
+        (void)zmq_close(cursor->replay);
+    ps_reorder_free(cursor->reorder);
+    free(cursor);
 }
 
-/* Begins a stream: that of whatever it is told first. */
-static int add_line(struct ps_peer *peer, struct ps_line **ret_line, struct ps_error *error)
+/* Adds a cursor; the first message it receives sets its stream. */
+static int add_cursor(struct ps_peer *peer, struct ps_stream_cursor **ret_cursor,
+                      struct ps_error *error)
 {
-    void *lines = realloc(peer->lines, (peer->line_count + 1) * sizeof *peer->lines);
-    struct ps_line *line = calloc(1, sizeof *line);
-    if (lines)
-        peer->lines = lines;
-    if (line)
-        line->sequence = ps_sequence_new(&peer->order, ps_clock_mono_ns());
-    int status = lines && line && line->sequence ? ps_peer_open_replay(peer, line, error)
-                                                 : ps_fail_memory(error, 1 << 18, "a stream");
+    void *cursors = realloc(peer->cursors, (peer->cursor_count + 1) * sizeof *peer->cursors);
+    struct ps_stream_cursor *cursor = calloc(1, sizeof *cursor);
+    if (cursors)
+        peer->cursors = cursors;
+    if (cursor)
+        cursor->reorder = ps_reorder_new(&peer->order, ps_clock_mono_ns());
+    int status = cursors && cursor && cursor->reorder ? ps_peer_open_replay(peer, cursor, error)
+                                                      : ps_fail_memory(error, 1 << 18, "a stream");
     if (status) {
-        line_free(line);
+        cursor_free(cursor);
         return status;
     }
-    peer->lines[peer->line_count++] = line;
-    *ret_line = line;
+    peer->cursors[peer->cursor_count++] = cursor;
+    *ret_cursor = cursor;
     return 0;
 }
 
 int ps_peer_open(struct ps_peer *peer, struct ps_error *error)
 {
-    struct ps_line *line;
-    peer->heard_ns = ps_clock_mono_ns();
+    struct ps_stream_cursor *cursor;
+    peer->received_ns = ps_clock_mono_ns();
     int status = ps_connect(peer->context, ZMQ_SUB, peer->address.endpoint, &peer->curve,
                             &peer->live, error);
-    return status ? status : add_line(peer, &line, error);
+    return status ? status : add_cursor(peer, &cursor, error);
 }
 
 void ps_peer_done(struct ps_peer *peer)
 {
-    for (size_t i = 0; i < peer->line_count; i++)
-        line_free(peer->lines[i]);
-    free(peer->lines);
+    for (size_t i = 0; i < peer->cursor_count; i++)
+        cursor_free(peer->cursors[i]);
+    free(peer->cursors);
     if (peer->live)
         (void)zmq_close(peer->live);
     *peer = (struct ps_peer){0};
 }
 
-int ps_peer_line(struct ps_peer *peer, const char *stream, struct ps_line **ret_line,
-                 struct ps_error *error)
+int ps_peer_cursor(struct ps_peer *peer, const char *stream, struct ps_stream_cursor **ret_cursor,
+                   struct ps_error *error)
 {
-    struct ps_line *found = NULL;
-    for (size_t i = 0; i < peer->line_count && !found; i++) {
-        struct ps_line *line = peer->lines[i];
-        if (!peer->relay || strcmp(ps_sequence_stream(line->sequence), stream) == 0)
-            found = line;
+    struct ps_stream_cursor *found = NULL;
+    for (size_t i = 0; i < peer->cursor_count && !found; i++) {
+        struct ps_stream_cursor *cursor = peer->cursors[i];
+        if (!peer->relay || strcmp(ps_reorder_stream(cursor->reorder), stream) == 0)
+            found = cursor;
     }
-    *ret_line = found;
-    return found || peer->line_count == PS_SUBSCRIBER_STREAMS ? 0 : add_line(peer, ret_line, error);
+    *ret_cursor = found;
+    return found || peer->cursor_count == PS_SUBSCRIBER_STREAMS
+               ? 0
+               : add_cursor(peer, ret_cursor, error);
 }
 
 void ps_peer_become_relay(struct ps_peer *peer)
 {
-    if (!peer->relay && peer->line_count == 1 && !*ps_sequence_stream(peer->lines[0]->sequence)) {
-        line_free(peer->lines[0]);
-        peer->line_count = 0;
+    if (!peer->relay && peer->cursor_count == 1 && !*ps_reorder_stream(peer->cursors[0]->reorder)) {
+        cursor_free(peer->cursors[0]);
+        peer->cursor_count = 0;
     }
     peer->relay = true;
 }

@@ -1,8 +1,8 @@
-/* A service, or a relay, that a subscriber listens to: its live socket, and its streams.
+/* A service or relay that a subscriber listens to: its live socket and its streams.
  *
- * A service has one stream at a time, so one line: what was heard of another stream belongs to it
- * too, and says that the first is over. Behind a relay each stream has a line of its own, begun
- * when it is first heard.
+ * A service has one stream at a time and therefore one cursor, which also receives the messages of
+ * a new stream: they end the old one. Behind a relay each stream has its own cursor, created with
+ * the stream's first message.
  */
 #ifndef PS_SUBSCRIBE_PEER_H
 #define PS_SUBSCRIBE_PEER_H
@@ -12,40 +12,41 @@
 
 enum { PS_SUBSCRIBER_STREAMS = 256 };
 
-/* A stream in order, and the socket that asks for what is missing in it. */
-struct ps_line {
-    struct ps_sequence *sequence;
+/* The position in a stream: its reorder buffer, and the socket for replay requests. */
+struct ps_stream_cursor {
+    struct ps_reorder *reorder;
     void *replay;
 };
 
 struct ps_peer {
     struct ps_service_address address;
     struct ps_curve_client curve;
-    struct ps_sequence_options order;
+    struct ps_reorder_options order;
     void *context; /* borrowed */
     void *live;
-    struct ps_line **lines;
-    size_t line_count;
+    struct ps_stream_cursor **cursors;
+    size_t cursor_count;
     bool relay;
-    bool full;        /* there were too many streams, and that was told */
-    int64_t heard_ns; /* when the live socket said something */
-    bool silent;      /* it has not for long, and that was told */
+    bool full;           /* more than PS_SUBSCRIBER_STREAMS streams; reported once */
+    int64_t received_ns; /* when the live socket last received a message */
+    bool silent;         /* nothing received for too long; reported once */
 };
 
-/* Connects, with one line; `peer` has its first four fields. On failure it is to be given to
- * ps_peer_done() too. PS_E_CONFIG, PS_E_SYSTEM, PS_E_NOMEM. */
+/* Connects and creates one cursor; the caller has set the first four fields of `peer`. Call
+ * ps_peer_done() after a failure too. PS_E_CONFIG, PS_E_SYSTEM, PS_E_NOMEM. */
 int ps_peer_open(struct ps_peer *peer, struct ps_error *error);
 void ps_peer_done(struct ps_peer *peer);
 
-/* The line that messages of a stream belong to. `*ret_line` is NULL where a relay has more than
- * PS_SUBSCRIBER_STREAMS of them. PS_E_SYSTEM, PS_E_NOMEM. */
-int ps_peer_line(struct ps_peer *peer, const char *stream, struct ps_line **ret_line,
-                 struct ps_error *error);
+/* Finds or creates the cursor of a stream. `*ret_cursor` is NULL if a relay has more than
+ * PS_SUBSCRIBER_STREAMS streams. PS_E_SYSTEM, PS_E_NOMEM. */
+int ps_peer_cursor(struct ps_peer *peer, const char *stream, struct ps_stream_cursor **ret_cursor,
+                   struct ps_error *error);
 
-/* It is a relay. The line of whatever comes first is kept only if something has come. */
+/* Marks the peer as a relay. Drops the initial cursor if it has not received a message yet. */
 void ps_peer_become_relay(struct ps_peer *peer);
 
-/* Connects the replay socket of a line anew: answers that are under way are not wanted. */
-int ps_peer_open_replay(const struct ps_peer *peer, struct ps_line *line, struct ps_error *error);
+/* Replaces the replay socket of a cursor, which discards the answers that are on their way. */
+int ps_peer_open_replay(const struct ps_peer *peer, struct ps_stream_cursor *cursor,
+                        struct ps_error *error);
 
 #endif

@@ -1,5 +1,5 @@
-/* See reorder.h. Held outcomes are in a ring of slots, that of a seq being seq modulo the window;
- * only seqs in (last, last + window] are there, so that no two share one. */
+/* See reorder.h. Held outcomes are in a ring of slots, indexed by seq modulo the window. Only seqs
+ * in (last, last + window] are held, so no two share a slot. */
 #include "subscribe/reorder.h"
 
 #include <stdlib.h>
@@ -8,361 +8,361 @@
 static const int64_t second_ns = 1000000000;
 
 enum {
-    MAX_NOTES = 4,        /* what one thing heard can bring, beside outcomes */
-    PATIENCE_SECONDS = 5, /* without an answer: ask again (at most; see patience_ns()) */
-    RETRY_SECONDS = 1,    /* after an answer that brought nothing: ask again */
+    MAX_NOTES = 4,                  /* events that one message can cause, beside outcomes */
+    MAX_ANSWER_TIMEOUT_SECONDS = 5, /* without an answer: request again (answer_timeout_ns()) */
+    RETRY_SECONDS = 1,              /* after an answer without a missing outcome: request again */
 };
 
 struct slot {
     bool present;
-    struct ps_heard *heard; /* NULL: cannot be read */
+    struct ps_outcome_record *record; /* NULL: unreadable */
 };
 
-struct ps_sequence {
-    struct ps_sequence_options options;
-    int64_t now_ns; /* of the last call that said it */
+struct ps_reorder {
+    struct ps_reorder_options options;
+    int64_t now_ns; /* as of the last call that passed it */
 
-    char stream[PS_STREAM_TEXT]; /* "": none heard yet */
-    bool based;                  /* `last` means something */
-    bool unverified;             /* but nothing heard says that the stream has such a seq */
-    uint64_t last;               /* came out, or was given up */
+    char stream[PS_STREAM_TEXT]; /* "": no message yet */
+    bool based;                  /* `last` is valid */
+    bool unverified;             /* `last` is the caller's; no message has confirmed it yet */
+    uint64_t last;               /* the last seq that was delivered or given up */
     uint64_t top;                /* the largest seq that is known to exist, at least `last` */
     uint64_t given_up;           /* gaps up to this seq are lost */
-    struct slot slots[PS_SEQUENCE_WINDOW];
+    struct slot slots[PS_REORDER_WINDOW];
     size_t held_bytes;
 
-    bool suspected; /* a heartbeat told of seq `suspect`; at suspect_ns it should be here */
+    bool suspected; /* a heartbeat announced seq `suspect`; it is lost if not here at suspect_ns */
     uint64_t suspect;
     int64_t suspect_ns;
 
     bool repairing;
-    bool ask;            /* a request is to be sent, at retry_ns */
-    bool outstanding;    /* one was, and its end has not come */
-    uint64_t asked_last; /* `last` when it was */
+    bool ask;            /* a request is to be sent at retry_ns */
+    bool outstanding;    /* a request was sent and its answer has not ended */
+    uint64_t asked_last; /* `last` when the request was sent */
     int64_t retry_ns;
-    int64_t answered_ns; /* when the replay was asked, or said something */
-    int64_t progress_ns; /* when the gap became known, or became smaller */
+    int64_t answered_ns; /* time of the last request or replay message */
+    int64_t progress_ns; /* when the gap was found or last became smaller */
 
-    bool changing; /* to another stream, when what there is of this one has come out */
+    bool changing; /* to another stream, after the outcomes held of this one */
     char next_stream[PS_STREAM_TEXT];
     uint64_t next_last;
     uint64_t next_top;
-    struct ps_heard *next_heard;
+    struct ps_outcome_record *next_record;
 
-    struct ps_news notes[MAX_NOTES];
+    struct ps_subscriber_event notes[MAX_NOTES];
     size_t note_count;
 };
 
-struct ps_sequence *ps_sequence_new(const struct ps_sequence_options *options, int64_t now_ns)
+struct ps_reorder *ps_reorder_new(const struct ps_reorder_options *options, int64_t now_ns)
 {
-    struct ps_sequence *sequence = calloc(1, sizeof *sequence);
-    if (!sequence)
+    struct ps_reorder *reorder = calloc(1, sizeof *reorder);
+    if (!reorder)
         return NULL;
-    sequence->options = *options;
-    sequence->now_ns = sequence->retry_ns = sequence->progress_ns = now_ns;
+    reorder->options = *options;
+    reorder->now_ns = reorder->retry_ns = reorder->progress_ns = now_ns;
     if (options->replay) {
-        sequence->based = sequence->unverified = sequence->repairing = sequence->ask = true;
-        sequence->last = sequence->top = options->since;
+        reorder->based = reorder->unverified = reorder->repairing = reorder->ask = true;
+        reorder->last = reorder->top = options->since;
     }
-    return sequence;
+    return reorder;
 }
 
-void ps_sequence_free(struct ps_sequence *sequence)
+void ps_reorder_free(struct ps_reorder *reorder)
 {
-    if (!sequence)
+    if (!reorder)
         return;
-    for (size_t i = 0; i < PS_SEQUENCE_WINDOW; i++)
-        ps_heard_free(sequence->slots[i].heard);
-    ps_heard_free(sequence->next_heard);
-    free(sequence);
+    for (size_t i = 0; i < PS_REORDER_WINDOW; i++)
+        ps_outcome_record_free(reorder->slots[i].record);
+    ps_outcome_record_free(reorder->next_record);
+    free(reorder);
 }
 
-/* ---- what is held and what is missing -------------------------------------------------------- */
+/* ---- held and missing outcomes --------------------------------------------------------------- */
 
-static struct slot *slot_of(struct ps_sequence *sequence, uint64_t seq)
+static struct slot *slot_of(struct ps_reorder *reorder, uint64_t seq)
 {
-    return &sequence->slots[seq % PS_SEQUENCE_WINDOW];
+    return &reorder->slots[seq % PS_REORDER_WINDOW];
 }
 
-static bool missing(struct ps_sequence *sequence)
+static bool missing(struct ps_reorder *reorder)
 {
-    return sequence->last < sequence->top && !slot_of(sequence, sequence->last + 1)->present;
+    return reorder->last < reorder->top && !slot_of(reorder, reorder->last + 1)->present;
 }
 
 /* The last seq of the gap behind `last`, at most `end`. */
-static uint64_t gap_end(struct ps_sequence *sequence, uint64_t end)
+static uint64_t gap_end(struct ps_reorder *reorder, uint64_t end)
 {
-    uint64_t seq = sequence->last + 1;
-    while (seq < end && seq - sequence->last < PS_SEQUENCE_WINDOW &&
-           !slot_of(sequence, seq + 1)->present)
+    uint64_t seq = reorder->last + 1;
+    while (seq < end && seq - reorder->last < PS_REORDER_WINDOW &&
+           !slot_of(reorder, seq + 1)->present)
         seq++;
-    bool beyond = seq - sequence->last == PS_SEQUENCE_WINDOW;
+    bool beyond = seq - reorder->last == PS_REORDER_WINDOW;
     return beyond ? end : seq;
 }
 
-static void raise_top(struct ps_sequence *sequence, uint64_t seq)
+static void raise_top(struct ps_reorder *reorder, uint64_t seq)
 {
-    if (seq <= sequence->top)
+    if (seq <= reorder->top)
         return;
-    if (sequence->top == sequence->last)
-        sequence->progress_ns = sequence->now_ns;
-    sequence->top = seq;
+    if (reorder->top == reorder->last)
+        reorder->progress_ns = reorder->now_ns;
+    reorder->top = seq;
 }
 
-/* Keeps an outcome until its turn, or drops it: it is a duplicate, or there is no room. */
-static void insert(struct ps_sequence *sequence, uint64_t seq, struct ps_heard *heard)
+/* Holds an outcome until its turn. Drops it if it is a duplicate or exceeds the limits. */
+static void insert(struct ps_reorder *reorder, uint64_t seq, struct ps_outcome_record *record)
 {
-    size_t bytes = heard ? heard->bytes : 0;
-    uint64_t last = sequence->last;
+    size_t bytes = record ? record->bytes : 0;
+    uint64_t last = reorder->last;
     if (seq > last) {
-        sequence->unverified = false;
-        raise_top(sequence, seq);
+        reorder->unverified = false;
+        raise_top(reorder, seq);
     }
-    struct slot *slot = slot_of(sequence, seq);
-    bool full = seq > last + 1 && sequence->held_bytes + bytes > PS_SEQUENCE_BYTES;
-    if (seq <= last || seq - last > PS_SEQUENCE_WINDOW || full || slot->heard) {
-        ps_heard_free(heard);
+    struct slot *slot = slot_of(reorder, seq);
+    bool full = seq > last + 1 && reorder->held_bytes + bytes > PS_REORDER_BYTES;
+    if (seq <= last || seq - last > PS_REORDER_WINDOW || full || slot->record) {
+        ps_outcome_record_free(record);
         return;
     }
-    *slot = (struct slot){true, heard};
-    sequence->held_bytes += bytes;
+    *slot = (struct slot){true, record};
+    reorder->held_bytes += bytes;
     if (seq == last + 1)
-        sequence->progress_ns = sequence->now_ns;
+        reorder->progress_ns = reorder->now_ns;
 }
 
-static void note(struct ps_sequence *sequence, struct ps_news news)
+static void note(struct ps_reorder *reorder, struct ps_subscriber_event event)
 {
-    if (sequence->note_count < MAX_NOTES)
-        sequence->notes[sequence->note_count++] = news;
+    if (reorder->note_count < MAX_NOTES)
+        reorder->notes[reorder->note_count++] = event;
 }
 
-static void repair_if_missing(struct ps_sequence *sequence)
+static void repair_if_missing(struct ps_reorder *reorder)
 {
-    if (sequence->repairing || !missing(sequence))
+    if (reorder->repairing || !missing(reorder))
         return;
-    sequence->repairing = sequence->ask = true;
-    sequence->retry_ns = sequence->progress_ns = sequence->now_ns;
-    note(sequence, (struct ps_news){.kind = PS_NEWS_GAP,
-                                    .first = sequence->last + 1,
-                                    .last = gap_end(sequence, sequence->top)});
+    reorder->repairing = reorder->ask = true;
+    reorder->retry_ns = reorder->progress_ns = reorder->now_ns;
+    note(reorder, (struct ps_subscriber_event){.kind = PS_EVENT_GAP,
+                                               .first = reorder->last + 1,
+                                               .last = gap_end(reorder, reorder->top)});
 }
 
-static void give_up(struct ps_sequence *sequence)
+static void give_up(struct ps_reorder *reorder)
 {
-    sequence->given_up = sequence->top;
-    sequence->repairing = sequence->ask = false;
+    reorder->given_up = reorder->top;
+    reorder->repairing = reorder->ask = false;
 }
 
-/* ---- what is heard --------------------------------------------------------------------------- */
+/* ---- messages -------------------------------------------------------------------------------- */
 
-/* Takes note of the stream that the live socket speaks of. False if it is another one: then what is
- * known of it, with `heard`, comes up when this one is over. */
-static bool same_stream(struct ps_sequence *sequence, const char *stream, uint64_t last,
-                        uint64_t top, struct ps_heard *heard)
+/* Compares the stream of a live message with the current one. Returns false for another stream: its
+ * state and `record` are kept until the current one is finished. */
+static bool same_stream(struct ps_reorder *reorder, const char *stream, uint64_t last, uint64_t top,
+                        struct ps_outcome_record *record)
 {
-    if (!*sequence->stream)
-        memcpy(sequence->stream, stream, PS_STREAM_TEXT);
-    if (strcmp(sequence->stream, stream) == 0) {
-        if (!sequence->based)
-            sequence->last = sequence->top = last;
-        sequence->based = true;
+    if (!*reorder->stream)
+        memcpy(reorder->stream, stream, PS_STREAM_TEXT);
+    if (strcmp(reorder->stream, stream) == 0) {
+        if (!reorder->based)
+            reorder->last = reorder->top = last;
+        reorder->based = true;
         return true;
     }
-    sequence->changing = true;
-    memcpy(sequence->next_stream, stream, PS_STREAM_TEXT);
-    sequence->next_last = last;
-    sequence->next_top = top;
-    sequence->next_heard = heard;
-    if (sequence->suspected)
-        raise_top(sequence, sequence->suspect);
-    give_up(sequence); /* nobody can be asked for the old one any more */
+    reorder->changing = true;
+    memcpy(reorder->next_stream, stream, PS_STREAM_TEXT);
+    reorder->next_last = last;
+    reorder->next_top = top;
+    reorder->next_record = record;
+    if (reorder->suspected)
+        raise_top(reorder, reorder->suspect);
+    give_up(reorder); /* the service no longer replays the old stream */
     return false;
 }
 
-void ps_sequence_live(struct ps_sequence *sequence, struct ps_heard *heard, int64_t now_ns)
+void ps_reorder_live(struct ps_reorder *reorder, struct ps_outcome_record *record, int64_t now_ns)
 {
-    sequence->now_ns = now_ns;
-    uint64_t seq = heard->seq;
-    if (!same_stream(sequence, heard->stream, seq - 1, seq, heard))
+    reorder->now_ns = now_ns;
+    uint64_t seq = record->seq;
+    if (!same_stream(reorder, record->stream, seq - 1, seq, record))
         return;
-    insert(sequence, seq, heard);
-    repair_if_missing(sequence);
+    insert(reorder, seq, record);
+    repair_if_missing(reorder);
 }
 
-void ps_sequence_unreadable(struct ps_sequence *sequence, const char *stream, uint64_t seq,
-                            int64_t now_ns)
+void ps_reorder_unreadable(struct ps_reorder *reorder, const char *stream, uint64_t seq,
+                           int64_t now_ns)
 {
-    sequence->now_ns = now_ns;
-    if (!same_stream(sequence, stream, seq - 1, seq, NULL))
+    reorder->now_ns = now_ns;
+    if (!same_stream(reorder, stream, seq - 1, seq, NULL))
         return;
-    raise_top(sequence, seq);
-    repair_if_missing(sequence);
+    raise_top(reorder, seq);
+    repair_if_missing(reorder);
 }
 
-void ps_sequence_status(struct ps_sequence *sequence, const char *stream, uint64_t last_seq,
-                        int64_t now_ns)
+void ps_reorder_status(struct ps_reorder *reorder, const char *stream, uint64_t last_seq,
+                       int64_t now_ns)
 {
-    sequence->now_ns = now_ns;
-    if (!same_stream(sequence, stream, last_seq, last_seq, NULL) || sequence->suspected ||
-        last_seq <= sequence->top)
+    reorder->now_ns = now_ns;
+    if (!same_stream(reorder, stream, last_seq, last_seq, NULL) || reorder->suspected ||
+        last_seq <= reorder->top)
         return;
-    sequence->suspected = true;
-    sequence->suspect = last_seq;
-    sequence->suspect_ns = now_ns + sequence->options.heartbeat_ns;
+    reorder->suspected = true;
+    reorder->suspect = last_seq;
+    reorder->suspect_ns = now_ns + reorder->options.heartbeat_ns;
 }
 
-void ps_sequence_replayed(struct ps_sequence *sequence, struct ps_heard *heard, const char *stream,
-                          uint64_t seq, int64_t now_ns)
+void ps_reorder_replayed(struct ps_reorder *reorder, struct ps_outcome_record *record,
+                         const char *stream, uint64_t seq, int64_t now_ns)
 {
-    sequence->now_ns = sequence->answered_ns = now_ns;
-    if (!*sequence->stream)
-        memcpy(sequence->stream, stream, PS_STREAM_TEXT);
-    if (sequence->based && strcmp(sequence->stream, stream) == 0)
-        insert(sequence, seq, heard);
+    reorder->now_ns = reorder->answered_ns = now_ns;
+    if (!*reorder->stream)
+        memcpy(reorder->stream, stream, PS_STREAM_TEXT);
+    if (reorder->based && strcmp(reorder->stream, stream) == 0)
+        insert(reorder, seq, record);
     else
-        ps_heard_free(heard);
+        ps_outcome_record_free(record);
 }
 
-void ps_sequence_end(struct ps_sequence *sequence, uint64_t last_seq, int64_t now_ns)
+void ps_reorder_end(struct ps_reorder *reorder, uint64_t last_seq, int64_t now_ns)
 {
-    sequence->now_ns = sequence->answered_ns = now_ns;
-    bool expected = sequence->outstanding && sequence->repairing;
-    sequence->outstanding = false;
+    reorder->now_ns = reorder->answered_ns = now_ns;
+    bool expected = reorder->outstanding && reorder->repairing;
+    reorder->outstanding = false;
     if (!expected)
         return;
-    if (sequence->unverified && last_seq < sequence->last) {
-        note(sequence, (struct ps_news){.kind = PS_NEWS_SHORT, .last = last_seq});
-        sequence->last = sequence->top = 0;
+    if (reorder->unverified && last_seq < reorder->last) {
+        note(reorder, (struct ps_subscriber_event){.kind = PS_EVENT_SHORT, .last = last_seq});
+        reorder->last = reorder->top = 0;
     }
-    sequence->unverified = false;
-    raise_top(sequence, last_seq);
-    if (!missing(sequence)) {
-        sequence->repairing = sequence->ask = false;
+    reorder->unverified = false;
+    raise_top(reorder, last_seq);
+    if (!missing(reorder)) {
+        reorder->repairing = reorder->ask = false;
         return;
     }
-    bool progress = sequence->last != sequence->asked_last;
-    sequence->ask = true;
-    sequence->retry_ns = progress ? now_ns : now_ns + RETRY_SECONDS * second_ns;
+    bool progress = reorder->last != reorder->asked_last;
+    reorder->ask = true;
+    reorder->retry_ns = progress ? now_ns : now_ns + RETRY_SECONDS * second_ns;
 }
 
 /* ---- time ------------------------------------------------------------------------------------ */
 
-/* A short timeout leaves room for a second request too. */
-static int64_t patience_ns(const struct ps_sequence *sequence)
+/* A third of the timeout, so that a short timeout also allows a second request. */
+static int64_t answer_timeout_ns(const struct ps_reorder *reorder)
 {
-    int64_t third = sequence->options.timeout_ns / 3;
-    return third < PATIENCE_SECONDS * second_ns ? third : PATIENCE_SECONDS * second_ns;
+    int64_t third = reorder->options.timeout_ns / 3;
+    int64_t max = MAX_ANSWER_TIMEOUT_SECONDS * second_ns;
+    return third < max ? third : max;
 }
 
-void ps_sequence_tick(struct ps_sequence *sequence, int64_t now_ns)
+void ps_reorder_tick(struct ps_reorder *reorder, int64_t now_ns)
 {
-    sequence->now_ns = now_ns;
-    if (sequence->suspected && now_ns >= sequence->suspect_ns) {
-        sequence->suspected = false;
-        raise_top(sequence, sequence->suspect);
-        repair_if_missing(sequence);
+    reorder->now_ns = now_ns;
+    if (reorder->suspected && now_ns >= reorder->suspect_ns) {
+        reorder->suspected = false;
+        raise_top(reorder, reorder->suspect);
+        repair_if_missing(reorder);
     }
-    if (!sequence->repairing)
+    if (!reorder->repairing)
         return;
-    if (missing(sequence) && now_ns - sequence->progress_ns >= sequence->options.timeout_ns)
-        give_up(sequence);
-    else if (sequence->outstanding && now_ns - sequence->answered_ns >= patience_ns(sequence))
-        sequence->ask = true;
+    if (missing(reorder) && now_ns - reorder->progress_ns >= reorder->options.timeout_ns)
+        give_up(reorder);
+    else if (reorder->outstanding && now_ns - reorder->answered_ns >= answer_timeout_ns(reorder))
+        reorder->ask = true;
 }
 
-int64_t ps_sequence_deadline(const struct ps_sequence *sequence)
+int64_t ps_reorder_deadline(const struct ps_reorder *reorder)
 {
-    int64_t deadline = sequence->suspected ? sequence->suspect_ns : INT64_MAX;
-    if (!sequence->repairing)
+    int64_t deadline = reorder->suspected ? reorder->suspect_ns : INT64_MAX;
+    if (!reorder->repairing)
         return deadline;
     int64_t next =
-        sequence->ask ? sequence->retry_ns : sequence->answered_ns + patience_ns(sequence);
+        reorder->ask ? reorder->retry_ns : reorder->answered_ns + answer_timeout_ns(reorder);
     if (next < deadline)
         deadline = next;
-    int64_t end = sequence->progress_ns + sequence->options.timeout_ns;
-    return sequence->last < sequence->top && end < deadline ? end : deadline;
+    int64_t end = reorder->progress_ns + reorder->options.timeout_ns;
+    return reorder->last < reorder->top && end < deadline ? end : deadline;
 }
 
-bool ps_sequence_wants(struct ps_sequence *sequence, uint64_t *ret_since, bool *ret_fresh,
-                       int64_t now_ns)
+bool ps_reorder_wants(struct ps_reorder *reorder, uint64_t *ret_since, bool *ret_fresh,
+                      int64_t now_ns)
 {
-    if (!sequence->repairing || !sequence->ask || now_ns < sequence->retry_ns)
+    if (!reorder->repairing || !reorder->ask || now_ns < reorder->retry_ns)
         return false;
-    *ret_since = sequence->asked_last = sequence->last;
-    *ret_fresh = sequence->outstanding;
-    sequence->ask = false;
-    sequence->outstanding = true;
-    sequence->answered_ns = now_ns;
+    *ret_since = reorder->asked_last = reorder->last;
+    *ret_fresh = reorder->outstanding;
+    reorder->ask = false;
+    reorder->outstanding = true;
+    reorder->answered_ns = now_ns;
     return true;
 }
 
-/* ---- news ------------------------------------------------------------------------------------ */
+/* ---- events ---------------------------------------------------------------------------------- */
 
-static void take_outcome(struct ps_sequence *sequence, struct ps_news *ret)
+static void take_outcome(struct ps_reorder *reorder, struct ps_subscriber_event *ret)
 {
-    uint64_t seq = ++sequence->last;
-    struct slot *slot = slot_of(sequence, seq);
-    *ret = (struct ps_news){.kind = slot->heard ? PS_NEWS_OUTCOME : PS_NEWS_LOST,
-                            .heard = slot->heard,
-                            .first = seq,
-                            .last = seq};
-    if (slot->heard)
-        sequence->held_bytes -= slot->heard->bytes;
+    uint64_t seq = ++reorder->last;
+    struct slot *slot = slot_of(reorder, seq);
+    *ret = (struct ps_subscriber_event){.kind = slot->record ? PS_EVENT_OUTCOME : PS_EVENT_LOST,
+                                        .record = slot->record,
+                                        .first = seq,
+                                        .last = seq};
+    if (slot->record)
+        reorder->held_bytes -= slot->record->bytes;
     else
         (void)stpcpy(ret->text, "its message cannot be read");
     *slot = (struct slot){0};
 }
 
-static void take_loss(struct ps_sequence *sequence, struct ps_news *ret)
+static void take_loss(struct ps_reorder *reorder, struct ps_subscriber_event *ret)
 {
-    *ret = (struct ps_news){.kind = PS_NEWS_LOST,
-                            .first = sequence->last + 1,
-                            .last = gap_end(sequence, sequence->given_up)};
-    (void)stpcpy(ret->text, sequence->changing ? "the stream is no more"
-                                               : "the replay socket does not bring it");
-    sequence->last = ret->last;
+    *ret = (struct ps_subscriber_event){.kind = PS_EVENT_LOST,
+                                        .first = reorder->last + 1,
+                                        .last = gap_end(reorder, reorder->given_up)};
+    (void)stpcpy(ret->text, reorder->changing ? "the stream has ended"
+                                              : "the replay socket does not bring it");
+    reorder->last = ret->last;
 }
 
-static void change_stream(struct ps_sequence *sequence, struct ps_news *ret)
+static void change_stream(struct ps_reorder *reorder, struct ps_subscriber_event *ret)
 {
-    bool replay = sequence->options.replay;
-    struct ps_heard *heard = sequence->next_heard;
-    memcpy(sequence->stream, sequence->next_stream, PS_STREAM_TEXT);
-    sequence->last = sequence->top = replay ? 0 : sequence->next_last;
-    sequence->given_up = 0;
-    sequence->next_heard = NULL;
-    sequence->changing = sequence->suspected = sequence->unverified = false;
-    *ret = (struct ps_news){.kind = PS_NEWS_STREAM, .first = sequence->last + 1};
-    raise_top(sequence, sequence->next_top);
-    if (heard)
-        insert(sequence, heard->seq, heard);
-    repair_if_missing(sequence);
+    bool replay = reorder->options.replay;
+    struct ps_outcome_record *record = reorder->next_record;
+    memcpy(reorder->stream, reorder->next_stream, PS_STREAM_TEXT);
+    reorder->last = reorder->top = replay ? 0 : reorder->next_last;
+    reorder->given_up = 0;
+    reorder->next_record = NULL;
+    reorder->changing = reorder->suspected = reorder->unverified = false;
+    *ret = (struct ps_subscriber_event){.kind = PS_EVENT_STREAM, .first = reorder->last + 1};
+    raise_top(reorder, reorder->next_top);
+    if (record)
+        insert(reorder, record->seq, record);
+    repair_if_missing(reorder);
 }
 
-void ps_sequence_next(struct ps_sequence *sequence, struct ps_news *ret_news)
+void ps_reorder_next(struct ps_reorder *reorder, struct ps_subscriber_event *ret_event)
 {
-    if (sequence->note_count > 0) {
-        *ret_news = sequence->notes[0];
-        sequence->note_count--;
-        memmove(sequence->notes, sequence->notes + 1,
-                sequence->note_count * sizeof *sequence->notes);
-    } else if (slot_of(sequence, sequence->last + 1)->present) {
-        take_outcome(sequence, ret_news);
-    } else if (sequence->last < sequence->given_up) {
-        take_loss(sequence, ret_news);
-    } else if (sequence->changing) {
-        change_stream(sequence, ret_news);
+    if (reorder->note_count > 0) {
+        *ret_event = reorder->notes[0];
+        reorder->note_count--;
+        memmove(reorder->notes, reorder->notes + 1, reorder->note_count * sizeof *reorder->notes);
+    } else if (slot_of(reorder, reorder->last + 1)->present) {
+        take_outcome(reorder, ret_event);
+    } else if (reorder->last < reorder->given_up) {
+        take_loss(reorder, ret_event);
+    } else if (reorder->changing) {
+        change_stream(reorder, ret_event);
     } else {
-        *ret_news = (struct ps_news){.kind = PS_NEWS_NONE};
+        *ret_event = (struct ps_subscriber_event){.kind = PS_EVENT_NONE};
     }
 }
 
-const char *ps_sequence_stream(const struct ps_sequence *sequence)
+const char *ps_reorder_stream(const struct ps_reorder *reorder)
 {
-    return sequence->stream;
+    return reorder->stream;
 }
 
-uint64_t ps_sequence_last(const struct ps_sequence *sequence)
+uint64_t ps_reorder_last(const struct ps_reorder *reorder)
 {
-    return sequence->last;
+    return reorder->last;
 }

@@ -1,6 +1,6 @@
-/* One turn: take news; ask the replay sockets if that is wanted; wait; hear one message of one
- * socket, all that have some in turns, or let time pass. Time passes for a stream only while no
- * answer of its replay waits to be read, so that a reader who was slow himself gives nothing up. */
+/* One step: take events; send the replay requests that are due; wait; advance the time, or read one
+ * message, from each readable socket in rotation. The time of a stream advances only while no
+ * replay answer waits to be read, so that a slow reader does not give up outcomes. */
 #include "subscribe/subscriber.h"
 
 #include "base/clock.h"
@@ -19,16 +19,16 @@
 
 static const int64_t millisecond_ns = 1000000;
 
-enum { SILENT_HEARTBEATS = 3 /* without a word from a service: say so */ };
+enum { SILENT_HEARTBEATS = 3 /* without a message from a service: report it */ };
 
 struct ps_subscriber {
-    struct ps_sequence_options order;
+    struct ps_reorder_options order;
     void *context;
     struct ps_peer *peers;
     size_t peer_count;
-    zmq_pollitem_t *items; /* all sockets, and what wakes us */
-    size_t room;           /* for so many of them */
-    size_t turn;           /* number of the socket that is looked at first */
+    zmq_pollitem_t *items; /* all sockets, and the descriptor `wake` */
+    size_t capacity;       /* of `items` */
+    size_t next_socket;    /* number of the socket that is checked first */
     uint64_t unreadable;
 };
 
@@ -77,25 +77,24 @@ void ps_subscriber_free(struct ps_subscriber *subscriber)
     free(subscriber);
 }
 
-/* ---- what is heard --------------------------------------------------------------------------- */
-
-/* Makes a note for the caller. */
-__attribute__((format(printf, 2, 3))) static void note(struct ps_news *ret, const char *format, ...)
+/* ---- messages -------------------------------------------------------------------------------- */
+__attribute__((format(printf, 2, 3))) static void note(struct ps_subscriber_event *ret,
+                                                       const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
-    *ret = (struct ps_news){.kind = PS_NEWS_NOTE};
+    *ret = (struct ps_subscriber_event){.kind = PS_EVENT_NOTE};
     (void)vsnprintf(ret->text, sizeof ret->text, format, arguments);
     va_end(arguments);
 }
 
-/* Reads the body of an outcome. Where that cannot be done `*ret_heard` stays NULL, and it is noted.
- * PS_E_NOMEM. */
+/* Reads the body of an outcome. If it is unreadable, reports that in `ret` and leaves `*ret_record`
+ * NULL. PS_E_NOMEM. */
 static int read_outcome(struct ps_subscriber *subscriber, const struct ps_frames *frames,
-                        uint64_t seq, struct ps_heard **ret_heard, struct ps_news *ret,
-                        struct ps_error *error)
+                        uint64_t seq, struct ps_outcome_record **ret_record,
+                        struct ps_subscriber_event *ret, struct ps_error *error)
 {
-    int status = ps_heard_read(frames, ret_heard, error);
+    int status = ps_outcome_record_read(frames, ret_record, error);
     if (status != PS_E_INPUT)
         return status;
     subscriber->unreadable++;
@@ -109,12 +108,13 @@ static bool topic_is(const struct ps_frames *frames, const char *topic)
     return frame->size == strlen(topic) && memcmp(frame->data, topic, frame->size) == 0;
 }
 
-/* The line that a message belongs to; NULL: none, for there are too many. */
-static int choose_line(struct ps_peer *peer, const char *stream, struct ps_line **ret_line,
-                       struct ps_news *ret, struct ps_error *error)
+/* Finds the cursor of a message; NULL if there are too many streams. */
+static int choose_cursor(struct ps_peer *peer, const char *stream,
+                         struct ps_stream_cursor **ret_cursor, struct ps_subscriber_event *ret,
+                         struct ps_error *error)
 {
-    int status = ps_peer_line(peer, stream, ret_line, error);
-    if (status == 0 && !*ret_line && !peer->full) {
+    int status = ps_peer_cursor(peer, stream, ret_cursor, error);
+    if (status == 0 && !*ret_cursor && !peer->full) {
         peer->full = true;
         note(ret, "%.200s has more than %d streams: the others are not heard",
              peer->address.endpoint, PS_SUBSCRIBER_STREAMS);
@@ -122,16 +122,17 @@ static int choose_line(struct ps_peer *peer, const char *stream, struct ps_line 
     return status;
 }
 
-static int hear_live(struct ps_subscriber *subscriber, struct ps_peer *peer,
-                     const struct ps_frames *frames, struct ps_news *ret, struct ps_error *error)
+static int handle_live(struct ps_subscriber *subscriber, struct ps_peer *peer,
+                       const struct ps_frames *frames, struct ps_subscriber_event *ret,
+                       struct ps_error *error)
 {
     int64_t now = ps_clock_mono_ns();
     struct ps_envelope envelope;
-    peer->heard_ns = now;
+    peer->received_ns = now;
     if (topic_is(frames, PS_RELAY_TOPIC) && frames->count == 1)
         ps_peer_become_relay(peer);
     if (!topic_is(frames, PS_WIRE_TOPIC_PICKS) && !topic_is(frames, PS_WIRE_TOPIC_STATUS))
-        return 0; /* a later version's, that begins with the same letters */
+        return 0; /* a topic of a later version with the same prefix */
     if (ps_envelope_read(frames, &envelope, error) != 0) {
         subscriber->unreadable++;
         note(ret, "a message that cannot be read: %s", error->message);
@@ -142,26 +143,26 @@ static int hear_live(struct ps_subscriber *subscriber, struct ps_peer *peer,
     peer->silent = false;
     if (envelope.type != PS_MESSAGE_PICKS && envelope.type != PS_MESSAGE_STATUS)
         return 0;
-    struct ps_line *line = NULL;
-    int status = choose_line(peer, envelope.stream, &line, ret, error);
-    if (!line)
+    struct ps_stream_cursor *cursor = NULL;
+    int status = choose_cursor(peer, envelope.stream, &cursor, ret, error);
+    if (!cursor)
         return status;
     if (envelope.type == PS_MESSAGE_STATUS) {
-        ps_sequence_status(line->sequence, envelope.stream, envelope.seq, now);
+        ps_reorder_status(cursor->reorder, envelope.stream, envelope.seq, now);
         return 0;
     }
-    struct ps_heard *heard = NULL;
-    status = read_outcome(subscriber, frames, envelope.seq, &heard, ret, error);
-    if (heard)
-        ps_sequence_live(line->sequence, heard, now);
+    struct ps_outcome_record *record = NULL;
+    status = read_outcome(subscriber, frames, envelope.seq, &record, ret, error);
+    if (record)
+        ps_reorder_live(cursor->reorder, record, now);
     else if (status == 0)
-        ps_sequence_unreadable(line->sequence, envelope.stream, envelope.seq, now);
+        ps_reorder_unreadable(cursor->reorder, envelope.stream, envelope.seq, now);
     return status;
 }
 
-static int hear_replay(struct ps_subscriber *subscriber, const struct ps_peer *peer,
-                       struct ps_line *line, const struct ps_frames *frames, struct ps_news *ret,
-                       struct ps_error *error)
+static int handle_replay(struct ps_subscriber *subscriber, const struct ps_peer *peer,
+                         struct ps_stream_cursor *cursor, const struct ps_frames *frames,
+                         struct ps_subscriber_event *ret, struct ps_error *error)
 {
     int64_t now = ps_clock_mono_ns();
     struct ps_envelope envelope;
@@ -170,16 +171,16 @@ static int hear_replay(struct ps_subscriber *subscriber, const struct ps_peer *p
         note(ret, "an answer that cannot be read: %s", error->message);
         return 0;
     }
-    struct ps_heard *heard = NULL;
+    struct ps_outcome_record *record = NULL;
     int status = 0;
     switch (envelope.type) {
     case PS_MESSAGE_PICKS:
-        status = read_outcome(subscriber, frames, envelope.seq, &heard, ret, error);
+        status = read_outcome(subscriber, frames, envelope.seq, &record, ret, error);
         if (status == 0)
-            ps_sequence_replayed(line->sequence, heard, envelope.stream, envelope.seq, now);
+            ps_reorder_replayed(cursor->reorder, record, envelope.stream, envelope.seq, now);
         break;
     case PS_MESSAGE_END:
-        ps_sequence_end(line->sequence, envelope.seq, now);
+        ps_reorder_end(cursor->reorder, envelope.seq, now);
         break;
     case PS_MESSAGE_ERROR:
         note(ret, "%.200s refuses to replay: %s", peer->address.replay_endpoint, envelope.reason);
@@ -193,32 +194,33 @@ static int hear_replay(struct ps_subscriber *subscriber, const struct ps_peer *p
 
 /* ---- the loop -------------------------------------------------------------------------------- */
 
-/* Asks for what a line wants, if it wants anything now. */
-static int ask(const struct ps_peer *peer, struct ps_line *line, struct ps_error *error)
+/* Sends the replay request of a cursor, if one is due. */
+static int send_request(const struct ps_peer *peer, struct ps_stream_cursor *cursor,
+                        struct ps_error *error)
 {
     uint64_t since = 0;
     bool fresh = false;
-    if (!ps_sequence_wants(line->sequence, &since, &fresh, ps_clock_mono_ns()))
+    if (!ps_reorder_wants(cursor->reorder, &since, &fresh, ps_clock_mono_ns()))
         return 0;
     char request[128], stream[PS_STREAM_TEXT + 16] = "";
     if (peer->relay)
         (void)snprintf(stream, sizeof stream, ",\"stream\":\"%s\"",
-                       ps_sequence_stream(line->sequence));
+                       ps_reorder_stream(cursor->reorder));
     int length = snprintf(request, sizeof request, "{\"request\":\"since\",\"seq\":%" PRIu64 "%s}",
                           since, stream);
-    int status = fresh ? ps_peer_open_replay(peer, line, error) : 0;
-    /* What cannot be sent is asked again, as what is not answered. */
+    int status = fresh ? ps_peer_open_replay(peer, cursor, error) : 0;
+    /* A request that cannot be sent is repeated, as one without an answer. */
     if (status == 0)
-        (void)zmq_send(line->replay, request, (size_t)length, ZMQ_DONTWAIT);
+        (void)zmq_send(cursor->replay, request, (size_t)length, ZMQ_DONTWAIT);
     return status;
 }
 
 static int64_t silence_ns(const struct ps_subscriber *subscriber, const struct ps_peer *peer)
 {
-    return peer->heard_ns + SILENT_HEARTBEATS * subscriber->order.heartbeat_ns;
+    return peer->received_ns + SILENT_HEARTBEATS * subscriber->order.heartbeat_ns;
 }
 
-/* Milliseconds until there is something to do without having heard anything; -1: never. */
+/* Milliseconds until something is due without a message; -1: never. */
 static long timeout_ms(const struct ps_subscriber *subscriber)
 {
     int64_t deadline = INT64_MAX;
@@ -226,8 +228,8 @@ static long timeout_ms(const struct ps_subscriber *subscriber)
         const struct ps_peer *peer = &subscriber->peers[i];
         if (!peer->silent && silence_ns(subscriber, peer) < deadline)
             deadline = silence_ns(subscriber, peer);
-        for (size_t k = 0; k < peer->line_count; k++) {
-            int64_t due = ps_sequence_deadline(peer->lines[k]->sequence);
+        for (size_t k = 0; k < peer->cursor_count; k++) {
+            int64_t due = ps_reorder_deadline(peer->cursors[k]->reorder);
             deadline = due < deadline ? due : deadline;
         }
     }
@@ -236,81 +238,81 @@ static long timeout_ms(const struct ps_subscriber *subscriber)
     int64_t left = deadline - ps_clock_mono_ns();
     if (left <= 0)
         return 0;
-    int64_t most = INT_MAX * millisecond_ns;
-    return (long)((left < most ? left : most) / millisecond_ns + 1);
+    int64_t max = INT_MAX * millisecond_ns;
+    return (long)((left < max ? left : max) / millisecond_ns + 1);
 }
 
-/* Lists the sockets: of each peer the live one, then those of its lines; and `wake`, if it is
- * one. PS_E_NOMEM. */
+/* Lists the sockets: of each peer the live one, then those of its cursors; last, `wake`.
+ * PS_E_NOMEM. */
 static int list_sockets(struct ps_subscriber *subscriber, int wake, size_t *ret_count,
                         struct ps_error *error)
 {
     size_t count = 0;
     for (size_t i = 0; i < subscriber->peer_count; i++)
-        count += 1 + subscriber->peers[i].line_count;
-    if (count + 1 > subscriber->room) {
+        count += 1 + subscriber->peers[i].cursor_count;
+    if (count + 1 > subscriber->capacity) {
         void *items = realloc(subscriber->items, (count + 1) * sizeof *subscriber->items);
         if (!items)
             return ps_fail_memory(error, (count + 1) * sizeof *subscriber->items, "sockets");
         subscriber->items = items;
-        subscriber->room = count + 1;
+        subscriber->capacity = count + 1;
     }
     zmq_pollitem_t *item = subscriber->items;
     for (size_t i = 0; i < subscriber->peer_count; i++) {
         const struct ps_peer *peer = &subscriber->peers[i];
         *item++ = (zmq_pollitem_t){.socket = peer->live, .events = ZMQ_POLLIN};
-        for (size_t k = 0; k < peer->line_count; k++)
-            *item++ = (zmq_pollitem_t){.socket = peer->lines[k]->replay, .events = ZMQ_POLLIN};
+        for (size_t k = 0; k < peer->cursor_count; k++)
+            *item++ = (zmq_pollitem_t){.socket = peer->cursors[k]->replay, .events = ZMQ_POLLIN};
     }
     *item = (zmq_pollitem_t){.fd = wake, .events = ZMQ_POLLIN};
     *ret_count = count;
     return 0;
 }
 
-/* The next news of a stream. */
-static void take_news(struct ps_line *line, struct ps_news *ret)
+/* Takes the next event of a stream. */
+static void take_event(struct ps_stream_cursor *cursor, struct ps_subscriber_event *ret)
 {
-    ps_sequence_next(line->sequence, ret);
-    (void)snprintf(ret->stream, sizeof ret->stream, "%s", ps_sequence_stream(line->sequence));
+    ps_reorder_next(cursor->reorder, ret);
+    (void)snprintf(ret->stream, sizeof ret->stream, "%s", ps_reorder_stream(cursor->reorder));
 }
 
-/* Lets time pass, where no answer waits, until there is news. */
-static void pass_time(struct ps_subscriber *subscriber, struct ps_news *ret)
+/* Advances the time of the streams without a waiting answer, until there is an event. */
+static void advance_time(struct ps_subscriber *subscriber, struct ps_subscriber_event *ret)
 {
     const zmq_pollitem_t *item = subscriber->items;
     int64_t now = ps_clock_mono_ns();
     for (size_t i = 0; i < subscriber->peer_count; i++) {
         const struct ps_peer *peer = &subscriber->peers[i];
         item++;
-        for (size_t k = 0; k < peer->line_count; k++, item++) {
-            if (item->revents || ret->kind != PS_NEWS_NONE)
+        for (size_t k = 0; k < peer->cursor_count; k++, item++) {
+            if (item->revents || ret->kind != PS_EVENT_NONE)
                 continue;
-            ps_sequence_tick(peer->lines[k]->sequence, now);
-            take_news(peer->lines[k], ret);
+            ps_reorder_tick(peer->cursors[k]->reorder, now);
+            take_event(peer->cursors[k], ret);
         }
     }
 }
 
-/* Hears a message of the socket with this number. */
-static int hear(struct ps_subscriber *subscriber, size_t number, struct ps_news *ret,
-                struct ps_error *error)
+/* Reads a message of the socket with this number. */
+static int receive(struct ps_subscriber *subscriber, size_t number, struct ps_subscriber_event *ret,
+                   struct ps_error *error)
 {
     struct ps_peer *peer = subscriber->peers;
-    for (; number > peer->line_count; peer++)
-        number -= 1 + peer->line_count;
-    struct ps_line *line = number > 0 ? peer->lines[number - 1] : NULL;
+    for (; number > peer->cursor_count; peer++)
+        number -= 1 + peer->cursor_count;
+    struct ps_stream_cursor *cursor = number > 0 ? peer->cursors[number - 1] : NULL;
     struct ps_frames frames;
-    int status = ps_frames_receive(line ? line->replay : peer->live, &frames, error);
+    int status = ps_frames_receive(cursor ? cursor->replay : peer->live, &frames, error);
     if (status != 0)
         return status;
-    status = line ? hear_replay(subscriber, peer, line, &frames, ret, error)
-                  : hear_live(subscriber, peer, &frames, ret, error);
+    status = cursor ? handle_replay(subscriber, peer, cursor, &frames, ret, error)
+                    : handle_live(subscriber, peer, &frames, ret, error);
     ps_frames_done(&frames);
     return status;
 }
 
-/* Tells of a peer that has been silent for long. */
-static void notice_silence(struct ps_subscriber *subscriber, struct ps_news *ret)
+/* Reports a peer that has been silent for too long. */
+static void report_silence(struct ps_subscriber *subscriber, struct ps_subscriber_event *ret)
 {
     int64_t now = ps_clock_mono_ns();
     for (size_t i = 0; i < subscriber->peer_count; i++) {
@@ -324,9 +326,9 @@ static void notice_silence(struct ps_subscriber *subscriber, struct ps_news *ret
     }
 }
 
-/* Waits for the sockets, and hears one message, or lets time pass. */
-static int turn(struct ps_subscriber *subscriber, int wake, bool *ret_woken, struct ps_news *ret,
-                struct ps_error *error)
+/* Waits for the sockets, then reads one message or advances the time. */
+static int wait_for_message(struct ps_subscriber *subscriber, int wake, bool *ret_woken,
+                            struct ps_subscriber_event *ret, struct ps_error *error)
 {
     size_t count;
     if (list_sockets(subscriber, wake, &count, error) != 0)
@@ -339,32 +341,32 @@ static int turn(struct ps_subscriber *subscriber, int wake, bool *ret_woken, str
     *ret_woken = items[count].revents;
     if (*ret_woken)
         return 0;
-    pass_time(subscriber, ret);
-    if (ret->kind != PS_NEWS_NONE)
+    advance_time(subscriber, ret);
+    if (ret->kind != PS_EVENT_NONE)
         return 0;
     for (size_t i = 0; i < count; i++) {
-        size_t number = (subscriber->turn + i) % count;
+        size_t number = (subscriber->next_socket + i) % count;
         if (items[number].revents) {
-            subscriber->turn = number + 1;
-            return hear(subscriber, number, ret, error);
+            subscriber->next_socket = number + 1;
+            return receive(subscriber, number, ret, error);
         }
     }
-    notice_silence(subscriber, ret);
+    report_silence(subscriber, ret);
     return 0;
 }
 
-/* News of any stream, and what is to be asked for. */
-static int attend_lines(struct ps_subscriber *subscriber, bool may_ask, struct ps_news *ret,
-                        struct ps_error *error)
+/* Takes an event of any stream, and sends the replay requests that are due. */
+static int serve_cursors(struct ps_subscriber *subscriber, bool may_ask,
+                         struct ps_subscriber_event *ret, struct ps_error *error)
 {
     for (size_t i = 0; i < subscriber->peer_count; i++) {
         struct ps_peer *peer = &subscriber->peers[i];
-        for (size_t k = 0; k < peer->line_count; k++) {
-            struct ps_line *line = peer->lines[k];
-            take_news(line, ret);
-            if (ret->kind != PS_NEWS_NONE)
+        for (size_t k = 0; k < peer->cursor_count; k++) {
+            struct ps_stream_cursor *cursor = peer->cursors[k];
+            take_event(cursor, ret);
+            if (ret->kind != PS_EVENT_NONE)
                 return 0;
-            int status = may_ask ? ask(peer, line, error) : 0;
+            int status = may_ask ? send_request(peer, cursor, error) : 0;
             if (status)
                 return status;
         }
@@ -372,19 +374,19 @@ static int attend_lines(struct ps_subscriber *subscriber, bool may_ask, struct p
     return 0;
 }
 
-int ps_subscriber_next(struct ps_subscriber *subscriber, int wake, struct ps_news *ret_news,
-                       struct ps_error *error)
+int ps_subscriber_next(struct ps_subscriber *subscriber, int wake,
+                       struct ps_subscriber_event *ret_event, struct ps_error *error)
 {
     bool woken = false;
     for (;;) {
-        struct ps_news news = {.kind = PS_NEWS_NONE};
-        int status = attend_lines(subscriber, !woken, &news, error);
-        if (status == 0 && news.kind == PS_NEWS_NONE && !woken)
-            status = turn(subscriber, wake, &woken, &news, error);
+        struct ps_subscriber_event event = {.kind = PS_EVENT_NONE};
+        int status = serve_cursors(subscriber, !woken, &event, error);
+        if (status == 0 && event.kind == PS_EVENT_NONE && !woken)
+            status = wait_for_message(subscriber, wake, &woken, &event, error);
         if (status != 0)
             return status;
-        if (news.kind != PS_NEWS_NONE || woken) {
-            *ret_news = news;
+        if (event.kind != PS_EVENT_NONE || woken) {
+            *ret_event = event;
             return 0;
         }
     }
@@ -400,13 +402,13 @@ bool ps_subscriber_stream(const struct ps_subscriber *subscriber, size_t number,
 {
     for (size_t i = 0; i < subscriber->peer_count; i++) {
         const struct ps_peer *peer = &subscriber->peers[i];
-        if (number < peer->line_count) {
-            const struct ps_line *line = peer->lines[number];
-            (void)snprintf(ret_stream, PS_STREAM_TEXT, "%s", ps_sequence_stream(line->sequence));
-            *ret_last = ps_sequence_last(line->sequence);
+        if (number < peer->cursor_count) {
+            const struct ps_stream_cursor *cursor = peer->cursors[number];
+            (void)snprintf(ret_stream, PS_STREAM_TEXT, "%s", ps_reorder_stream(cursor->reorder));
+            *ret_last = ps_reorder_last(cursor->reorder);
             return true;
         }
-        number -= peer->line_count;
+        number -= peer->cursor_count;
     }
     return false;
 }

@@ -1,15 +1,15 @@
-/* A subscriber that misses nothing: the sockets around the state machine of reorder.h.
+/* A subscriber that misses no outcome: the sockets around the reorder buffer (reorder.h).
  *
- * It listens to one service or to several at once, each behind its own pair of endpoints: a SUB
- * socket hears what is published, a DEALER socket asks for what was missed. Everything that arrives
- * is read and checked (wire/message_read.h) and put in order; what cannot be read is told, and
- * asked for where it had a seq. One thread; nothing here prints.
+ * It listens to one or several services, each with a pair of endpoints: a SUB socket receives what
+ * is published, a DEALER socket requests what was missed. Every message is checked
+ * (wire/message_read.h) and put in order. An unreadable message is reported, and requested again if
+ * its seq could be read. One thread; prints nothing.
  *
- * A service has one stream at a time: another one means that its journal is a new one. Behind a
- * relay, which says so with its first message (transport/connect.h), there are several streams at
- * once; each has an order and a replay socket of its own here, and requests name it.
+ * A service has one stream at a time: a different stream means a new journal. A relay announces
+ * itself with its first message (transport/connect.h) and has several streams at once; each has its
+ * own reorder buffer and replay socket here, and requests name the stream.
  *
- * Limits: PS_SUBSCRIBER_STREAMS streams a relay; what is heard of others is told once and dropped.
+ * Limit: PS_SUBSCRIBER_STREAMS streams a relay; further streams are reported once and dropped.
  */
 #ifndef PS_SUBSCRIBE_SUBSCRIBER_H
 #define PS_SUBSCRIBE_SUBSCRIBER_H
@@ -20,32 +20,32 @@
 struct ps_subscriber_options {
     const struct ps_service_address *services;
     size_t service_count; /* at least one */
-    struct ps_sequence_options order;
+    struct ps_reorder_options order;
     const char *curve_secret; /* our secret key, Z85; NULL: no CURVE */
 };
 
 struct ps_subscriber;
 
-/* Connects; whether the services are there shows later. The texts must outlive the subscriber.
+/* Connects, and does not wait until the services answer. The texts must outlive the subscriber.
  * PS_E_CONFIG: not an endpoint, not a key; PS_E_SYSTEM, PS_E_NOMEM. */
 int ps_subscriber_new(const struct ps_subscriber_options *options,
                       struct ps_subscriber **ret_subscriber, struct ps_error *error);
 void ps_subscriber_free(struct ps_subscriber *subscriber);
 
-/* Waits for the next piece of news; PS_NEWS_NONE when the descriptor `wake` can be read (-1: none).
- * PS_E_NOMEM, PS_E_SYSTEM. */
-int ps_subscriber_next(struct ps_subscriber *subscriber, int wake, struct ps_news *ret_news,
-                       struct ps_error *error);
+/* Waits for the next event; returns PS_EVENT_NONE when the descriptor `wake` (-1: none) becomes
+ * readable. PS_E_NOMEM, PS_E_SYSTEM. */
+int ps_subscriber_next(struct ps_subscriber *subscriber, int wake,
+                       struct ps_subscriber_event *ret_event, struct ps_error *error);
 
-/* Whether there may be several streams at once, that outcomes must be told apart by. */
+/* True if several streams are possible, so that outcomes need the name of their stream. */
 bool ps_subscriber_many(const struct ps_subscriber *subscriber);
 
-/* The streams heard, by number from 0: false behind the last one. `*ret_last` is the last seq that
- * came out in order; `ret_stream` is "" where nothing was heard yet. */
+/* Gets a stream by its number, from 0; false behind the last one. `*ret_last` is the last seq that
+ * was delivered in order; `ret_stream` is "" before the first message. */
 bool ps_subscriber_stream(const struct ps_subscriber *subscriber, size_t number,
                           char ret_stream[PS_STREAM_TEXT], uint64_t *ret_last);
 
-/* How many messages could not be read. */
+/* The number of messages that could not be read. */
 uint64_t ps_subscriber_unreadable(const struct ps_subscriber *subscriber);
 
 #endif

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-/* The next size up whose prime factors are all at most 7. */
+/* The smallest size of at least `size` whose prime factors are all at most 7. */
 static int fast_size(int size)
 {
     static const int primes[] = {2, 3, 5, 7};
@@ -71,7 +71,7 @@ double ps_field_filter(struct ps_field *field, ps_gain gain, const void *context
         float *out = field->pixels + (size_t)row * field->stride;
         for (int column = 0; column < columns; column++) {
             double value = gain((double)column / field->width, qy, context);
-            /* All columns but the first, and the last of an even width, stand for two. */
+            /* Each column represents two, except the first and the last of an even width. */
             power += (column == 0 || 2 * column == field->width ? 1 : 2) * value * value;
             out[2 * column] *= (float)(value * scale);
             out[2 * column + 1] *= (float)(value * scale);

@@ -47,7 +47,7 @@ struct statistics {
     double low, high, mean, deviation;
 };
 
-/* Words are numbered from 1, as in the standard. */
+/* Words of the header are numbered from 1, as in the standard. */
 static void fill_mrc_header(uint8_t *header, const struct ps_file_format *format, int width,
                             int height, const struct statistics *statistics)
 {
@@ -80,7 +80,7 @@ static void fill_mrc_header(uint8_t *header, const struct ps_file_format *format
     memcpy(header + 4 * 56, label, sizeof label - 1);
 }
 
-/* Stores one pixel at `out` and returns the value that a reader will see. */
+/* Stores one pixel at `out` and returns its value as stored. */
 static float store_mrc_pixel(uint8_t *out, int mode, float value)
 {
     if (mode == 2) {
@@ -137,7 +137,7 @@ static int encode_mrc(const struct ps_file_format *format, const float *pixels, 
 /* ---- TIFF ---------------------------------------------------------------------------------------
  */
 
-/* libtiff's messages go into the ps_error instead of to stderr. */
+/* Redirects libtiff's messages from stderr to the ps_error. */
 static int take_message(TIFF *tiff, void *error, const char *module, const char *format,
                         va_list arguments) __attribute__((format(printf, 4, 0)));
 static int take_message(TIFF *tiff, void *error, const char *module, const char *format,
@@ -214,7 +214,7 @@ static int read_back(int fd, uint8_t **ret_bytes, size_t *ret_length, struct ps_
     return 0;
 }
 
-/* libtiff writes to files: it gets an anonymous one in memory. */
+/* libtiff needs a file: an anonymous one in memory. */
 static int encode_tiff(const struct ps_file_format *format, const float *pixels, int width,
                        int height, uint8_t **ret_bytes, size_t *ret_length, struct ps_error *error)
 {
@@ -246,7 +246,7 @@ static int encode_tiff(const struct ps_file_format *format, const float *pixels,
     return code < 0 ? ps_fail(error, local.code, "%s", local.message) : 0;
 }
 
-/* ---- either -------------------------------------------------------------------------------------
+/* ---- both formats -------------------------------------------------------------------------------
  */
 
 int ps_micrograph_encode(const struct ps_file_format *format, const float *pixels, int width,

@@ -1,4 +1,4 @@
-/* Micrographs as files: MRC and TIFF, whole in memory first, then on disk.
+/* Writes micrographs as MRC or TIFF files; a file is first made in memory.
  *
  * MRC (MRC2014: Cheng et al., J. Struct. Biol. 192 (2015) 146): little-endian with its machine
  * stamp, modes 1 (int16), 2 (float32) and 12 (float16), pixel size in cella/mx, statistics of the
@@ -7,7 +7,7 @@
  * memory is written last, because readers flip TIFFs into MRC order (micrograph.h), and the pixel
  * size becomes the resolution tags (pixels a centimetre).
  * Integers are rounded to nearest even and clamped to their range, NaN becomes 0.
- * Nothing in a file says when it was made: same pixels, same bytes. */
+ * Files contain no time, so the same pixels give the same bytes. */
 #ifndef PS_SYNTH_MICROGRAPH_FILE_H
 #define PS_SYNTH_MICROGRAPH_FILE_H
 
@@ -27,13 +27,13 @@ struct ps_file_format {
 const char *ps_container_extension(enum ps_container container);
 
 /* Makes the bytes of a file from `height` rows of `width` pixels. `*ret_bytes` is to be freed.
- * PS_E_CONFIG: a mode that the container has not; PS_E_NOMEM; PS_E_SYSTEM. */
+ * PS_E_CONFIG: the container does not support the mode; PS_E_NOMEM; PS_E_SYSTEM. */
 int ps_micrograph_encode(const struct ps_file_format *format, const float *pixels, int width,
                          int height, uint8_t **ret_bytes, size_t *ret_length,
                          struct ps_error *error);
 
-/* Encodes and writes, at once (base/atomic_file.h); failures as above, PS_E_SYSTEM names the path.
- */
+/* Encodes and writes a file atomically (base/atomic_file.h). Errors as above; with PS_E_SYSTEM the
+ * message has the path. */
 int ps_micrograph_write(const char *path, const struct ps_file_format *format, const float *pixels,
                         int width, int height, struct ps_error *error);
 

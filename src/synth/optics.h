@@ -1,4 +1,4 @@
-/* What the microscope does to a projected potential: contrast transfer, envelope, detector.
+/* The imaging of a projected potential: contrast transfer, envelope, detector.
  *
  * CTF(q) = -sin(chi), chi = pi lambda dz(alpha) q^2 - pi/2 Cs lambda^3 q^4 + asin(A), with dz > 0
  * for underfocus and dz(alpha) = (U + V)/2 + (U - V)/2 cos 2(alpha - alpha_0): Rohou & Grigorieff,
@@ -18,12 +18,13 @@ struct ps_optics {
     double defocus_v;         /* angstrom */
     double astigmatism_angle; /* radians from the x axis, of defocus_u */
     double envelope_b_factor; /* angstrom^2; amplitudes fall with exp(-B q^2 / 4) */
-    double cos2_half_spread;  /* cos and sin of twice the angle, times (U - V)/2: */
-    double sin2_half_spread;  /* saves an arc tangent a pixel */
+    double cos2_half_spread;  /* cos and sin of twice the angle, times (U - V)/2; */
+    double sin2_half_spread;  /* avoids an arc tangent for each pixel */
 };
 
-/* A 300 kV microscope, Cs 2.7 mm, amplitude contrast 0.1, B 100 angstrom^2. The defocus lies within
- * 10 % of `defocus` (angstrom), the astigmatism (U - V) below 300 angstrom, both from `random`. */
+/* Makes a 300 kV microscope: Cs 2.7 mm, amplitude contrast 0.1, B 100 angstrom^2. The defocus is
+ * within 10 % of `defocus` (angstrom), the astigmatism (U - V) below 300 angstrom, both from
+ * `random`. */
 struct ps_optics ps_optics_new(double pixel_size, double defocus, struct ps_random *random);
 
 /* Spatial frequencies qx, qy in cycles a pixel. */

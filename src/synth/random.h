@@ -1,12 +1,11 @@
-/* Random numbers that are the same everywhere: xoshiro256** (Blackman & Vigna, "Scrambled linear
+/* Reproducible random numbers: xoshiro256** (Blackman & Vigna, "Scrambled linear
  * pseudorandom number generators", ACM Trans. Math. Softw. 47 (2021) 36), seeded through
- * splitmix64 as its authors advise, and the Box-Muller transform.
+ * splitmix64 as its authors recommend, and the Box-Muller transform.
  *
- * A generator is named by (seed, index, stream): micrograph `index` draws its noise, its scene and
- * its particles from streams of their own, so that one more contaminant does not change the noise,
- * and micrograph 7 is the same whether or not the six before it were made.
- * The integers are exact; normal deviates go through libm's log, sin and cos, whose last bit is
- * libm's affair. */
+ * (seed, index, stream) identifies a generator. Micrograph `index` draws its noise, its scene and
+ * its particles from separate streams, so that an additional contaminant does not change the noise,
+ * and micrograph 7 does not depend on the six before it. Integers are exact; normal deviates use
+ * log, sin and cos, whose last bit depends on libm. */
 #ifndef PS_SYNTH_RANDOM_H
 #define PS_SYNTH_RANDOM_H
 
@@ -20,7 +19,7 @@ struct ps_random {
     bool has_spare;
 };
 
-/* The generator of that name, at its beginning. */
+/* Makes the generator with this identity, at its start. */
 struct ps_random ps_random_new(uint64_t seed, uint64_t index, uint64_t stream);
 
 uint64_t ps_random_bits(struct ps_random *random);

@@ -7,7 +7,7 @@
 /* Free space between a particle's disk and a crystal or the carbon, in diameters. */
 static const double CLEARANCE = 0.1;
 
-/* Places tried for a particle before the field counts as full. */
+/* Positions tried for a particle before the field counts as full. */
 enum { TRIES = 400 };
 
 double ps_crystal_distance(const struct ps_crystal *crystal, double x, double y)
@@ -27,7 +27,7 @@ double ps_hole_distance(const struct ps_hole *hole, double x, double y)
     return hole->radius - hypot(x - hole->centre.x, y - hole->centre.y);
 }
 
-/* The edge passes the micrograph's centre at 15 to 35 % of its shorter side. */
+/* The distance of the edge from the micrograph's centre is 15 to 35 % of its shorter side. */
 static struct ps_hole draw_hole(const struct ps_scene_options *options, struct ps_random *random)
 {
     double angle = ps_random_uniform(random, 0, 2 * M_PI);
@@ -63,7 +63,7 @@ static struct ps_crystal draw_crystal(const struct ps_scene_options *options,
     return crystal;
 }
 
-/* The centres placed so far, found by place: a cell is so small that it holds one at most. */
+/* A grid of the centres placed so far; a cell is small enough to hold at most one. */
 struct cells {
     double side; /* px */
     int columns;
@@ -102,14 +102,14 @@ static bool is_clean(const struct ps_scene *scene, struct ps_centre place, doubl
     return true;
 }
 
-/* Somewhere between `margin` and `size - 1 - margin`, on a 64th of a pixel. */
+/* A random coordinate in [margin, size - 1 - margin], a multiple of 1/64 px. */
 static double draw_position(struct ps_random *random, int size, double margin)
 {
     double low = ceil(margin * 64), high = floor((size - 1 - margin) * 64);
     return floor(ps_random_uniform(random, low, high + 1)) / 64;
 }
 
-/* Random sequential placement, until there are `wanted` or no place is found. */
+/* Random sequential placement, until there are `wanted` or no free position is found. */
 static void place_particles(struct ps_scene *scene, const struct ps_scene_options *options,
                             const struct cells *cells, size_t wanted, struct ps_random *random)
 {

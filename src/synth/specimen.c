@@ -2,16 +2,16 @@
 
 #include <math.h>
 
-/* Beyond this many sigma a blob (4e-5 of its peak) is not drawn. */
+/* A blob is drawn up to this distance in sigma, where it has 4e-5 of its peak. */
 static const double REACH_SIGMA = 4.5;
 
 /* Columns drawn at a time: bounds the profile on the stack for every diameter. */
 enum { PROFILE_COLUMNS = 256 };
 
-/* Places tried for each blob. */
+/* Positions tried for each blob. */
 enum { CANDIDATES = 5 };
 
-/* A lobe is an ellipsoid; the numbers are in units that ps_specimen_make() brings to diameter 1. */
+/* A lobe is an ellipsoid; ps_specimen_make() scales all lobes to diameter 1. */
 struct lobe {
     double centre[3];
     double half_axes[3];
@@ -60,7 +60,8 @@ static struct ps_blob blob_in(const struct lobe *lobe, struct ps_random *random)
     return blob;
 }
 
-/* Protein is packed evenly: of some random places the one farthest from the blobs there are. */
+/* Distributes blobs evenly, as protein is: of several random positions takes the one farthest from
+ * the existing blobs. */
 static struct ps_blob place_blob(const struct lobe *lobe, const struct ps_blob *blobs, int count,
                                  struct ps_random *random)
 {

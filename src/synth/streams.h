@@ -1,5 +1,5 @@
-/* The independent streams of random numbers that one micrograph draws from (random.h). Their
- * numbers are part of what --seed promises: add at the end, never renumber. */
+/* The independent streams of random numbers of one micrograph (random.h). The result of a --seed
+ * depends on their numbers: add new ones at the end, never renumber. */
 #ifndef PS_SYNTH_STREAMS_H
 #define PS_SYNTH_STREAMS_H
 

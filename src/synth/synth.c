@@ -7,13 +7,13 @@
 #include <math.h>
 #include <stdlib.h>
 
-/* Around the micrograph in the FFT: farther than a particle's fringes are visible. */
+/* The border around the micrograph in the FFT, wider than the visible fringes of a particle. */
 static const int BORDER = 64; /* px, and a quarter of the diameter */
 
-/* Power of the ice's scattering before the CTF, relative to the detector noise at the same (low)
- * frequency: the CTF's rings are to be seen in the power spectrum, no more. */
+/* Power of the scattering of ice before the CTF, relative to the detector noise at the same (low)
+ * frequency: just enough to see the rings of the CTF in the power spectrum. */
 static const double ICE_POWER = 0.6;
-static const double ICE_B_FACTOR = 30; /* angstrom^2: how its power falls with resolution */
+static const double ICE_B_FACTOR = 30; /* angstrom^2: the decay of that power with resolution */
 
 /* Detector noise: this share of its power passes the detector's MTF, the rest is white. */
 static const double DETECTOR_BLURRED = 0.6;
@@ -21,7 +21,7 @@ static const double DETECTOR_BLURRED = 0.6;
 /* The hole in the carbon film, as in a Quantifoil R 2/2 grid. */
 static const double HOLE_RADIUS = 10000; /* angstrom */
 static const double CARBON_DARKNESS = 8;
-static const double CARBON_EDGE = 10;   /* angstrom, its roughness */
+static const double CARBON_EDGE = 10;   /* angstrom, roughness */
 static const double CARBON_STEP = 8;    /* of the potential, at the edge */
 static const double CARBON_TEXTURE = 9; /* of the potential, standard deviation */
 
@@ -49,8 +49,8 @@ int ps_synth_validate(const struct ps_synth_options *options, struct ps_error *e
         if (!(ranges[i].value >= ranges[i].low && ranges[i].value <= ranges[i].high))
             return ps_fail(error, PS_E_CONFIG, "%s is %g, must be between %g and %g",
                            ranges[i].what, ranges[i].value, ranges[i].low, ranges[i].high);
-    double room = fmin(options->width, options->height) - 1;
-    if (options->particles != 0 && options->diameter / options->pixel_size > room)
+    double max_diameter = fmin(options->width, options->height) - 1;
+    if (options->particles != 0 && options->diameter / options->pixel_size > max_diameter)
         return ps_fail(error, PS_E_CONFIG,
                        "a particle of %g px does not fit into a micrograph of %d x %d px",
                        options->diameter / options->pixel_size, options->width, options->height);
@@ -65,7 +65,7 @@ static double signal_gain(double qx, double qy, const void *context)
     return ps_optics_contrast(context, qx, qy) * ps_optics_detector(qx, qy);
 }
 
-/* Root of the power spectrum of all noise; no constant part, which is the brightness. */
+/* Square root of the power spectrum of all noise; 0 at frequency 0, which is the brightness. */
 static double noise_gain(double qx, double qy, const void *context)
 {
     const struct ps_optics *optics = context;
@@ -80,7 +80,7 @@ static double noise_gain(double qx, double qy, const void *context)
 /* ---- layers -------------------------------------------------------------------------------------
  */
 
-/* One micrograph in the making. */
+/* A micrograph that is being made. */
 struct exposure {
     const struct ps_synth_options *options;
     uint64_t index;
@@ -96,7 +96,7 @@ static struct ps_random stream_of(const struct exposure *exposure, enum ps_strea
     return ps_random_new(exposure->options->seed, exposure->index, stream);
 }
 
-/* The field's row that lies under row `y` of the micrograph, from its first pixel on. */
+/* The part of the field under row `y` of the micrograph. */
 static const float *field_row(const struct ps_field *field, int y)
 {
     return field->pixels + (size_t)(y + field->border) * field->stride + field->border;
@@ -168,7 +168,7 @@ static void add_noise(struct exposure *exposure)
     add_field(exposure, PS_SYNTH_NOISE / sqrt(variance));
 }
 
-/* 1 well on the carbon, 0 well off it. */
+/* The coverage by carbon: 1 on the film, 0 in the hole, smooth at the edge. */
 static double carbon_at(const struct exposure *exposure, double x, double y)
 {
     double distance = ps_hole_distance(&exposure->scene.hole, x, y);
@@ -214,7 +214,7 @@ static double normalised(int i, int n)
     return 2.0 * i / (n - 1) - 1;
 }
 
-/* The brightness of the ice: its mean, and `ice_gradient` of that from end to end. */
+/* The brightness of the ice: the mean, and a variation of `ice_gradient` times the mean. */
 static void fill_with_ice(struct exposure *exposure)
 {
     enum { SAMPLES = 65 };
@@ -262,7 +262,7 @@ static void add_crystal(struct exposure *exposure, const struct ps_crystal *crys
         }
 }
 
-/* ---- the whole ----------------------------------------------------------------------------------
+/* ---- micrograph ---------------------------------------------------------------------------------
  */
 
 static double mean_particles(const struct ps_synth_options *options, double diameter)

@@ -1,23 +1,23 @@
-/* A synthetic microscope: realistic micrographs whose particle centres are known.
+/* A synthetic microscope: realistic micrographs with known particle centres.
  *
- * Micrograph `index` of a session is a function of the options and (seed, index) only: not of how
- * many are made, in which order, or on which thread. On one machine the pixels are bit for bit the
- * same; another processor or libm may round the last bit of a float differently.
+ * Micrograph `index` of a session depends only on the options and (seed, index), not on the number
+ * of micrographs, their order, or the thread. On one machine the pixels are bit-identical; another
+ * processor or libm can round the last bit of a float differently.
  *
- * How an image comes about, in the order of the code:
+ * The layers of an image, in the order of the code:
  *
- * - ice: thickness that varies slowly (a cubic polynomial), so does the brightness
- * - particles: one specimen (specimen.h) in random orientations at the places of a scene (scene.h);
- *   analytic projections, through the CTF and the detector (optics.h)
- * - noise: what the vitreous ice scatters, through the same CTF, and the detector's own. Both are
- *   stationary Gaussian noise, so one noise field of their summed power spectrum is the same in
- *   distribution as adding one before and one after the CTF
+ * - ice: slowly varying thickness (a cubic polynomial), and brightness with it
+ * - particles: one specimen (specimen.h) in random orientations at the positions of a scene
+ *   (scene.h); analytic projections, through the CTF and the detector (optics.h)
+ * - noise: the scattering of vitreous ice, through the same CTF, and detector noise. Both are
+ *   stationary Gaussian noise, so one noise field with the sum of the power spectra has the same
+ *   distribution as one field before and one after the CTF
  * - carbon: a film with a round hole, optional: amorphous texture and the step at its edge through
  *   the CTF, and absorption
  * - crystals: dark polygons with sharp edges and a bright rim
  *
- * Ice alone has the brightness PS_SYNTH_MEAN, and noise with the standard deviation PS_SYNTH_NOISE.
- * Protein is dark. No beam tilt, drift, or inelastic blur.
+ * Ice has the mean brightness PS_SYNTH_MEAN, and the noise has the standard deviation
+ * PS_SYNTH_NOISE. Protein is dark. There is no beam tilt, drift, or inelastic blur.
  *
  * FFTW's planner is not thread-safe: make micrographs on one thread at a time. */
 #ifndef PS_SYNTH_SYNTH_H
@@ -28,7 +28,7 @@
 #define PS_SYNTH_MEAN  60.0
 #define PS_SYNTH_NOISE 7.0
 
-/* Particles that fill a fifth of the area, which is what --particles is by default. */
+/* The default of --particles: a fifth of the area. */
 #define PS_SYNTH_COVERAGE 0.2
 
 struct ps_synth_options {
@@ -39,8 +39,8 @@ struct ps_synth_options {
     double diameter;     /* of a particle, angstrom */
     double particles;    /* mean number (Poisson); below 0: PS_SYNTH_COVERAGE of the area */
     double snr;          /* see below */
-    double defocus;      /* micrometre, underfocus; a micrograph has its own within 10 % of it */
-    double ice_gradient; /* of the brightness, brightest minus darkest ice over the mean */
+    double defocus;      /* micrometre, underfocus; each micrograph varies by up to 10 % */
+    double ice_gradient; /* of the brightness: (brightest - darkest ice) / mean */
     bool carbon;         /* the edge of a carbon film */
     int contaminants;    /* number of ice crystals */
 };
@@ -64,13 +64,13 @@ struct ps_synth_truth {
     double astigmatism_angle; /* degrees from the x axis */
 };
 
-/* PS_E_CONFIG where an option is out of its range or the diameter does not fit the size; the
- * message says which. */
+/* Checks the options. PS_E_CONFIG: one is out of its range, or the diameter does not fit the size;
+ * the message tells which. */
 int ps_synth_validate(const struct ps_synth_options *options, struct ps_error *error);
 
-/* Makes micrograph `index`: height rows of width pixels into `ret_pixels` (the caller's, first
- * stored row first; undefined after a failure) and its truth, to be emptied with
- * ps_synth_truth_done(). PS_E_CONFIG, PS_E_NOMEM. */
+/* Makes micrograph `index`: writes height rows of width pixels to `ret_pixels` (from the first
+ * stored row; undefined after a failure) and its truth, to be freed with ps_synth_truth_done().
+ * PS_E_CONFIG, PS_E_NOMEM. */
 int ps_synth_micrograph(const struct ps_synth_options *options, uint64_t index, float *ret_pixels,
                         struct ps_synth_truth *ret_truth, struct ps_error *error);
 

@@ -36,7 +36,7 @@ static bool subscribe(void *socket, const char *topic)
     return zmq_setsockopt(socket, ZMQ_SUBSCRIBE, topic, strlen(topic)) == 0;
 }
 
-/* The subscriptions come before the connection, so that none of its messages is missed. */
+/* Subscribes before the socket connects, so that no message is missed. */
 static bool set_up(void *socket, int type)
 {
     return set_int(socket, ZMQ_LINGER, 0) && set_int(socket, ZMQ_IPV6, 1) &&

@@ -17,7 +17,7 @@ static bool is_comment(const char *text)
     return *text == '\0' || (*text == '#' && (text[1] == '\0' || strchr(blanks, text[1])));
 }
 
-/* The key of a line, NULL for a line without one. PS_E_CONFIG for what is neither. */
+/* Finds the key in a line; NULL if the line is empty or a comment. PS_E_CONFIG: anything else. */
 static int parse_line(char *line, const char **ret_key, struct ps_error *error)
 {
     char *text = line + strspn(line, blanks);
@@ -35,7 +35,7 @@ static int parse_line(char *line, const char **ret_key, struct ps_error *error)
     return 0;
 }
 
-/* Hands every key of a file to `take`, which fails as ps_fail() does. */
+/* Calls `take` for every key of a file; a result other than 0 ends the loop. */
 static int each_key(const char *path,
                     int (*take)(void *context, const char *key, struct ps_error *error),
                     void *context, struct ps_error *error)
@@ -100,7 +100,7 @@ static int take_one_more(void *context, const char *key, struct ps_error *error)
     if (!items)
         return ps_fail_memory(error, (keys->count + 1) * sizeof *keys->items, "keys");
     keys->items = items;
-    (void)zmq_z85_decode(keys->items[keys->count++], key); /* checked as it was read */
+    (void)zmq_z85_decode(keys->items[keys->count++], key); /* parse_line() has checked it */
     return 0;
 }
 

@@ -16,7 +16,7 @@ static const char tcp[] = "tcp://";
 static const char ipc[] = "ipc://";
 static const char localhost[] = "tcp://localhost:";
 
-/* What follows `prefix`, or NULL. */
+/* The text after `prefix`; NULL if `text` does not begin with it. */
 static const char *after(const char *text, const char *prefix)
 {
     size_t length = strlen(prefix);
@@ -52,7 +52,7 @@ int ps_endpoint_check(const char *key, const char *endpoint, struct ps_error *er
     const char *host = after(endpoint, tcp);
     const char *colon = host ? strrchr(host, ':') : NULL;
     uint64_t port;
-    /* ZeroMQ takes any number and cuts it to 16 bits. */
+    /* ZeroMQ accepts any port number and truncates it to 16 bits. */
     bool has_port = colon && colon != host &&
                     (strcmp(colon, ":*") == 0 || ps_text_to_uint(colon + 1, 0, UINT16_MAX, &port));
     bool has_path = path && *path && strcmp(path, "*") != 0;
@@ -64,8 +64,8 @@ int ps_endpoint_check(const char *key, const char *endpoint, struct ps_error *er
     return 0;
 }
 
-/* Locks PATH.lock of an ipc endpoint. An abstract socket ("@name") needs none: the kernel gives it
- * to one only. */
+/* Locks PATH.lock of an ipc endpoint. An abstract socket ("@name") needs no lock: the kernel lets
+ * only one process bind it. */
 static int lock_path(const char *key, const char *endpoint, int *ret_lock, struct ps_error *error)
 {
     const char *path = after(endpoint, ipc);
@@ -92,7 +92,7 @@ int ps_endpoint_bind(const char *key, const char *endpoint, void *socket, int *r
                      char ret_bound[PS_ENDPOINT_TEXT], struct ps_error *error)
 {
     char numeric[PS_ENDPOINT_TEXT];
-    /* ZeroMQ looks up no names of hosts for what is to be bound. */
+    /* zmq_bind() does not resolve host names. */
     const char *port = after(endpoint, localhost);
     (void)snprintf(numeric, sizeof numeric, "%s%.400s", port ? "tcp://127.0.0.1:" : "",
                    port ? port : endpoint);

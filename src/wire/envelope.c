@@ -32,7 +32,7 @@ static json_t *parse_header(const struct ps_frame *frame, struct ps_error *error
     json_t *header = json_loadb(frame->data, frame->size, JSON_REJECT_DUPLICATES, NULL);
     if (!json_is_object(header)) {
         json_decref(header);
-        ps_error_set(error, PS_E_INPUT, "the header is no JSON object");
+        ps_error_set(error, PS_E_INPUT, "the header is not a JSON object");
         return NULL;
     }
     return header;
@@ -52,7 +52,7 @@ json_t *ps_header_open(const struct ps_frames *frames, struct ps_layout *ret_lay
     return header;
 }
 
-/* A UUID as text; "" where the message has none. */
+/* Reads a UUID as text; "" if the message has none. */
 static void read_stream(const struct ps_reader *root, bool required, char ret[PS_STREAM_TEXT])
 {
     *ret = '\0';
@@ -93,7 +93,7 @@ void ps_envelope_fill(const struct ps_layout *layout, const struct ps_reader *ro
          status = ret_envelope->type == PS_MESSAGE_STATUS;
     if (ret_envelope->type == PS_MESSAGE_OTHER)
         return;
-    /* Topic and type are the same word, so that nobody can be told two things. */
+    /* Topic and type must be equal: subscribers can rely on either. */
     if (layout->topic && (outcome || status) &&
         !frame_is(layout->topic, outcome ? PS_WIRE_TOPIC_PICKS : PS_WIRE_TOPIC_STATUS))
         ps_reader_wrong(root, "type", "that of the topic");

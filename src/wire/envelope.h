@@ -1,4 +1,4 @@
-/* Frames and header of a message from the network: what its readers share (message_read.h). */
+/* Frames and header of a message from the network, for message_read.h and the subscriber. */
 #ifndef PS_WIRE_ENVELOPE_H
 #define PS_WIRE_ENVELOPE_H
 
@@ -7,44 +7,44 @@
 
 #include <stdint.h>
 
-enum { PS_MAX_HEADER = 1 << 20 }; /* bytes; a real one has about 1,500 */
+enum { PS_MAX_HEADER = 1 << 20 }; /* bytes; a usual header has about 1,500 */
 
 enum ps_message_type {
     PS_MESSAGE_PICKS,
     PS_MESSAGE_STATUS,
     PS_MESSAGE_END,   /* of a replay */
     PS_MESSAGE_ERROR, /* a request was refused */
-    PS_MESSAGE_OTHER, /* of a later version: to be ignored */
+    PS_MESSAGE_OTHER, /* type of a later version: ignored */
 };
 
-/* What one must know of a message to keep order, whatever else is in it. */
+/* The part of a message that is needed to order it. */
 struct ps_envelope {
     enum ps_message_type type;
-    char stream[PS_STREAM_TEXT]; /* "" where the message says none (end, error) */
+    char stream[PS_STREAM_TEXT]; /* "" if the message has none (end, error) */
     uint64_t seq;                /* picks: of this outcome, from 1; status, end: the last seq */
     char reason[256];            /* error */
 };
 
-/* Reads the envelope of a message. A frame alone is a header without its topic, as the replay
- * socket answers; an empty frame before the others (a REQ socket's delimiter) is skipped.
- * PS_E_INPUT: not a message of this schema. */
+/* Reads the envelope of a message. A single frame is a header without a topic, as in answers of the
+ * replay socket; a leading empty frame (the delimiter of a REQ socket) is skipped. PS_E_INPUT: not
+ * a message of this schema. */
 int ps_envelope_read(const struct ps_frames *frames, struct ps_envelope *ret_envelope,
                      struct ps_error *error);
 
-/* Which frame is what. */
+/* The frames of a message by their role. */
 struct ps_layout {
-    const struct ps_frame *topic; /* NULL: a header alone */
+    const struct ps_frame *topic; /* NULL: none */
     const struct ps_frame *header;
     const struct ps_frame *arrays;
     size_t array_count;
 };
 
-/* Tells the frames apart and parses the header, whose reference is the caller's; NULL with
- * PS_E_INPUT in `error` where there is none, or it is no JSON object. */
+/* Assigns the frames to their roles and parses the header. Returns a new reference; NULL with
+ * PS_E_INPUT in `error` if there is no header or it is not a JSON object. */
 json_t *ps_header_open(const struct ps_frames *frames, struct ps_layout *ret_layout,
                        struct ps_error *error);
 
-/* Reads the envelope through a reader of the header, which tells of failures. */
+/* Reads the envelope from the header; failures go to the reader. */
 void ps_envelope_fill(const struct ps_layout *layout, const struct ps_reader *root,
                       struct ps_envelope *ret_envelope);
 

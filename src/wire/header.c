@@ -9,7 +9,7 @@ json_t *ps_json_number(double value)
     return isfinite(value) ? json_real(value) : json_null();
 }
 
-/* Null for a value that is 0 because it is unknown. */
+/* A number; null if it is 0, which means unknown. */
 static json_t *known(double value)
 {
     return value != 0 ? ps_json_number(value) : json_null();
@@ -77,7 +77,7 @@ json_t *ps_header_coordinates(const struct ps_outcome_facts *facts)
                      "unit", "px", "unpicked_margin", margin[0], margin[1], margin[2], margin[3]);
 }
 
-/* The diameter in A, and, as that may not be known, in pixels too. */
+/* The diameter in px and, if the pixel size is known, in angstrom. */
 json_t *ps_header_picker(const struct ps_outcome_facts *facts)
 {
     const struct ps_result none = {0};
@@ -103,7 +103,7 @@ const char *ps_header_reason(const struct ps_outcome_facts *facts)
     return facts->result->outcome == PS_REJECTED ? facts->result->reason : NULL;
 }
 
-/* What the reader found odd comes first, then the picker's. */
+/* The reader's warning comes first, then those of the picker. */
 static json_t *warnings_of(const struct ps_outcome_facts *facts)
 {
     json_t *warnings = json_array();
@@ -123,9 +123,9 @@ json_t *ps_header_result(const struct ps_outcome_facts *facts)
 {
     const struct ps_result *result = facts->result;
     bool any = result && result->count > 0;
-    return json_pack("{s:s, s:o, s:I, s:b, s:b, s:o, s:o, s:o, s:o, s:o}", "status", ps_header_status(facts),
-                     "reason", ps_json_text(ps_header_reason(facts)), "count",
-                     any ? (json_int_t)result->count : (json_int_t)0, "truncated",
+    return json_pack("{s:s, s:o, s:I, s:b, s:b, s:o, s:o, s:o, s:o, s:o}", "status",
+                     ps_header_status(facts), "reason", ps_json_text(ps_header_reason(facts)),
+                     "count", any ? (json_int_t)result->count : (json_int_t)0, "truncated",
                      any && result->truncated, "unreliable", result && result->unreliable, "masked",
                      result ? ps_json_number(result->masked) : json_null(), "expected_false",
                      result ? ps_json_number(result->expected_false) : json_null(), "separation",

@@ -1,12 +1,11 @@
-/* The words in which a micrograph and what came of it are described, as JSON: the header of a
- * `picks` message and the object of a JSON file of picks are made of the same parts.
+/* A micrograph and its outcome as JSON. The header of a `picks` message and the object in a JSON
+ * file of picks are made of these parts.
  *
- * What is not known is null; text that is not UTF-8 has '?' for every byte above ASCII; a number
- * that JSON cannot hold (NaN, infinity) is null. Keys stand in a fixed order, so the same facts
- * give the same bytes. Functions return a new reference, or NULL without memory; as Jansson's
- * functions take NULL for an element as a failure of their own and release what they are given,
- * missing memory anywhere comes out as a missing object at the end, and only that need be looked
- * at.
+ * An unknown value is null. Text that is not UTF-8 has '?' for every byte above ASCII; a number
+ * that JSON cannot hold (NaN, infinity) is null. The order of keys is fixed, so the same facts give
+ * the same bytes. Functions return a new reference, or NULL without memory. Jansson's functions
+ * treat a NULL element as a failure and release their arguments, so the caller needs to check only
+ * the final object.
  */
 #ifndef PS_WIRE_HEADER_H
 #define PS_WIRE_HEADER_H
@@ -18,8 +17,8 @@
 #include <jansson.h>
 #include <stdint.h>
 
-/* What a `picks` message says beside the picks. Everything is borrowed. Text that is not known is
- * NULL, a revision, attempt or length that is not known 0. */
+/* The content of a `picks` message beside the picks. Everything is borrowed. Unknown text is NULL;
+ * an unknown revision, attempt or length is 0. */
 struct ps_outcome_facts {
     const char *stream; /* UUID of the journal */
     uint64_t seq;
@@ -32,19 +31,19 @@ struct ps_outcome_facts {
     int revision;
     int attempt;
     uint64_t bytes;                         /* of the file */
-    int width;                              /* px; 0 where unknown */
+    int width;                              /* px; 0: unknown */
     int height;                             /* px */
-    const struct ps_micrograph *micrograph; /* NULL where it could not be read */
+    const struct ps_micrograph *micrograph; /* NULL: unreadable */
     const char *pixel_size_source;          /* "header" or "configuration"; NULL: unknown */
     const char *profile;
     const char *parameters;         /* hash of the settings that decide about picks */
-    const char *failure;            /* why it failed, where `result` is NULL */
+    const char *failure;            /* the reason, if `result` is NULL */
     const struct ps_result *result; /* NULL if failed */
     double read_milliseconds;
     double total_milliseconds;
 };
 
-/* Of everything that we write; floats keep their value with 9 digits. */
+/* The format of all JSON output; 9 digits preserve the value of a float. */
 enum { PS_JSON_FORMAT = JSON_COMPACT | JSON_REAL_PRECISION(9) };
 
 json_t *ps_json_text(const char *value); /* NULL: null */
@@ -62,7 +61,7 @@ json_t *ps_header_milliseconds(const struct ps_outcome_facts *facts);
 
 /* "picked", "rejected" or "failed". */
 const char *ps_header_status(const struct ps_outcome_facts *facts);
-/* Why it was rejected or failed; NULL: neither. */
+/* The reason if rejected or failed, else NULL. */
 const char *ps_header_reason(const struct ps_outcome_facts *facts);
 
 #endif

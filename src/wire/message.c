@@ -30,7 +30,7 @@ const char *ps_time_text(int64_t wall_ns, char ret_text[PS_TIME_TEXT])
     return ret_text;
 }
 
-/* Takes the bytes; false where there are none, because memory for them was missing. */
+/* Adds a frame and takes ownership of its bytes; false if `data` is NULL (no memory). */
 static bool append(struct ps_frames *frames, void *data, size_t size)
 {
     if (!data)

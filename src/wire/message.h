@@ -1,7 +1,7 @@
-/* Messages as they are published: frames of bytes (schema pickstream/1, pickstream-messages(7)).
+/* Messages as they are published (schema pickstream/1, pickstream-messages(7)).
  *
- * Frame 1 is the topic, frame 2 a JSON header, the following are the arrays that header.arrays
- * describes. Making one is a pure function of what goes in: the same input, the same bytes.
+ * Frame 1 is the topic, frame 2 the JSON header; the others are the arrays that header.arrays
+ * describes. The same input gives the same bytes.
  */
 #ifndef PS_WIRE_MESSAGE_H
 #define PS_WIRE_MESSAGE_H
@@ -13,7 +13,7 @@
 
 enum {
     PS_MAX_FRAMES = 4,
-    PS_STREAM_TEXT = 36 + 1, /* bytes that hold the UUID of a stream */
+    PS_STREAM_TEXT = 36 + 1, /* bytes of a stream's UUID, with its NUL */
 };
 
 struct ps_frame {
@@ -28,11 +28,11 @@ struct ps_frames {
 
 void ps_frames_done(struct ps_frames *frames);
 
-/* The `picks` message of an outcome of any kind. PS_E_NOMEM. */
+/* Makes the `picks` message of an outcome, whatever its status. PS_E_NOMEM. */
 int ps_message_picks(const struct ps_outcome_facts *facts, struct ps_frames *ret_frames,
                      struct ps_error *error);
 
-/* A message of a topic and a header alone ("status"); takes the reference to `header`. */
+/* Makes a message without arrays ("status"); takes the reference to `header`. */
 int ps_message_header(const char *topic, json_t *header, struct ps_frames *ret_frames,
                       struct ps_error *error);
 

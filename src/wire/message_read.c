@@ -1,4 +1,4 @@
-/* Outcomes: a straight list of the fields of a `picks` message, and its array. */
+/* Reads the fields of a `picks` message in order, then its array. */
 #include "wire/message_read.h"
 
 #include "base/error.h"
@@ -12,24 +12,24 @@
 
 enum { MAX_COLUMNS = 64 };
 
-static void read_times(const struct ps_reader *root, struct ps_heard *heard)
+static void read_times(const struct ps_reader *root, struct ps_outcome_record *record)
 {
-    heard->latency = NAN;
+    record->latency = NAN;
     if (!ps_reader_value(root, "time"))
         return;
     struct ps_reader reader = ps_reader_section(root, "time", "time.");
-    heard->latency = ps_reader_time(&reader, "published") - ps_reader_time(&reader, "closed");
+    record->latency = ps_reader_time(&reader, "published") - ps_reader_time(&reader, "closed");
 }
 
-static void read_micrograph(const struct ps_reader *root, struct ps_heard *heard)
+static void read_micrograph(const struct ps_reader *root, struct ps_outcome_record *record)
 {
     struct ps_reader reader = ps_reader_section(root, "micrograph", "micrograph.");
-    heard->path = ps_reader_name(&reader, "path");
-    heard->name = ps_reader_name(&reader, "name");
-    heard->revision = (int)ps_reader_integer_or(&reader, "revision", 1, INT_MAX, 1);
-    heard->result.pixel_size = ps_reader_number_or(&reader, "pixel_size", 0, 0);
-    ps_reader_text(&reader, "pixel_size_source", heard->pixel_size_source,
-                   sizeof heard->pixel_size_source);
+    record->path = ps_reader_name(&reader, "path");
+    record->name = ps_reader_name(&reader, "name");
+    record->revision = (int)ps_reader_integer_or(&reader, "revision", 1, INT_MAX, 1);
+    record->result.pixel_size = ps_reader_number_or(&reader, "pixel_size", 0, 0);
+    ps_reader_text(&reader, "pixel_size_source", record->pixel_size_source,
+                   sizeof record->pixel_size_source);
     const json_t *shape = ps_reader_value(&reader, "shape");
     if (!shape)
         return;
@@ -40,10 +40,10 @@ static void read_micrograph(const struct ps_reader *root, struct ps_heard *heard
         ps_reader_wrong(&reader, "shape", "two sides in px");
     char format[8];
     ps_reader_text(&reader, "format", format, sizeof format);
-    heard->micrograph = (struct ps_micrograph){
+    record->micrograph = (struct ps_micrograph){
         .image = {.width = (int)width,
                   .height = (int)height,
-                  .pixel_size = heard->result.pixel_size},
+                  .pixel_size = record->result.pixel_size},
         .format = strcmp(format, "mrc") == 0    ? "mrc"
                   : strcmp(format, "tiff") == 0 ? "tiff"
                                                 : NULL,
@@ -51,7 +51,7 @@ static void read_micrograph(const struct ps_reader *root, struct ps_heard *heard
         .frames = (int)ps_reader_integer_or(&reader, "frames", 1, INT_MAX, 1),
         .bytes = (uint64_t)ps_reader_integer_or(&reader, "bytes", 0, INT64_MAX, 0),
     };
-    heard->has_micrograph = true;
+    record->has_micrograph = true;
 }
 
 static void read_margin(const struct ps_reader *root, struct ps_result *result)
@@ -74,20 +74,20 @@ static void read_margin(const struct ps_reader *root, struct ps_result *result)
         ps_reader_wrong(&reader, "unpicked_margin", "four lengths in px");
 }
 
-static void read_picker(const struct ps_reader *root, struct ps_heard *heard)
+static void read_picker(const struct ps_reader *root, struct ps_outcome_record *record)
 {
     if (!ps_reader_value(root, "picker"))
         return;
     struct ps_reader reader = ps_reader_section(root, "picker", "picker.");
-    struct ps_result *result = &heard->result;
-    ps_reader_text(&reader, "profile", heard->profile, sizeof heard->profile);
+    struct ps_result *result = &record->result;
+    ps_reader_text(&reader, "profile", record->profile, sizeof record->profile);
     ps_reader_text(&reader, "device", result->device, sizeof result->device);
     double angstrom = ps_reader_number_or(&reader, "diameter", 0, 0);
     double px = result->pixel_size > 0 ? angstrom / result->pixel_size : 0;
     result->diameter = ps_reader_number_or(&reader, "diameter_px", 0, px);
 }
 
-static void read_milliseconds(const struct ps_reader *root, struct ps_heard *heard)
+static void read_milliseconds(const struct ps_reader *root, struct ps_outcome_record *record)
 {
     static const char *const names[PS_STAGE_COUNT] = {
 #define X(NAME, name) [PS_STAGE_##NAME] = #name,
@@ -97,9 +97,9 @@ static void read_milliseconds(const struct ps_reader *root, struct ps_heard *hea
     if (!ps_reader_value(root, "milliseconds"))
         return;
     struct ps_reader reader = ps_reader_section(root, "milliseconds", "milliseconds.");
-    heard->read_milliseconds = ps_reader_number_or(&reader, "read", 0, 0);
+    record->read_milliseconds = ps_reader_number_or(&reader, "read", 0, 0);
     for (int i = 0; i < PS_STAGE_COUNT; i++)
-        heard->result.milliseconds[i] = ps_reader_number_or(&reader, names[i], 0, 0);
+        record->result.milliseconds[i] = ps_reader_number_or(&reader, names[i], 0, 0);
 }
 
 static bool read_truth(const struct ps_reader *reader, const char *key)
@@ -127,25 +127,25 @@ static void read_warnings(const struct ps_reader *reader, struct ps_result *resu
     }
 }
 
-/* Everything of the result but the picks; returns how many of them there must be. */
-static uint64_t read_result(const struct ps_reader *root, struct ps_heard *heard)
+/* Reads the result without the picks; returns the number of picks that must follow. */
+static uint64_t read_result(const struct ps_reader *root, struct ps_outcome_record *record)
 {
     struct ps_reader reader = ps_reader_section(root, "result", "result.");
     char status[16];
     ps_reader_text(&reader, "status", status, sizeof status);
-    heard->status = PS_HEARD_PICKED;
-    while (strcmp(status, ps_heard_status_name(heard->status)) != 0) {
-        if (heard->status == PS_HEARD_FAILED) {
+    record->status = PS_OUTCOME_PICKED;
+    while (strcmp(status, ps_outcome_record_status_name(record->status)) != 0) {
+        if (record->status == PS_OUTCOME_FAILED) {
             ps_reader_wrong(&reader, "status", "picked, rejected or failed");
             break;
         }
-        heard->status++;
+        record->status++;
     }
-    bool picked = heard->status == PS_HEARD_PICKED;
-    ps_reader_text(&reader, "reason", heard->reason, sizeof heard->reason);
-    struct ps_result *result = &heard->result;
+    bool picked = record->status == PS_OUTCOME_PICKED;
+    ps_reader_text(&reader, "reason", record->reason, sizeof record->reason);
+    struct ps_result *result = &record->result;
     result->outcome = picked ? PS_PICKED : PS_REJECTED;
-    ps_text_cut(heard->reason, result->reason, sizeof result->reason);
+    ps_text_cut(record->reason, result->reason, sizeof result->reason);
     result->truncated = read_truth(&reader, "truncated");
     result->unreliable = read_truth(&reader, "unreliable");
     result->masked = ps_reader_number_or(&reader, "masked", 0, 0);
@@ -216,7 +216,7 @@ static void read_array(const struct ps_reader *root, const json_t *array,
     else if (frame->size % (4 * (size_t)columns) != 0 ||
              frame->size / (4 * (size_t)columns) != count)
         ps_reader_wrong(&reader, "frame", "as many bytes as the shape says");
-    /* Now `count` is bounded by bytes that are there. */
+    /* From here on `count` is limited by the size of the frame. */
     if (*root->status != 0 || count == 0)
         return;
     result->picks = calloc(count, sizeof *result->picks);
@@ -249,69 +249,69 @@ static void read_picks(const struct ps_reader *root, const struct ps_layout *lay
         ps_reader_wrong(root, "arrays", "an array \"picks\"");
 }
 
-uint64_t ps_heard_fill(const struct ps_reader *root, struct ps_heard *heard)
+uint64_t ps_outcome_record_fill(const struct ps_reader *root, struct ps_outcome_record *record)
 {
-    read_times(root, heard);
-    read_micrograph(root, heard);
-    read_margin(root, &heard->result);
-    read_picker(root, heard);
-    read_milliseconds(root, heard);
-    return read_result(root, heard);
+    read_times(root, record);
+    read_micrograph(root, record);
+    read_margin(root, &record->result);
+    read_picker(root, record);
+    read_milliseconds(root, record);
+    return read_result(root, record);
 }
 
 static void read_outcome(const struct ps_layout *layout, const struct ps_reader *root,
-                         struct ps_heard *heard)
+                         struct ps_outcome_record *record)
 {
     struct ps_envelope envelope;
     ps_envelope_fill(layout, root, &envelope);
     if (envelope.type != PS_MESSAGE_PICKS || !layout->topic)
         ps_reader_wrong(root, "type", PS_WIRE_TOPIC_PICKS);
-    memcpy(heard->stream, envelope.stream, sizeof heard->stream);
-    heard->seq = envelope.seq;
-    uint64_t count = ps_heard_fill(root, heard);
+    memcpy(record->stream, envelope.stream, sizeof record->stream);
+    record->seq = envelope.seq;
+    uint64_t count = ps_outcome_record_fill(root, record);
     if (*root->status == 0)
-        read_picks(root, layout, count, &heard->result);
-    if (heard->status == PS_HEARD_PICKED && !heard->has_micrograph)
+        read_picks(root, layout, count, &record->result);
+    if (record->status == PS_OUTCOME_PICKED && !record->has_micrograph)
         ps_reader_wrong(root, "micrograph.shape", "two sides in px");
 }
 
-int ps_heard_read(const struct ps_frames *frames, struct ps_heard **ret_heard,
-                  struct ps_error *error)
+int ps_outcome_record_read(const struct ps_frames *frames, struct ps_outcome_record **ret_record,
+                           struct ps_error *error)
 {
     struct ps_layout layout;
     json_t *header = ps_header_open(frames, &layout, error);
     if (!header)
         return PS_E_INPUT;
     int status = 0;
-    struct ps_heard *heard = calloc(1, sizeof *heard);
+    struct ps_outcome_record *record = calloc(1, sizeof *record);
     struct ps_reader root = {header, "", &status, error};
-    if (heard)
-        read_outcome(&layout, &root, heard);
+    if (record)
+        read_outcome(&layout, &root, record);
     else
-        status = ps_fail_memory(error, sizeof *heard, "a message");
+        status = ps_fail_memory(error, sizeof *record, "a message");
     json_decref(header);
     if (status != 0) {
-        ps_heard_free(heard);
+        ps_outcome_record_free(record);
         return status;
     }
-    heard->bytes = sizeof *heard;
+    record->bytes = sizeof *record;
     for (size_t i = 0; i < frames->count; i++)
-        heard->bytes += frames->frame[i].size;
-    *ret_heard = heard;
+        record->bytes += frames->frame[i].size;
+    *ret_record = record;
     return 0;
 }
 
-void ps_heard_free(struct ps_heard *heard)
+void ps_outcome_record_free(struct ps_outcome_record *record)
 {
-    if (!heard)
+    if (!record)
         return;
-    free(heard->path);
-    free(heard->name);
-    ps_result_done(&heard->result);
-    free(heard);
+    free(record->path);
+    free(record->name);
+    ps_result_done(&record->result);
+    free(record);
 }
 
-const char *ps_heard_status_name(enum ps_heard_status status)
+const char *ps_outcome_record_status_name(enum ps_outcome_record_status status)
 {
     static const char *const names[] = {"picked", "rejected", "failed"};
     return names[status];

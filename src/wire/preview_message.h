@@ -5,19 +5,18 @@
 #include "picture/preview.h"
 #include "wire/message.h"
 
-/* What a `preview` message says beside the picture. Borrowed. */
+/* The content of a `preview` message beside the picture. Borrowed. */
 struct ps_preview_facts {
     const char *stream;  /* UUID of the journal */
     const char *session; /* publish.session */
-    uint64_t seq;        /* that of the outcome */
+    uint64_t seq;        /* of the outcome */
     const char *path;
     const char *name;
     int revision;
     int width, height; /* of the micrograph, px */
 };
 
-/* The `preview` message (pickstream-messages(7)) without the picture: topic and header. PS_E_NOMEM.
- */
+/* Makes the `preview` message (pickstream-messages(7)) without the picture. PS_E_NOMEM. */
 int ps_message_preview(const struct ps_preview_facts *facts, const struct ps_preview *preview,
                        struct ps_frames *ret_frames, struct ps_error *error);
 

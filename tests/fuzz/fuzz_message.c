@@ -21,36 +21,36 @@ static struct ps_frame frame_of(const void *bytes, size_t size)
     return (struct ps_frame){data, size};
 }
 
-static void check(const struct ps_heard *heard)
+static void check(const struct ps_outcome_record *record)
 {
-    if (strlen(heard->stream) != PS_STREAM_TEXT - 1 || heard->seq == 0 || !*heard->name ||
-        !*heard->path || heard->result.warning_count > PS_MAX_WARNINGS ||
-        heard->status > PS_HEARD_FAILED)
+    if (strlen(record->stream) != PS_STREAM_TEXT - 1 || record->seq == 0 || !*record->name ||
+        !*record->path || record->result.warning_count > PS_MAX_WARNINGS ||
+        record->status > PS_OUTCOME_FAILED)
         abort();
-    if (heard->status == PS_HEARD_PICKED ? !heard->has_micrograph : heard->result.count > 0)
+    if (record->status == PS_OUTCOME_PICKED ? !record->has_micrograph : record->result.count > 0)
         abort();
-    for (size_t i = 0; i < heard->result.count; i++)
-        if (!isfinite(heard->result.picks[i].x) || !isfinite(heard->result.picks[i].y))
+    for (size_t i = 0; i < record->result.count; i++)
+        if (!isfinite(record->result.picks[i].x) || !isfinite(record->result.picks[i].y))
             abort();
-    (void)ps_name_is_safe(heard->name);
+    (void)ps_name_is_safe(record->name);
 }
 
 static void read_both(const struct ps_frames *frames)
 {
     struct ps_error error = {0};
     struct ps_envelope envelope;
-    struct ps_heard *heard = NULL;
+    struct ps_outcome_record *record = NULL;
     int status = ps_envelope_read(frames, &envelope, &error);
     if (status == 0 && memchr(envelope.reason, '\0', sizeof envelope.reason) == NULL)
         abort();
-    if (ps_heard_read(frames, &heard, &error) == 0) {
-        if (status != 0 || envelope.type != PS_MESSAGE_PICKS || envelope.seq != heard->seq)
+    if (ps_outcome_record_read(frames, &record, &error) == 0) {
+        if (status != 0 || envelope.type != PS_MESSAGE_PICKS || envelope.seq != record->seq)
             abort(); /* whoever is read has an envelope that says the same */
-        check(heard);
-    } else if (heard || error.message[0] == '\0' || strchr(error.message, '\n')) {
+        check(record);
+    } else if (record || error.message[0] == '\0' || strchr(error.message, '\n')) {
         abort(); /* every fault is said in one line */
     }
-    ps_heard_free(heard);
+    ps_outcome_record_free(record);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)

@@ -36,7 +36,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
         formats++;
     if (length < 2)
         return -1; /* no file, and fmemopen() takes no empty one */
-    struct ps_heard_list list = {0};
+    struct ps_outcome_record_list list = {0};
     struct ps_picks_read_options options = {0};
     struct ps_error error = {0};
     struct ps_picks_input input = {
@@ -54,8 +54,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
     check_error(status, &error);
     struct ps_pick_file *files = calloc(list.count + 1, sizeof *files);
     for (size_t i = 0; i < list.count; i++) {
-        ps_picks_settle(&list.items[i]->result, -INFINITY);
-        files[i] = ps_heard_pick_file(list.items[i]);
+        ps_picks_filter(&list.items[i]->result, -INFINITY);
+        files[i] = ps_outcome_record_pick_file(list.items[i]);
         for (size_t k = 0; k < files[i].result->count && status == 0; k++)
             if (!isfinite(files[i].result->picks[k].x) || !isfinite(files[i].result->picks[k].y))
                 abort();
@@ -63,7 +63,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
     if (list.count > 0 && status == 0)
         write_all(files, list.count);
     free(files);
-    ps_heard_list_done(&list);
+    ps_outcome_record_list_done(&list);
     (void)fclose(input.stream);
     return 0;
 }

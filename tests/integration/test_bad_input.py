@@ -79,9 +79,9 @@ bad_bytes("nsymbt_zero.mrc",
           "names an extended header (FEI1)",
           lambda good: good[:EXTTYP] + b"FEI1" + good[EXTTYP + 4:HEADER] + bytes(768)
           + good[HEADER:])
-bad_bytes("mode_garbage.mrc", f"corrupt header: mode 154285104 is no MRC mode ({MODES})",
+bad_bytes("mode_garbage.mrc", f"corrupt header: mode 154285104 is not an MRC mode ({MODES})",
           lambda good: patched(good, MODE, 154285104))
-bad_bytes("mode_complex.mrc", f"mode 4 (complex 32-bit float) is no micrograph: {MODES}",
+bad_bytes("mode_complex.mrc", f"mode 4 (complex 32-bit float) is not used for micrographs: {MODES}",
           lambda good: patched(good, MODE, 4))
 bad_bytes("sides_huge.mrc",
           "truncated: 1843200 bytes of pixel data, 20000000000 expected from 100000 x 100000 px of "

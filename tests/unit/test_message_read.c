@@ -83,22 +83,22 @@ static struct ps_frames message(const struct ps_outcome_facts *facts)
     return frames;
 }
 
-static struct ps_heard *read_back(const struct ps_outcome_facts *facts)
+static struct ps_outcome_record *read_back(const struct ps_outcome_facts *facts)
 {
     struct ps_frames frames = message(facts);
-    struct ps_heard *heard = NULL;
+    struct ps_outcome_record *record = NULL;
     struct ps_error error;
-    if (ps_heard_read(&frames, &heard, &error) != 0)
+    if (ps_outcome_record_read(&frames, &record, &error) != 0)
         fail_msg("%s", error.message);
     struct ps_envelope envelope;
     assert_int_equal(ps_envelope_read(&frames, &envelope, &error), 0);
     assert_int_equal(envelope.type, PS_MESSAGE_PICKS);
     assert_string_equal(envelope.stream, stream);
     assert_int_equal(envelope.seq, 1234);
-    assert_int_equal(heard->seq, 1234);
-    assert_string_equal(heard->stream, stream);
+    assert_int_equal(record->seq, 1234);
+    assert_string_equal(record->stream, stream);
     ps_frames_done(&frames);
-    return heard;
+    return record;
 }
 
 static void picks_read_back_as_they_were(void **state)
@@ -106,40 +106,40 @@ static void picks_read_back_as_they_were(void **state)
     (void)state;
     struct ps_result result = picked();
     struct ps_outcome_facts facts = facts_of(&result);
-    struct ps_heard *heard = read_back(&facts);
-    assert_int_equal(heard->status, PS_HEARD_PICKED);
-    assert_string_equal(heard->path, facts.path);
-    assert_string_equal(heard->name, facts.name);
-    assert_int_equal(heard->revision, 2);
-    assert_true(fabs(heard->latency - 2.25) < 1e-6);
-    assert_string_equal(heard->reason, "");
-    assert_true(heard->has_micrograph);
-    assert_int_equal(heard->micrograph.image.width, 5760);
-    assert_int_equal(heard->micrograph.image.height, 4092);
-    assert_string_equal(heard->micrograph.format, "mrc");
-    assert_int_equal(heard->micrograph.mode, 12);
-    assert_int_equal(heard->micrograph.bytes, 47141504);
-    assert_string_equal(heard->pixel_size_source, "header");
-    assert_string_equal(heard->profile, "aspire");
-    assert_true(heard->read_milliseconds == 3.5);
-    assert_int_equal(heard->result.count, 2);
-    assert_memory_equal(heard->result.picks, picks, sizeof picks);
-    assert_true(heard->result.truncated);
-    assert_true(heard->result.unreliable);
-    assert_true(heard->result.masked == 0.25);
-    assert_true(heard->result.expected_false == 1.5);
-    assert_true(heard->result.separation == 4.25);
-    assert_true(heard->result.score_median == 0.125);
-    assert_true(heard->result.diameter == 216.5);
-    assert_true(heard->result.pixel_size == 0.83);
-    assert_memory_equal(heard->result.unpicked_margin, result.unpicked_margin,
+    struct ps_outcome_record *record = read_back(&facts);
+    assert_int_equal(record->status, PS_OUTCOME_PICKED);
+    assert_string_equal(record->path, facts.path);
+    assert_string_equal(record->name, facts.name);
+    assert_int_equal(record->revision, 2);
+    assert_true(fabs(record->latency - 2.25) < 1e-6);
+    assert_string_equal(record->reason, "");
+    assert_true(record->has_micrograph);
+    assert_int_equal(record->micrograph.image.width, 5760);
+    assert_int_equal(record->micrograph.image.height, 4092);
+    assert_string_equal(record->micrograph.format, "mrc");
+    assert_int_equal(record->micrograph.mode, 12);
+    assert_int_equal(record->micrograph.bytes, 47141504);
+    assert_string_equal(record->pixel_size_source, "header");
+    assert_string_equal(record->profile, "aspire");
+    assert_true(record->read_milliseconds == 3.5);
+    assert_int_equal(record->result.count, 2);
+    assert_memory_equal(record->result.picks, picks, sizeof picks);
+    assert_true(record->result.truncated);
+    assert_true(record->result.unreliable);
+    assert_true(record->result.masked == 0.25);
+    assert_true(record->result.expected_false == 1.5);
+    assert_true(record->result.separation == 4.25);
+    assert_true(record->result.score_median == 0.125);
+    assert_true(record->result.diameter == 216.5);
+    assert_true(record->result.pixel_size == 0.83);
+    assert_memory_equal(record->result.unpicked_margin, result.unpicked_margin,
                         sizeof result.unpicked_margin);
-    assert_string_equal(heard->result.device, "cpu");
-    assert_int_equal(heard->result.warning_count, 1);
-    assert_string_equal(heard->result.warnings[0], "carbon");
-    assert_true(heard->result.milliseconds[PS_STAGE_SCORE] == 12.5);
-    assert_true(heard->bytes > sizeof picks);
-    ps_heard_free(heard);
+    assert_string_equal(record->result.device, "cpu");
+    assert_int_equal(record->result.warning_count, 1);
+    assert_string_equal(record->result.warnings[0], "carbon");
+    assert_true(record->result.milliseconds[PS_STAGE_SCORE] == 12.5);
+    assert_true(record->bytes > sizeof picks);
+    ps_outcome_record_free(record);
 }
 
 static void no_picks_are_picks(void **state)
@@ -148,10 +148,10 @@ static void no_picks_are_picks(void **state)
     struct ps_result result = picked();
     result.count = 0;
     struct ps_outcome_facts facts = facts_of(&result);
-    struct ps_heard *heard = read_back(&facts);
-    assert_int_equal(heard->status, PS_HEARD_PICKED);
-    assert_int_equal(heard->result.count, 0);
-    ps_heard_free(heard);
+    struct ps_outcome_record *record = read_back(&facts);
+    assert_int_equal(record->status, PS_OUTCOME_PICKED);
+    assert_int_equal(record->result.count, 0);
+    ps_outcome_record_free(record);
 }
 
 static void rejected_and_failed_have_reasons(void **state)
@@ -159,22 +159,22 @@ static void rejected_and_failed_have_reasons(void **state)
     (void)state;
     struct ps_result result = {.outcome = PS_REJECTED, .reason = "no signal", .diameter = 64};
     struct ps_outcome_facts facts = facts_of(&result);
-    struct ps_heard *heard = read_back(&facts);
-    assert_int_equal(heard->status, PS_HEARD_REJECTED);
-    assert_int_equal(heard->result.outcome, PS_REJECTED);
-    assert_string_equal(heard->reason, "no signal");
-    assert_string_equal(heard->result.reason, "no signal");
-    ps_heard_free(heard);
+    struct ps_outcome_record *record = read_back(&facts);
+    assert_int_equal(record->status, PS_OUTCOME_REJECTED);
+    assert_int_equal(record->result.outcome, PS_REJECTED);
+    assert_string_equal(record->reason, "no signal");
+    assert_string_equal(record->result.reason, "no signal");
+    ps_outcome_record_free(record);
 
     facts = facts_of(NULL);
     facts.micrograph = NULL;
     facts.width = facts.height = 0;
     facts.failure = "cut short";
-    heard = read_back(&facts);
-    assert_int_equal(heard->status, PS_HEARD_FAILED);
-    assert_string_equal(heard->reason, "cut short");
-    assert_false(heard->has_micrograph);
-    ps_heard_free(heard);
+    record = read_back(&facts);
+    assert_int_equal(record->status, PS_OUTCOME_FAILED);
+    assert_string_equal(record->reason, "cut short");
+    assert_false(record->has_micrograph);
+    ps_outcome_record_free(record);
 }
 
 /* ---- damage ---------------------------------------------------------------------------------- */
@@ -222,13 +222,13 @@ static struct ps_frames damaged(const char *path, const char *text)
 
 static void assert_refused(struct ps_frames *frames, const char *expected)
 {
-    struct ps_heard *heard = NULL;
+    struct ps_outcome_record *record = NULL;
     struct ps_error error = {0};
-    int status = ps_heard_read(frames, &heard, &error);
+    int status = ps_outcome_record_read(frames, &record, &error);
     ps_frames_done(frames);
     if (status != PS_E_INPUT)
         fail_msg("taken, where \"%s\" is wrong", expected);
-    assert_null(heard);
+    assert_null(record);
     assert_null(strchr(error.message, '\n'));
     if (!strstr(error.message, expected))
         fail_msg("\"%s\" does not name \"%s\"", error.message, expected);
@@ -375,10 +375,10 @@ static void what_is_not_known_is_ignored(void **state)
 {
     (void)state;
     struct ps_error error;
-    struct ps_heard *heard = NULL;
+    struct ps_outcome_record *record = NULL;
     struct ps_frames frames = damaged("micrograph.colour", "{\"red\": [1, 2]}");
-    assert_int_equal(ps_heard_read(&frames, &heard, &error), 0);
-    ps_heard_free(heard);
+    assert_int_equal(ps_outcome_record_read(&frames, &record, &error), 0);
+    ps_outcome_record_free(record);
     ps_frames_done(&frames);
 
     /* Another array before ours, and columns in another order with one more. */
@@ -389,10 +389,10 @@ static void what_is_not_known_is_ignored(void **state)
     frames.count = 4;
     replace_frame(&frames.frame[2], "abc", 3);
     replace_frame(&frames.frame[3], rows, sizeof rows);
-    assert_int_equal(ps_heard_read(&frames, &heard, &error), 0);
-    assert_true(heard->result.picks[1].x == 10 && heard->result.picks[1].y == 9);
-    assert_true(heard->result.picks[0].score == 3 && heard->result.picks[0].area == 1);
-    ps_heard_free(heard);
+    assert_int_equal(ps_outcome_record_read(&frames, &record, &error), 0);
+    assert_true(record->result.picks[1].x == 10 && record->result.picks[1].y == 9);
+    assert_true(record->result.picks[0].score == 3 && record->result.picks[0].area == 1);
+    ps_outcome_record_free(record);
     ps_frames_done(&frames);
 }
 
@@ -411,13 +411,13 @@ static void long_texts_are_cut_and_warnings_counted(void **state)
     replace_frame(&frames.frame[1], dumped, strlen(dumped));
     free(dumped);
     json_decref(header);
-    struct ps_heard *heard = NULL;
+    struct ps_outcome_record *record = NULL;
     struct ps_error error;
-    assert_int_equal(ps_heard_read(&frames, &heard, &error), 0);
-    assert_int_equal(strlen(heard->reason), 255);
-    assert_int_equal(heard->result.warning_count, PS_MAX_WARNINGS);
-    assert_string_equal(heard->result.warnings[PS_MAX_WARNINGS - 1], "8");
-    ps_heard_free(heard);
+    assert_int_equal(ps_outcome_record_read(&frames, &record, &error), 0);
+    assert_int_equal(strlen(record->reason), 255);
+    assert_int_equal(record->result.warning_count, PS_MAX_WARNINGS);
+    assert_string_equal(record->result.warnings[PS_MAX_WARNINGS - 1], "8");
+    ps_outcome_record_free(record);
     ps_frames_done(&frames);
 }
 

@@ -331,15 +331,17 @@ static void test_modes_are_named(void **state)
     (void)state;
     const float data[12] = {0};
     refuse(make_file(3, 2, 1, 154285104, 0, data, 24), &skip_movies,
-           "corrupt header: mode 154285104 is no MRC mode (0, 1, 2, 6, 12 or 101 expected)");
+           "corrupt header: mode 154285104 is not an MRC mode (0, 1, 2, 6, 12 or 101 expected)");
     refuse(make_file(3, 2, 1, -1, 0, data, 24), &skip_movies,
-           "corrupt header: mode -1 is no MRC mode (0, 1, 2, 6, 12 or 101 expected)");
-    refuse(make_file(3, 2, 1, 3, 0, data, 24), &skip_movies,
-           "mode 3 (complex 16-bit integer) is no micrograph: 0, 1, 2, 6, 12 or 101 expected");
-    refuse(make_file(3, 2, 1, 4, 0, data, 48), &skip_movies,
-           "mode 4 (complex 32-bit float) is no micrograph: 0, 1, 2, 6, 12 or 101 expected");
+           "corrupt header: mode -1 is not an MRC mode (0, 1, 2, 6, 12 or 101 expected)");
+    refuse(
+        make_file(3, 2, 1, 3, 0, data, 24), &skip_movies,
+        "mode 3 (complex 16-bit integer) is not used for micrographs: 0, 1, 2, 6, 12 or 101 expected");
+    refuse(
+        make_file(3, 2, 1, 4, 0, data, 48), &skip_movies,
+        "mode 4 (complex 32-bit float) is not used for micrographs: 0, 1, 2, 6, 12 or 101 expected");
     refuse(make_file(3, 2, 1, 16, 0, data, 18), &skip_movies,
-           "mode 16 (RGB colour) is no micrograph: 0, 1, 2, 6, 12 or 101 expected");
+           "mode 16 (RGB colour) is not used for micrographs: 0, 1, 2, 6, 12 or 101 expected");
 }
 
 static void test_sides_must_make_sense(void **state)

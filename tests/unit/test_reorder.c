@@ -15,9 +15,9 @@ static const char A[] = "aaaaaaaa-aaaa-aaaa-aaaa-aaaaaaaaaaaa";
 static const char B[] = "bbbbbbbb-bbbb-bbbb-bbbb-bbbbbbbbbbbb";
 static const int64_t second = 1000000000;
 
-/* A sequence, the time, and a line of what came out: "1 2 gap3-4 lost3-4". */
+/* A reorder, the time, and a line of what came out: "1 2 gap3-4 lost3-4". */
 struct fixture {
-    struct ps_sequence *sequence;
+    struct ps_reorder *reorder;
     int64_t now;
     char story[4096];
 };
@@ -35,64 +35,64 @@ static void tell(struct fixture *fixture, const char *word, uint64_t first, uint
 static void drain(struct fixture *fixture)
 {
     for (;;) {
-        struct ps_news news;
-        ps_sequence_next(fixture->sequence, &news);
-        switch (news.kind) {
-        case PS_NEWS_NONE:
+        struct ps_subscriber_event event;
+        ps_reorder_next(fixture->reorder, &event);
+        switch (event.kind) {
+        case PS_EVENT_NONE:
             return;
-        case PS_NEWS_OUTCOME:
-            assert_int_equal(news.heard->seq, news.first);
-            tell(fixture, "", news.first, 0);
-            ps_heard_free(news.heard);
+        case PS_EVENT_OUTCOME:
+            assert_int_equal(event.record->seq, event.first);
+            tell(fixture, "", event.first, 0);
+            ps_outcome_record_free(event.record);
             break;
-        case PS_NEWS_GAP:
-            tell(fixture, "gap", news.first, news.last);
+        case PS_EVENT_GAP:
+            tell(fixture, "gap", event.first, event.last);
             break;
-        case PS_NEWS_LOST:
-            assert_true(*news.text);
-            tell(fixture, "lost", news.first, news.last);
+        case PS_EVENT_LOST:
+            assert_true(*event.text);
+            tell(fixture, "lost", event.first, event.last);
             break;
-        case PS_NEWS_STREAM:
-            tell(fixture, "stream", news.first, 0);
+        case PS_EVENT_STREAM:
+            tell(fixture, "stream", event.first, 0);
             break;
-        case PS_NEWS_SHORT:
-            tell(fixture, "short", news.last, 0);
+        case PS_EVENT_SHORT:
+            tell(fixture, "short", event.last, 0);
             break;
-        case PS_NEWS_NOTE:
-            fail_msg("a note from the sequence");
+        case PS_EVENT_NOTE:
+            fail_msg("a note from the reorder buffer");
         }
     }
 }
 
 static struct fixture begin(bool replay, uint64_t since)
 {
-    const struct ps_sequence_options options = {
+    const struct ps_reorder_options options = {
         .replay = replay, .since = since, .heartbeat_ns = 5 * second, .timeout_ns = 30 * second};
     struct fixture fixture = {.now = 1000 * second};
-    fixture.sequence = ps_sequence_new(&options, fixture.now);
-    assert_non_null(fixture.sequence);
+    fixture.reorder = ps_reorder_new(&options, fixture.now);
+    assert_non_null(fixture.reorder);
     return fixture;
 }
 
 static void end(struct fixture *fixture)
 {
-    ps_sequence_free(fixture->sequence);
+    ps_reorder_free(fixture->reorder);
 }
 
-static struct ps_heard *outcome(const char *stream, uint64_t seq)
+static struct ps_outcome_record *outcome(const char *stream, uint64_t seq)
 {
-    struct ps_heard *heard = calloc(1, sizeof *heard);
-    assert_non_null(heard);
-    memcpy(heard->stream, stream, sizeof heard->stream);
-    heard->seq = seq;
-    heard->bytes = 1000;
-    return heard;
+    struct ps_outcome_record *record = calloc(1, sizeof *record);
+    assert_non_null(record);
+    memcpy(record->stream, stream, sizeof record->stream);
+    record->seq = seq;
+    record->bytes = 1000;
+    return record;
 }
 
 static void live(struct fixture *fixture, const char *stream, uint64_t first, uint64_t last)
 {
     for (uint64_t seq = first; seq <= last; seq++) {
-        ps_sequence_live(fixture->sequence, outcome(stream, seq), fixture->now);
+        ps_reorder_live(fixture->reorder, outcome(stream, seq), fixture->now);
         drain(fixture);
     }
 }
@@ -100,27 +100,27 @@ static void live(struct fixture *fixture, const char *stream, uint64_t first, ui
 static void replayed(struct fixture *fixture, const char *stream, uint64_t first, uint64_t last)
 {
     for (uint64_t seq = first; seq <= last; seq++) {
-        ps_sequence_replayed(fixture->sequence, outcome(stream, seq), stream, seq, fixture->now);
+        ps_reorder_replayed(fixture->reorder, outcome(stream, seq), stream, seq, fixture->now);
         drain(fixture);
     }
 }
 
 static void replay_end(struct fixture *fixture, uint64_t last_seq)
 {
-    ps_sequence_end(fixture->sequence, last_seq, fixture->now);
+    ps_reorder_end(fixture->reorder, last_seq, fixture->now);
     drain(fixture);
 }
 
 static void status(struct fixture *fixture, const char *stream, uint64_t last_seq)
 {
-    ps_sequence_status(fixture->sequence, stream, last_seq, fixture->now);
+    ps_reorder_status(fixture->reorder, stream, last_seq, fixture->now);
     drain(fixture);
 }
 
 static void pass(struct fixture *fixture, int64_t seconds)
 {
     fixture->now += seconds * second;
-    ps_sequence_tick(fixture->sequence, fixture->now);
+    ps_reorder_tick(fixture->reorder, fixture->now);
     drain(fixture);
 }
 
@@ -128,7 +128,7 @@ static void assert_asks(struct fixture *fixture, uint64_t since, bool fresh)
 {
     uint64_t wanted = 12345;
     bool is_fresh = !fresh;
-    assert_true(ps_sequence_wants(fixture->sequence, &wanted, &is_fresh, fixture->now));
+    assert_true(ps_reorder_wants(fixture->reorder, &wanted, &is_fresh, fixture->now));
     assert_int_equal(wanted, since);
     assert_int_equal(is_fresh, fresh);
 }
@@ -137,7 +137,7 @@ static void assert_quiet(struct fixture *fixture)
 {
     uint64_t since;
     bool fresh;
-    assert_false(ps_sequence_wants(fixture->sequence, &since, &fresh, fixture->now));
+    assert_false(ps_reorder_wants(fixture->reorder, &since, &fresh, fixture->now));
 }
 
 /* ---- what goes well -------------------------------------------------------------------------- */
@@ -149,7 +149,7 @@ static void begins_with_what_is_published_from_now(void **state)
     live(&f, A, 7, 9);
     assert_string_equal(f.story, "7 8 9");
     assert_quiet(&f);
-    assert_true(ps_sequence_deadline(f.sequence) == INT64_MAX);
+    assert_true(ps_reorder_deadline(f.reorder) == INT64_MAX);
     end(&f);
 }
 
@@ -193,7 +193,7 @@ static void a_gap_is_repaired_in_order(void **state)
     live(&f, A, 8, 8);
     assert_string_equal(f.story, "1 2 gap3-4 3 4 5 6 7 8");
     assert_quiet(&f);
-    assert_true(ps_sequence_deadline(f.sequence) == INT64_MAX);
+    assert_true(ps_reorder_deadline(f.reorder) == INT64_MAX);
     end(&f);
 }
 
@@ -352,10 +352,10 @@ static void unreadable_ones_are_asked_for_and_then_given_up_at_once(void **state
     (void)state;
     struct fixture f = begin(false, 0);
     live(&f, A, 1, 1);
-    ps_sequence_unreadable(f.sequence, A, 2, f.now);
+    ps_reorder_unreadable(f.reorder, A, 2, f.now);
     drain(&f);
     assert_asks(&f, 1, false);
-    ps_sequence_replayed(f.sequence, NULL, A, 2, f.now);
+    ps_reorder_replayed(f.reorder, NULL, A, 2, f.now);
     drain(&f);
     replay_end(&f, 2);
     live(&f, A, 3, 3);
@@ -367,30 +367,31 @@ static void what_is_held_back_is_bounded_and_still_comes(void **state)
 {
     (void)state;
     struct fixture f = begin(false, 0);
-    const uint64_t last = 3 * PS_SEQUENCE_WINDOW;
+    const uint64_t last = 3 * PS_REORDER_WINDOW;
     live(&f, A, 1, 1);
     live(&f, A, 3, last);
     assert_string_equal(f.story, "1 gap2-2");
     *f.story = '\0';
     assert_asks(&f, 1, false);
-    ps_sequence_replayed(f.sequence, outcome(A, 2), A, 2, f.now);
+    ps_reorder_replayed(f.reorder, outcome(A, 2), A, 2, f.now);
     uint64_t came = 0;
-    for (struct ps_news news = {.kind = PS_NEWS_OUTCOME}; news.kind != PS_NEWS_NONE;) {
-        ps_sequence_next(f.sequence, &news);
-        came += news.kind == PS_NEWS_OUTCOME;
-        ps_heard_free(news.heard);
+    for (struct ps_subscriber_event event = {.kind = PS_EVENT_OUTCOME};
+         event.kind != PS_EVENT_NONE;) {
+        ps_reorder_next(f.reorder, &event);
+        came += event.kind == PS_EVENT_OUTCOME;
+        ps_outcome_record_free(event.record);
     }
-    assert_int_equal(came, PS_SEQUENCE_WINDOW); /* 2 and what fitted */
-    replay_end(&f, 2);                          /* the answer had been cut: */
-    assert_asks(&f, PS_SEQUENCE_WINDOW + 1, false);
+    assert_int_equal(came, PS_REORDER_WINDOW); /* 2 and what fitted */
+    replay_end(&f, 2);                         /* the answer had been cut: */
+    assert_asks(&f, PS_REORDER_WINDOW + 1, false);
     live(&f, A, last + 1, last + 1);
-    for (uint64_t seq = PS_SEQUENCE_WINDOW + 2; seq <= last; seq++) {
+    for (uint64_t seq = PS_REORDER_WINDOW + 2; seq <= last; seq++) {
         *f.story = '\0';
         replayed(&f, A, seq, seq);
     }
     replay_end(&f, last);
     replayed(&f, A, last + 1, last + 1);
-    assert_int_equal(ps_sequence_last(f.sequence), last + 1);
+    assert_int_equal(ps_reorder_last(f.reorder), last + 1);
     end(&f);
 }
 
@@ -400,9 +401,9 @@ static void few_large_ones_are_held_back(void **state)
     struct fixture f = begin(false, 0);
     live(&f, A, 1, 1);
     for (uint64_t seq = 3; seq < 13; seq++) {
-        struct ps_heard *heard = outcome(A, seq);
-        heard->bytes = PS_SEQUENCE_BYTES / 4;
-        ps_sequence_live(f.sequence, heard, f.now);
+        struct ps_outcome_record *record = outcome(A, seq);
+        record->bytes = PS_REORDER_BYTES / 4;
+        ps_reorder_live(f.reorder, record, f.now);
         drain(&f);
     }
     assert_asks(&f, 1, false);
@@ -493,7 +494,7 @@ static void any_loss_is_repaired(void **state)
         char expected[sizeof f.story] = "";
         const uint64_t count = 40;
         uint64_t published = 0;
-        for (int turn = 0; turn < 2000 && ps_sequence_last(f.sequence) < count; turn++) {
+        for (int turn = 0; turn < 2000 && ps_reorder_last(f.reorder) < count; turn++) {
             random = random * 1103515245 + 12345;
             unsigned dice = random >> 16;
             if (published < count && dice % 3 == 0) {
@@ -507,7 +508,7 @@ static void any_loss_is_repaired(void **state)
             }
             uint64_t since;
             bool fresh;
-            if (ps_sequence_wants(f.sequence, &since, &fresh, f.now)) {
+            if (ps_reorder_wants(f.reorder, &since, &fresh, f.now)) {
                 for (uint64_t seq = since + 1; seq <= published; seq++)
                     if ((seq + dice) % 4 != 0)
                         replayed(&f, A, seq, seq);

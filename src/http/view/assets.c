@@ -2,12 +2,12 @@
 
 #include <stddef.h>
 
-/* PS_VIEW_PLOT, from the Makefile, is the directory with plot.js and its company. */
+/* PS_VIEW_PLOT, from the Makefile, is the directory with plot.js, plot.css and plot-licence.txt. */
 #ifndef PS_VIEW_PLOT
 #define PS_VIEW_PLOT "src/http/view"
 #endif
 
-/* The bytes of a file between two symbols. */
+/* Embeds the bytes of a file between two symbols. */
 #define EMBED(name, file)                                                                          \
     extern const char ps_view_##name[] __attribute__((visibility("hidden")));                      \
     extern const char ps_view_##name##_end[] __attribute__((visibility("hidden")));                \

@@ -1,6 +1,6 @@
-/* The page of the live view, inside the program: index.html, view.css and the scripts beside this
- * file, and dygraphs (MIT), which draws the plots, from Debian's package libjs-dygraphs as the
- * Makefile found it. Without the package plot.js is empty, and the page is without plots.
+/* The page of the live view, embedded in the program: index.html, view.css and the scripts in this
+ * folder, and dygraphs (MIT), which draws the plots, from Debian's package libjs-dygraphs. Without
+ * the package plot.js is empty and the page has no plots.
  */
 #ifndef PS_HTTP_VIEW_ASSETS_H
 #define PS_HTTP_VIEW_ASSETS_H

@@ -1,4 +1,4 @@
-// The micrograph in the middle of the live view, its circles, and what came of it.
+// The micrograph in the centre of the live view, its circles, and its outcome.
 "use strict";
 
 // ---- colours: those of `pick --overlay`, lighter with the score --------------------------------
@@ -12,7 +12,7 @@ const COLOURS = (() => {
   });
 })();
 
-// Scores from 0 to 1 are probabilities; others (profile aspire) span what was seen so far.
+// Scores from 0 to 1 are probabilities; others (profile aspire) are scaled to the range so far.
 const domain = { low: 0, high: 1 };
 const colourOf = score => {
   const t = (score - domain.low) / (domain.high - domain.low);
@@ -43,7 +43,7 @@ function fit(canvas) {
   return { context, width, height, ratio };
 }
 
-// Where the micrograph lies in a canvas: its pixel (x, y) is at left + (x + 0.5) * scale.
+// The position of the micrograph in a canvas: its pixel (x, y) is at left + (x + 0.5) * scale.
 function placed(shape, width, height) {
   const scale = Math.min(width / shape[1], height / shape[0]);
   return { scale, left: (width - shape[1] * scale) / 2, top: (height - shape[0] * scale) / 2 };
@@ -55,7 +55,7 @@ function drawPicture() {
   if (!shape) return;
   const { scale, left, top } = placed(shape, width, height);
   if (shown.image) {
-    // the last bins may reach beyond the micrograph
+    // the last bins can extend beyond the micrograph
     const bin = shown.row.preview.bin * scale;
     context.imageSmoothingQuality = "high";
     context.drawImage(shown.image, left, top, shown.image.naturalWidth * bin, shown.image.naturalHeight * bin);
@@ -74,7 +74,7 @@ function drawCircles() {
   if (!shown || !shown.row.shape || !showCircles) return;
   const { scale, left, top } = placed(shown.row.shape, width, height);
   const radius = Math.max(shown.header.picker.diameter_px / 2 * scale, 2 * ratio);
-  // from the worst: where circles cross, the better pick is on top
+  // from the worst, so that the better of two crossing circles is on top
   for (const [line, colour] of [[3.4 * ratio, () => "rgba(0,0,0,.45)"], [1.7 * ratio, pick => colourOf(pick[2])]]) {
     context.lineWidth = line;
     for (let i = picks.length - 1; i >= 0; i--) {
@@ -176,7 +176,7 @@ function loadImage(url) {
   });
 }
 
-// Loads what is selected; if that changes meanwhile, what is selected then.
+// Loads the selected micrograph; repeats if the selection changes meanwhile.
 let loading = false;
 async function load() {
   if (loading) return;
@@ -188,7 +188,7 @@ async function load() {
       const [{ header, picks, preview }, image] = await Promise.all([
         get(`/api/micrographs/${seq}`), rows[seq].preview ? loadImage(picture("preview", seq)) : null]);
       if (!preview || !image) rows[seq].preview = null;
-      // Who walks fast, or follows a burst, sees each that could be loaded.
+      // While the selection changes quickly, shows each micrograph that was loaded.
       show({ row: rows[seq], header, picks, image });
     }
   } catch (error) {

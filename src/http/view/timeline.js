@@ -34,7 +34,7 @@ function makeTile(row) {
   return tile;
 }
 
-// Only what is in sight has an element, however many there are.
+// Only visible micrographs have an element.
 function drawStrip() {
   const strip = byId("strip"), width = tileWidth(), base = stripFirst();
   byId("tiles").style.width = `${(last - base + 1) * width + 20}px`;
@@ -76,7 +76,7 @@ const PLOTS = [
 let hours = 0, zoom = null, plotSeqs = [];
 const INK = { picked: "#56b4e9", rejected: "#e69f00", failed: "#ee6a28" };
 
-// Dots that stay quick by the ten thousand.
+// Draws dots fast enough for ten thousand of them.
 function dots(plot) {
   return event => {
     const context = event.drawingContext, size = event.points.length > 3000 ? 1.5 : event.points.length > 500 ? 2.5 : 4;
@@ -105,14 +105,14 @@ function series(plot, seqs) {
   });
 }
 
-// Counts in bins of a hundredth of what is shown, a minute at least.
+// Counts in bins of a hundredth of the visible range, at least a minute.
 function rates(seqs) {
   if (!seqs.length) return [[new Date(), 0]];
   const begin = rows[seqs[0]].at.getTime(), end = rows[seqs.at(-1)].at.getTime();
   const bin = Math.max(60000, (end - begin) / 100);
   const counts = new Array(Math.floor((end - begin) / bin) + 1).fill(0);
   for (const seq of seqs) counts[Math.min(Math.max(Math.floor((rows[seq].at - begin) / bin), 0), counts.length - 1)]++;
-  // the last bin has not run to its end
+  // the last bin is not complete yet
   const rest = Math.max((end - begin) - (counts.length - 1) * bin, bin / 4);
   const values = counts.map((count, i) => [new Date(begin + i * bin), count / (i < counts.length - 1 ? bin : rest) * 3600000]);
   return [...values, [new Date(end), values.at(-1)[1]]];
@@ -128,14 +128,14 @@ function seqsShown() {
 const decades = (low, high) => [0.01, 0.1, 1, 10, 60, 600, 3600, 36000, 360000]
   .filter(v => v >= low && v <= high).map(v => ({ v, label: v < 60 ? `${v} s` : duration(v) }));
 
-// Two or three round numbers from 0 on: a plot is a finger high.
+// Two or three round numbers from 0: a plot is small.
 function rounds(low, high) {
   const power = 10 ** Math.floor(Math.log10(high / 2)), step = power * [5, 2, 1].find(n => n * power <= high / 2);
   const label = v => v >= 10000 ? `${v / 1000}k` : String(+v.toPrecision(3));
   return Array.from({ length: Math.floor(high / step) + 1 }, (_, i) => ({ v: i * step, label: label(i * step) }));
 }
 
-// As many of them as there is room for.
+// As many labels as fit.
 const spaced = ticker => (low, high, pixels) => {
   const ticks = ticker(low, high), every = Math.max(1, Math.ceil(15 * ticks.length / pixels));
   return ticks.filter((_, i) => i % every === 0);
@@ -153,7 +153,7 @@ function makePlot(plot) {
   plot.area = area;
 }
 
-// dygraphs' legend has inline styles, which the page's policy forbids; the titles do its work.
+// dygraphs' legend needs inline styles, which the page's policy forbids; the titles replace it.
 function makeGraph(plot) {
   plot.graph = new Dygraph(plot.area, plot.rate ? [[new Date(), 0]] : [[new Date(), null, null]], {
     labels: plot.rate ? ["time", "rate"] : ["time", "each", "median"],
@@ -181,7 +181,7 @@ function showLatest(plot) {
   plot.value.textContent = data == null ? "" : plot.text(data);
 }
 
-// With room for the dots at both ends.
+// Adds space for the dots at both ends.
 function linearRange(values) {
   const low = values.reduce((a, b) => Math.min(a, b), 0), high = values.reduce((a, b) => Math.max(a, b), 0) || 1;
   return [low - 0.07 * (high - low), high + 0.1 * (high - low)];
@@ -192,7 +192,7 @@ function drawPlots() {
   if (typeof Dygraph === "undefined") return;
   if (!PLOTS[0].graph) {
     Dygraph.PLUGINS = Dygraph.PLUGINS.filter(plugin => plugin !== Dygraph.Plugins.Legend);
-    PLOTS.forEach(makePlot); // all boxes first: a graph measures its own
+    PLOTS.forEach(makePlot); // all boxes first, because a graph measures its box
     PLOTS.forEach(makeGraph);
     new ResizeObserver(() => PLOTS.forEach(plot => plot.graph.resize())).observe(byId("plots"));
   }

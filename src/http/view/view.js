@@ -1,18 +1,18 @@
-// The live view: shows what /api and /events of the service say, and asks nobody else.
+// The live view: shows data from /api and /events of the service, and of no other server.
 //
-// rows[seq] is an outcome in short (src/http/api.c makes it); the newest are loaded first, what lies
-// behind them in the background, so that ten thousand are no burden to anyone. `selected` is the
-// seq that is shown. Nothing is kept but in memory: a reload begins anew.
+// rows[seq] is the summary of an outcome (from src/http/api.c); the newest are loaded first, older
+// ones in the background, so that ten thousand do not block the page. `selected` is the seq that is
+// shown. All state is in memory: a reload starts over.
 "use strict";
 
 const byId = id => document.getElementById(id);
-const PAGE = 1000, FIRST = 300, STRIP = 100000; // outcomes: a request, the first one, at most
+const PAGE = 1000, FIRST = 300, STRIP = 100000; // outcomes: in a request, in the first, in total
 const BEGIN_AGAIN_MS = 2000, SMOOTH = 25;
 
 const rows = [];
-let stream = null, first = Infinity, last = 0; // what of the journal is in `rows`
+let stream = null, first = Infinity, last = 0; // the part of the journal that is in `rows`
 let selected = 0, following = true, skew = 0;
-let shown = null; // {row, header, picks, image}: what is in the viewer
+let shown = null; // {row, header, picks, image}: the micrograph in the viewer
 let showCircles = true, threshold = null; // null: all picks
 
 async function get(path, options) {
@@ -71,7 +71,7 @@ function showAge() {
   byId("age").textContent = row ? `${duration(Math.max(0, Math.round((Date.now() - skew - row.at) / 1000)))} ago` : "–";
 }
 
-// ---- what comes in -----------------------------------------------------------------------------
+// ---- incoming events ---------------------------------------------------------------------------
 
 function put(row) {
   row.at = new Date(row.published);
@@ -85,7 +85,7 @@ async function fetchRows(since, limit) {
   answer.micrographs.forEach(put);
 }
 
-// Many outcomes, one redraw; a second between two of the plots, and longer where there are many.
+// Redraws once for many outcomes; the plots at most once a second, less often if there are many.
 let drawDue = false, plotsDue = false;
 function changed() {
   if (!drawDue) {
@@ -105,7 +105,7 @@ function changed() {
 
 let source = null;
 function listen() {
-  if (document.hidden) return; // it listens when it is shown
+  if (document.hidden) return; // connects when it becomes visible
   if (source) source.close();
   source = new EventSource(`/events?since=${last}`);
   source.addEventListener("open", () => { document.body.classList.remove("lost"); showService(); });
@@ -118,7 +118,7 @@ function listen() {
   source.addEventListener("status", event => {
     status = JSON.parse(event.data);
     skew = Date.now() - Date.parse(status.time);
-    if (status.stream !== stream) location.reload(); // another journal: numbers begin anew
+    if (status.stream !== stream) location.reload(); // a new journal: its seqs start over
     showService();
     showAge();
   });
@@ -149,7 +149,7 @@ async function begin() {
   backfill().catch(error => console.warn(error));
 }
 
-// ---- what the user does ------------------------------------------------------------------------
+// ---- user input --------------------------------------------------------------------------------
 
 const KEYS = {
   ArrowLeft: () => select(selected - 1), ArrowRight: () => select(selected + 1, selected + 1 > last && following),
@@ -165,7 +165,7 @@ window.addEventListener("keydown", event => {
   KEYS[event.key]();
 });
 byId("threshold").addEventListener("input", event => setThreshold(+event.target.value));
-byId("threshold").addEventListener("pointerup", event => event.target.blur()); // arrows walk again
+byId("threshold").addEventListener("pointerup", event => event.target.blur()); // arrow keys navigate
 byId("follow").addEventListener("click", event => { select(last, true); event.target.blur(); });
 byId("strip").addEventListener("scroll", () => requestAnimationFrame(drawStrip));
 byId("strip").addEventListener("wheel", event => { byId("strip").scrollLeft += event.deltaY; }, { passive: true });
@@ -177,7 +177,7 @@ byId("spans").addEventListener("click", event => {
   drawPlots();
 });
 new ResizeObserver(() => { if (shown) redraw(); drawStrip(); }).observe(byId("stage"));
-// A hidden page costs nothing, and leaves its connection to others.
+// A hidden page closes its connection, so that others can use it.
 document.addEventListener("visibilitychange", () => {
   if (document.hidden && source) { source.close(); source = null; }
   else if (!document.hidden && !source && stream) listen();
