@@ -105,11 +105,11 @@ struct ps_result {
     struct ps_pick *picks; /* best score first; owned by the result */
     size_t count;          /* of picks */
     bool truncated;        /* picker.max_picks left some out */
-    bool unreliable;     /* adaptive: nothing tells particles from the rest; picks are candidates */
-    double masked;       /* adaptive: share of the micrograph that contaminants cover */
-    double expected_false; /* adaptive: how many picks are no particles, by their scores; else NaN */
-    double separation; /* adaptive: of the particles from noise of the same power spectrum, in
-                        * robust standard deviations of the noise's scores; else NaN */
+    bool unreliable; /* adaptive: nothing tells particles from the rest; picks are candidates */
+    double masked;   /* adaptive: share of the micrograph that contaminants cover */
+    double
+        expected_false;  /* adaptive: how many picks are no particles, by their scores; else NaN */
+    double separation;   /* adaptive: of particles from noise, in deviations of noise; else NaN */
     double score_median; /* of the picks; 0 without any */
     double diameter;     /* particle diameter used, px */
     double pixel_size;   /* angstrom; 0 where unknown */

@@ -74,7 +74,7 @@ int ps_journal_each_open(struct ps_journal *journal, int (*take)(void *context, 
                          void *context, struct ps_error *error);
 
 /* An outcome to commit; borrows everything. */
-struct ps_outcome_record {
+struct ps_journal_row {
     const struct ps_job *job;
     uint64_t seq;                   /* ps_journal_last_seq() + 1, + 2, ... */
     const char *status;             /* "picked", "rejected", "failed" */
@@ -87,7 +87,7 @@ struct ps_outcome_record {
  * PS_E_SYSTEM: disk full, read-only, damaged, or locked by another program: the same call can be
  * made again later. PS_E_NOMEM. PS_E_BUG: a seq that is not the next one, or a micrograph that
  * already has its outcome: do not retry. */
-int ps_journal_commit(struct ps_journal *journal, const struct ps_outcome_record *records,
+int ps_journal_commit(struct ps_journal *journal, const struct ps_journal_row *records,
                       size_t count, struct ps_error *error);
 
 /* Passes up to `limit` messages with seq > after to `take` in order; frames are borrowed for the

@@ -12,8 +12,8 @@ enum { MAX_PAGE_BYTES = 4 << 20 }; /* of messages; the row that exceeds it ends 
 
 /* Records a micrograph that was rewritten while it was picked. The picked contents keep the
  * revision, in a new row; the row that is still to be picked becomes the next revision. */
-static int insert_picked(struct ps_sql *sql, const struct ps_outcome_record *record,
-                         int64_t *ret_id, struct ps_error *error)
+static int insert_picked(struct ps_sql *sql, const struct ps_journal_row *record, int64_t *ret_id,
+                         struct ps_error *error)
 {
     ps_sql_use(sql, PS_SQL_ROW);
     ps_sql_bind_int(sql, record->job->row);
@@ -35,7 +35,7 @@ static int insert_picked(struct ps_sql *sql, const struct ps_outcome_record *rec
     return ps_journal_insert(sql, record->job, revision, attempt, record->status, ret_id, error);
 }
 
-static int add_outcome(struct ps_sql *sql, const struct ps_outcome_record *record,
+static int add_outcome(struct ps_sql *sql, const struct ps_journal_row *record,
                        struct ps_error *error)
 {
     const struct ps_job *job = record->job;
@@ -68,7 +68,7 @@ static int add_outcome(struct ps_sql *sql, const struct ps_outcome_record *recor
     return result;
 }
 
-static int commit(struct ps_journal *journal, const struct ps_outcome_record *records, size_t count,
+static int commit(struct ps_journal *journal, const struct ps_journal_row *records, size_t count,
                   struct ps_error *error)
 {
     uint64_t last = atomic_load(&journal->last_seq);
@@ -88,7 +88,7 @@ static int commit(struct ps_journal *journal, const struct ps_outcome_record *re
     return result;
 }
 
-int ps_journal_commit(struct ps_journal *journal, const struct ps_outcome_record *records,
+int ps_journal_commit(struct ps_journal *journal, const struct ps_journal_row *records,
                       size_t count, struct ps_error *error)
 {
     if (count == 0)

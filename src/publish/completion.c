@@ -51,7 +51,7 @@ static void frames_done(struct ps_completion *completions, size_t count)
 int ps_completions_commit(const struct ps_completion_dependencies *dependencies,
                           struct ps_completion *completions, size_t count, struct ps_error *error)
 {
-    struct ps_outcome_record records[PS_MAX_COMMIT];
+    struct ps_journal_row records[PS_MAX_COMMIT];
     uint64_t seq = ps_journal_last_seq(dependencies->journal);
     int64_t published_ns = ps_clock_wall_ns();
     int status = 0;
@@ -61,7 +61,7 @@ int ps_completions_commit(const struct ps_completion_dependencies *dependencies,
         facts.published_ns = published_ns;
         status = ps_message_picks(&facts, &completions[i].frames, error);
         completions[i].seq = seq;
-        records[i] = (struct ps_outcome_record){
+        records[i] = (struct ps_journal_row){
             .job = completions[i].job,
             .seq = seq,
             .status = ps_header_status(&facts),

@@ -97,12 +97,12 @@ static int try_finish(struct ps_journal *journal, const struct ps_job *job, cons
     char text[200];
     (void)snprintf(text, sizeof text, "%s %d.%d", job->path, job->revision, job->attempt);
     struct message *message = make_message(text, size);
-    struct ps_outcome_record record = {.job = job,
-                                       .seq = ps_journal_last_seq(journal) + 1,
-                                       .status = status,
-                                       .reason = strcmp(status, "picked") == 0 ? NULL : "because",
-                                       .count = strcmp(status, "picked") == 0 ? 10 : 0,
-                                       .frames = &message->frames};
+    struct ps_journal_row record = {.job = job,
+                                    .seq = ps_journal_last_seq(journal) + 1,
+                                    .status = status,
+                                    .reason = strcmp(status, "picked") == 0 ? NULL : "because",
+                                    .count = strcmp(status, "picked") == 0 ? 10 : 0,
+                                    .frames = &message->frames};
     int result = ps_journal_commit(journal, &record, 1, error);
     free_message(message);
     return result;

@@ -316,7 +316,7 @@ static void test_a_commit_is_whole_or_not_at_all(void **state)
 {
     struct ps_journal *journal = open_journal(*state);
     struct ps_job *jobs[3];
-    struct ps_outcome_record records[3];
+    struct ps_journal_row records[3];
     struct message *messages[3];
     for (int i = 0; i < 3; i++) {
         char path[40];
@@ -324,15 +324,15 @@ static void test_a_commit_is_whole_or_not_at_all(void **state)
         jobs[i] = make_job(path, 1);
         (void)see(journal, jobs[i]);
         messages[i] = make_message(path, 50);
-        records[i] = (struct ps_outcome_record){.job = jobs[i],
-                                                .seq = (uint64_t)i + 1,
-                                                .status = "picked",
-                                                .count = 7,
-                                                .frames = &messages[i]->frames};
+        records[i] = (struct ps_journal_row){.job = jobs[i],
+                                             .seq = (uint64_t)i + 1,
+                                             .status = "picked",
+                                             .count = 7,
+                                             .frames = &messages[i]->frames};
     }
     struct ps_error error;
     /* An outcome twice, a seq skipped, a seq repeated, an invalid status, an unknown row. */
-    const struct ps_outcome_record good = records[2];
+    const struct ps_journal_row good = records[2];
     records[2].job = jobs[1];
     assert_int_equal(ps_journal_commit(journal, records, 3, &error), PS_E_BUG);
     assert_non_null(strstr(error.message, "/data/1"));

@@ -454,17 +454,17 @@ static size_t commit_open(struct ps_journal *journal, int fd)
     struct batch batch = {.count = 0};
     if (ps_journal_each_open(journal, take_open, &batch, NULL))
         _exit(1);
-    struct ps_outcome_record records[BATCH];
+    struct ps_journal_row records[BATCH];
     struct message *messages[BATCH];
     struct report reports[BATCH];
     for (size_t i = 0; i < batch.count; i++) {
         char text[80];
         (void)snprintf(text, sizeof text, "%s by %d", batch.job[i]->path, (int)getpid());
         messages[i] = make_message(text, 3000 + 100 * i);
-        records[i] = (struct ps_outcome_record){.job = batch.job[i],
-                                                .seq = ps_journal_last_seq(journal) + 1 + i,
-                                                .status = i ? "picked" : "failed",
-                                                .frames = &messages[i]->frames};
+        records[i] = (struct ps_journal_row){.job = batch.job[i],
+                                             .seq = ps_journal_last_seq(journal) + 1 + i,
+                                             .status = i ? "picked" : "failed",
+                                             .frames = &messages[i]->frames};
         reports[i] = (struct report){'c', atoi(batch.job[i]->path + strlen("/data/")),
                                      records[i].seq, sum_of(&messages[i]->frames)};
     }
