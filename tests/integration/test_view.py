@@ -136,9 +136,19 @@ def test_a_micrograph_that_was_just_written(driver):
             return grey(8, 8) > 1.2 * Math.max(grey(8, 440), grey(400, 8), grey(400, 440)); })()""")
 
 
+def with_faint_row():
+    """Dots whose last row is faint, so that scores differ."""
+    image = dots(rows=range(110, 280, 40))
+    y, x = np.mgrid[: image.shape[0], : image.shape[1]]
+    for column in range(112, 320, 44):
+        image = image - 14 * np.exp(-((y - 310) ** 2 + (x - column) ** 2) / 50)
+    return image.astype(np.float32)
+
+
 def test_the_slider_changes_circles_and_count(driver):
-    with open_page(driver, "picker.min_score=none") as (service, subscriber, page):
-        write(service, "x.mrc")
+    settings = "picker.min_score=none", "picker.particle_diameter=20px"
+    with open_page(driver, *settings) as (service, subscriber, page):
+        write(service, "x.mrc", with_faint_row())
         scores = subscriber.outcome().picks[:, 2]
         page.shows(1)
         slider = page.element("#threshold")
