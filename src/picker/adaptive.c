@@ -1,6 +1,7 @@
 #include "picker/adaptive.h"
 
 #include "formulas/adaptive_formulas.h"
+#include "picker/robust.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -103,20 +104,6 @@ int ps_adaptive_nulls(const struct ps_adaptive_rules *rules, double area)
     return nulls < 1 ? 1 : nulls < rules->nulls ? nulls : rules->nulls;
 }
 
-static int ascending(const void *left, const void *right)
-{
-    double a = *(const double *)left;
-    double b = *(const double *)right;
-    return (a > b) - (a < b);
-}
-
-/* Sorts the values. */
-static double median_of(double *values, size_t count)
-{
-    qsort(values, count, sizeof *values, ascending);
-    return (values[(count - 1) / 2] + values[count / 2]) / 2;
-}
-
 static double mean_of(const struct ps_peak *peak)
 {
     return (double)peak->mean;
@@ -134,11 +121,7 @@ static double middle(const struct ps_peak *peaks, size_t count,
 {
     for (size_t i = 0; i < count; i++)
         values[i] = property(&peaks[i]);
-    double median = median_of(values, count);
-    for (size_t i = 0; i < count; i++)
-        values[i] = fabs(values[i] - median);
-    *ret_deviation = 1.4826 * median_of(values, count);
-    return median;
+    return ps_robust_middle(values, count, ret_deviation);
 }
 
 struct ps_window_range ps_adaptive_range(const struct ps_peak *peaks, size_t count,
@@ -162,6 +145,15 @@ bool ps_adaptive_stands_out(const struct ps_window_range *range, const struct ps
 {
     return mean_of(peak) < range->least_mean || mean_of(peak) > range->largest_mean ||
            power_of(peak) > range->largest_power;
+}
+
+size_t ps_adaptive_count_outside(const struct ps_window_range *range, const struct ps_peak *peaks,
+                                 size_t count)
+{
+    size_t outside = 0;
+    for (size_t i = 0; i < count; i++)
+        outside += ps_adaptive_stands_out(range, &peaks[i]);
+    return outside;
 }
 
 static double within(double value, double least, double most)

@@ -73,6 +73,8 @@ struct ps_window_range {
 struct ps_window_range ps_adaptive_range(const struct ps_peak *peaks, size_t count,
                                          double deviations);
 bool ps_adaptive_stands_out(const struct ps_window_range *range, const struct ps_peak *peak);
+size_t ps_adaptive_count_outside(const struct ps_window_range *range, const struct ps_peak *peaks,
+                                 size_t count);
 
 /* What is known of a candidate. */
 struct ps_evidence {

@@ -70,10 +70,7 @@ static void exclude_contaminants(struct group *group, int i)
     size_t count = group->found[i].count;
     struct ps_window_range range = ps_adaptive_range(peaks, count, run->rules->contaminant);
     double few = run->rules->few * area_of(run, scale_diameter(run, group->hypotheses[i]));
-    size_t outside = 0;
-    for (size_t k = 0; k < count; k++)
-        outside += ps_adaptive_stands_out(&range, &peaks[k]);
-    if ((double)outside > few)
+    if ((double)ps_adaptive_count_outside(&range, peaks, count) > few)
         return;
     size_t kept = 0;
     for (size_t k = 0; k < count; k++)
@@ -420,15 +417,13 @@ static bool has_contaminants(const struct ps_adaptive_run *run, const struct ps_
 {
     const size_t hardly = 20; /* one in so many does no harm */
     struct ps_window_range range = ps_adaptive_range(h->peaks, h->count, run->rules->contaminant);
-    size_t outside = 0;
-    for (size_t i = 0; i < h->test.above; i++)
-        outside += ps_adaptive_stands_out(&range, &h->peaks[i]);
-    return hardly * outside > h->test.above;
+    return hardly * ps_adaptive_count_outside(&range, h->peaks, h->test.above) > h->test.above;
 }
 
 int ps_adaptive_search(struct ps_adaptive_run *run)
 {
-    int status = reduce(run, run->rules->coarse > 0 ? run->rules->coarse : run->rules->fine);
+    double target = run->rules->coarse > 0 ? run->rules->coarse : run->rules->fine;
+    int status = reduce(run, target);
     if (status)
         return status;
     ps_picking_stage_done(run->base, PS_STAGE_PREPROCESS);
@@ -436,7 +431,7 @@ int ps_adaptive_search(struct ps_adaptive_run *run)
     if (status || !run->best.peaks || !run->base->config->picker.mask_contaminants ||
         !has_contaminants(run, &run->best))
         return status;
-    status = reduce(run, run->rules->coarse > 0 ? run->rules->coarse : run->rules->fine);
+    status = reduce(run, target);
     return status ? status : search(run, true);
 }
 

@@ -1,5 +1,7 @@
 #include "picker/null_test.h"
 
+#include "picker/robust.h"
+
 #include <math.h>
 #include <stdlib.h>
 
@@ -51,31 +53,6 @@ void ps_null_expect(const struct ps_null *null, const struct ps_peak *peaks, siz
     }
 }
 
-/* ---- order ------------------------------------------------------------------------------------
- */
-
-static int ascending(const void *left, const void *right)
-{
-    double a = *(const double *)left;
-    double b = *(const double *)right;
-    return (a > b) - (a < b);
-}
-
-/* Median and robust standard deviation; reorders and overwrites the values. */
-static double middle(double *values, size_t count, double *ret_deviation)
-{
-    *ret_deviation = 1e-9;
-    if (count == 0)
-        return 0;
-    qsort(values, count, sizeof *values, ascending);
-    double median = (values[(count - 1) / 2] + values[count / 2]) / 2;
-    for (size_t i = 0; i < count; i++)
-        values[i] = fabs(values[i] - median);
-    qsort(values, count, sizeof *values, ascending);
-    *ret_deviation += 1.4826 * (values[(count - 1) / 2] + values[count / 2]) / 2;
-    return median;
-}
-
 /* Room for the scores of all lists, of `count` candidates, whichever are more. */
 static double *scratch_new(const struct ps_null *null, size_t count)
 {
@@ -91,6 +68,7 @@ static double *scratch_new(const struct ps_null *null, size_t count)
 /* Fewer windows are not asked whether they are strange. */
 enum { MIN_STRANGE_ABOVE = 6, MIN_STRANGE_ALL = 10 };
 static const double STRANGE = 3; /* robust standard deviations */
+static const double LEAST_DEVIATION = 1e-9;
 
 static size_t count_strange(const struct ps_peak *peaks, size_t count, size_t above,
                             double *scratch)
@@ -100,7 +78,8 @@ static size_t count_strange(const struct ps_peak *peaks, size_t count, size_t ab
     for (size_t i = 0; i < count; i++)
         scratch[i] = (double)peaks[i].mean;
     double deviation = 0;
-    double median = middle(scratch, count, &deviation);
+    double median = ps_robust_middle(scratch, count, &deviation);
+    deviation += LEAST_DEVIATION;
     size_t strange = 0;
     for (size_t i = 0; i < above; i++)
         strange += fabs((double)peaks[i].mean - median) > STRANGE * deviation;
@@ -115,19 +94,27 @@ static double separation(const struct ps_null *null, const struct ps_peak *peaks
         for (size_t i = 0; i < null->lists[k].count; i++)
             scratch[total++] = (double)null->lists[k].items[i];
     double deviation = 0;
-    double median = middle(scratch, total, &deviation);
+    double median = ps_robust_middle(scratch, total, &deviation);
+    deviation += LEAST_DEVIATION;
     double mean = 0;
     for (size_t i = 0; i < above; i++)
         mean += (double)peaks[i].value / (double)above;
     return fmax(0, (mean - median) / deviation);
 }
 
+/* The most candidates beyond a share of those that the null has. */
+static double most_particles(const double *expected, size_t count, double share)
+{
+    double most = 0;
+    for (size_t i = 0; i < count; i++)
+        most = fmax(most, (double)(i + 1) - share * expected[i]);
+    return most;
+}
+
 /* 2 (N - N0) / (N + max(N - N0)) at its largest, and the candidates that it takes. */
 static double best_agreement(const double *expected, size_t count, size_t *ret_above)
 {
-    double particles = 1e-9;
-    for (size_t i = 0; i < count; i++)
-        particles = fmax(particles, (double)(i + 1) - expected[i]);
+    double particles = fmax(1e-9, most_particles(expected, count, 1));
     double best = 0;
     *ret_above = 0;
     for (size_t i = 0; i < count; i++) {
@@ -198,14 +185,6 @@ static size_t longest_cut(const double *expected, size_t count)
             longest = i + 1;
     }
     return longest;
-}
-
-static double most_particles(const double *expected, size_t count, double share)
-{
-    double most = 0;
-    for (size_t i = 0; i < count; i++)
-        most = fmax(most, (double)(i + 1) - share * expected[i]);
-    return most;
 }
 
 /* Distance of the means of the first `above` scores and of the others, over the root of the mean of

@@ -87,10 +87,7 @@ static void drop_outliers(const struct ps_adaptive_run *run, struct ps_peak *roo
     if (picks < FEWEST_PICKS)
         return;
     struct ps_window_range range = ps_adaptive_range(room, picks, run->rules->outlier);
-    size_t outside = 0;
-    for (size_t i = 0; i < picks; i++)
-        outside += ps_adaptive_stands_out(&range, &room[i]);
-    if (outside * MIN_PICKS_PER_OUTLIER > picks)
+    if (ps_adaptive_count_outside(&range, room, picks) * MIN_PICKS_PER_OUTLIER > picks)
         return;
     for (size_t i = 0; i < run->now.count; i++)
         if (decisions[i] > 0 && ps_adaptive_stands_out(&range, &run->now.peaks[i]))
