@@ -58,6 +58,17 @@ def write_tiff(path, image, dtype=None, compression=None, **options):
     return path
 
 
+def write_imagej_stack(path, image, frames):
+    """A stack as ImageJ writes it if it is larger than 4 GB: one directory, for the first frame, and
+    the others behind it."""
+    write_tiff(path, image, metadata=None,
+               description=f"ImageJ=1.53t\nimages={frames}\nslices={frames}\nloop=false\n")
+    with path.open("ab") as file:
+        for _ in range(frames - 1):
+            file.write(np.ascontiguousarray(image[::-1]).tobytes())
+    return path
+
+
 def patched(content, offset, value):
     """The bytes with a little-endian 32-bit integer put at an offset."""
     content = bytearray(content)

@@ -13,6 +13,7 @@
 
 #include "base/error.h"
 #include "image/tiff_page.h"
+#include "image/tiff_surplus.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -230,12 +231,11 @@ static int next_page(TIFF *tif, struct client *client, uint32_t number, struct p
     return 1;
 }
 
-/* Inspects all pages: counts the frames and checks that they are alike. */
+/* Inspects all pages: adds them to `content`, and checks that the frames are alike. */
 static int inspect_pages(TIFF *tif, struct client *client, const struct ps_read_options *options,
-                         struct ps_tiff_page *ret_page, uint32_t *ret_frames,
+                         struct ps_tiff_page *ret_page, struct ps_tiff_content *content,
                          struct ps_error *error)
 {
-    uint32_t frames = 0;
     int more = 1;
     for (uint32_t number = 1; more > 0; number++) {
         if (ps_tiff_is_frame(tif)) {
@@ -245,10 +245,11 @@ static int inspect_pages(TIFF *tif, struct client *client, const struct ps_read_
                 code = ps_tiff_page_check_cells(tif, &page, client->source->size, error);
             if (code)
                 return code;
-            if (frames++ == 0)
+            if (content->frames++ == 0) {
                 *ret_page = page;
-            else if (page.width != ret_page->width || page.height != ret_page->height ||
-                     page.type != ret_page->type)
+                content->frame_bytes = ps_tiff_stored_bytes(tif);
+            } else if (page.width != ret_page->width || page.height != ret_page->height ||
+                       page.type != ret_page->type)
                 return ps_fail(error, PS_E_INPUT,
                                "TIFF whose page %" PRIu32 " has %" PRIu32 " x %" PRIu32
                                " px of %u bits, the first one %" PRIu32 " x %" PRIu32
@@ -256,11 +257,15 @@ static int inspect_pages(TIFF *tif, struct client *client, const struct ps_read_
                                number, page.width, page.height, page.bits, ret_page->width,
                                ret_page->height, ret_page->bits);
         }
+        if (__builtin_add_overflow(content->stored_bytes, ps_tiff_stored_bytes(tif),
+                                   &content->stored_bytes))
+            content->stored_bytes = UINT64_MAX; /* damaged: then nothing is left over */
         more = next_page(tif, client, number + 1, error);
     }
-    if (more == 0 && frames == 0)
+    if (more == 0 && content->frames == 0)
         return ps_fail(error, PS_E_INPUT, "TIFF with thumbnails or masks only, an image expected");
-    *ret_frames = frames;
+    content->pixels = (uint64_t)ret_page->width * ret_page->height;
+    content->compressed = ret_page->compression != COMPRESSION_NONE;
     return more;
 }
 
@@ -299,10 +304,14 @@ static int read_open(TIFF *tif, struct client *client, const struct ps_read_opti
                      struct ps_micrograph **ret_micrograph, struct ps_error *error)
 {
     struct ps_tiff_page page = {0};
-    uint32_t frames = 0;
-    int code = inspect_pages(tif, client, options, &page, &frames, error);
+    struct ps_tiff_content content = {0};
+    char surplus[sizeof((struct ps_micrograph *)NULL)->warning];
+    int code = inspect_pages(tif, client, options, &page, &content, error);
+    const uint32_t frames = (uint32_t)content.frames; /* at most MAX_PAGES */
     if (!code)
         code = ps_movie_check(frames, options, error);
+    if (!code)
+        code = ps_tiff_check_surplus(tif, client->source, &content, surplus, sizeof surplus, error);
     if (code)
         return code;
 
@@ -314,6 +323,8 @@ static int read_open(TIFF *tif, struct client *client, const struct ps_read_opti
     micrograph->mode = page.bits;
     micrograph->frames = (int)frames;
     micrograph->image.pixel_size = page.pixel_size;
+    if (*surplus)
+        ps_micrograph_warn(micrograph, "%s", surplus);
     if (page.photometric == PHOTOMETRIC_MINISWHITE)
         ps_micrograph_warn(micrograph, "TIFF says that 0 is white: values taken as stored");
     if (page.packed)

@@ -9,7 +9,8 @@ import types
 
 import numpy as np
 import pytest
-from micrographs import patched, patched_tiff_tag, read_picks, write_mrc, write_tiff
+from micrographs import (patched, patched_tiff_tag, read_picks, write_imagej_stack, write_mrc,
+                         write_tiff)
 from support import run
 
 HEADER = 1024  # bytes of an MRC header
@@ -121,6 +122,13 @@ def _(path, scene):
      "movie of 3 frames: skipped; with input.movies = sum they would be added up")
 def _(path, scene):
     write_tiff(path, np.repeat(scene.image[np.newaxis], 3, axis=0))
+
+
+@bad("stack_one_directory.tif",
+     "movie of 3 frames, 1 of them in its directories: skipped; only a TIFF with a directory for "
+     "each frame can be added up")
+def _(path, scene):
+    write_imagej_stack(path, scene.image, 3)
 
 
 @bad("volume.mrc", "a volume of 32 sections (space group 1), a micrograph expected")

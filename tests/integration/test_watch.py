@@ -191,6 +191,23 @@ def test_a_bad_file_is_an_outcome(content):
         assert (again.name, again.status, again.revision) == ("bad.mrc", "picked", 2)
 
 
+def test_a_stack_with_one_directory_is_a_movie(image):
+    """Its first frame is never taken for a micrograph; a doubtful surplus is a warning."""
+    with session() as (service, subscriber):
+        micrographs.write_imagej_stack(service.data / "stack.tif", image, 3)
+        movie = subscriber.outcome()
+        assert (movie.status, movie.name) == ("failed", "stack.tif")
+        assert movie.reason.startswith("movie of 3 frames, 1 of them in its directories")
+        path = micrographs.write_tiff(service.home / "odd.tif", image)
+        with path.open("ab") as file:
+            file.write(bytes(image.nbytes * 3 // 2))
+        path.rename(service.data / "odd.tif")
+        odd = subscriber.outcome()
+        assert (odd.status, odd.name) == ("picked", "odd.tif")
+        assert "are outside its directories: perhaps frames of a movie" \
+            in odd.header["result"]["warnings"][0]
+
+
 def test_a_revision_that_fails_leaves_no_files_of_the_one_before(content):
     """Nor does it touch those of a neighbour with the same name but for the extension."""
     with session("output.formats=star,csv") as (service, subscriber):

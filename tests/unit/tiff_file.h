@@ -36,6 +36,8 @@ struct spec {
     uint16_t photometric;
     float resolution;
     uint16_t unit;
+    const char *description; /* of the first page */
+    uint32_t profile_bytes;  /* of a large tag outside its directory */
 };
 
 struct file {
@@ -97,6 +99,13 @@ static inline void write_page(TIFF *tif, const struct spec *spec, int page)
         TIFFSetField(tif, TIFFTAG_PREDICTOR, spec->predictor);
     if (page < 3 && spec->subfile_type[page])
         TIFFSetField(tif, TIFFTAG_SUBFILETYPE, spec->subfile_type[page]);
+    if (spec->description && page == 0)
+        TIFFSetField(tif, TIFFTAG_IMAGEDESCRIPTION, spec->description);
+    if (spec->profile_bytes) {
+        void *profile = calloc(1, spec->profile_bytes);
+        TIFFSetField(tif, TIFFTAG_ICCPROFILE, spec->profile_bytes, profile);
+        free(profile);
+    }
     if (spec->resolution != 0) {
         TIFFSetField(tif, TIFFTAG_XRESOLUTION, (double)spec->resolution);
         TIFFSetField(tif, TIFFTAG_YRESOLUTION, (double)spec->resolution);
