@@ -3,6 +3,8 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "cli/cmd.h"
+#include "cli/completion.h"
+#include "cli/units.h"
 
 #include <getopt.h>
 #include <stdarg.h>
@@ -18,7 +20,8 @@ enum {
     CODE_FIRST = 0x1000, /* and for the row with number n: CODE_FIRST + n */
 };
 
-static const struct ps_cli_option common_options[] = {
+/* Of the commands that pick. */
+static const struct ps_cli_option picking_options[] = {
     PS_CLI_KEY(0, "diameter", "LENGTH", "picker.particle_diameter",
                "particle diameter: 180 (in A) or 64px"),
     PS_CLI_KEY(0, "pixel-size", "A", "picker.pixel_size", "pixel size, over the file's header"),
@@ -31,6 +34,7 @@ static const struct ps_cli_option common_options[] = {
 /* All rows of a command, also in the form for getopt_long(). */
 struct table {
     const struct ps_cli_option *rows[MAX_OPTIONS];
+    bool given[MAX_OPTIONS];
     int count;
     struct option options[MAX_OPTIONS + 4];
     char letters[2 * MAX_OPTIONS + 8];
@@ -40,9 +44,14 @@ int ps_cli_usage(const struct ps_cli *cli, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
-    (void)fprintf(stderr, "pickstream %s: ", cli->command);
-    (void)vfprintf(stderr, format, arguments);
-    (void)fprintf(stderr, "\nTry `pickstream %s --help`.\n", cli->command);
+    if (cli->error) {
+        cli->error->code = PS_E_CONFIG;
+        (void)vsnprintf(cli->error->message, sizeof cli->error->message, format, arguments);
+    } else {
+        (void)fprintf(stderr, "pickstream %s: ", cli->command);
+        (void)vfprintf(stderr, format, arguments);
+        (void)fprintf(stderr, "\nTry `pickstream %s --help`.\n", cli->command);
+    }
     va_end(arguments);
     return PS_EXIT_USAGE;
 }
@@ -57,7 +66,7 @@ static void add_option(struct table *table, int *count, const char *name, bool a
 static bool build_table(const struct ps_cli *cli, bool common, struct table *ret)
 {
     *ret = (struct table){0};
-    const struct ps_cli_option *lists[] = {cli->options, common ? common_options : NULL};
+    const struct ps_cli_option *lists[] = {cli->options, cli->picks ? picking_options : NULL};
     int options = 0;
     /* ':' distinguishes a missing argument; the letters of the rows follow. */
     char *letters = stpcpy(ret->letters, common ? ":hc:" : ":h");
@@ -109,12 +118,36 @@ static void print_help(const struct ps_cli *cli, bool common)
     if (common) {
         print_option('c', "config", "FILE", "read the configuration from FILE");
         print_option(0, "set", "KEY=VALUE", "set section.key, over the configuration file");
-        print_rows(common_options);
     }
+    if (cli->picks)
+        print_rows(picking_options);
     print_option('h', "help", NULL, "print this and exit");
     if (common)
         (void)printf("\nKeys and their meaning: pickstream check --template, "
                      "or pickstream.conf(5).\n");
+}
+
+static void print_completion(const struct ps_cli *cli, const struct table *table, const char *word)
+{
+    ps_completion_begin(word, cli->command, cli->operands);
+    for (const struct option *option = table->options; option->name; option++) {
+        const int number = option->val - CODE_FIRST;
+        const struct ps_cli_option *row = number >= 0 ? table->rows[number] : NULL;
+        struct ps_completion_option item = {.name = option->name};
+        if (row)
+            item = (struct ps_completion_option){row->letter, row->name, row->argument, row->key,
+                                                 row->help};
+        else if (option->val == CODE_CONFIG)
+            item = (struct ps_completion_option){'c', "config", "FILE", NULL,
+                                                 "read the configuration from FILE"};
+        else if (option->val == CODE_SET)
+            item = (struct ps_completion_option){0, "set", "KEY=VALUE", NULL,
+                                                 "set section.key, over the configuration file"};
+        else if (option->val == CODE_HELP)
+            item = (struct ps_completion_option){'h', "help", NULL, NULL, "print this and exit"};
+        ps_completion_option(word, &item);
+    }
+    ps_completion_end(word);
 }
 
 /* ---- parsing -------------------------------------------------------------------------------- */
@@ -182,6 +215,13 @@ static int unknown_option(const struct ps_cli *cli, const struct table *table, c
     char *name = strndup(given + 2, strcspn(given + 2, "="));
     if (!name)
         return ps_cli_usage(cli, "unknown option %s", given);
+    for (const struct ps_cli_option *row = picking_options; row->kind; row++) {
+        if (strcmp(row->name, name) == 0 && !cli->picks) {
+            free(name);
+            return ps_cli_usage(cli, "--%s has no effect here: this command does not pick",
+                                row->name);
+        }
+    }
     struct ps_suggestion suggestion = {.word = name};
     int beginning = 0; /* number of options with this prefix: an ambiguous abbreviation */
     for (const struct option *option = table->options; option->name; option++) {
@@ -213,8 +253,8 @@ static int find_letter(const struct table *table, int letter)
 
 /* One pass over the options. The first one (`config_file` given) stores the values that are not
  * keys and finds the file; the second one (NULL) sets the keys, which override the file. */
-static int walk(const struct ps_cli *cli, const struct table *table, int argc, char **argv,
-                void *values, struct ps_config *config, const char **config_file)
+static int walk(const struct ps_cli *cli, struct table *table, int argc, char **argv, void *values,
+                struct ps_config *config, const char **config_file)
 {
     bool first = config_file;
     optind = 0; /* GNU: restarts the scan */
@@ -243,6 +283,7 @@ static int walk(const struct ps_cli *cli, const struct table *table, int argc, c
                 status = apply_set(cli, optarg, config);
         } else {
             const struct ps_cli_option *row = table->rows[code - CODE_FIRST];
+            table->given[code - CODE_FIRST] = true;
             struct ps_error error;
             if (row->kind != PS_CLI_KIND_KEY) {
                 status = first ? store(cli, row, optarg, values) : PS_CLI_GO;
@@ -255,27 +296,82 @@ static int walk(const struct ps_cli *cli, const struct table *table, int argc, c
     }
 }
 
+static bool is_given(const struct table *table, const char *name)
+{
+    for (int i = 0; i < table->count; i++)
+        if (table->given[i] && strcmp(table->rows[i]->name, name) == 0)
+            return true;
+    return false;
+}
+
+static int check_rules(const struct ps_cli *cli, const struct table *table)
+{
+    for (const struct ps_cli_rule *rule = cli->rules; rule && rule->option; rule++)
+        if (is_given(table, rule->option) && !is_given(table, rule->needs))
+            return ps_cli_usage(cli, "--%s has no effect without --%s", rule->option, rule->needs);
+    return PS_CLI_GO;
+}
+
+/* Refuses an operand that belongs to the number before it. `words` is argv before it was reordered.
+ */
+static int check_units(const struct ps_cli *cli, const struct table *table, int argc, char **argv,
+                       char *const *words)
+{
+    bool lengths = false;
+    const char *with_unit = NULL;
+    for (int i = 0; i < table->count; i++) {
+        const char *argument = table->rows[i]->argument;
+        lengths |= ps_unit_is_metavariable(argument);
+        if (argument && strcmp(argument, "LENGTH") == 0)
+            with_unit = table->rows[i]->name;
+    }
+    char advice[PS_UNIT_ADVICE];
+    for (int i = optind; i < argc && lengths; i++)
+        if (ps_unit_advice(words, argc, argv[i], with_unit, advice))
+            return ps_cli_usage(cli, "%s", advice);
+    return PS_CLI_GO;
+}
+
+/* Reads the file, if one is given, and then the options that set keys. */
+static int configure(const struct ps_cli *cli, struct table *table, int argc, char **argv,
+                     void *values, struct ps_config *config, const char *config_file)
+{
+    struct ps_error error;
+    if (config_file && ps_config_read(config, config_file, &error) != 0) {
+        if (cli->error)
+            *cli->error = error;
+        else /* FILE:LINE comes first, so that editors recognise it. */
+            (void)fprintf(stderr, "%s\n", error.message);
+        return PS_EXIT_USAGE;
+    }
+    return config ? walk(cli, table, argc, argv, values, config, NULL) : PS_CLI_GO;
+}
+
 int ps_cli_parse(const struct ps_cli *cli, int argc, char **argv, void *values,
                  struct ps_config *config, int *ret_operands)
 {
     struct table table;
     if (!build_table(cli, config, &table))
         return ps_cli_usage(cli, "more than %d options: a mistake in pickstream", MAX_OPTIONS);
+    if (argc == 2 && ps_completion_asked(argv[1])) {
+        print_completion(cli, &table, argv[1]);
+        return PS_EXIT_OK;
+    }
+    char **words = malloc((size_t)argc * sizeof *words);
+    if (!words)
+        return ps_cli_usage(cli, "no memory");
+    memcpy(words, argv, (size_t)argc * sizeof *words);
     const char *config_file = NULL;
     int status = walk(cli, &table, argc, argv, values, config, &config_file);
+    if (status == PS_CLI_GO)
+        status = check_units(cli, &table, argc, argv, words);
+    free(words);
+    if (status == PS_CLI_GO)
+        status = check_rules(cli, &table);
+    if (status == PS_CLI_GO)
+        status = configure(cli, &table, argc, argv, values, config, config_file);
     if (status != PS_CLI_GO)
         return status;
-    struct ps_error error;
-    if (config_file && ps_config_read(config, config_file, &error) != 0) {
-        /* FILE:LINE comes first, so that editors recognise it. */
-        (void)fprintf(stderr, "%s\n", error.message);
-        return PS_EXIT_USAGE;
-    }
-    if (config) {
-        status = walk(cli, &table, argc, argv, values, config, NULL);
-        if (status != PS_CLI_GO)
-            return status;
-    }
     if (!*cli->operands && optind < argc)
         return ps_cli_usage(cli, "unexpected argument %.100s", argv[optind]);
     *ret_operands = optind;

@@ -14,10 +14,14 @@
  *     if (status != PS_CLI_GO)
  *         return status;
  *
- * A command with a configuration also has the common options: -c FILE, --set, --diameter and more.
- * The file is read first, wherever -c is; the other options override it in the order given. Texts
- * are not copied from argv. Options can follow operands; "--" ends the options. Errors are printed
- * on stderr, --help on stdout. Not thread-safe, because it uses getopt_long().
+ * A command with a configuration also has -c FILE and --set; one that picks has --diameter and
+ * more. The file is read first, wherever -c is; the other options override it in the order given.
+ * Texts are not copied from argv. Options can follow operands; "--" ends the options. Errors are
+ * printed on stderr, --help on stdout. Not thread-safe, because it uses getopt_long().
+ *
+ * An option that would have no effect is an error: one that the command does not have, or one that
+ * needs another one (struct ps_cli_rule). So is an operand that is a unit where an option takes a
+ * length: the shell makes two words of "--diameter=64 px".
  */
 #ifndef PS_CLI_ARGUMENTS_H
 #define PS_CLI_ARGUMENTS_H
@@ -90,11 +94,20 @@ struct ps_cli_option {
         .kind = PS_CLI_KIND_END                                                                    \
     }
 
+/* Two options of a command: `option` has no effect without `needs`. */
+struct ps_cli_rule {
+    const char *option;
+    const char *needs;
+};
+
 struct ps_cli {
     const char *command;
     const char *operands; /* for the usage line: "FILE|DIR..."; "" for a command without any */
     const char *summary;  /* sentences below the usage line */
     const struct ps_cli_option *options;
+    const struct ps_cli_rule *rules; /* ends with a row of NULLs; can be NULL */
+    bool picks;             /* has the options of picking: --diameter, --backend and more */
+    struct ps_error *error; /* gets the text of an error instead of stderr; can be NULL */
 };
 
 enum { PS_CLI_GO = -1 };
@@ -106,7 +119,8 @@ enum { PS_CLI_GO = -1 };
 int ps_cli_parse(const struct ps_cli *cli, int argc, char **argv, void *values,
                  struct ps_config *config, int *ret_operands);
 
-/* Prints "pickstream COMMAND: ..." on stderr and returns PS_EXIT_USAGE. */
+/* Prints "pickstream COMMAND: ..." on stderr, or stores it without that in cli->error. Returns
+ * PS_EXIT_USAGE. */
 __attribute__((format(printf, 2, 3))) int ps_cli_usage(const struct ps_cli *cli, const char *format,
                                                        ...);
 

@@ -11,7 +11,8 @@ enum ps_exit {
 
 struct ps_command {
     const char *name;
-    int (*run)(int argc, char **argv); /* argv[0] is the name; returns enum ps_exit */
+    int (*run)(int argc, char **argv); /* argv[0] is the name; returns enum ps_exit. NULL: the
+                                        * command that needs the table of commands (completion.h) */
     const char *help;                  /* one line */
 };
 

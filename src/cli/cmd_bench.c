@@ -39,6 +39,7 @@ static const struct ps_cli_option options_table[] = {
 
 static const struct ps_cli cli = {
     .command = "bench",
+    .picks = true,
     .operands = "[FILE]",
     .summary =
         "Picks one micrograph, FILE or a synthetic one, several times on every GPU and on the\n"
@@ -48,6 +49,7 @@ static const struct ps_cli cli = {
     .options = options_table,
 };
 
+enum { DEFAULT_SIDE = 4096 /* px, of the synthetic micrograph */ };
 enum { MOST_DEVICES = PS_MAX_DEVICES + 1 };
 
 /* ---- the micrograph ---------------------------------------------------------------------------
@@ -179,13 +181,17 @@ int ps_cmd_bench(int argc, char **argv)
         ps_config_free(config);
         return PS_EXIT_FAILURE;
     }
-    struct bench_options options = {.repeat = 5, .size = 4096};
+    struct bench_options options = {.repeat = 5};
     int operands;
     int status = ps_cli_parse(&cli, argc, argv, &options, config, &operands);
     if (status == PS_CLI_GO) {
         if (argc - operands > 1) {
             status = ps_cli_usage(&cli, "one FILE expected");
+        } else if (options.size && argc > operands) {
+            status = ps_cli_usage(&cli, "--size has no effect with FILE");
         } else {
+            if (!options.size)
+                options.size = DEFAULT_SIDE;
             int failure = bench(config, &options, argv[operands], &error);
             if (failure)
                 (void)fprintf(stderr, "pickstream bench: %s\n", error.message);

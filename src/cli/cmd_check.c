@@ -19,6 +19,7 @@ static const struct ps_cli_option check_options[] = {
 
 static const struct ps_cli check_cli = {
     .command = "check",
+    .picks = true,
     .operands = "",
     .summary = "Reads and checks the configuration as the other commands do.\n"
                "Reports the first error with file and line; the exit status is then 2.",

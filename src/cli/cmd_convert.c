@@ -24,9 +24,9 @@ struct convert_options {
 };
 
 static const struct ps_cli_option options_table[] = {
-    PS_CLI_TEXT(0, "format", "NAME", struct convert_options, to,
+    PS_CLI_TEXT(0, "format", "FORMAT", struct convert_options, to,
                 "format of OUT: star, cryosparc, box, cbox, tsv, csv or json"),
-    PS_CLI_TEXT(0, "from", "NAME", struct convert_options, from, "format of IN, as above"),
+    PS_CLI_TEXT(0, "from", "FORMAT", struct convert_options, from, "format of IN, as above"),
     PS_CLI_TEXT(0, "micrographs", "DIR", struct convert_options, micrographs,
                 "directory of the micrographs, for their names and shapes"),
     PS_CLI_NUMBER(0, "box", "PX", struct convert_options, box_size, 1.0, 100000.0,

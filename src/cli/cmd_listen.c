@@ -63,8 +63,11 @@ static const struct ps_cli_option options_table[] = {
     PS_CLI_END,
 };
 
+static const struct ps_cli_rule rules[] = {{"format", "output"}, {NULL, NULL}};
+
 static const struct ps_cli cli = {
     .command = "listen",
+    .rules = rules,
     .operands = "",
     .summary =
         "Prints a line for each outcome that a service publishes, in order, each once: seq, name,\n"

@@ -34,6 +34,7 @@ struct pick_options {
 static const struct ps_cli_option options_table[] = {
     PS_CLI_KEY('o', "output", "DIR", "output.directory", "write files of picks below DIR"),
     PS_CLI_KEY(0, "format", "LIST", "output.formats", "formats of these files (default star)"),
+    PS_CLI_KEY(0, "min-score", "P", "picker.min_score", "drop picks with a lower score"),
     PS_CLI_FLAG(0, "overlay", struct pick_options, overlay,
                 "write a PNG of the micrograph with its picks too"),
     PS_CLI_TEXT(0, "shard", "I/N", struct pick_options, shard,
@@ -49,8 +50,12 @@ static const struct ps_cli_option options_table[] = {
     PS_CLI_END,
 };
 
+static const struct ps_cli_rule rules[] = {{"tolerance", "truth"}, {NULL, NULL}};
+
 static const struct ps_cli cli = {
+    .rules = rules,
     .command = "pick",
+    .picks = true,
     .operands = "FILE|DIR|GLOB...",
     .summary =
         "Picks particles in each micrograph and writes its picks to DIR, under the path of the\n"

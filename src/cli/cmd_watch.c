@@ -28,6 +28,7 @@ static const struct ps_cli_option options_table[] = {
 
 static const struct ps_cli cli = {
     .command = "watch",
+    .picks = true,
     .operands = "[DIR...]",
     .summary =
         "Watches directories, picks every micrograph that appears in them and publishes the\n"

@@ -5,6 +5,7 @@
  */
 #include "base/text.h"
 #include "cli/cmd.h"
+#include "cli/completion.h"
 #include "pickstream.h"
 
 #include <errno.h>
@@ -24,6 +25,7 @@ static const struct ps_command commands[] = {
     {"bench", ps_cmd_bench, "measure this machine: stage times, memory"},
     {"check", ps_cmd_check, "check a configuration, print the values in effect"},
     {"keygen", ps_cmd_keygen, "make a pair of keys for encrypted connections"},
+    {"completion", NULL, "print the completion file of a shell, bash or zsh"},
     {NULL, NULL, NULL},
 };
 
@@ -81,7 +83,8 @@ static int run(int argc, char **argv)
     }
     for (const struct ps_command *command = commands; command->name; command++) {
         if (strcmp(name, command->name) == 0)
-            return command->run(argc - 1, argv + 1);
+            return command->run ? command->run(argc - 1, argv + 1)
+                                : ps_cmd_completion(commands, argc - 1, argv + 1);
     }
     return unknown(name);
 }

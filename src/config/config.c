@@ -163,6 +163,20 @@ char *ps_config_get(const struct ps_config *config, const char *key)
     return row ? ps_config_format(row, config) : NULL;
 }
 
+const char *ps_config_words(const char *key)
+{
+    const struct config_key *row = find_path(key, NULL);
+    if (!row)
+        return NULL;
+    return row->type == CONFIG_bool ? "yes|no" : row->words;
+}
+
+void ps_config_print_keys(FILE *stream, const char *before, const char *after)
+{
+    for (const struct config_key *key = ps_config_keys; key->name; key++)
+        (void)fprintf(stream, "%s%s.%s%s", before, key->section, key->name, after);
+}
+
 int ps_config_check(const struct ps_config *config, struct ps_error *error)
 {
     if (config->picker.particle_diameter.value <= 0)
@@ -183,6 +197,11 @@ int ps_config_check(const struct ps_config *config, struct ps_error *error)
                        "picker.tau1 = %d must be less than picker.tau2 = %d: windows between are "
                        "examples of neither",
                        tau1, tau2);
+    if (config->picker.profile == PS_PROFILE_ADAPTIVE && config->picker.min_score > 1)
+        return ps_fail(error, PS_E_CONFIG,
+                       "picker.min_score = %g drops every pick: with picker.profile = adaptive a "
+                       "score is a probability, from 0 to 1",
+                       config->picker.min_score);
     if (config->compute.require_gpu && strcmp(config->compute.backend, "cpu") == 0)
         return ps_fail(error, PS_E_CONFIG,
                        "compute.require_gpu = yes contradicts compute.backend = cpu");

@@ -83,6 +83,12 @@ int ps_config_add(struct ps_config *config, const char *key, const char *item,
  * NULL for an unknown key, or without memory. */
 char *ps_config_get(const struct ps_config *config, const char *key);
 
+/* The words "a|b|c" that "section.key" can have; NULL if it can have others, or is unknown. */
+const char *ps_config_words(const char *key);
+
+/* Writes all keys as "section.key", each between `before` and `after`. */
+void ps_config_print_keys(FILE *stream, const char *before, const char *after);
+
 /* Checks across keys: PS_E_CONFIG for a missing required value or values that contradict each
  * other. Call it before a configuration is used. */
 int ps_config_check(const struct ps_config *config, struct ps_error *error);
