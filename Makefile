@@ -14,6 +14,8 @@ V ?= 0
 VIEW ?=
 PREFIX ?= /usr/local
 LIBDIR ?= $(PREFIX)/lib
+# Debian's zsh reads only its own directory below /usr.
+ZSHDIR ?= $(PREFIX)/share/zsh/$(if $(filter /usr,$(PREFIX)),vendor-completions,site-functions)
 DESTDIR ?=
 PYTHON ?= /usr/bin/python3
 PYTEST_ARGUMENTS ?=
@@ -98,7 +100,7 @@ FUZZERS := $(patsubst %.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c))
 BENCHES := $(patsubst %.c,$(B)/%,$(wildcard tests/bench/*.c))
 
 .PHONY: all
-all: $(B)/pickstream $(B)/libpickstream.a $(B)/libpickstream.so.0 $(B)/pickstream.conf.5
+all: $(B)/pickstream $(B)/libpickstream.a $(B)/libpickstream.so.0 man-pages completions
 
 # Rebuild when the flags change; those of CUDA concern few files.
 define remember
@@ -203,8 +205,28 @@ $(UNIT_TESTS) $(PARITY_TESTS): %: %.o $(B)/tests/helpers.a $(TESTED) | $(EMULATI
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
 
-$(B)/pickstream.conf.5: $(B)/pickstream
+# A tree for `man -M $(B)/man`, and the files of shells, usable without an installation.
+MAN_PAGES := $(foreach p,$(notdir $(wildcard src/man/*.[1-9])) pickstream.conf.5,man$(subst .,,$(suffix $(p)))/$(p))
+COMPLETIONS := pickstream.bash _pickstream
+.PHONY: man-pages completions
+man-pages: $(MAN_PAGES:%=$(B)/man/%)
+completions: $(COMPLETIONS:%=$(B)/completion/%)
+
+$(B)/man/man5/pickstream.conf.5: $(B)/pickstream
+	@mkdir -p $(@D)
 	$(Q)$< check --man > $@
+define man_rule
+$(B)/man/$(1): src/man/$(notdir $(1))
+	@mkdir -p $$(@D) && cp $$< $$@
+endef
+$(foreach p,$(filter-out %/pickstream.conf.5,$(MAN_PAGES)),$(eval $(call man_rule,$(p))))
+
+$(B)/completion/pickstream.bash: $(B)/pickstream
+	@mkdir -p $(@D)
+	$(Q)$< completion bash > $@
+$(B)/completion/_pickstream: $(B)/pickstream
+	@mkdir -p $(@D)
+	$(Q)$< completion zsh > $@
 
 # Fuzzers replay their corpus here; clang's -fsanitize=fuzzer drives the same files for real.
 $(FUZZERS): $(B)/tests/fuzz/%: $(B)/tests/fuzz/%.o $(B)/tests/fuzz/standalone.o $(TESTED) | $(EMULATION)
@@ -364,10 +386,9 @@ install: all ## install below PREFIX (default /usr/local), DESTDIR is put before
 	printf '%s\n' 'Name: pickstream' 'Description: particle picks in cryo-EM micrographs' \
 	 'Version: $(VERSION)' 'Cflags: -I$(PREFIX)/include' 'Libs: -L$(LIBDIR) -lpickstream' \
 	 'Libs.private: $(LDLIBS)' > $(DESTDIR)$(LIBDIR)/pkgconfig/pickstream.pc
-	install -D -m 644 src/man/pickstream.1 $(DESTDIR)$(PREFIX)/share/man/man1/pickstream.1
-	install -D -m 644 src/man/pickstream-messages.7 $(DESTDIR)$(PREFIX)/share/man/man7/pickstream-messages.7
-	install -D -m 644 src/man/pickstream-troubleshooting.7 $(DESTDIR)$(PREFIX)/share/man/man7/pickstream-troubleshooting.7
-	install -D -m 644 $(B)/pickstream.conf.5 $(DESTDIR)$(PREFIX)/share/man/man5/pickstream.conf.5
+	for page in $(MAN_PAGES); do install -D -m 644 $(B)/man/$$page $(DESTDIR)$(PREFIX)/share/man/$$page || exit 1; done
+	install -D -m 644 $(B)/completion/pickstream.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/pickstream
+	install -D -m 644 $(B)/completion/_pickstream $(DESTDIR)$(ZSHDIR)/_pickstream
 	install -D -m 644 conf/pickstream.ini $(DESTDIR)$(PREFIX)/share/pickstream/pickstream.ini
 	install -D -m 644 conf/Snakefile $(DESTDIR)$(PREFIX)/share/pickstream/Snakefile
 	install -D -m 644 systemd/pickstream.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/pickstream.conf
@@ -379,10 +400,9 @@ install: all ## install below PREFIX (default /usr/local), DESTDIR is put before
 
 .PHONY: uninstall
 uninstall: ## remove what install installed
-	rm -f $(addprefix $(DESTDIR)$(LIBDIR)/,libpickstream.a libpickstream.so.0 libpickstream.so pkgconfig/pickstream.pc) \
+	rm -f $(DESTDIR)$(ZSHDIR)/_pickstream $(addprefix $(DESTDIR)$(LIBDIR)/,libpickstream.a libpickstream.so.0 libpickstream.so pkgconfig/pickstream.pc) \
 	 $(addprefix $(DESTDIR)$(PREFIX)/,bin/pickstream include/pickstream.h include/pickstream_wire.h \
-	 share/man/man1/pickstream.1 share/man/man5/pickstream.conf.5 \
-	 share/man/man7/pickstream-messages.7 share/man/man7/pickstream-troubleshooting.7 \
+	 $(MAN_PAGES:%=share/man/%) share/bash-completion/completions/pickstream \
 	 share/pickstream/pickstream.ini share/pickstream/Snakefile \
 	 lib/systemd/system/pickstream.service lib/sysusers.d/pickstream.conf lib/tmpfiles.d/pickstream.conf)
 	-rmdir $(DESTDIR)$(PREFIX)/share/pickstream 2>/dev/null

@@ -5,8 +5,9 @@
 /* Exit status of every command. */
 enum ps_exit {
     PS_EXIT_OK = 0,
-    PS_EXIT_FAILURE = 1, /* a part failed; the rest was done */
-    PS_EXIT_USAGE = 2,   /* invalid command line or configuration: nothing was done */
+    PS_EXIT_FAILURE = 1,       /* a part failed; the rest was done */
+    PS_EXIT_USAGE = 2,         /* invalid command line or configuration: nothing was done */
+    PS_EXIT_INTERRUPTED = 130, /* SIGINT or SIGTERM: 128 + SIGINT, as shells report it */
 };
 
 struct ps_command {

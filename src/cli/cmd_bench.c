@@ -5,6 +5,7 @@
 #include "cli/cmd.h"
 #include "config/config.h"
 #include "image/micrograph.h"
+#include "picker/scale.h"
 #include "service/picker_pool.h"
 #include "synth/synth.h"
 
@@ -161,6 +162,10 @@ static int bench(struct ps_config *config, const struct bench_options *options, 
         status = synthesise(config, options->size, &input.image, &pixels, error);
     if (status == 0 && micrograph)
         input.image = micrograph->image;
+    char scale[PS_SCALE_TEXT];
+    if (status == 0)
+        (void)fprintf(stderr, "pickstream bench: %s\n",
+                      ps_scale_text(config, input.image.pixel_size, scale));
     if (timeline)
         (void)fputs("slot\tmicrograph\tstage\tbegin_ms\tend_ms\n", timeline);
     if (status == 0)

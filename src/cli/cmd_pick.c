@@ -5,10 +5,12 @@
 #include "cli/arguments.h"
 #include "cli/cmd.h"
 #include "cli/inputs.h"
+#include "cli/interrupt.h"
 #include "cli/progress.h"
 #include "config/config.h"
 #include "image/micrograph.h"
 #include "picker/picker.h"
+#include "picker/scale.h"
 #include "picks/autopick.h"
 #include "picks/format.h"
 #include "picks/remove.h"
@@ -80,7 +82,8 @@ struct session {
     size_t picked;
     size_t rejected;
     size_t failed;
-    size_t before; /* done in an earlier run */
+    size_t before;             /* done in an earlier run */
+    char scale[PS_SCALE_TEXT]; /* as stated last */
     size_t picks;
     bool unlisted; /* the list could not be saved */
 };
@@ -181,6 +184,24 @@ static int report(struct session *session, const struct ps_found *found,
     return 0;
 }
 
+/* States pixel size and diameter, the first time and when they change. */
+static void state_scale(struct session *session, double header_pixel_size)
+{
+    char scale[PS_SCALE_TEXT];
+    (void)ps_scale_text(session->config, header_pixel_size, scale);
+    if (strcmp(scale, session->scale) == 0)
+        return;
+    memcpy(session->scale, scale, sizeof scale);
+    ps_progress_note(&session->progress, "pickstream: %s", scale);
+}
+
+/* The first line states the scale even if the first micrograph cannot be read. */
+static void state_first(struct session *session)
+{
+    if (!*session->scale)
+        state_scale(session, PS_SCALE_NOT_READ);
+}
+
 static int pick_micrograph(struct session *session, const struct ps_found *found,
                            const struct ps_micrograph *micrograph, double read_milliseconds,
                            struct ps_error *error)
@@ -211,15 +232,20 @@ static int pick_micrograph(struct session *session, const struct ps_found *found
 
 static int pick_file(struct session *session, const struct ps_found *found, struct ps_error *error)
 {
-    if (found->problem)
+    if (found->problem) {
+        state_first(session);
         return ps_fail(error, PS_E_INPUT, "%s: %s", found->path, found->problem);
+    }
     struct ps_read_options options = {session->config->input.movies,
                                       session->config->compute.max_pixels};
     struct ps_micrograph *micrograph = NULL;
     double start = ps_progress_clock();
     int status = ps_micrograph_read(found->path, &options, &micrograph, error);
-    if (status)
+    if (status) {
+        state_first(session);
         return remove_outputs(session, found, error);
+    }
+    state_scale(session, micrograph->image.pixel_size);
     if (micrograph->warning[0])
         ps_progress_note(&session->progress, "pickstream: %s: %s", found->path,
                          micrograph->warning);
@@ -313,6 +339,15 @@ static void summarise(struct session *session, size_t count)
                       before, ps_picker_device(session->picker));
 }
 
+/* Says how to go on after an interruption, with `count` micrographs in this run. --truth cannot be
+ * resumed. */
+static void report_interruption(const struct session *session, size_t count)
+{
+    (void)fprintf(stderr, "pickstream: interrupted: %zu of %zu picked%s\n",
+                  session->picked + session->rejected + session->before, count + session->before,
+                  session->options->truth ? "" : "; the same command with --resume continues");
+}
+
 /* Saves the list at intervals, because a run can be killed. */
 static void save_list(struct session *session)
 {
@@ -326,8 +361,13 @@ static void save_list(struct session *session)
 static int pick_all(struct session *session, const struct ps_found_list *list)
 {
     ps_progress_begin(&session->progress, list->count);
+    bool left = false;
     for (size_t i = 0; i < list->count; i++) {
         struct ps_error error;
+        if (ps_interrupted()) {
+            left = true;
+            break;
+        }
         int status = pick_file(session, &list->items[i], &error);
         if (status) {
             session->failed++;
@@ -341,6 +381,10 @@ static int pick_all(struct session *session, const struct ps_found_list *list)
     }
     save_list(session);
     summarise(session, list->count);
+    if (left) {
+        report_interruption(session, list->count);
+        return PS_EXIT_INTERRUPTED;
+    }
     return session->failed || session->unlisted ? PS_EXIT_FAILURE : PS_EXIT_OK;
 }
 
@@ -414,6 +458,8 @@ static int run(const struct ps_config *config, const struct pick_options *option
         return ps_cli_usage(&cli, "no micrographs given");
     struct session session = {.config = config, .options = options};
     struct ps_error error;
+    if (!options->list)
+        ps_interrupt_catch();
     int status = options->list ? 0 : ps_picker_new(config, &session.picker, &error);
     if (status == PS_E_CONFIG)
         return ps_cli_usage(&cli, "%s", error.message);

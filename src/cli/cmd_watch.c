@@ -4,9 +4,12 @@
 #include "cli/arguments.h"
 #include "cli/cmd.h"
 #include "config/config.h"
+#include "picker/scale.h"
 #include "pickstream.h"
 #include "service/service.h"
 
+#include <errno.h>
+#include <limits.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,6 +44,7 @@ static const struct ps_cli cli = {
 struct arguments {
     int count;
     char **values;
+    struct ps_log *log;      /* of the configuration in force */
     struct ps_config *fresh; /* the valid configuration after SIGHUP, or NULL */
 };
 
@@ -54,25 +58,26 @@ static int set_directories(struct ps_config *config, char *const *directories, i
     return status;
 }
 
-/* Returns PS_CLI_GO and a checked configuration, or the exit status after an error, which has been
- * printed. */
-static int load(const struct arguments *arguments, struct ps_config **ret_config)
+/* Returns PS_CLI_GO and a checked configuration, or the exit status after an error, which is in
+ * `error`, or printed if that is NULL. */
+static int load(const struct arguments *arguments, struct ps_config **ret_config,
+                struct ps_error *ret_error)
 {
+    struct ps_cli here = cli;
+    here.error = ret_error;
     struct ps_config *config = ps_config_new();
-    if (!config) {
-        (void)fputs("pickstream watch: no memory\n", stderr);
-        return PS_EXIT_FAILURE;
-    }
+    if (!config)
+        return ps_cli_usage(&here, "no memory"), PS_EXIT_FAILURE;
     int operands;
-    int status = ps_cli_parse(&cli, arguments->count, arguments->values, NULL, config, &operands);
+    int status = ps_cli_parse(&here, arguments->count, arguments->values, NULL, config, &operands);
     struct ps_error error;
     int given = arguments->count - operands;
     if (status == PS_CLI_GO &&
         ((given > 0 && set_directories(config, arguments->values + operands, given, &error)) ||
          ps_config_check(config, &error)))
-        status = ps_cli_usage(&cli, "%s", error.message);
+        status = ps_cli_usage(&here, "%s", error.message);
     else if (status == PS_CLI_GO && config->input.directories.count == 0)
-        status = ps_cli_usage(&cli, "no directory to watch: give one, or set input.directories");
+        status = ps_cli_usage(&here, "no directory to watch: give one, or set input.directories");
     if (status == PS_CLI_GO)
         *ret_config = config;
     else
@@ -83,8 +88,58 @@ static int load(const struct arguments *arguments, struct ps_config **ret_config
 static bool reload(void *context)
 {
     struct arguments *arguments = context;
-    return load(arguments, &arguments->fresh) == PS_CLI_GO;
+    struct ps_error error;
+    bool loaded = load(arguments, &arguments->fresh, &error) == PS_CLI_GO;
+    char quoted[PS_LOG_TEXT];
+    if (loaded)
+        ps_log_event(arguments->log, PS_LOG_INFO, "reload", "%s", "");
+    else
+        ps_log_event(arguments->log, PS_LOG_ERROR, "reload_refused", "reason=%s",
+                     ps_log_quote(error.message, quoted));
+    return loaded;
 }
+
+/* ---- the state directory --------------------------------------------------------------------- */
+
+/* Creates a directory and its missing parents. */
+static int make_directory(const char *path)
+{
+    enum { STATE_MODE = 0750 };
+    char parent[PATH_MAX];
+    if (snprintf(parent, sizeof parent, "%s", path) >= (int)sizeof parent)
+        return ENAMETOOLONG;
+    for (char *at = parent + 1; *parent && *at; at++) {
+        if (*at != '/')
+            continue;
+        *at = '\0';
+        if (mkdir(parent, 0777) != 0 && errno != EEXIST)
+            return errno;
+        *at = '/';
+    }
+    return mkdir(path, STATE_MODE) == 0 || errno == EEXIST ? 0 : errno;
+}
+
+/* Makes the state directory if it is missing, but not for the service manager: it makes the
+ * directory itself, so one that is missing there is a disk that is not mounted. */
+static int make_state_directory(const char *path, struct ps_log *log, struct ps_error *error)
+{
+    struct stat info;
+    char quoted[PS_LOG_TEXT];
+    const char *manager = getenv("NOTIFY_SOCKET");
+    if ((manager && *manager) || stat(path, &info) == 0 || errno != ENOENT)
+        return 0; /* what else is wrong, the journal reports */
+    int code = make_directory(path);
+    if (code)
+        return ps_fail(error, PS_E_SYSTEM,
+                       "%s: cannot make the state directory: %s; --set "
+                       "service.state_directory=DIR names another one",
+                       path, strerror(code));
+    ps_log_event(log, PS_LOG_INFO, "state_directory_made", "path=%s", ps_log_quote(path, quoted));
+    return 0;
+}
+
+/* ---- the service ------------------------------------------------------------------------------
+ */
 
 static int run_one(const struct ps_config *config, struct arguments *arguments, int signal_fd,
                    enum ps_service_end *ret_end)
@@ -95,9 +150,15 @@ static int run_one(const struct ps_config *config, struct arguments *arguments, 
         return PS_E_NOMEM;
     }
     struct ps_error error;
-    int status = ps_service_run(config, log, signal_fd, reload, arguments, ret_end, &error);
+    char scale[PS_SCALE_TEXT], quoted[PS_LOG_TEXT];
+    ps_log_event(log, PS_LOG_INFO, "scale", "is=%s",
+                 ps_log_quote(ps_scale_text(config, PS_SCALE_NOT_READ, scale), quoted));
+    arguments->log = log;
+    int status = make_state_directory(config->service.state_directory, log, &error);
+    if (status == 0)
+        status = ps_service_run(config, log, signal_fd, reload, arguments, ret_end, &error);
+    arguments->log = NULL;
     if (status) {
-        char quoted[PS_LOG_TEXT];
         ps_log_event(log, PS_LOG_ERROR, "ended", "reason=%s", ps_log_quote(error.message, quoted));
     }
     ps_log_free(log);
@@ -135,7 +196,7 @@ int ps_cmd_watch(int argc, char **argv)
     struct arguments arguments = {.count = argc, .values = argv};
     struct ps_config *config = NULL;
     (void)mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK);
-    int status = load(&arguments, &config);
+    int status = load(&arguments, &config, NULL);
     if (status != PS_CLI_GO)
         return status;
     int signal_fd = ps_service_signals();

@@ -3,11 +3,13 @@
 #include "base/clock.h"
 #include "image/micrograph.h"
 #include "picker/picker.h"
+#include "picker/scale.h"
 #include "watch/job.h"
 #include "wire/header.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 static struct ps_outcome_facts facts_of(const struct ps_completion_dependencies *dependencies,
                                         const struct ps_completion *completion)
@@ -93,6 +95,20 @@ static void log_outcome(struct ps_log *log, const struct ps_outcome_facts *facts
                      picks_of(facts), facts->total_milliseconds);
 }
 
+/* Logs pixel size and diameter, the first time and when they change. */
+static void log_scale(const struct ps_completion_dependencies *dependencies,
+                      const struct ps_micrograph *micrograph)
+{
+    char scale[PS_SCALE_TEXT], text[PS_LOG_TEXT];
+    if (!micrograph || !dependencies->scale)
+        return;
+    (void)ps_scale_text(dependencies->config, micrograph->image.pixel_size, scale);
+    if (strcmp(scale, dependencies->scale) == 0)
+        return;
+    memcpy(dependencies->scale, scale, sizeof scale);
+    ps_log_event(dependencies->log, PS_LOG_INFO, "scale", "is=%s", ps_log_quote(scale, text));
+}
+
 static void count_outcome(struct ps_metrics *metrics, const struct ps_outcome_facts *facts)
 {
     enum ps_counter kind = PS_COUNTER_FAILED;
@@ -123,6 +139,7 @@ void ps_completions_report(const struct ps_completion_dependencies *dependencies
         struct ps_outcome_facts facts = facts_of(dependencies, &completions[i]);
         observe_latency(dependencies->metrics, &completions[i], now_ns);
         count_outcome(dependencies->metrics, &facts);
+        log_scale(dependencies, completions[i].micrograph);
         log_outcome(dependencies->log, &facts);
     }
 }

@@ -37,6 +37,7 @@ struct ps_completion_dependencies {
     struct ps_metrics *metrics;
     const char *profile;
     const char *parameters;
+    char *scale; /* PS_SCALE_TEXT bytes: the scale (picker/scale.h) that was logged last */
 };
 
 /* Assigns the next seqs to up to PS_MAX_COMMIT completions, makes their messages with the current

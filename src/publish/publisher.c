@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/thread.h"
+#include "picker/scale.h"
 #include "pickstream_wire.h"
 #include "publish/admission.h"
 #include "publish/completion.h"
@@ -42,6 +43,7 @@ struct ps_publisher {
     struct ps_request_dependencies requests;
     char *profile;
     char parameters[PS_PARAMETERS_TEXT];
+    char scale[PS_SCALE_TEXT]; /* as logged last */
     pthread_t thread;
     _Atomic uint64_t ticks;
     struct ps_completion_queue completions;
@@ -430,7 +432,12 @@ int ps_publisher_start(const struct ps_config *config, struct ps_journal *journa
     publisher->hooks = *hooks;
     (void)pthread_mutex_init(&publisher->failure_lock, NULL);
     publisher->dependencies = (struct ps_completion_dependencies){
-        .config = config, .journal = journal, .log = log, .metrics = metrics};
+        .config = config,
+        .journal = journal,
+        .log = log,
+        .metrics = metrics,
+        .scale = publisher->scale,
+    };
     publisher->requests = (struct ps_request_dependencies){
         .journal = journal,
         .log = log,

@@ -50,7 +50,9 @@ def test_what_is_in_the_packages(packages):
                  "/etc/pickstream/pickstream.ini", "/usr/share/pickstream/Snakefile",
                  "/usr/share/man/man1/pickstream.1.gz", "/usr/share/man/man5/pickstream.conf.5.gz",
                  "/usr/share/man/man7/pickstream-messages.7.gz",
-                 "/usr/share/man/man7/pickstream-troubleshooting.7.gz"):
+                 "/usr/share/man/man7/pickstream-troubleshooting.7.gz",
+                 "/usr/share/bash-completion/completions/pickstream",
+                 "/usr/share/zsh/vendor-completions/_pickstream"):
         assert path in contents["pickstream"]
     assert "/usr/lib/libpickstream.so.0" in contents["libpickstream0"]
     for path in ("/usr/include/pickstream.h", "/usr/include/pickstream_wire.h",
