@@ -71,8 +71,8 @@ static const struct ps_cli cli = {
     .operands = "",
     .summary =
         "Prints a line for each outcome that a service publishes, in order, each once: seq, name,\n"
-        "status, number of picks, median score, and seconds from the close of the file to the\n"
-        "publication; or writes the picks as files. Missed outcomes are requested. With several\n"
+        "status, number of picks, median score, seconds from the close of the file to the\n"
+        "publication, and the reason of a failure or rejection; or writes the picks as files. Missed outcomes are requested. With several\n"
         "services, or a relay, a line begins with the stream. SIGINT and SIGTERM end it.\n"
         "Exit status: 0; 1 if an outcome was lost or could not be written.",
     .options = options_table,
@@ -104,19 +104,23 @@ static const char *one_line(char *text)
 
 /* ---- one outcome ----------------------------------------------------------------------------- */
 
-/* Missing values are "-", so that every line has the same number of words. */
+/* Missing values are "-". The reason of a failure or rejection is the last word; other lines have
+ * none. */
 static void print_outcome(const struct listener *listener, const struct ps_outcome_record *record)
 {
-    char name[PS_LOG_TEXT], median[32] = "-", latency[32] = "-";
+    char name[PS_LOG_TEXT], reason[PS_LOG_TEXT], median[32] = "-", latency[32] = "-";
     if (record->result.count > 0)
         (void)snprintf(median, sizeof median, "%.3f", record->result.score_median);
     if (!isnan(record->latency))
         (void)snprintf(latency, sizeof latency, "%.3f", record->latency);
     if (ps_subscriber_many(listener->subscriber))
         (void)printf("%s ", record->stream);
-    (void)printf("%" PRIu64 " %s %s %zu %s %s\n", record->seq, ps_log_quote(record->name, name),
+    (void)printf("%" PRIu64 " %s %s %zu %s %s", record->seq, ps_log_quote(record->name, name),
                  ps_outcome_record_status_name(record->status), record->result.count, median,
                  latency);
+    if (*record->reason)
+        (void)printf(" %s", ps_log_quote(record->reason, reason));
+    (void)putchar('\n');
     (void)fflush(stdout); /* line by line, also into a pipe */
 }
 

@@ -51,9 +51,14 @@ static int add_cursor(struct ps_peer *peer, struct ps_stream_cursor **ret_cursor
 int ps_peer_open(struct ps_peer *peer, struct ps_error *error)
 {
     struct ps_stream_cursor *cursor;
-    peer->received_ns = ps_clock_mono_ns();
-    int status = ps_connect(peer->context, ZMQ_SUB, peer->address.endpoint, &peer->curve,
-                            &peer->live, error);
+    int status = ps_connect_prepare(peer->context, ZMQ_SUB, &peer->curve, &peer->live, error);
+    /* Before it connects, so that no event is missed. */
+    if (status == 0)
+        status = ps_link_open(&peer->link, peer->context, peer->live, peer->address.endpoint,
+                              peer->curve.secret, PS_SILENT_HEARTBEATS * peer->order.heartbeat_ns,
+                              error);
+    if (status == 0)
+        status = ps_connect_to(peer->live, peer->address.endpoint, error);
     return status ? status : add_cursor(peer, &cursor, error);
 }
 
@@ -62,6 +67,7 @@ void ps_peer_done(struct ps_peer *peer)
     for (size_t i = 0; i < peer->cursor_count; i++)
         cursor_free(peer->cursors[i]);
     free(peer->cursors);
+    ps_link_close(&peer->link);
     if (peer->live)
         (void)zmq_close(peer->live);
     *peer = (struct ps_peer){0};

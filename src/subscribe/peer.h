@@ -7,10 +7,14 @@
 #ifndef PS_SUBSCRIBE_PEER_H
 #define PS_SUBSCRIBE_PEER_H
 
+#include "subscribe/link.h"
 #include "subscribe/reorder.h"
 #include "transport/connect.h"
 
-enum { PS_SUBSCRIBER_STREAMS = 256 };
+enum {
+    PS_SUBSCRIBER_STREAMS = 256,
+    PS_SILENT_HEARTBEATS = 3 /* without a message from a service: report it */
+};
 
 /* The position in a stream: its reorder buffer, and the socket for replay requests. */
 struct ps_stream_cursor {
@@ -27,9 +31,8 @@ struct ps_peer {
     struct ps_stream_cursor **cursors;
     size_t cursor_count;
     bool relay;
+    struct ps_link link; /* of the live socket */
     bool full;           /* more than PS_SUBSCRIBER_STREAMS streams; reported once */
-    int64_t received_ns; /* when the live socket last received a message */
-    bool silent;         /* nothing received for too long; reported once */
 };
 
 /* Connects and creates one cursor; the caller has set the first four fields of `peer`. Call

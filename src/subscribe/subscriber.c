@@ -19,7 +19,7 @@
 
 static const int64_t millisecond_ns = 1000000;
 
-enum { SILENT_HEARTBEATS = 3 /* without a message from a service: report it */ };
+enum { PEER_SOCKETS = 2 /* of a peer, before those of its cursors: live socket and monitor */ };
 
 struct ps_subscriber {
     struct ps_reorder_options order;
@@ -128,7 +128,7 @@ static int handle_live(struct ps_subscriber *subscriber, struct ps_peer *peer,
 {
     int64_t now = ps_clock_mono_ns();
     struct ps_envelope envelope;
-    peer->received_ns = now;
+    const bool problem = ps_link_heard(&peer->link, now);
     if (topic_is(frames, PS_RELAY_TOPIC) && frames->count == 1)
         ps_peer_become_relay(peer);
     if (!topic_is(frames, PS_WIRE_TOPIC_PICKS) && !topic_is(frames, PS_WIRE_TOPIC_STATUS))
@@ -138,9 +138,8 @@ static int handle_live(struct ps_subscriber *subscriber, struct ps_peer *peer,
         note(ret, "a message that cannot be read: %s", error->message);
         return 0;
     }
-    if (peer->silent)
+    if (problem)
         note(ret, "heard from %.200s", peer->address.endpoint);
-    peer->silent = false;
     if (envelope.type != PS_MESSAGE_PICKS && envelope.type != PS_MESSAGE_STATUS)
         return 0;
     struct ps_stream_cursor *cursor = NULL;
@@ -215,19 +214,14 @@ static int send_request(const struct ps_peer *peer, struct ps_stream_cursor *cur
     return status;
 }
 
-static int64_t silence_ns(const struct ps_subscriber *subscriber, const struct ps_peer *peer)
-{
-    return peer->received_ns + SILENT_HEARTBEATS * subscriber->order.heartbeat_ns;
-}
-
 /* Milliseconds until something is due without a message; -1: never. */
 static long timeout_ms(const struct ps_subscriber *subscriber)
 {
     int64_t deadline = INT64_MAX;
     for (size_t i = 0; i < subscriber->peer_count; i++) {
         const struct ps_peer *peer = &subscriber->peers[i];
-        if (!peer->silent && silence_ns(subscriber, peer) < deadline)
-            deadline = silence_ns(subscriber, peer);
+        int64_t report = ps_link_deadline(&peer->link);
+        deadline = report < deadline ? report : deadline;
         for (size_t k = 0; k < peer->cursor_count; k++) {
             int64_t due = ps_reorder_deadline(peer->cursors[k]->reorder);
             deadline = due < deadline ? due : deadline;
@@ -242,14 +236,14 @@ static long timeout_ms(const struct ps_subscriber *subscriber)
     return (long)((left < max ? left : max) / millisecond_ns + 1);
 }
 
-/* Lists the sockets: of each peer the live one, then those of its cursors; last, `wake`.
- * PS_E_NOMEM. */
+/* Lists the sockets: of each peer the live one, its monitor, then those of its cursors; last,
+ * `wake`. PS_E_NOMEM. */
 static int list_sockets(struct ps_subscriber *subscriber, int wake, size_t *ret_count,
                         struct ps_error *error)
 {
     size_t count = 0;
     for (size_t i = 0; i < subscriber->peer_count; i++)
-        count += 1 + subscriber->peers[i].cursor_count;
+        count += PEER_SOCKETS + subscriber->peers[i].cursor_count;
     if (count + 1 > subscriber->capacity) {
         void *items = realloc(subscriber->items, (count + 1) * sizeof *subscriber->items);
         if (!items)
@@ -261,6 +255,7 @@ static int list_sockets(struct ps_subscriber *subscriber, int wake, size_t *ret_
     for (size_t i = 0; i < subscriber->peer_count; i++) {
         const struct ps_peer *peer = &subscriber->peers[i];
         *item++ = (zmq_pollitem_t){.socket = peer->live, .events = ZMQ_POLLIN};
+        *item++ = (zmq_pollitem_t){.socket = peer->link.monitor, .events = ZMQ_POLLIN};
         for (size_t k = 0; k < peer->cursor_count; k++)
             *item++ = (zmq_pollitem_t){.socket = peer->cursors[k]->replay, .events = ZMQ_POLLIN};
     }
@@ -283,7 +278,7 @@ static void advance_time(struct ps_subscriber *subscriber, struct ps_subscriber_
     int64_t now = ps_clock_mono_ns();
     for (size_t i = 0; i < subscriber->peer_count; i++) {
         const struct ps_peer *peer = &subscriber->peers[i];
-        item++;
+        item += PEER_SOCKETS;
         for (size_t k = 0; k < peer->cursor_count; k++, item++) {
             if (item->revents || ret->kind != PS_EVENT_NONE)
                 continue;
@@ -298,9 +293,13 @@ static int receive(struct ps_subscriber *subscriber, size_t number, struct ps_su
                    struct ps_error *error)
 {
     struct ps_peer *peer = subscriber->peers;
-    for (; number > peer->cursor_count; peer++)
-        number -= 1 + peer->cursor_count;
-    struct ps_stream_cursor *cursor = number > 0 ? peer->cursors[number - 1] : NULL;
+    for (; number >= PEER_SOCKETS + peer->cursor_count; peer++)
+        number -= PEER_SOCKETS + peer->cursor_count;
+    if (number == 1) {
+        ps_link_read(&peer->link, ps_clock_mono_ns());
+        return 0;
+    }
+    struct ps_stream_cursor *cursor = number > 0 ? peer->cursors[number - PEER_SOCKETS] : NULL;
     struct ps_frames frames;
     int status = ps_frames_receive(cursor ? cursor->replay : peer->live, &frames, error);
     if (status != 0)
@@ -311,17 +310,16 @@ static int receive(struct ps_subscriber *subscriber, size_t number, struct ps_su
     return status;
 }
 
-/* Reports a peer that has been silent for too long. */
-static void report_silence(struct ps_subscriber *subscriber, struct ps_subscriber_event *ret)
+/* Reports what a peer that is not heard waits for. */
+static void report_links(struct ps_subscriber *subscriber, struct ps_subscriber_event *ret)
 {
     int64_t now = ps_clock_mono_ns();
     for (size_t i = 0; i < subscriber->peer_count; i++) {
         struct ps_peer *peer = &subscriber->peers[i];
-        if (peer->silent || now < silence_ns(subscriber, peer))
+        const char *state = ps_link_report(&peer->link, now);
+        if (!state)
             continue;
-        peer->silent = true;
-        note(ret, "nothing heard from %.200s: does the service run, and does it know our key?",
-             peer->address.endpoint);
+        note(ret, "nothing heard from %.200s: %s", peer->address.endpoint, state);
         return;
     }
 }
@@ -351,7 +349,7 @@ static int wait_for_message(struct ps_subscriber *subscriber, int wake, bool *re
             return receive(subscriber, number, ret, error);
         }
     }
-    report_silence(subscriber, ret);
+    report_links(subscriber, ret);
     return 0;
 }
 

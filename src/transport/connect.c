@@ -50,8 +50,8 @@ static bool set_up(void *socket, int type)
              subscribe(socket, PS_RELAY_TOPIC)));
 }
 
-int ps_connect(void *context, int type, const char *endpoint, const struct ps_curve_client *curve,
-               void **ret_socket, struct ps_error *error)
+int ps_connect_prepare(void *context, int type, const struct ps_curve_client *curve,
+                       void **ret_socket, struct ps_error *error)
 {
     void *socket = zmq_socket(context, type);
     if (!socket)
@@ -61,13 +61,33 @@ int ps_connect(void *context, int type, const char *endpoint, const struct ps_cu
         status = ps_fail(error, PS_E_SYSTEM, "cannot set up a socket: %s", zmq_strerror(errno));
     else if (!set_curve(curve, socket))
         status = ps_fail(error, PS_E_CONFIG, "cannot use the CURVE keys: %s", zmq_strerror(errno));
-    else if (zmq_connect(socket, endpoint) != 0)
-        status = ps_fail(error, PS_E_CONFIG, "cannot connect to %.200s: %s", endpoint,
-                         zmq_strerror(errno));
     if (status != 0) {
         (void)zmq_close(socket);
         return status;
     }
     *ret_socket = socket;
     return 0;
+}
+
+int ps_connect_to(void *socket, const char *endpoint, struct ps_error *error)
+{
+    return zmq_connect(socket, endpoint) == 0
+               ? 0
+               : ps_fail(error, PS_E_CONFIG, "cannot connect to %.200s: %s", endpoint,
+                         zmq_strerror(errno));
+}
+
+int ps_connect(void *context, int type, const char *endpoint, const struct ps_curve_client *curve,
+               void **ret_socket, struct ps_error *error)
+{
+    void *socket;
+    int status = ps_connect_prepare(context, type, curve, &socket, error);
+    if (status != 0)
+        return status;
+    status = ps_connect_to(socket, endpoint, error);
+    if (status != 0)
+        (void)zmq_close(socket);
+    else
+        *ret_socket = socket;
+    return status;
 }

@@ -31,4 +31,9 @@ struct ps_service_address {
 int ps_connect(void *context, int type, const char *endpoint, const struct ps_curve_client *curve,
                void **ret_socket, struct ps_error *error);
 
+/* The two steps of ps_connect(), for a caller that sets more options in between. */
+int ps_connect_prepare(void *context, int type, const struct ps_curve_client *curve,
+                       void **ret_socket, struct ps_error *error);
+int ps_connect_to(void *socket, const char *endpoint, struct ps_error *error);
+
 #endif

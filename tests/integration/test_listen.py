@@ -12,6 +12,7 @@ import re
 import selectors
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -123,8 +124,8 @@ def test_a_line_for_each_outcome(publisher):
     assert listener.out == [
         "1 GridSquare_1/m1.mrc picked 3 0.500 0.250",
         "2 GridSquare_1/m2.mrc picked 0 - 0.250",
-        '3 "a b/x.mrc" rejected 0 - 0.250',
-        "4 GridSquare_1/m4.mrc failed 0 - -",
+        '3 "a b/x.mrc" rejected 0 - 0.250 "no signal"',
+        '4 GridSquare_1/m4.mrc failed 0 - - "cut short"',
     ]
     assert listener.err == [
         "pickstream listen: 4 outcomes, 0 lost, 0 messages unreadable, last seq 4"]
@@ -556,9 +557,99 @@ def test_a_wrong_server_key_shows(tmp_path):
     options = key_files(tmp_path, other_secret, other_public)
     with FakePublisher(curve=(server_secret, server_public)) as publisher, \
             listen(publisher, "--set", "publish.heartbeat_seconds=0.1", *options) as listener:
-        listener.wait_line("nothing heard")
+        listener.wait_line(f"nothing heard from {publisher.endpoint}: handshake failed: "
+                           "--curve-server is not the key of this service, or it uses no keys")
         listener.end(send=signal.SIGTERM)
     assert listener.out == []
+
+
+# ---- what a listener that hears nothing waits for ------------------------------------------------
+
+def test_a_missing_key_shows():
+    public, secret = zmq.curve_keypair()
+    with FakePublisher(curve=(secret, public)) as publisher, listen(publisher) as listener:
+        listener.wait_line(f"nothing heard from {publisher.endpoint}: handshake failed: the "
+                           "service needs keys: --curve-key and --curve-server")
+
+
+def test_a_key_for_a_service_without_keys_shows(publisher, tmp_path):
+    public, secret = zmq.curve_keypair()
+    with listen(publisher, *key_files(tmp_path, secret, public)) as listener:
+        listener.wait_line("handshake failed: --curve-server is not the key of this service, or it "
+                           "uses no keys")
+
+
+def test_an_unknown_key_shows_and_is_tried_again(scene):
+    """The service learns it later: the listener needs no new start."""
+    with session() as (service, _):
+        run("keygen", service.home / "server")
+        run("keygen", service.home / "client")
+        run("keygen", service.home / "stranger")
+        clients = service.home / "clients"
+        clients.write_bytes((service.home / "stranger/curve.pub").read_bytes())
+        service.settings |= {
+            "publish.curve_secret_key": str(service.home / "server/curve.key"),
+            "publish.curve_clients": str(clients),
+        }
+        service.write_config()
+        service.signal(signal.SIGHUP)
+        service.wait_notify("READY=1")
+        with Process(PROGRAM, "listen", "--connect", service.endpoint, "--replay",
+                     service.replay_endpoint, "--since", 0, "--count", 1,
+                     "--curve-key", service.home / "client/curve.key",
+                     "--curve-server", service.home / "server/curve.pub") as listener:
+            listener.wait_line("handshake failed: the service does not know our key")
+            clients.write_bytes((service.home / "client/curve.pub").read_bytes())
+            service.signal(signal.SIGHUP)
+            service.wait_notify("READY=1")
+            shutil.copy(scene.path, service.data / "x.mrc")
+            listener.end()
+    assert listener.seqs == [1]
+
+
+def test_a_refused_connection_and_its_end_show(publisher):
+    """Once for each state; a service that ends is noticed too."""
+    with restarted(publisher) as there:
+        endpoints = there.endpoint, there.replay_endpoint
+        listener = Process(PROGRAM, "listen", "--connect", endpoints[0], "--replay", endpoints[1],
+                           "--count", 2)
+        with listener:
+            there.wait_for_subscriber()
+            there.publish()
+            listener.wait_lines(1)
+            there.close()
+            listener.wait_line(f"nothing heard from {endpoints[0]}: connection refused: does the "
+                               "service run, with this endpoint?")
+            with FakePublisher(endpoint=endpoints[0], replay_endpoint=endpoints[1]) as late:
+                late.wait_for_subscriber()
+                late.publish()
+                listener.end()
+    assert sum("connection refused" in line for line in listener.err) == 1
+
+
+def test_an_unknown_machine_shows():
+    with Process(PROGRAM, "listen", "--connect", "tcp://no-such-machine.invalid:1", "--replay",
+                 "tcp://no-such-machine.invalid:2") as listener:
+        listener.wait_line("still connecting: the name of the machine is unknown")
+
+
+def test_a_port_that_is_no_service_shows():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        with Process(PROGRAM, "listen", "--connect", f"tcp://127.0.0.1:{port}", "--replay",
+                     "tcp://127.0.0.1:1") as listener:
+            listener.wait_line("connected, but it does not answer as a service does")
+
+
+def test_a_quiet_service_shows(publisher):
+    """Connected, and no heartbeat; the first message ends the wait without more words."""
+    with listen(publisher, "--count", 1) as listener:
+        publisher.wait_for_subscriber()
+        listener.wait_line(f"nothing heard from {publisher.endpoint}: connected, waiting for the "
+                           "first message")
+        publisher.publish()
+        listener.end()
+    assert not any(" heard from " in line for line in listener.err[1:])
 
 
 # ---- the command line ----------------------------------------------------------------------------
@@ -571,7 +662,9 @@ def test_a_wrong_server_key_shows(tmp_path):
     (["--replay", "tcp://127.0.0.1"], "tcp://127.0.0.1"),
     (["--curve-key", "x"], "--curve-server"),
     (["--curve-key", "/nonexistent", "--curve-server", "/nonexistent"], "/nonexistent"),
-    (["--format", "xml"], "xml"),
+    (["--format", "xml", "-o", "x"], "xml"),
+    (["--format", "csv"], "--format has no effect without --output"),
+    (["--diameter", "64px"], "--diameter has no effect here"),
     (["file"], "file"),
 ], ids=str)
 def test_usage(arguments, expected):
