@@ -1,9 +1,11 @@
 /* pickstream convert: files of picks from one format to another. */
 #include "base/error.h"
+#include "base/text.h"
 #include "cli/arguments.h"
 #include "cli/cmd.h"
 #include "picks/autopick.h"
 #include "picks/format.h"
+#include "picks/input.h"
 #include "picks/read.h"
 #include "picks/write.h"
 #include "picks/writers.h"
@@ -45,7 +47,8 @@ static const struct ps_cli cli = {
         "Converts picks between formats and the conventions of their programs. IN is a file of\n"
         "picks, RELION's autopick.star with all files in it, or a directory. OUT is a file, or a\n"
         "directory (it ends in /, or exists) for one file per micrograph. File names give the\n"
-        "formats: x.star, x.box, x.cbox, x.tsv, x.csv, x.json.",
+        "formats: x.star, x.box, x.cbox, x.tsv, x.csv, x.json. Where the name of OUT tells none,\n"
+        "it is that of IN: of any file for a directory, of a STAR file for a name without extension.",
     .options = options_table,
 };
 
@@ -161,23 +164,64 @@ static int find_format(const char *option, const char *name, const struct ps_pic
     return PS_CLI_GO;
 }
 
+/* True if the beginning of a STAR file has a column with the names of micrographs. */
+static bool names_micrographs(const char *path)
+{
+    enum { BEGINNING = 1 << 16 };
+    static const char column[] = "_rlnMicrographName";
+    char *text = malloc(BEGINNING);
+    FILE *stream = text ? fopen(path, "re") : NULL;
+    size_t length = stream ? fread(text, 1, BEGINNING, stream) : 0;
+    bool found = length && memmem(text, length, column, sizeof column - 1);
+    if (stream)
+        (void)fclose(stream);
+    free(text);
+    return found;
+}
+
+/* The format of OUT without --format: by its name. If that tells none, because OUT is a directory
+ * or has no extension, that of IN: of any file for a directory, of a STAR file otherwise. A STAR
+ * file with several micrographs becomes one STAR file for each. NULL: unclear. */
+static const struct ps_picks_format *infer_format(const struct ps_picks_format *from,
+                                                  const char *in, const char *out)
+{
+    const bool directory = is_directory(out);
+    const char *slash = strrchr(out, '/');
+    if (!directory && strchr(slash ? slash : out, '.'))
+        return ps_picks_format_of(out);
+    const struct ps_picks_format *format = from ? from : ps_picks_format_of(in);
+    if (is_directory(in) || !format)
+        return NULL;
+    if (format->read == ps_picks_read_star)
+        return ps_picks_format_find("star");
+    return directory ? format : NULL;
+}
+
+/* x.star has names of micrographs if it holds several, or if IN is a STAR file that has them. */
+static bool needs_names(const struct ps_picks_format *to, const char *in, size_t count,
+                        const char *out)
+{
+    if (to->write != ps_picks_write_star || is_directory(out))
+        return false;
+    return count != 1 || (!ps_text_ends_with(out, to->suffix) && ps_text_ends_with(in, ".star") &&
+                          names_micrographs(in));
+}
+
 static int convert(const struct convert_options *options, const char *in, const char *out)
 {
     const struct ps_picks_format *from, *to;
     if (find_format("from", options->from, &from) != PS_CLI_GO ||
         find_format("format", options->to, &to) != PS_CLI_GO)
         return PS_EXIT_USAGE;
-    if (!to && !is_directory(out))
-        to = ps_picks_format_of(out);
+    if (!to)
+        to = infer_format(from, in, out);
     if (!to)
         return ps_cli_usage(&cli, "%.200s: its name does not tell a format: give --format", out);
     const struct ps_picks_read_options read_options = {from, NULL, options->micrographs};
     struct ps_outcome_record_list list = {0};
     struct ps_error error;
     int status = ps_picks_read(in, &read_options, &list, &error);
-    /* x.star for several micrographs needs the format with a column of names. */
-    if (status == 0 && !options->to && list.count != 1 && to->write == ps_picks_write_star &&
-        !is_directory(out))
+    if (status == 0 && !options->to && needs_names(to, in, list.count, out))
         to = ps_picks_format_find("cryosparc");
     if (status == 0)
         status = write_out(&list, options, out, to, &error);

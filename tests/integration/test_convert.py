@@ -214,6 +214,35 @@ def test_a_directory_of_files(picked, tmp_path):
             == path_of(picked, kind, "box").read_bytes()
 
 
+def test_the_format_comes_from_the_input(picked, tmp_path):
+    """For a directory that of any file, for a name without extension that of a STAR file; names of
+    micrographs stay, however many there are."""
+    listed = picked.directory / "Picks/Micrographs/autopick.star"
+    stars = sorted(path.name for path in listed.parent.glob("*_autopick.star"))
+    assert len(stars) > 1
+
+    def written(directory):
+        return sorted(path.name for path in (tmp_path / directory).rglob("*_autopick.*"))
+
+    convert(listed, f"{tmp_path}/all", cwd=picked.directory)
+    assert "_rlnMicrographName" in (tmp_path / "all").read_text()
+    (tmp_path / "all").rename(tmp_path / "all.star")
+    convert("all.star", "stars/", cwd=tmp_path)
+    assert written("stars") == stars
+    convert("all.star", "all.json", cwd=tmp_path)
+    convert("all.json", "json/", cwd=tmp_path)
+    assert written("json") == [name.replace(".star", ".json") for name in stars]
+
+    lines = listed.read_text().splitlines(keepends=True)
+    first = next(i for i, line in enumerate(lines) if stars[0] in line)
+    (listed.parent / "one.star").write_text(
+        "".join(line for line in lines[: first + 1]))
+    convert(listed.parent / "one.star", tmp_path / "one.star", cwd=picked.directory)
+    assert "_rlnMicrographName" in (tmp_path / "one.star").read_text()
+    convert(listed.parent / stars[0], tmp_path / "bare.star", cwd=picked.directory)
+    assert "_rlnMicrographName" not in (tmp_path / "bare.star").read_text()
+
+
 def test_min_score_and_invert_y(picked, tmp_path):
     limit = np.median(picked.picks[:, 2])
     convert("--min-score", repr(limit), "--invert-y", "--micrographs",
@@ -357,7 +386,8 @@ def test_a_micrograph_is_no_table(tmp_path, scene, name):
     ([], "IN and OUT"),
     (["a.star"], "IN and OUT"),
     (["a.star", "b.xml"], "b.xml: its name does not tell a format"),
-    (["a.star", "b/"], "give --format"),
+    (["a/", "b/"], "give --format"),
+    (["a.tsv", "b"], "give --format"),
     (["--format", "xml", "a.star", "b.xml"], "expected star, cryosparc, box"),
     (["--from", "eman", "a.star", "b.box"], "--from eman"),
     (["--box", "0", "a.star", "b.box"], "--box"),
