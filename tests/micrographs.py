@@ -33,7 +33,7 @@ class Scene:
         return ["--profile", "aspire", "--diameter", f"{self.diameter}px"]
 
 
-def write_mrc(path, image, dtype=None, swapped=False, volume=False):
+def write_mrc(path, image, dtype=None, swapped=False, volume=False, pixel_size=PIXEL_SIZE):
     """An MRC file in the mode that belongs to the type; a movie if the image has three axes."""
     image = np.asarray(image, dtype or image.dtype)
     if swapped:
@@ -43,7 +43,7 @@ def write_mrc(path, image, dtype=None, swapped=False, volume=False):
         with mrcfile.new(path, data=image, overwrite=True) as mrc:
             if image.ndim == 3 and not volume:
                 mrc.set_image_stack()
-            mrc.voxel_size = PIXEL_SIZE
+            mrc.voxel_size = pixel_size
     return path
 
 

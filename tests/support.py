@@ -10,6 +10,7 @@ P1 to P50 in the tests are the pitfalls of ../shared/reference/field-notes.md, w
 
 import os
 import pathlib
+import re
 import subprocess
 
 import pytest
@@ -44,3 +45,10 @@ def run(*arguments, status=0, **options):
     done = subprocess.run([PROGRAM, *map(str, arguments)], check=False, **options)
     assert done.returncode == status, f"exit status {done.returncode}\n{done.stdout}{done.stderr}"
     return done
+
+
+def notes(done):
+    """What `pick` printed on stderr behind its first line, which states the scale."""
+    scale, *lines = done.stderr.splitlines()
+    assert re.fullmatch(r"pickstream: pixel size .+, diameter \S+ (px|A)( = \S+ (px|A))?", scale), scale
+    return [line for line in lines if not line.startswith("pickstream: pixel size ")]

@@ -72,8 +72,9 @@ static const struct ps_cli cli = {
     .summary =
         "Prints a line for each outcome that a service publishes, in order, each once: seq, name,\n"
         "status, number of picks, median score, seconds from the close of the file to the\n"
-        "publication, and the reason of a failure or rejection; or writes the picks as files. Missed outcomes are requested. With several\n"
-        "services, or a relay, a line begins with the stream. SIGINT and SIGTERM end it.\n"
+        "publication, and the reason of a failure or rejection. Or writes the picks as files.\n"
+        "Missed outcomes are requested. With several services, or a relay, a line begins with the\n"
+        "stream. If nothing is heard, stderr says why. SIGINT and SIGTERM end it.\n"
         "Exit status: 0; 1 if an outcome was lost or could not be written.",
     .options = options_table,
 };

@@ -92,7 +92,7 @@ static bool reload(void *context)
     bool loaded = load(arguments, &arguments->fresh, &error) == PS_CLI_GO;
     char quoted[PS_LOG_TEXT];
     if (loaded)
-        ps_log_event(arguments->log, PS_LOG_INFO, "reload", "%s", "");
+        ps_log_event(arguments->log, PS_LOG_INFO, "reload", "reason=SIGHUP");
     else
         ps_log_event(arguments->log, PS_LOG_ERROR, "reload_refused", "reason=%s",
                      ps_log_quote(error.message, quoted));

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from micrographs import (patched, patched_tiff_tag, read_picks, write_imagej_stack, write_mrc,
                          write_tiff)
-from support import run
+from support import notes, run
 
 HEADER = 1024  # bytes of an MRC header
 MODE, NSYMBT, EXTTYP = 12, 92, 104  # offsets in it
@@ -215,19 +215,19 @@ def test_one_line_names_file_fault_and_expectation(outcome, name):
     if not outcome.permissions and name in ("secret.mrc", "locked"):
         pytest.skip("root, and cannot drop its privileges")
     path = outcome.directory / name
-    lines = [line for line in outcome.done.stderr.splitlines() if str(path) in line]
+    lines = [line for line in notes(outcome.done) if str(path) in line]
     assert lines == [f"pickstream: {path}: {MAKERS[name][0]}"]
     assert str(path) not in outcome.done.stdout
 
 
 def test_missing_file_is_named(outcome):
     assert f"pickstream: {outcome.missing}: No such file or directory" \
-        in outcome.done.stderr.splitlines()
+        in notes(outcome.done)
 
 
 def test_nothing_else_is_said(outcome):
     failed = len(MAKERS) + 1 - (0 if outcome.permissions else 2)
-    lines = outcome.done.stderr.splitlines()
+    lines = notes(outcome.done)
     assert len(lines) == failed + 1
     assert lines[-1].startswith("pickstream: 3 picked (")
     assert f" picks), 0 rejected, {failed} failed, on " in lines[-1]
@@ -262,7 +262,7 @@ def test_nothing_is_written_for_those_that_failed(outcome):
 def test_no_image_is_rejected_with_an_empty_file(tmp_path, image, reason):
     path = write_mrc(tmp_path / "x.mrc", image)
     done = run("pick", "--diameter", "40px", "-o", tmp_path, path)
-    assert (done.stdout, done.stderr) == (f"{path}: rejected: {reason}\n", "")
+    assert (done.stdout, notes(done)) == (f"{path}: rejected: {reason}\n", [])
     star = tmp_path / "x_autopick.star"
     assert read_picks(star).shape == (0, 3)
     assert f"# rejected: {reason}\n" in star.read_text(encoding="utf-8")
@@ -276,7 +276,7 @@ def test_odd_pixels_are_reported_and_do_not_spoil_the_picks(tmp_path, scene):
     image[700, 100] = 32767  # a hot pixel
     path = write_mrc(tmp_path / "x.mrc", image)
     done = run("pick", *scene.options, "-o", tmp_path, path)
-    assert done.stderr.splitlines() == [
+    assert notes(done) == [
         f"pickstream: {path}: 101 pixels are no finite numbers: replaced by the mean",
         f"pickstream: {path}: 1 dead columns, the first at x = 620: interpolated",
     ]
@@ -292,7 +292,7 @@ def test_surplus_bytes_are_a_warning(tmp_path, scene):
     path = tmp_path / "x.mrc"
     path.write_bytes(scene.path.read_bytes() + bytes(77))
     done = run("pick", *scene.options, "-o", tmp_path, path)
-    assert done.stderr == f"pickstream: {path}: 77 bytes after the pixel data ignored\n"
+    assert notes(done) == [f"pickstream: {path}: 77 bytes after the pixel data ignored"]
     assert len(read_picks(tmp_path / "x_autopick.star")) > 20
 
 
@@ -301,7 +301,7 @@ def test_surplus_bytes_are_a_warning(tmp_path, scene):
 def test_diameter_in_angstrom_needs_a_pixel_size(tmp_path, scene):
     path = write_tiff(tmp_path / "x.tif", scene.image, resolution=None)
     done = run("pick", "--diameter", "56", "-o", tmp_path, path, status=1)
-    assert done.stderr.splitlines()[0] == (
+    assert notes(done)[0] == (
         f"pickstream: {path}: no pixel size in the header, and the diameter is in A: set "
         "picker.pixel_size, or give the diameter in px")
     run("pick", "--diameter", "56", "--pixel-size", "1.4", "-o", tmp_path, path)
@@ -310,7 +310,7 @@ def test_diameter_in_angstrom_needs_a_pixel_size(tmp_path, scene):
 def test_max_pixels_is_a_limit(tmp_path, scene):
     done = run("pick", *scene.options, "--set", "compute.max_pixels=921599", "-o", tmp_path,
                scene.path, status=1)
-    assert done.stderr.splitlines()[0] == (
+    assert notes(done)[0] == (
         f"pickstream: {scene.path}: 900 x 1024 px, more than the 921599 pixels that "
         "compute.max_pixels allows")
     run("pick", *scene.options, "--set", "compute.max_pixels=921600", "-o", tmp_path, scene.path)
@@ -329,7 +329,7 @@ def test_file_in_place_of_the_output_directory(tmp_path, scene):
     out = tmp_path / "out"
     out.write_text("not a directory", encoding="utf-8")
     done = run("pick", *scene.options, "-o", out, scene.path, status=1)
-    assert done.stderr.splitlines()[0] == (
+    assert notes(done)[0] == (
         f"pickstream: {out}/synth_000001_autopick.star: cannot open directory {out}: "
         "Not a directory")
     assert out.read_text(encoding="utf-8") == "not a directory"
@@ -342,12 +342,12 @@ def test_output_directory_without_permission(tmp_path, scene):
     locked.mkdir(mode=0o555)
     done = run("pick", *scene.options, "-o", locked, scene.path, status=1,
                preexec_fn=drop_privileges)
-    assert done.stderr.splitlines()[0] == (
+    assert notes(done)[0] == (
         f"pickstream: {locked}/synth_000001_autopick.star: cannot make a file in this directory: "
         "Permission denied")
     done = run("pick", *scene.options, "-o", locked / "below", scene.path, status=1,
                preexec_fn=drop_privileges)
-    assert done.stderr.splitlines()[0] == (
+    assert notes(done)[0] == (
         f"pickstream: {locked}/below/synth_000001_autopick.star: cannot make directory "
         f"{locked}/below: Permission denied")
 
@@ -360,7 +360,7 @@ def fill_disk():
 
 def test_full_disk(tmp_path, scene):
     done = run("pick", *scene.options, "-o", tmp_path, scene.path, status=1, preexec_fn=fill_disk)
-    assert done.stderr.splitlines()[0] == (
+    assert notes(done)[0] == (
         f"pickstream: {tmp_path}/synth_000001_autopick.star: cannot write: File too large")
     assert not list(tmp_path.iterdir())
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from micrographs import read_picks, write_mrc
 from PIL import Image
-from support import run
+from support import notes, run
 
 
 def below(directory):
@@ -97,7 +97,7 @@ def test_a_failed_run_leaves_no_files_of_the_one_before(tmp_path, scene):
     write_mrc(micrographs / "constant.mrc", np.full_like(scene.image, 7))
     done = run("pick", *scene.options, "-o", out, "--format", "star,csv", "--overlay", micrographs,
                status=1)
-    assert done.stderr.splitlines()[0].startswith(f"pickstream: {micrographs}/cut.mrc: truncated: ")
+    assert notes(done)[0].startswith(f"pickstream: {micrographs}/cut.mrc: truncated: ")
     assert [name for name in below(out) if name.startswith("cut")] == ["cut_autopick.json"]
     assert len(read_picks(out / "constant_autopick.star")) == 0
     assert len(read_picks(out / "good_autopick.star")) > 0
@@ -108,7 +108,7 @@ def test_names_that_differ_only_in_the_extension_collide(tmp_path, scene, other)
     write_mrc(tmp_path / "x.mrc", other)
     write_mrc(tmp_path / "x.y.mrc", other)
     done = run("pick", *scene.options, "-o", tmp_path / "out", tmp_path, status=1)
-    assert done.stderr.splitlines()[0] == (
+    assert notes(done)[0] == (
         f"pickstream: {tmp_path}/x.mrc: its picks would overwrite those of {tmp_path}/x.map: "
         "same name but for the extension")
     assert below(tmp_path / "out") == ["x.y_autopick.star", "x_autopick.star"]
@@ -218,7 +218,7 @@ def test_resume_picks_what_has_no_picks_yet(half_done, scene):
     assert written == ["b_autopick.star", "new_autopick.star"]
     assert [line.split(": ")[0] for line in done.stdout.splitlines()] \
         == [str(half_done / "in/b.mrc"), str(half_done / "in/new.mrc")]
-    problem, summary = done.stderr.splitlines()
+    problem, summary = notes(done)
     assert problem.startswith(f"pickstream: {half_done}/in/broken.mrc: ")  # tried again
     assert re.fullmatch(r"pickstream: 2 picked \(\d+ picks\), 0 rejected, 1 failed, 2 done before, "
                         r"on (cpu|cuda:\d+) .+",
@@ -406,7 +406,7 @@ def test_truth_of_synth(tmp_path, scene):
 
 def test_missing_truth_is_named(tmp_path, scene):
     done = run("pick", *scene.options, "-o", tmp_path, "--truth", tmp_path, scene.path, status=1)
-    assert done.stderr.splitlines()[0] \
+    assert notes(done)[0] \
         == f"pickstream: no {tmp_path}/synth_000001_truth.star or .txt"
 
 
@@ -466,8 +466,7 @@ def test_a_line_a_file_without_a_terminal(tmp_path, tree, scene):
     counts = [len(read_picks(tmp_path / "out" / name)) for name in MIRRORED]
     assert [int(line[2]) for line in lines] == counts
     summary = f"pickstream: 2 picked ({sum(counts)} picks), 0 rejected, 0 failed, on "
-    assert done.stderr.startswith(summary)
-    assert done.stderr.count("\n") == 1
+    assert len(notes(done)) == 1 and notes(done)[0].startswith(summary)
     assert "\r" not in done.stderr and "\033" not in done.stdout + done.stderr
 
 
