@@ -79,11 +79,34 @@ cudaError_t ps_launch_adaptive_extremes(const float *mean, const struct ps_sprea
                      far, pixels, ret_below, ret_above);
 }
 
+__global__ void __launch_bounds__(THREADS)
+    k_adaptive_live(const uint8_t *dead, int width, int height, int frame, uint8_t *ret_live,
+                    float *ret_weight)
+{
+    int inner_width = width - 2 * frame;
+    int inner_height = height - 2 * frame;
+    FOR_PIXELS(i, (size_t)width * (size_t)height)
+    {
+        int y = ps_nearest((int)(i / (size_t)width) - frame, inner_height);
+        int x = ps_nearest((int)(i % (size_t)width) - frame, inner_width);
+        bool live = !dead[(size_t)y * (size_t)inner_width + (size_t)x];
+        ret_live[i] = live;
+        ret_weight[i] = live;
+    }
+}
+
+cudaError_t ps_launch_adaptive_live(const uint8_t *dead, int width, int height, int frame,
+                                    uint8_t *ret_live, float *ret_weight, cudaStream_t stream)
+{
+    return PS_LAUNCH(k_adaptive_live, pixel_blocks((size_t)width * (size_t)height), THREADS, 0,
+                     stream, dead, width, height, frame, ret_live, ret_weight);
+}
+
 /* The unmasked are counted in whole numbers, which any order adds up to the same. */
 __global__ void __launch_bounds__(THREADS)
-    k_adaptive_mask(const uint8_t *below, const uint8_t *above, int width, int height, int frame,
-                    ps_margins margins, float *image, uint8_t *ret_allowed, uint8_t *ret_unmasked,
-                    float *ret_weight, unsigned long long *ret_count)
+    k_adaptive_mask(ps_mask_inputs inputs, int width, int height, int frame, float *image,
+                    uint8_t *ret_allowed, uint8_t *ret_unmasked, float *ret_weight,
+                    unsigned long long *ret_count)
 {
     unsigned own = 0;
     FOR_PIXELS(i, (size_t)width * (size_t)height)
@@ -91,9 +114,8 @@ __global__ void __launch_bounds__(THREADS)
         int y = (int)(i / (size_t)width);
         int x = (int)(i % (size_t)width);
         bool inside = x >= frame && x < width - frame && y >= frame && y < height - frame;
-        bool real = ps_in_image(x, width, frame, margins.left, margins.right) &&
-                    ps_in_image(y, height, frame, margins.top, margins.bottom);
-        bool allowed = real && !(below && below[i]) && !(above && above[i]);
+        bool allowed = !(inputs.live && !inputs.live[i]) && !(inputs.below && inputs.below[i]) &&
+                       !(inputs.above && inputs.above[i]);
         bool unmasked = allowed && inside;
         ret_allowed[i] = allowed;
         ret_unmasked[i] = unmasked;
@@ -106,18 +128,17 @@ __global__ void __launch_bounds__(THREADS)
         atomicAdd(ret_count, (unsigned long long)own);
 }
 
-cudaError_t ps_launch_adaptive_mask(const uint8_t *below, const uint8_t *above, int width,
-                                    int height, int frame, const struct ps_margins *margins,
-                                    float *image, uint8_t *ret_allowed, uint8_t *ret_unmasked,
-                                    float *ret_weight, unsigned long long *ret_count,
-                                    cudaStream_t stream)
+cudaError_t ps_launch_adaptive_mask(const struct ps_mask_inputs *inputs, int width, int height,
+                                    int frame, float *image, uint8_t *ret_allowed,
+                                    uint8_t *ret_unmasked, float *ret_weight,
+                                    unsigned long long *ret_count, cudaStream_t stream)
 {
     cudaError_t result = cudaMemsetAsync(ret_count, 0, sizeof *ret_count, stream);
     if (result != cudaSuccess)
         return result;
     return PS_LAUNCH(k_adaptive_mask, pixel_blocks((size_t)width * (size_t)height), THREADS, 0,
-                     stream, below, above, width, height, frame, *margins, image, ret_allowed,
-                     ret_unmasked, ret_weight, ret_count);
+                     stream, *inputs, width, height, frame, image, ret_allowed, ret_unmasked,
+                     ret_weight, ret_count);
 }
 
 /* ---- passes over maps -------------------------------------------------------------------------

@@ -7,7 +7,6 @@
 #define PS_KERNELS_LAUNCH_ADAPTIVE_H
 
 #include "formulas/adaptive_formulas.h"
-#include "formulas/margins.h"
 
 #include <cuda_runtime_api.h>
 
@@ -116,13 +115,22 @@ cudaError_t ps_launch_adaptive_normalise(const struct ps_pixel_jobs *jobs, bool 
 cudaError_t ps_launch_adaptive_extremes(const float *mean, const struct ps_spread *spread,
                                         double far, size_t pixels, uint8_t *ret_below,
                                         uint8_t *ret_above, cudaStream_t stream);
-/* What is neither a contaminant (either map; NULL: there is none) nor in a margin is allowed, and
- * unmasked if not in the frame; the rest of the image becomes 0. Counts the unmasked. */
-cudaError_t ps_launch_adaptive_mask(const uint8_t *below, const uint8_t *above, int width,
-                                    int height, int frame, const struct ps_margins *margins,
-                                    float *image, uint8_t *ret_allowed, uint8_t *ret_unmasked,
-                                    float *ret_weight, unsigned long long *ret_count,
-                                    cudaStream_t stream);
+/* Marks pixels that are not dead, 1 and 0, from the map of dead ones without the frame: a pixel of
+ * the frame is as the nearest one of the image. */
+cudaError_t ps_launch_adaptive_live(const uint8_t *dead, int width, int height, int frame,
+                                    uint8_t *ret_live, float *ret_weight, cudaStream_t stream);
+/* Maps of bytes; NULL: there are no contaminants, and all pixels are live. */
+struct ps_mask_inputs {
+    const uint8_t *below; /* contaminants, darker and */
+    const uint8_t *above; /* brighter */
+    const uint8_t *live;  /* may be ret_unmasked */
+};
+/* Pixels that are live and not contaminants are allowed, and unmasked if not in the frame; the rest
+ * of the image becomes 0. Counts the unmasked. */
+cudaError_t ps_launch_adaptive_mask(const struct ps_mask_inputs *inputs, int width, int height,
+                                    int frame, float *image, uint8_t *ret_allowed,
+                                    uint8_t *ret_unmasked, float *ret_weight,
+                                    unsigned long long *ret_count, cudaStream_t stream);
 /* out = (out - in / share(other)) * weight */
 cudaError_t ps_launch_adaptive_background(const struct ps_pixel_jobs *jobs, cudaStream_t stream);
 /* out = (in - other)^2 * weight */

@@ -20,7 +20,6 @@
 #define PS_BACKEND_ADAPTIVE_H
 
 #include "formulas/adaptive_types.h"
-#include "formulas/margins.h"
 #include "pickstream.h"
 
 struct ps_slot;
@@ -41,14 +40,14 @@ struct ps_reduction {
     double diameter;           /* of a particle */
     double largest;            /* diameter that scale() will be asked for */
     bool mask;                 /* look for contaminants */
-    struct ps_margins margins; /* px of the field without its frame that hold no image */
+    const unsigned char *dead; /* 1: no image data; the field without its frame. NULL: none */
 };
 
 struct ps_field {
     int width; /* with the frame on both sides */
     int height;
     int frame;
-    size_t unmasked; /* px: neither contaminant nor frame */
+    size_t unmasked; /* px: neither contaminant, dead nor frame */
 };
 
 /* A hypothesis in its lane: what the stages are told of it, and what they answer. */

@@ -51,11 +51,10 @@ PS_HD int ps_mirror(int i, int n)
     return i < n ? i : period - 1 - i;
 }
 
-/* Whether a row or column may hold a centre: it is not in a margin nor, where there is one, in the
- * frame beyond it. */
-PS_HD bool ps_in_image(int at, int size, int frame, int before, int after)
+/* The pixel of a line of n that is nearest to i. */
+PS_HD int ps_nearest(int i, int n)
 {
-    return (before == 0 || at >= frame + before) && (after == 0 || at < size - frame - after);
+    return i < 0 ? 0 : i < n ? i : n - 1;
 }
 
 /* Side of the square that is `width` wide: the odd number at or above its integer part. */

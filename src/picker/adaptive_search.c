@@ -236,33 +236,35 @@ static int frame_of(const struct ps_adaptive_run *run)
     return frame < most ? frame : most;
 }
 
-/* A margin in px of the field; what is blurred by binning belongs to it. */
-static int field_margin(int margin, int bin)
-{
-    return margin > 0 ? (margin + bin - 1) / bin + 1 : 0;
-}
-
 /* Steps 1 to 3 at a resolution: particles become about `target` px wide. */
 static int reduce(struct ps_adaptive_run *run, double target)
 {
-    double diameter = run->base->result->diameter;
+    const struct ps_picking *base = run->base;
+    double diameter = base->result->diameter;
     run->bin = ps_adaptive_bin(diameter, target);
     run->diameter = diameter / run->bin;
-    run->field_margins = (struct ps_margins){
-        field_margin(run->margins.left, run->bin),
-        field_margin(run->margins.right, run->bin),
-        field_margin(run->margins.top, run->bin),
-        field_margin(run->margins.bottom, run->bin),
-    };
     struct ps_reduction reduction = {
         .bin = run->bin,
         .frame = frame_of(run),
         .diameter = run->diameter,
         .largest = ps_adaptive_scales[PS_ADAPTIVE_SCALES - 1] * run->diameter,
-        .mask = run->base->config->picker.mask_contaminants,
-        .margins = run->field_margins,
+        .mask = base->config->picker.mask_contaminants,
     };
-    return run->ops->reduce(run->base->slot, &reduction, &run->field, run->base->error);
+    int width = base->image->width / run->bin;
+    int height = base->image->height / run->bin;
+    size_t pixels = (size_t)width * (size_t)height;
+    unsigned char *dead = NULL;
+    run->field_live = pixels;
+    if (base->dead.count) {
+        dead = malloc(pixels);
+        if (!dead)
+            return ps_fail_memory(base->error, pixels, "dead areas");
+        run->field_live -= ps_dead_areas_bin(&base->dead, run->bin, width, height, dead);
+    }
+    reduction.dead = dead;
+    int status = run->ops->reduce(base->slot, &reduction, &run->field, base->error);
+    free(dead);
+    return status;
 }
 
 enum { HYPOTHESES = PS_ADAPTIVE_SCALES * BEGINS };

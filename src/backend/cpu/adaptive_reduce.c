@@ -69,7 +69,9 @@ static void bin_rows(void *context, int thread, size_t piece)
     }
 }
 
-static int bin_micrograph(struct cpu_slot *slot, int bin, float *ret_out, struct ps_error *error)
+/* `live`: pixels that hold image data; NULL: all. Dead ones become 0, the median. */
+static int bin_micrograph(struct cpu_slot *slot, int bin, const uint8_t *live, float *ret_out,
+                          struct ps_error *error)
 {
     struct cpu_adaptive *a = slot->adaptive;
     struct cpu_pass p = {
@@ -81,13 +83,14 @@ static int bin_micrograph(struct cpu_slot *slot, int bin, float *ret_out, struct
         .bin = bin,
         .out = ret_out,
         .in = ret_out,
+        .weight = live ? a->weight.data : NULL,
         .clip = PS_FIRST_CLIP,
     };
     size_t rows = (size_t)a->field.height;
     ps_parallel(slot->threads, (rows + ROWS_PER_PIECE - 1) / ROWS_PER_PIECE, bin_rows, &p);
     double median = 0;
     double deviation = 0;
-    int status = cpu_spread(slot, ret_out, NULL, &median, &deviation, error);
+    int status = cpu_spread(slot, ret_out, live, &median, &deviation, error);
     if (status)
         return status;
     p.offset = (float)median;
@@ -110,7 +113,7 @@ static void extreme_piece(void *context, int thread, size_t piece)
 /* Regions whose mean over half a diameter is far from the rest, and that hold a square wider than a
  * particle: set in `found`. */
 static int find_contaminants(struct cpu_slot *slot, const float *image, double diameter,
-                             uint8_t *found, struct ps_error *error)
+                             const uint8_t *live, uint8_t *found, struct ps_error *error)
 {
     struct cpu_adaptive *a = slot->adaptive;
     size_t count = cpu_field_pixels(a);
@@ -120,7 +123,7 @@ static int find_contaminants(struct cpu_slot *slot, const float *image, double d
     double deviation = 0;
     int status = cpu_box(slot, image, ps_box_side(PS_CONTAMINANT_MEAN * diameter), mean, error);
     if (status == 0)
-        status = cpu_spread(slot, mean, NULL, &median, &deviation, error);
+        status = cpu_spread(slot, mean, live, &median, &deviation, error);
     int side = ps_box_side(PS_CONTAMINANT_SIDE * diameter);
     for (int sign = -1; sign <= 1 && status == 0; sign += 2) {
         struct cpu_pass p = {
@@ -210,8 +213,29 @@ static int reserve(struct cpu_adaptive *a, struct ps_error *error)
     return status;
 }
 
-/* From the contaminants that a->unmasked holds to what counts; the rest of the image becomes 0. */
-static void apply_mask(struct cpu_adaptive *a, const struct ps_margins *margins, float *image)
+/* Marks pixels that hold image data in a->allowed, and in a->weight. A pixel of the frame is as the
+ * nearest one of the image. */
+static void mark_live(struct cpu_adaptive *a, const unsigned char *dead)
+{
+    uint8_t *live = a->allowed.data;
+    float *weight = a->weight.data;
+    int frame = a->field.frame;
+    int inner_width = a->field.width - 2 * frame;
+    int inner_height = a->field.height - 2 * frame;
+    memset(live, 1, cpu_field_pixels(a));
+    for (int y = 0; y < a->field.height && dead; y++) {
+        size_t row = (size_t)ps_nearest(y - frame, inner_height) * (size_t)inner_width;
+        for (int x = 0; x < a->field.width; x++) {
+            size_t i = (size_t)y * (size_t)a->field.width + (size_t)x;
+            live[i] = !dead[row + (size_t)ps_nearest(x - frame, inner_width)];
+            weight[i] = live[i];
+        }
+    }
+}
+
+/* From the live pixels in a->allowed and the contaminants in a->unmasked to what counts; the rest
+ * of the image becomes 0. */
+static void apply_mask(struct cpu_adaptive *a, float *image)
 {
     uint8_t *unmasked = a->unmasked.data;
     uint8_t *allowed = a->allowed.data;
@@ -220,12 +244,10 @@ static void apply_mask(struct cpu_adaptive *a, const struct ps_margins *margins,
     a->field.unmasked = 0;
     for (int y = 0; y < a->field.height; y++) {
         bool row_inside = y >= frame && y < a->field.height - frame;
-        bool row_real = ps_in_image(y, a->field.height, frame, margins->top, margins->bottom);
         for (int x = 0; x < a->field.width; x++) {
             size_t i = (size_t)y * (size_t)a->field.width + (size_t)x;
             bool inside = row_inside && x >= frame && x < a->field.width - frame;
-            allowed[i] = !unmasked[i] && row_real &&
-                         ps_in_image(x, a->field.width, frame, margins->left, margins->right);
+            allowed[i] = allowed[i] && !unmasked[i];
             unmasked[i] = inside && allowed[i];
             weight[i] = unmasked[i];
             image[i] *= weight[i];
@@ -251,14 +273,17 @@ int cpu_adaptive_reduce(struct ps_slot *base, const struct ps_reduction *reducti
     float *image = a->channel[PS_CHANNEL_INTENSITY].data;
     uint8_t *mask = a->unmasked.data;
     memset(mask, 0, cpu_field_pixels(a));
-    status = bin_micrograph(slot, reduction->bin, image, error);
+    mark_live(a, reduction->dead);
+    const uint8_t *live = reduction->dead ? a->allowed.data : NULL;
+    status = bin_micrograph(slot, reduction->bin, live, image, error);
     if (status == 0 && reduction->mask)
-        status = find_contaminants(slot, image, reduction->diameter, mask, error);
+        status = find_contaminants(slot, image, reduction->diameter, live, mask, error);
     if (status)
         return status;
-    apply_mask(a, &reduction->margins, image);
+    apply_mask(a, image);
     if (a->field.unmasked == 0)
-        return ps_fail(error, PS_E_INPUT, "contaminants and margins cover the whole micrograph");
+        return ps_fail(error, PS_E_INPUT,
+                       "contaminants and areas without image data cover the whole micrograph");
     status = cpu_subtract_background(
         slot, image, ps_box_side(PS_INTENSITY_SURROUND * reduction->diameter), 2, error);
     if (status == 0)

@@ -29,6 +29,7 @@
 
 /* Memory of the card. Maps have the field's size, `stride` floats from one to the next. */
 enum adaptive_buffer {
+    DEAD,      /* uint8, the field without its frame */
     UNMASKED,  /* uint8 map */
     ALLOWED,   /* uint8 map */
     WEIGHT,    /* map */

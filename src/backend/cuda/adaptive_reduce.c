@@ -63,24 +63,40 @@ int adaptive_background(struct cuda_slot *slot, enum adaptive_buffer images, int
     return status;
 }
 
-/* Step 1. */
-static int bin_micrograph(struct cuda_slot *slot, int bin, struct ps_error *error)
+/* Marks pixels that hold image data in the maps of the unmasked and of weights. */
+static int mark_live(struct cuda_slot *slot, const unsigned char *dead, struct ps_error *error)
+{
+    const struct cuda_adaptive *a = slot->adaptive;
+    int frame = a->field.frame;
+    size_t bytes = (size_t)(a->field.width - 2 * frame) * (size_t)(a->field.height - 2 * frame);
+    int status = adaptive_reserve(slot, DEAD, bytes, error);
+    if (status == 0)
+        status = cuda_send(slot, a->buffers[DEAD].data, dead, bytes, error);
+    if (status == 0)
+        status = CU(ps_launch_adaptive_live(a->buffers[DEAD].data, a->field.width, a->field.height,
+                                            frame, a->buffers[UNMASKED].data,
+                                            a->buffers[WEIGHT].data, slot->stream));
+    return status;
+}
+
+/* Step 1. With `masked`, dead pixels do not count and become 0, the median. */
+static int bin_micrograph(struct cuda_slot *slot, int bin, bool masked, struct ps_error *error)
 {
     const struct cuda_adaptive *a = slot->adaptive;
     int status = CU(ps_launch_adaptive_bin(slot->micrograph.data, slot->width, bin, a->field.width,
                                            a->field.height, a->field.frame,
                                            a->buffers[INTENSITY].data, slot->stream));
     if (status == 0)
-        status = spread(slot, INTENSITY, 1, false, error);
+        status = spread(slot, INTENSITY, 1, masked, error);
     if (status == 0)
-        status = normalise(slot, INTENSITY, 1, true, false, PS_FIRST_CLIP, error);
+        status = normalise(slot, INTENSITY, 1, true, masked, PS_FIRST_CLIP, error);
     return status;
 }
 
 /* Step 2: regions whose mean over half a diameter is far from the rest, and that hold a square
  * wider than a particle, in two maps of bytes: darker and brighter ones. */
-static int find_contaminants(struct cuda_slot *slot, double diameter, uint8_t *found[2],
-                             struct ps_error *error)
+static int find_contaminants(struct cuda_slot *slot, double diameter, bool masked,
+                             uint8_t *found[2], struct ps_error *error)
 {
     const struct cuda_adaptive *a = slot->adaptive;
     struct ps_filter_jobs box = adaptive_filter_jobs(a);
@@ -93,7 +109,7 @@ static int find_contaminants(struct cuda_slot *slot, double diameter, uint8_t *f
     };
     int status = CU(ps_launch_adaptive_box(&box, slot->stream));
     if (status == 0)
-        status = spread(slot, SPARE, 1, false, error);
+        status = spread(slot, SPARE, 1, masked, error);
     if (status == 0)
         status = CU(ps_launch_adaptive_extremes(box.job[0].out, a->buffers[SPREADS].data,
                                                 PS_CONTAMINANT_FAR, adaptive_pixels(a), found[0],
@@ -120,15 +136,21 @@ static int find_contaminants(struct cuda_slot *slot, double diameter, uint8_t *f
     return status;
 }
 
-/* The mask, from its two maps or none, and how many pixels it leaves. */
-static int apply_mask(struct cuda_slot *slot, uint8_t *const found[2],
-                      const struct ps_margins *margins, struct ps_error *error)
+/* The mask, from the contaminants' two maps or none, and how many pixels it leaves. With `masked`,
+ * the map of the unmasked has the live pixels. */
+static int apply_mask(struct cuda_slot *slot, uint8_t *const found[2], bool masked,
+                      struct ps_error *error)
 {
     const struct cuda_adaptive *a = slot->adaptive;
-    return CU(ps_launch_adaptive_mask(
-        found[0], found[1], a->field.width, a->field.height, a->field.frame, margins,
-        a->buffers[INTENSITY].data, a->buffers[ALLOWED].data, a->buffers[UNMASKED].data,
-        a->buffers[WEIGHT].data, a->buffers[UNMASKED_COUNT].data, slot->stream));
+    struct ps_mask_inputs inputs = {
+        .below = found[0],
+        .above = found[1],
+        .live = masked ? a->buffers[UNMASKED].data : NULL,
+    };
+    return CU(ps_launch_adaptive_mask(&inputs, a->field.width, a->field.height, a->field.frame,
+                                      a->buffers[INTENSITY].data, a->buffers[ALLOWED].data,
+                                      a->buffers[UNMASKED].data, a->buffers[WEIGHT].data,
+                                      a->buffers[UNMASKED_COUNT].data, slot->stream));
 }
 
 /* Lengths of transforms: the field with zeros after it, as far as the largest template reaches. */
@@ -180,15 +202,18 @@ int cuda_adaptive_reduce(struct ps_slot *base, const struct ps_reduction *reduct
     begin_field(slot, reduction);
     status = reserve(slot, error);
     uint8_t *found[2] = {NULL, NULL};
+    bool masked = reduction->dead != NULL;
+    if (status == 0 && masked)
+        status = mark_live(slot, reduction->dead, error);
     if (status == 0)
-        status = bin_micrograph(slot, reduction->bin, error);
+        status = bin_micrograph(slot, reduction->bin, masked, error);
     if (status == 0 && reduction->mask) {
         found[0] = (uint8_t *)adaptive_map(a, SPARE, 2);
         found[1] = (uint8_t *)adaptive_map(a, SPARE, 3);
-        status = find_contaminants(slot, reduction->diameter, found, error);
+        status = find_contaminants(slot, reduction->diameter, masked, found, error);
     }
     if (status == 0)
-        status = apply_mask(slot, found, &reduction->margins, error);
+        status = apply_mask(slot, found, masked, error);
     if (status == 0)
         status = adaptive_background(slot, INTENSITY, 1, &side, 2, error);
     if (status == 0)
@@ -200,7 +225,8 @@ int cuda_adaptive_reduce(struct ps_slot *base, const struct ps_reduction *reduct
     if (status)
         return status;
     if (unmasked == 0)
-        return ps_fail(error, PS_E_INPUT, "contaminants and margins cover the whole micrograph");
+        return ps_fail(error, PS_E_INPUT,
+                       "contaminants and areas without image data cover the whole micrograph");
     a->field.unmasked = (size_t)unmasked;
     *ret_field = a->field;
     return 0;
