@@ -1,12 +1,12 @@
-/* Threads of a block are fibers, and most of them never need one of their own: a fiber runs one
- * thread after the other, from block to block, until a thread has to wait. That thread keeps the
- * fiber, and another fiber goes on with the next thread. So a kernel without barriers is a loop.
+/* Runs the threads of a block as fibers. Most threads need no fiber of their own: a fiber runs one
+ * thread after the other, from block to block, until a thread must wait. That thread keeps the
+ * fiber, and another fiber continues with the next thread. So a kernel without barriers is a loop.
  *
- *     thread 0 waits at the barrier -> fiber 0 is its; fiber 1 begins thread 1, which waits, ...
- *     the last thread reaches it    -> all are ready, and go on one after the other
+ *     thread 0 waits at the barrier -> it keeps fiber 0; fiber 1 starts thread 1, which waits, ...
+ *     the last thread reaches it    -> all are ready and continue one after the other
  *
- * Who goes on: a thread that is ready, else one that has not begun. If there is neither and some
- * wait, they wait for what never comes, and the kernel is given up, with a report. */
+ * The next to run is a ready thread, else one that has not started. If there is neither and some
+ * threads wait, they wait for ever: the kernel is aborted with a report. */
 #include "block.h"
 
 #include "fiber.h"
@@ -49,7 +49,7 @@ struct Random {
     }
 };
 
-/* The numbers 0 to count - 1, each once: every step-th, where step has no factor in common. */
+/* The numbers 0 to count - 1, each once, in steps that have no factor in common with count. */
 struct Sequence {
     uint64_t count = 0;
     uint64_t step = 1;
@@ -92,12 +92,12 @@ struct Thread {
     int number;
     uint3 index;
     Fiber *fiber;
-    const emu_line *line; /* where it waits */
-    unsigned mask;        /* lanes it waits for */
-    int source;           /* lane whose value it wants */
+    const emu_line *line; /* line at which it waits */
+    unsigned mask;        /* lanes that it waits for */
+    int source;           /* lane whose value it reads */
     bool vote;
     unsigned long long value;
-    unsigned long long answer; /* value of the source */
+    unsigned long long result; /* value of the source */
     unsigned votes;            /* lanes that voted yes */
 };
 
@@ -106,7 +106,7 @@ struct Warp {
     unsigned waiting;
 };
 
-enum { WARP = 32, MOST_THREADS = 1024 };
+enum { WARP = 32, MAX_THREADS = 1024 };
 
 class Machine
 {
@@ -123,14 +123,14 @@ class Machine
     Random random = {0};
     Sequence blocks;
     Sequence unstarted;
-    Thread threads[MOST_THREADS];
-    Warp warps[MOST_THREADS / WARP];
-    Thread *ready[MOST_THREADS]; /* a ring: each is in it once */
+    Thread threads[MAX_THREADS];
+    Warp warps[MAX_THREADS / WARP];
+    Thread *ready[MAX_THREADS]; /* ring buffer; a thread is in it at most once */
     unsigned ready_first = 0;
     unsigned ready_end = 0;
     std::vector<Thread *> at_barrier;
     size_t living = 0;
-    bool voted = false;  /* by any of those at the barrier */
+    bool voted = false;  /* by any thread at the barrier */
     bool result = false; /* of the barrier before */
     std::string *problem = nullptr;
 
@@ -140,7 +140,7 @@ class Machine
     std::vector<Fiber *> idle;
 
     static void loop(void *self);
-    void go_on(Fiber &fiber);
+    void schedule(Fiber &fiber);
     void begin_block();
     void run_thread(Fiber &fiber);
     void end_thread();
@@ -155,7 +155,7 @@ class Machine
     [[noreturn]] void give_up_waiting();
 };
 
-/* Of the OS thread, from its first kernel on. */
+/* Created by the OS thread's first kernel. */
 static __thread Machine *machine;
 
 bool run_grid(const emu_launch &launch, std::string *report)
@@ -229,10 +229,10 @@ void Machine::loop(void *self)
     Machine *machine = static_cast<Machine *>(self);
     Fiber *fiber = machine->idle.back();
     machine->idle.pop_back();
-    machine->go_on(*fiber);
+    machine->schedule(*fiber);
 }
 
-/* An idle fiber is taken from the list by itself, when something switches to it. */
+/* A fiber in the list removes itself when something switches to it. */
 Fiber *Machine::idle_fiber()
 {
     if (idle.empty()) {
@@ -244,11 +244,11 @@ Fiber *Machine::idle_fiber()
 
 inline Thread *Machine::next_ready()
 {
-    return ready_first == ready_end ? nullptr : ready[ready_first++ % MOST_THREADS];
+    return ready_first == ready_end ? nullptr : ready[ready_first++ % MAX_THREADS];
 }
 
-/* What a fiber does for ever. */
-void Machine::go_on(Fiber &fiber)
+/* Main loop of a fiber. */
+void Machine::schedule(Fiber &fiber)
 {
     for (;;) {
         Fiber *other = nullptr;
@@ -297,7 +297,7 @@ void Machine::end_thread()
         (void)complete(warp, threads[first + __builtin_ctz(left)]);
 }
 
-/* The current thread stays here until it is ready. */
+/* Suspends the current thread until it is ready. */
 void Machine::wait()
 {
     Thread *self = current;
@@ -315,11 +315,11 @@ inline void Machine::make_ready(Thread *const *list, size_t count)
 {
     unsigned first = ready_end;
     for (size_t i = 0; i < count; i++)
-        ready[ready_end++ % MOST_THREADS] = list[i];
+        ready[ready_end++ % MAX_THREADS] = list[i];
     if (order == Order::random)
         for (unsigned i = (unsigned)count; i > 1; i--)
-            std::swap(ready[(first + i - 1) % MOST_THREADS],
-                      ready[(first + random.next() % i) % MOST_THREADS]);
+            std::swap(ready[(first + i - 1) % MAX_THREADS],
+                      ready[(first + random.next() % i) % MAX_THREADS]);
 }
 
 /* ---- barriers --------------------------------------------------------------------------------
@@ -360,7 +360,7 @@ bool Machine::barrier(const emu_line *line, bool vote)
 /* ---- warps -----------------------------------------------------------------------------------
  */
 
-/* Lets the lanes go that `asking` waits for, if all of them wait for each other. */
+/* Releases the lanes that `asking` waits for, if all of them wait for each other. */
 bool Machine::complete(Warp &warp, const Thread &asking)
 {
     unsigned lanes = asking.mask & warp.alive;
@@ -382,8 +382,9 @@ bool Machine::complete(Warp &warp, const Thread &asking)
         if (!(lanes >> source & 1))
             give_up(*met[i], "%s of %s:%d reads lane %d, which %s", asking.line->what,
                     asking.line->file, asking.line->line, source,
-                    asking.mask >> source & 1 ? "has ended or never was" : "is not in the mask");
-        met[i]->answer = warp_threads[source].value;
+                    asking.mask >> source & 1 ? "has ended or does not exist"
+                                              : "is not in the mask");
+        met[i]->result = warp_threads[source].value;
         met[i]->votes = yes;
     }
     warp.waiting &= ~lanes;
@@ -430,7 +431,7 @@ void Machine::give_up(const Thread &thread, const char *format, ...)
     abort();
 }
 
-/* Nobody can go on: names one that waits, and one that it waits for. */
+/* No thread can continue: reports one that waits, and one that it waits for. */
 void Machine::give_up_waiting()
 {
     const Thread *first = threads;
@@ -465,7 +466,7 @@ unsigned long long emu_exchange(const emu_line *line, unsigned mask, unsigned lo
                                 int source)
 {
     emu::machine->meet(line, mask, false, value, source);
-    return emu::machine->current->answer;
+    return emu::machine->current->result;
 }
 
 unsigned emu_vote(const emu_line *line, unsigned mask, bool vote)

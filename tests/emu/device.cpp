@@ -1,4 +1,4 @@
-/* GPUs, errors, and failures to order. */
+/* GPUs, errors, and injected failures. */
 #include "runtime.h"
 
 #include "block.h"
@@ -17,25 +17,25 @@ namespace emu
 /* ---- environment -----------------------------------------------------------------------------
  */
 
-static uint64_t number_from(const char *name, uint64_t otherwise, uint64_t least, uint64_t most)
+static uint64_t number_from(const char *name, uint64_t otherwise, uint64_t min, uint64_t max)
 {
     const char *text = getenv(name);
     if (!text || !*text)
         return otherwise;
     char *end;
     uint64_t value = strtoull(text, &end, 10);
-    if (*end || value < least || value > most) {
+    if (*end || value < min || value > max) {
         fprintf(stderr, "emulation: %s = %s, a number from %llu to %llu expected\n", name, text,
-                (unsigned long long)least, (unsigned long long)most);
+                (unsigned long long)min, (unsigned long long)max);
         abort();
     }
     return value;
 }
 
 struct Settings {
-    int devices = (int)number_from("EMU_DEVICES", 1, 0, MOST_DEVICES);
+    int devices = (int)number_from("EMU_DEVICES", 1, 0, MAX_DEVICES);
     size_t memory = number_from("EMU_MEMORY", (uint64_t)8 << 30, 0, UINT64_MAX);
-    int old = (int)number_from("EMU_OLD", MOST_DEVICES, 0, MOST_DEVICES);
+    int old = (int)number_from("EMU_OLD", MAX_DEVICES, 0, MAX_DEVICES);
     int driver = (int)number_from("EMU_DRIVER", CUDART_VERSION, 0, INT_MAX);
     bool eager = number_from("EMU_EAGER", 0, 0, 1);
     bool leaks = number_from("EMU_LEAKS", 0, 0, 1);
@@ -78,7 +78,7 @@ void trace(const char *format, ...)
 
 static thread_local int device_of_thread;
 static thread_local cudaError_t last_error;
-static std::atomic<cudaError_t> errors_that_stay[MOST_DEVICES];
+static std::atomic<cudaError_t> errors_that_stay[MAX_DEVICES];
 static std::atomic<unsigned long> default_stream_uses;
 static std::atomic<bool> is_eager;
 
@@ -126,7 +126,7 @@ void report(const std::string &text)
     fprintf(stderr, "emulation: %s\n", last_report);
 }
 
-/* ---- failures to order -----------------------------------------------------------------------
+/* ---- injected failures -----------------------------------------------------------------------
  */
 
 static const char *const SITES[EMU_SITES + 1] = {"malloc", "create", "copy", "launch", "fault",
@@ -139,7 +139,7 @@ static void complain_of_leaks();
 
 bool injected(emu_site site)
 {
-    /* Not at the start: what is registered later runs before what it looks at is gone. */
+    /* Registered late, so that it runs before the destructors of the tables that it reads. */
     static const int registered = settings().leaks ? atexit(complain_of_leaks) : 0;
     (void)registered;
     unsigned long of_any = ++calls[EMU_SITES];
@@ -361,7 +361,7 @@ cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *properties, int devic
         return error;
     *properties = {};
     (void)snprintf(properties->name, sizeof properties->name, "Emulated GPU");
-    properties->sharedMemPerBlockOptin = EMU_SHARED_BYTES_MOST;
+    properties->sharedMemPerBlockOptin = EMU_MAX_SHARED_BYTES;
     properties->major = device == settings().old ? 6 : 12;
     properties->multiProcessorCount = 4;
     return cudaSuccess;

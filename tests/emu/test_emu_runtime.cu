@@ -1,4 +1,4 @@
-/* Streams, events, memory, errors and transforms of the emulation. It has two GPUs of 64 MiB. */
+/* Streams, events, memory and errors of the emulation, with two GPUs of 64 MiB. */
 #include "test_emu.h"
 
 #include <cufft.h>
@@ -68,7 +68,7 @@ static void test_staging_overwritten_too_early_shows(void **)
     OK(cudaFreeHost(pinned));
 }
 
-/* What the second stream adds, while the first goes from 0 to 3, is noted, and goes on to 100. */
+/* Result of adding in a second stream while the first sets 3, records an event, and sets 100. */
 static float sum_over_streams(bool wait)
 {
     cudaStream_t first = new_stream();
@@ -310,7 +310,7 @@ static void test_gpus_have_their_own(void **)
     EXPECT(cudaErrorIllegalAddress, cudaStreamSynchronize(second));
     assert_reported("of another GPU");
     EXPECT(cudaErrorIllegalAddress, cudaStreamDestroy(second));
-    /* A new thread is on the first one. */
+    /* A new thread starts on the first GPU. */
     cudaError_t launched = cudaErrorUnknown;
     std::thread([&] { launched = PS_LAUNCH(fill, 1, 1, 0, stream, device, 1, 3.0F); }).join();
     OK(launched);
@@ -336,19 +336,20 @@ static void test_launches_are_checked(void **)
     EXPECT(cudaErrorInvalidConfiguration, PS_LAUNCH(fill, 0, 1, 0, s, device, 1, 1.0F));
     EXPECT(cudaErrorInvalidConfiguration,
            PS_LAUNCH(fill, dim3(1, 65536), 1, 0, s, device, 1, 1.0F));
-    OK(PS_LAUNCH(fill, 1, 1, EMU_SHARED_BYTES, s, device, 1, 1.0F));
-    EXPECT(cudaErrorInvalidValue, PS_LAUNCH(fill, 1, 1, EMU_SHARED_BYTES + 1, s, device, 1, 1.0F));
+    OK(PS_LAUNCH(fill, 1, 1, EMU_DEFAULT_SHARED_BYTES, s, device, 1, 1.0F));
+    EXPECT(cudaErrorInvalidValue,
+           PS_LAUNCH(fill, 1, 1, EMU_DEFAULT_SHARED_BYTES + 1, s, device, 1, 1.0F));
     EXPECT(cudaErrorInvalidValue,
            cudaFuncSetAttribute(fill, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                EMU_SHARED_BYTES_MOST + 1));
+                                EMU_MAX_SHARED_BYTES + 1));
     OK(cudaFuncSetAttribute(fill, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                            EMU_SHARED_BYTES_MOST));
+                            EMU_MAX_SHARED_BYTES));
     EXPECT(cudaErrorInvalidValue, PS_LAUNCH(fill, 1, 1, 0, s, device, 1, 1.0F));
-    OK(PS_LAUNCH(fill, 1, 1, EMU_SHARED_BYTES_MOST, s, device, 1, 1.0F));
+    OK(PS_LAUNCH(fill, 1, 1, EMU_MAX_SHARED_BYTES, s, device, 1, 1.0F));
     OK(cudaStreamDestroy(s));
 }
 
-/* A little of everything; the first failure ends it. Frees what it made. */
+/* Uses every kind of call; the first failure ends it. Frees what it made. */
 static cudaError_t use_everything(cufftResult *ret_fft)
 {
     *ret_fft = CUFFT_SUCCESS;

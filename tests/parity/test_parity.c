@@ -1,11 +1,11 @@
-/* The CUDA backend against the CPU's, stage by stage and from pixels to picks, on whatever GPU
- * there is: a real one or the emulated one.
+/* The CUDA backend against the CPU's, stage by stage and from pixels to picks, on a real GPU or the
+ * emulated one.
  *
  *     test_parity            small micrographs
- *     test_parity --large    and those of cameras, which a GPU is needed for
+ *     test_parity --large    also those of cameras, which need a real GPU
  */
 #include "parity.h"
-#include "twin.h"
+#include "pair.h"
 
 #include "base/error.h"
 #include "picker/adaptive.h"
@@ -32,7 +32,7 @@ static int find_gpu(void **state)
 
 struct profile {
     const char *name;
-    struct parity_size size; /* of a small micrograph that it finds something in */
+    struct parity_size size; /* of a small micrograph with picks */
 };
 static struct profile aspire = {"aspire", {340, 352, "20px"}};
 static struct profile adaptive = {"adaptive", {61, 61, "8px"}};
@@ -51,10 +51,10 @@ static void compare_stages(const char *profile, const char *diameter, const stru
 {
     struct ps_config *config = parity_config(profile, "cpu", diameter);
     bool is_large = (double)image->width * image->height > 4e6;
-    struct ps_picker *twin = twin_picker(config, is_large ? 2 : PS_LANES);
-    struct ps_result result = picking_run(twin, image);
+    struct ps_picker *pair = pair_picker(config, is_large ? 2 : PS_MAX_ITEMS);
+    struct ps_result result = picking_run(pair, image);
     ps_result_done(&result);
-    twin_done(twin);
+    pair_done(pair);
     ps_config_free(config);
 }
 
@@ -88,7 +88,7 @@ static void compare_size(const char *profile, const struct parity_size *size)
     test_image_done(&source);
 }
 
-/* As cameras have them. */
+/* Sizes of cameras. */
 static const struct parity_size large_sizes[] = {
     {1024, 1024, "40px"},  {1999, 1501, "64px"},  {4096, 4096, "78px"},
     {5760, 4092, "200px"}, {8192, 8192, "150px"},
@@ -102,7 +102,7 @@ static void compare_sizes(const char *profile, const struct parity_size *sizes, 
         compare_size(profile, &large_sizes[i]);
 }
 
-/* The least, a prime one, odd ones that are no squares. */
+/* The smallest size, prime sizes, odd sizes that are not square. */
 static void sizes(void **state)
 {
     NEEDS_GPU();
@@ -116,7 +116,7 @@ static void sizes(void **state)
         compare_sizes("adaptive", of_adaptive, sizeof of_adaptive / sizeof *of_adaptive);
 }
 
-/* ---- more rows than most axes of a grid have --------------------------------------------------
+/* ---- more rows than most axes of a grid can have ----------------------------------------------
  */
 
 static void must(int status, const struct ps_error *error)
@@ -125,14 +125,17 @@ static void must(int status, const struct ps_error *error)
         fail_msg("%s", error->message);
 }
 
-/* Responses of the intensity to a disk, in the image or, with a seed, in noise; to be freed. */
+/* Responses of the intensity to a disk, in the image or, if `seed` is not 0, in a null. The caller
+ * frees them. */
 static float *responses(const struct ps_backend_ops *ops, const struct ps_image *image,
                         double diameter, unsigned seed, size_t *ret_count)
 {
     const struct ps_backend_options options = {.threads = 1};
-    const struct ps_reduction reduction = {
-        .bin = 1, .frame = 2, .diameter = diameter, .largest = diameter};
-    struct ps_lane lane = {.templates = {ps_adaptive_start(diameter, -1)}, .weights = {1}};
+    const struct ps_reduction reduction = {.bin = 1,
+                                           .frame_field_px = 2,
+                                           .diameter_field_px = diameter,
+                                           .max_diameter_field_px = diameter};
+    struct ps_batch_item item = {.templates = {ps_adaptive_start(diameter, -1)}, .weights = {1}};
     struct ps_backend *backend;
     struct ps_slot *slot;
     struct ps_pixel_report report;
@@ -143,11 +146,11 @@ static float *responses(const struct ps_backend_ops *ops, const struct ps_image 
     must(ops->upload(slot, image, &report, &error), &error);
     must(ops->adaptive->reduce(slot, &reduction, &field, &error), &error);
     if (seed) {
-        must(ops->adaptive->scale(slot, &diameter, 1, &error), &error); /* soon void */
+        must(ops->adaptive->scale(slot, &diameter, 1, &error), &error); /* becomes invalid */
         must(ops->adaptive->randomise(slot, seed, &error), &error);
     }
     must(ops->adaptive->scale(slot, &diameter, 1, &error), &error);
-    must(ops->adaptive->respond(slot, &lane, 1, &error), &error);
+    must(ops->adaptive->respond(slot, &item, 1, &error), &error);
     *ret_count = (size_t)field.width * (size_t)field.height;
     float *values = malloc(*ret_count * sizeof *values);
     assert_non_null(values);
@@ -195,7 +198,7 @@ static void many_rows(void **state)
     free(pixels);
 }
 
-/* ---- images that are not as they should be --------------------------------------------------- */
+/* ---- defective images ------------------------------------------------------------------------ */
 
 static void compare_test_image(const struct profile *profile, const struct test_image *source,
                                const char *what)
@@ -218,35 +221,35 @@ static void spoiled_pixels(void **state)
     struct test_image source = sample_of(profile);
     for (size_t i = 0; i < test_image_pixels(&source); i += 97)
         source.pixels[i] = i % 2 ? NAN : -INFINITY;
-    compare_test_image(profile, &source, "pixels that are no numbers");
+    compare_test_image(profile, &source, "non-finite pixels");
     for (int i = 0; i < source.height; i++)
         for (int c = 0; c < 4; c++)
             *test_image_pixel(&source, (const int[]){0, 40, 41, source.width - 1}[c], i) = 7;
     for (int i = 0; i < source.width; i++)
         *test_image_pixel(&source, i, 33) = NAN;
     *test_image_pixel(&source, 20, 30) = 1e6F;
-    compare_test_image(profile, &source, "dead lines and a hot pixel too");
+    compare_test_image(profile, &source, "also dead lines and a hot pixel");
     test_image_done(&source);
 }
 
-static void nothing_to_see(void **state)
+static void no_structure(void **state)
 {
     NEEDS_GPU();
     const struct profile *profile = *state;
     struct test_image source = test_image_flat(profile->size.width, profile->size.height);
-    compare_test_image(profile, &source, "all the same");
+    compare_test_image(profile, &source, "a constant image");
     for (size_t i = 0; i < test_image_pixels(&source); i++)
         source.pixels[i] = NAN;
-    compare_test_image(profile, &source, "no numbers at all");
+    compare_test_image(profile, &source, "only non-finite pixels");
     test_image_done(&source);
     source = test_image_noise(profile->size.width, profile->size.height);
     compare_test_image(profile, &source, "noise");
     test_image_done(&source);
 }
 
-/* Maps, and what is found in them, are what rounding leaves of nothing: all that can be said is
- * that it ends, each time alike. */
-static void next_to_nothing_to_see(void **state)
+/* Maps and picks consist of rounding errors here, so the backends cannot be compared: the test
+ * checks that it ends and repeats. */
+static void nearly_no_structure(void **state)
 {
     NEEDS_GPU();
     const struct profile *profile = *state;
@@ -290,7 +293,7 @@ static void types_are_alike(void **state)
     test_image_done(&source);
 }
 
-/* ---- the same again -------------------------------------------------------------------------- */
+/* ---- repeatability --------------------------------------------------------------------------- */
 
 enum { RUNS = PARITY_EMULATED ? 6 : 24 };
 
@@ -306,7 +309,7 @@ static void same_bytes_every_time(void **state)
     struct ps_picker *picker = parity_picker(profile->name, "cuda", profile->size.diameter);
     struct ps_result expected = picking_run(picker, &image);
     for (int i = 1; i < RUNS; i++) {
-        if (i % 4 == 0) { /* another one leaves nothing behind */
+        if (i % 4 == 0) { /* another micrograph must leave no trace */
             struct ps_result between = picking_run(picker, &other_image);
             ps_result_done(&between);
         }
@@ -324,7 +327,7 @@ enum { SLOTS = 2, PICKS_EACH = 2 };
 
 struct worker {
     const struct ps_image *image;
-    struct ps_picker *picker; /* made by another thread */
+    struct ps_picker *picker; /* created by another thread */
     struct ps_result results[PICKS_EACH];
     int failed;
 };
@@ -337,7 +340,7 @@ static int work(void *argument)
     return 0;
 }
 
-/* Picks in slots at the same time; each result is the expected one. */
+/* Picks in several slots at the same time; each result is the expected one. */
 static void work_together(const struct profile *profile, const struct ps_image *image,
                           const char *const devices[SLOTS], const struct ps_result *expected)
 {
@@ -389,8 +392,8 @@ int main(int count, char **arguments)
 #define TESTS_OF(profile)                                                                          \
     {"sizes_of_" #profile, sizes, NULL, NULL, &(profile)},                                         \
         {"spoiled_pixels_" #profile, spoiled_pixels, NULL, NULL, &(profile)},                      \
-        {"nothing_to_see_" #profile, nothing_to_see, NULL, NULL, &(profile)},                      \
-        {"next_to_nothing_to_see_" #profile, next_to_nothing_to_see, NULL, NULL, &(profile)},      \
+        {"no_structure_" #profile, no_structure, NULL, NULL, &(profile)},                          \
+        {"nearly_no_structure_" #profile, nearly_no_structure, NULL, NULL, &(profile)},            \
         {"types_are_alike_" #profile, types_are_alike, NULL, NULL, &(profile)},                    \
         {"same_bytes_every_time_" #profile, same_bytes_every_time, NULL, NULL, &(profile)},        \
     {                                                                                              \

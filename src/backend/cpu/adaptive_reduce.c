@@ -1,4 +1,4 @@
-/* Steps 1 to 3 of the adaptive profile: from the micrograph to the first channel. */
+/* Steps 1 to 3 of the adaptive profile: from the micrograph to the intensity channel. */
 #include "backend/cpu/adaptive_pass.h"
 
 #include "base/error.h"
@@ -19,7 +19,7 @@ void cpu_pass_normalise(void *context, int thread, size_t piece)
     }
 }
 
-/* out = (out - in / max(other, least)) * weight */
+/* out = (out - in / share(other)) * weight */
 static void subtract_background_piece(void *context, int thread, size_t piece)
 {
     (void)thread;
@@ -33,8 +33,8 @@ static void subtract_background_piece(void *context, int thread, size_t piece)
 /* ---- step 1: binning --------------------------------------------------------------------------
  */
 
-/* The frame is filled with the mirror image for now: contaminants are looked for before it is
- * emptied. */
+/* Fills the frame with the mirror image, which the search for contaminants needs; apply_mask()
+ * clears it. */
 static void bin_rows(void *context, int thread, size_t piece)
 {
     (void)thread;
@@ -77,7 +77,7 @@ static int bin_micrograph(struct cpu_slot *slot, int bin, float *ret_out, struct
         .micrograph = slot->micrograph.data,
         .width = slot->width,
         .field_width = a->field.width,
-        .frame = a->field.frame,
+        .frame = a->field.frame_field_px,
         .bin = bin,
         .out = ret_out,
         .in = ret_out,
@@ -107,8 +107,8 @@ static void extreme_piece(void *context, int thread, size_t piece)
     p->mask[i] = p->sign * (p->in[i] - p->offset) > p->scale;
 }
 
-/* Regions whose mean over half a diameter is far from the rest, and that hold a square wider than a
- * particle: set in `found`. */
+/* Sets `found` in regions whose mean over half a diameter is extreme and that hold a square wider
+ * than a particle. */
 static int find_contaminants(struct cpu_slot *slot, const float *image, double diameter,
                              uint8_t *found, struct ps_error *error)
 {
@@ -194,7 +194,7 @@ int cpu_normalise(struct cpu_slot *slot, float *image, float clip, struct ps_err
 /* ---- the stages -------------------------------------------------------------------------------
  */
 
-static int reserve(struct cpu_adaptive *a, struct ps_error *error)
+static int reduce_reserve(struct cpu_adaptive *a, struct ps_error *error)
 {
     size_t bytes = cpu_field_pixels(a) * sizeof(float);
     struct cpu_buffer *buffers[] = {
@@ -210,13 +210,13 @@ static int reserve(struct cpu_adaptive *a, struct ps_error *error)
     return status;
 }
 
-/* From the contaminants that a->unmasked holds to what counts; the rest of the image becomes 0. */
+/* Derives the masks and weights from the contaminants in a->unmasked; sets masked pixels to 0. */
 static void apply_mask(struct cpu_adaptive *a, const struct ps_margins *margins, float *image)
 {
     uint8_t *unmasked = a->unmasked.data;
     uint8_t *allowed = a->allowed.data;
     float *weight = a->weight.data;
-    int frame = a->field.frame;
+    int frame = a->field.frame_field_px;
     a->field.unmasked = 0;
     for (int y = 0; y < a->field.height; y++) {
         bool row_inside = y >= frame && y < a->field.height - frame;
@@ -241,11 +241,11 @@ int cpu_adaptive_reduce(struct ps_slot *base, const struct ps_reduction *reducti
     struct cpu_adaptive *a = cpu_adaptive_of(slot, error);
     if (!a)
         return PS_E_NOMEM;
-    a->diameter = 0;
-    a->field.frame = reduction->frame;
-    a->field.width = slot->width / reduction->bin + 2 * reduction->frame;
-    a->field.height = slot->height / reduction->bin + 2 * reduction->frame;
-    int status = reserve(a, error);
+    a->diameter_field_px = 0;
+    a->field.frame_field_px = reduction->frame_field_px;
+    a->field.width = slot->width / reduction->bin + 2 * reduction->frame_field_px;
+    a->field.height = slot->height / reduction->bin + 2 * reduction->frame_field_px;
+    int status = reduce_reserve(a, error);
     if (status)
         return status;
     float *image = a->channel[PS_CHANNEL_INTENSITY].data;
@@ -253,14 +253,14 @@ int cpu_adaptive_reduce(struct ps_slot *base, const struct ps_reduction *reducti
     memset(mask, 0, cpu_field_pixels(a));
     status = bin_micrograph(slot, reduction->bin, image, error);
     if (status == 0 && reduction->mask)
-        status = find_contaminants(slot, image, reduction->diameter, mask, error);
+        status = find_contaminants(slot, image, reduction->diameter_field_px, mask, error);
     if (status)
         return status;
     apply_mask(a, &reduction->margins, image);
     if (a->field.unmasked == 0)
         return ps_fail(error, PS_E_INPUT, "contaminants and margins cover the whole micrograph");
     status = cpu_subtract_background(
-        slot, image, ps_box_side(PS_INTENSITY_SURROUND * reduction->diameter), 2, error);
+        slot, image, ps_box_side(PS_INTENSITY_SURROUND * reduction->diameter_field_px), 2, error);
     if (status == 0)
         status = cpu_normalise(slot, image, PS_INTENSITY_CLIP, error);
     if (status == 0)
@@ -290,7 +290,7 @@ int cpu_adaptive_randomise(struct ps_slot *base, unsigned seed, struct ps_error 
         .seed = seed,
     };
     cpu_pass_run(slot, noise_piece, &p);
-    a->diameter = 0;
+    a->diameter_field_px = 0;
     a->reach = 0;
     int status = cpu_fft_prepare(slot, error);
     if (status == 0)

@@ -1,4 +1,4 @@
-/* Step 4 of the adaptive profile, the energy channel, and what correlation needs of each window. */
+/* Step 4 of the adaptive profile: the energy channel, and what correlation needs of each window. */
 #include "backend/cpu/adaptive_pass.h"
 
 #include "base/error.h"
@@ -6,7 +6,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-/* out = in / max(other, least) */
+/* out = in / share(other) */
 static void divide_by_share_piece(void *context, int thread, size_t piece)
 {
     (void)thread;
@@ -98,7 +98,7 @@ static void inverse_piece(void *context, int thread, size_t piece)
     p->out[i] = 1 / (p->in[i] > p->offset ? p->in[i] : p->offset);
 }
 
-/* Means over the disk to means over what the border leaves of it. */
+/* Rescales means over the disk to means over the part that the border leaves of it. */
 static int complete_cut_windows(const struct cpu_adaptive *a, const float *disk, float *squares,
                                 float *means, struct ps_error *error)
 {
@@ -120,7 +120,7 @@ static int complete_cut_windows(const struct cpu_adaptive *a, const float *disk,
     return 0;
 }
 
-/* 1 / max(sqrt(n variance), half its median), variance over the disk of each window. */
+/* 1 / max(sqrt(n variance), half its median); the variance is over the disk of each window. */
 static int make_norms(struct cpu_slot *slot, enum ps_channel channel, const float *disk,
                       struct ps_error *error)
 {
@@ -196,17 +196,17 @@ static int make_moments(struct cpu_slot *slot, double diameter, struct ps_error 
     return 0;
 }
 
-int cpu_adaptive_scale(struct ps_slot *base, const double *diameters, int lanes,
+int cpu_adaptive_scale(struct ps_slot *base, const double *diameters_field_px, int count,
                        struct ps_error *error)
 {
     struct cpu_slot *slot = (struct cpu_slot *)base;
     struct cpu_adaptive *a = slot->adaptive;
-    double diameter = diameters[0];
-    if (lanes != 1)
-        return ps_fail(error, PS_E_BUG, "%d lanes: the CPU has one", lanes);
-    if (a->diameter == diameter)
+    double diameter = diameters_field_px[0];
+    if (count != 1)
+        return ps_fail(error, PS_E_BUG, "%d batch items: the CPU takes one", count);
+    if (a->diameter_field_px == diameter)
         return 0;
-    a->diameter = diameter;
+    a->diameter_field_px = diameter;
     a->reach = ps_template_reach(diameter);
     int status = cpu_fft_prepare(slot, error);
     if (status == 0)
@@ -220,6 +220,6 @@ int cpu_adaptive_scale(struct ps_slot *base, const double *diameters, int lanes,
         status = make_norms(slot, (enum ps_channel)channel, disk, error);
     free(disk);
     if (status)
-        a->diameter = 0;
+        a->diameter_field_px = 0;
     return status;
 }

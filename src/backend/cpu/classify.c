@@ -1,4 +1,4 @@
-/* apple-reference section 7: the model's verdict on every window. */
+/* apple-reference section 7: classifies every window. */
 #include "backend/cpu/slot.h"
 #include "formulas/decision.h"
 
@@ -15,10 +15,10 @@ struct classify_job {
     struct ps_rbf rbf;
     struct ps_quadratic quadratic;
     size_t windows;
-    size_t *particle; /* a piece */
+    size_t *particle; /* windows classified as particle, per piece */
 };
 
-/* So cheap that the compiler's own vectors do. */
+/* The compiler vectorises this loop. */
 static void classify_quadratic(const struct ps_quadratic *model, const float *mean,
                                const float *deviation, size_t count, float *ret_value)
 {

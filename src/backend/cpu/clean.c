@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int fill(struct cpu_slot *slot, struct ps_error *error)
+static int clean_fill(struct cpu_slot *slot, struct ps_error *error)
 {
     uint8_t *mask = slot->mask.data;
     int side = slot->windows;
@@ -59,7 +59,7 @@ int cpu_clean(struct ps_slot *base, int smallest, int largest, struct ps_error *
     int status =
         cpu_buffer_reserve(&slot->levels, (size_t)side * (size_t)side, "the erosions", error);
     if (status == 0)
-        status = fill(slot, error);
+        status = clean_fill(slot, error);
     if (status == 0)
         status = ps_binary_erosion_levels(slot->mask.data, side, side, radii, 2, slot->threads,
                                           slot->levels.data, error);

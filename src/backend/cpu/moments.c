@@ -1,4 +1,4 @@
-/* apple-reference sections 3 and 4: moments of every window, and the references chosen by them. */
+/* apple-reference sections 3 and 4: moments of every window, and the choice of references. */
 #include "backend/cpu/slot.h"
 
 #include "base/error.h"
@@ -9,7 +9,7 @@
 /* ---- moments ----------------------------------------------------------------------------------
  */
 
-/* Rows of windows whose running sums start afresh: fixed, so that rounding is too. */
+/* Rows after which the running sums restart. Fixed, so that rounding does not depend on threads. */
 enum { ROWS_PER_PIECE = 64 };
 
 static double *column_sums(const struct cpu_slot *slot, int thread)
@@ -89,8 +89,8 @@ int cpu_moments(struct ps_slot *base, int query, struct ps_error *error)
 /* ---- references -------------------------------------------------------------------------------
  */
 
-/* The first windows, row by row, with the extreme values among those whose first pixel lies in rows
- * [top, bottom) and columns [left, right). */
+/* Finds the first windows in scan order with the extreme values, among those whose first pixel lies
+ * in rows [top, bottom) and columns [left, right). */
 static void extremes(const float *values, size_t stride, int top, int bottom, int left, int right,
                      int ret_largest[2], int ret_smallest[2])
 {

@@ -1,4 +1,4 @@
-/* The CPU backend: device, slots, what is copied out of them, and the table of the stages. */
+/* The CPU backend: device, slots, fetch, and the table of the stages. */
 #include "backend/cpu/adaptive.h"
 
 #include "base/error.h"
@@ -8,10 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Responses of a 4096 x 4096 micrograph with particles of 78 px are 22 MB. */
-static const size_t MOST_KEPT = (size_t)256 << 20;
+/* Responses of a 4096 x 4096 micrograph with particles of 78 px take 22 MB. */
+static const size_t MAX_KEPT_BYTES = (size_t)256 << 20;
 
-/* "AMD EPYC 9654 96-Core Processor" of /proc/cpuinfo, where there is one. */
+/* "AMD EPYC 9654 96-Core Processor" from /proc/cpuinfo, or "processor". */
 static void processor_name(char *ret_name, size_t size)
 {
     (void)snprintf(ret_name, size, "processor");
@@ -61,7 +61,7 @@ static int cpu_slot_new(struct ps_backend *backend, struct ps_slot **ret_slot,
     slot->base.backend = backend;
     slot->threads = cpu->threads;
     slot->simd = cpu->simd;
-    slot->most_kept = MOST_KEPT;
+    slot->max_kept_bytes = MAX_KEPT_BYTES;
     *ret_slot = &slot->base;
     return 0;
 }
@@ -135,7 +135,7 @@ static int cpu_fetch(struct ps_slot *base, enum ps_buffer which, void *ret_data,
         [PS_BUFFER_MASK] = {&slot->mask, windows},
     };
     if (buffers[which].bytes != bytes)
-        return ps_fail(error, PS_E_BUG, "buffer %d has %zu bytes, %zu were asked for", (int)which,
+        return ps_fail(error, PS_E_BUG, "buffer %d has %zu bytes, not %zu", (int)which,
                        buffers[which].bytes, bytes);
     if (which == PS_BUFFER_REFERENCES)
         return fetch_references(slot, ret_data);

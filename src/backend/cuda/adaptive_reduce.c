@@ -3,16 +3,16 @@
 
 #include <string.h>
 
-/* Robust statistics of maps, to the spreads from 0 on. */
-static int spread(struct cuda_slot *slot, enum adaptive_buffer maps, int count, bool unmasked,
-                  struct ps_error *error)
+/* Robust statistics of the first `count` maps, stored as the spreads from 0 on. */
+static int reduce_spread(struct cuda_slot *slot, enum adaptive_buffer maps, int count,
+                         bool unmasked, struct ps_error *error)
 {
     struct ps_order_jobs jobs = adaptive_order_jobs(slot, maps, count, unmasked);
     return CU(ps_launch_adaptive_spread(&jobs, slot->adaptive->buffers[ORDER].data, slot->stream));
 }
 
-static int normalise(struct cuda_slot *slot, enum adaptive_buffer images, int count, bool centre,
-                     bool weighted, float clip, struct ps_error *error)
+static int reduce_normalise(struct cuda_slot *slot, enum adaptive_buffer images, int count,
+                            bool centre, bool weighted, float clip, struct ps_error *error)
 {
     struct ps_pixel_jobs jobs = adaptive_spread_jobs(slot->adaptive, images, count, weighted);
     return CU(ps_launch_adaptive_normalise(&jobs, centre, clip, slot->stream));
@@ -21,9 +21,9 @@ static int normalise(struct cuda_slot *slot, enum adaptive_buffer images, int co
 int adaptive_normalise(struct cuda_slot *slot, enum adaptive_buffer images, int count, float clip,
                        struct ps_error *error)
 {
-    int status = spread(slot, images, count, true, error);
+    int status = reduce_spread(slot, images, count, true, error);
     if (status == 0)
-        status = normalise(slot, images, count, false, true, clip, error);
+        status = reduce_normalise(slot, images, count, false, true, clip, error);
     return status;
 }
 
@@ -68,17 +68,17 @@ static int bin_micrograph(struct cuda_slot *slot, int bin, struct ps_error *erro
 {
     const struct cuda_adaptive *a = slot->adaptive;
     int status = CU(ps_launch_adaptive_bin(slot->micrograph.data, slot->width, bin, a->field.width,
-                                           a->field.height, a->field.frame,
+                                           a->field.height, a->field.frame_field_px,
                                            a->buffers[INTENSITY].data, slot->stream));
     if (status == 0)
-        status = spread(slot, INTENSITY, 1, false, error);
+        status = reduce_spread(slot, INTENSITY, 1, false, error);
     if (status == 0)
-        status = normalise(slot, INTENSITY, 1, true, false, PS_FIRST_CLIP, error);
+        status = reduce_normalise(slot, INTENSITY, 1, true, false, PS_FIRST_CLIP, error);
     return status;
 }
 
-/* Step 2: regions whose mean over half a diameter is far from the rest, and that hold a square
- * wider than a particle, in two maps of bytes: darker and brighter ones. */
+/* Step 2: regions whose mean over half a diameter is extreme and that hold a square wider than a
+ * particle, in two byte maps: darker and brighter ones. */
 static int find_contaminants(struct cuda_slot *slot, double diameter, uint8_t *found[2],
                              struct ps_error *error)
 {
@@ -93,7 +93,7 @@ static int find_contaminants(struct cuda_slot *slot, double diameter, uint8_t *f
     };
     int status = CU(ps_launch_adaptive_box(&box, slot->stream));
     if (status == 0)
-        status = spread(slot, SPARE, 1, false, error);
+        status = reduce_spread(slot, SPARE, 1, false, error);
     if (status == 0)
         status = CU(ps_launch_adaptive_extremes(box.job[0].out, a->buffers[SPREADS].data,
                                                 PS_CONTAMINANT_FAR, adaptive_pixels(a), found[0],
@@ -112,7 +112,7 @@ static int find_contaminants(struct cuda_slot *slot, double diameter, uint8_t *f
             .radius = opening,
         };
     status = CU(ps_launch_adaptive_square(&squares, true, slot->stream));
-    /* Two dilations by squares are one by their sum. */
+    /* Two successive dilations by squares equal one by a square of the summed radius. */
     for (int i = 0; i < 2; i++)
         squares.job[i].radius = opening + margin;
     if (status == 0)
@@ -120,37 +120,37 @@ static int find_contaminants(struct cuda_slot *slot, double diameter, uint8_t *f
     return status;
 }
 
-/* The mask, from its two maps or none, and how many pixels it leaves. */
+/* Applies the contaminant maps (or none) and the margins, and counts the unmasked pixels. */
 static int apply_mask(struct cuda_slot *slot, uint8_t *const found[2],
                       const struct ps_margins *margins, struct ps_error *error)
 {
     const struct cuda_adaptive *a = slot->adaptive;
     return CU(ps_launch_adaptive_mask(
-        found[0], found[1], a->field.width, a->field.height, a->field.frame, margins,
+        found[0], found[1], a->field.width, a->field.height, a->field.frame_field_px, margins,
         a->buffers[INTENSITY].data, a->buffers[ALLOWED].data, a->buffers[UNMASKED].data,
         a->buffers[WEIGHT].data, a->buffers[UNMASKED_COUNT].data, slot->stream));
 }
 
-/* Lengths of transforms: the field with zeros after it, as far as the largest template reaches. */
+/* Sizes of transforms: the field, followed by zeros as far as the largest template reaches. */
 static void begin_field(struct cuda_slot *slot, const struct ps_reduction *reduction)
 {
     enum { ALIGNMENT = 64 };
     struct cuda_adaptive *a = slot->adaptive;
-    int reach = ps_template_reach(reduction->largest);
+    int reach = ps_template_reach(reduction->max_diameter_field_px);
     a->field = (struct ps_field){
-        .width = slot->width / reduction->bin + 2 * reduction->frame,
-        .height = slot->height / reduction->bin + 2 * reduction->frame,
-        .frame = reduction->frame,
+        .width = slot->width / reduction->bin + 2 * reduction->frame_field_px,
+        .height = slot->height / reduction->bin + 2 * reduction->frame_field_px,
+        .frame_field_px = reduction->frame_field_px,
     };
     a->stride = (adaptive_pixels(a) + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
     a->fft_width = ps_good_length(a->field.width + reach);
     a->fft_height = ps_good_length(a->field.height + reach);
-    a->largest = reduction->largest;
+    a->max_diameter_field_px = reduction->max_diameter_field_px;
     a->levels = 0;
-    a->lanes = 0;
+    a->items = 0;
 }
 
-static int reserve(struct cuda_slot *slot, struct ps_error *error)
+static int reduce_reserve(struct cuda_slot *slot, struct ps_error *error)
 {
     enum { SPARE_MAPS = 4 };
     size_t pixels = slot->adaptive->stride;
@@ -174,18 +174,18 @@ int cuda_adaptive_reduce(struct ps_slot *base, const struct ps_reduction *reduct
     int status = cuda_adaptive_of(slot, &a, error);
     if (status)
         return status;
-    int side = ps_box_side(PS_INTENSITY_SURROUND * reduction->diameter);
-    if (side / 2 > PS_BOX_RADIUS_MAX)
-        return ps_fail(error, PS_E_BUG, "a diameter of %g px", reduction->diameter);
+    int side = ps_box_side(PS_INTENSITY_SURROUND * reduction->diameter_field_px);
+    if (side / 2 > PS_MAX_BOX_RADIUS)
+        return ps_fail(error, PS_E_BUG, "a diameter of %g px", reduction->diameter_field_px);
     begin_field(slot, reduction);
-    status = reserve(slot, error);
+    status = reduce_reserve(slot, error);
     uint8_t *found[2] = {NULL, NULL};
     if (status == 0)
         status = bin_micrograph(slot, reduction->bin, error);
     if (status == 0 && reduction->mask) {
         found[0] = (uint8_t *)adaptive_map(a, SPARE, 2);
         found[1] = (uint8_t *)adaptive_map(a, SPARE, 3);
-        status = find_contaminants(slot, reduction->diameter, found, error);
+        status = find_contaminants(slot, reduction->diameter_field_px, found, error);
     }
     if (status == 0)
         status = apply_mask(slot, found, &reduction->margins, error);
@@ -206,10 +206,10 @@ int cuda_adaptive_reduce(struct ps_slot *base, const struct ps_reduction *reduct
     return 0;
 }
 
-/* ---- a null -----------------------------------------------------------------------------------
+/* ---- null field -------------------------------------------------------------------------------
  */
 
-/* Transforms have the field's own size, as on the CPU: the noise is the same there. */
+/* Transforms have the field's size, as on the CPU, so that both get the same noise. */
 int cuda_adaptive_randomise(struct ps_slot *base, unsigned seed, struct ps_error *error)
 {
     struct cuda_slot *slot = (struct cuda_slot *)base;
@@ -218,7 +218,7 @@ int cuda_adaptive_randomise(struct ps_slot *base, unsigned seed, struct ps_error
     int height = ps_good_length(a->field.height);
     size_t floats = ps_image_floats(width, height);
     a->levels = 0;
-    a->lanes = 0;
+    a->items = 0;
     int status = adaptive_reserve(slot, STACK, 2 * floats * sizeof(float), error);
     struct ps_adaptive_maps maps = adaptive_maps(a);
     maps.fft_width = width;

@@ -1,5 +1,5 @@
-/* The aspire profile on the GPU: from the micrograph to windows, references, verdicts; and what is
- * copied out. Scores are in score.c, regions in clean.c. */
+/* The aspire profile on the GPU: preprocessing, windows, references, classification, fetch. Scores
+ * are in score.c, regions in clean.c. */
 #include "backend/cuda/aspire.h"
 
 #include "formulas/decision.h"
@@ -48,7 +48,7 @@ void cuda_aspire_done(struct cuda_slot *slot)
 
 /* ---- preprocess ------------------------------------------------------------------------------ */
 
-/* The weights that shrink `from` pixels stay on the card for the next micrograph of that size. */
+/* Sends the weights that shrink `from` px; they stay for the next micrograph of that size. */
 static int send_weights(struct cuda_slot *slot, struct cuda_aspire *a, int from,
                         struct ps_error *error)
 {
@@ -62,7 +62,7 @@ static int send_weights(struct cuda_slot *slot, struct cuda_aspire *a, int from,
         return status;
     size_t weights = side * (size_t)resampler.taps * sizeof *resampler.weights;
     size_t first = side * sizeof *resampler.first;
-    if (resampler.taps > PS_SHRINK_MOST_TAPS)
+    if (resampler.taps > PS_SHRINK_MAX_TAPS)
         status = ps_fail(error, PS_E_BUG, "%d taps to shrink %d px", resampler.taps, from);
     if (status == 0)
         status = cuda_reserve(slot, &a->weights, weights + first, "bicubic weights", error);
@@ -77,10 +77,10 @@ static int send_weights(struct cuda_slot *slot, struct cuda_aspire *a, int from,
     return status;
 }
 
-static int shrink(struct cuda_slot *slot, struct cuda_aspire *a, const struct ps_crop *crop,
-                  struct ps_error *error)
+static int aspire_shrink(struct cuda_slot *slot, struct cuda_aspire *a, const struct ps_crop *crop,
+                         struct ps_error *error)
 {
-    size_t side = (size_t)crop->side / 2;
+    size_t side = (size_t)crop->side_px / 2;
     const double *weights = a->weights.data;
     const struct ps_shrink shrink = {
         .side = (int)side,
@@ -88,8 +88,8 @@ static int shrink(struct cuda_slot *slot, struct cuda_aspire *a, const struct ps
         .first = (const int *)(weights + side * (size_t)a->taps),
         .weights = weights,
     };
-    const float *from =
-        (const float *)slot->micrograph.data + (size_t)crop->top * (size_t)slot->width + crop->left;
+    const float *from = (const float *)slot->micrograph.data +
+                        (size_t)crop->top_px * (size_t)slot->width + crop->left_px;
     float *outside = a->sums.data;
     struct ps_smooth smooth = ps_smooth_weights();
     int status = CU(ps_launch_preprocess_shrink(from, slot->width, &shrink, a->shrunk.data,
@@ -104,7 +104,7 @@ int cuda_preprocess(struct ps_slot *base, const struct ps_crop *crop, struct ps_
 {
     struct cuda_slot *slot = (struct cuda_slot *)base;
     struct cuda_aspire *a = NULL;
-    size_t side = (size_t)crop->side / 2;
+    size_t side = (size_t)crop->side_px / 2;
     size_t image = side * side * sizeof(float);
     size_t sums = (ps_shrink_parts((int)side) + 1) * sizeof(double);
     int status = cuda_aspire_get(slot, &a, error);
@@ -115,9 +115,9 @@ int cuda_preprocess(struct ps_slot *base, const struct ps_crop *crop, struct ps_
     if (status == 0)
         status = cuda_reserve(slot, &a->sums, sums, "sums of the shrunk image", error);
     if (status == 0)
-        status = send_weights(slot, a, crop->side, error);
+        status = send_weights(slot, a, crop->side_px, error);
     if (status == 0)
-        status = shrink(slot, a, crop, error);
+        status = aspire_shrink(slot, a, crop, error);
     float outside = 0;
     if (status == 0)
         status = cuda_receive(slot, &outside, a->sums.data, sizeof outside, error);
@@ -227,7 +227,8 @@ static int classify_rbf(struct cuda_slot *slot, const struct ps_model *model, si
     if (!support)
         return ps_fail_memory(error, bytes, "support vectors");
     struct ps_rbf rbf = ps_decision_rbf(model, slot->base.grey_offset, support);
-    int status = cuda_reserve(slot, &a->support, cuda_generous(bytes), "support vectors", error);
+    int status =
+        cuda_reserve(slot, &a->support, cuda_round_up_pow2(bytes), "support vectors", error);
     if (status == 0 && bytes)
         status = cuda_send(slot, a->support.data, support, bytes, error);
     free(support);
@@ -315,7 +316,7 @@ int cuda_fetch(struct ps_slot *base, enum ps_buffer which, void *ret_data, size_
         [PS_BUFFER_MASK] = {&a->mask, windows},
     };
     if (buffers[which].bytes != bytes)
-        return ps_fail(error, PS_E_BUG, "buffer %d has %zu bytes, %zu were asked for", (int)which,
+        return ps_fail(error, PS_E_BUG, "buffer %d has %zu bytes, not %zu", (int)which,
                        buffers[which].bytes, bytes);
     if (which == PS_BUFFER_REFERENCES)
         return fetch_references(slot, ret_data, error);

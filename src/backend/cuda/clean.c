@@ -1,5 +1,5 @@
 /* The aspire profile on the GPU: from the mask of windows to regions (apple-reference sections 8
- * and 9). Integers only: the same mask gives the same regions as on the CPU. */
+ * and 9). All in integers: the same mask gives the same regions as on the CPU. */
 #include "backend/cuda/aspire.h"
 
 #include "launch.h"
@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 
-static int reserve(struct cuda_slot *slot, struct cuda_aspire *a, struct ps_error *error)
+static int clean_reserve(struct cuda_slot *slot, struct cuda_aspire *a, struct ps_error *error)
 {
     size_t side = (size_t)a->windows;
     size_t pixels = side * side;
@@ -30,7 +30,7 @@ int cuda_clean(struct ps_slot *base, int smallest, int largest, struct ps_error 
     struct cuda_slot *slot = (struct cuda_slot *)base;
     struct cuda_aspire *a = slot->aspire;
     int side = a->windows;
-    int status = reserve(slot, a, error);
+    int status = clean_reserve(slot, a, error);
     if (status)
         return status;
     uint8_t *large = a->levels.data;
@@ -53,7 +53,7 @@ int cuda_clean(struct ps_slot *base, int smallest, int largest, struct ps_error 
     return status;
 }
 
-/* A kernel's sums are a region's measures, but for the sign that neither needs. */
+/* ps_region_sums has the layout of ps_region; only the signedness differs. */
 _Static_assert(sizeof(struct ps_region) == sizeof(struct ps_region_sums) &&
                    offsetof(struct ps_region, area) == offsetof(struct ps_region_sums, area) &&
                    offsetof(struct ps_region, row_sum) ==
@@ -62,8 +62,8 @@ _Static_assert(sizeof(struct ps_region) == sizeof(struct ps_region_sums) &&
                        offsetof(struct ps_region_sums, column_sum),
                "regions are copied as they are");
 
-static int receive(struct cuda_slot *slot, size_t count, struct ps_region **ret_regions,
-                   struct ps_error *error)
+static int clean_receive(struct cuda_slot *slot, size_t count, struct ps_region **ret_regions,
+                         struct ps_error *error)
 {
     size_t bytes = count * sizeof(struct ps_region);
     struct ps_region *regions = malloc(bytes + sizeof *regions);
@@ -90,7 +90,7 @@ int cuda_regions(struct ps_slot *base, int margin_before, int margin_after,
         *ret_count = 0;
         return 0;
     }
-    int status = reserve(slot, a, error);
+    int status = clean_reserve(slot, a, error);
     if (status)
         return status;
     size_t skipped = (size_t)margin_before * ((size_t)a->windows + 1);
@@ -104,7 +104,7 @@ int cuda_regions(struct ps_slot *base, int margin_before, int margin_after,
     if (status == 0)
         status = cuda_receive(slot, &count, a->counters.data, sizeof count, error);
     if (status == 0)
-        status = receive(slot, (size_t)count, ret_regions, error);
+        status = clean_receive(slot, (size_t)count, ret_regions, error);
     if (status == 0)
         *ret_count = (size_t)count;
     return status;

@@ -1,29 +1,29 @@
 /* apple-reference section 5 on the GPU: how many references respond to each query window.
  *
- * All windows are transformed by cuFFT, in batches that stay in the L2 cache: 64 MB of spectra for
- * 4096 x 4096 pixels, whatever the size of the windows. Pairs are then correlated by the fused
- * kernel (kernels/score_fused_kernel.h), or the plain way where it has little room. All responses
- * are kept until their range is known; where they are too many they are computed twice. Nothing is
- * waited for: the scores are there when they are fetched. */
+ * cuFFT transforms all windows in batches that stay in the L2 cache: 64 MB of spectra for 4096 x
+ * 4096 px at any window size. The fused kernel (kernels/score_fused_kernel.h) then correlates
+ * pairs, or cuFFT does if the kernel has too little shared memory. Responses are kept until their
+ * range is known; if there are too many, they are computed twice. The stage does not wait for the
+ * device. */
 #include "backend/cuda/aspire.h"
 
 #include <math.h>
 #include <stdlib.h>
 
-/* Of windows and their spectra, in one batch: stays in the L2 cache of large cards. */
+/* Windows and spectra of one batch: fits the L2 cache of large GPUs. */
 static const size_t BATCH_BYTES = (size_t)16 << 20;
 
 struct score {
     struct cuda_slot *slot;
     struct cuda_aspire *a;
     int q;
-    size_t complexes; /* of a spectrum */
+    size_t complexes; /* per spectrum */
     size_t batch;
     size_t references;
     size_t queries;
-    size_t lanes;  /* queries of a group: responses are [group][reference][lane] */
-    size_t groups; /* in all */
-    size_t kept;   /* groups whose responses there is room for */
+    size_t lanes;  /* queries per group: responses are [group][reference][lane] */
+    size_t groups; /* total */
+    size_t kept;   /* groups whose responses fit into memory */
     bool fused;
     struct ps_fused shape;
 };
@@ -35,9 +35,9 @@ static size_t chunks_of(size_t count, size_t chunk)
 
 /* ---- spectra --------------------------------------------------------------------------------- */
 
-/* Spectra of `count` windows: of references at their `origins`, of queries without. */
-static int transform(const struct score *s, const int (*origins)[2], size_t count, float scale,
-                     float *ret_spectra, struct ps_error *error)
+/* Spectra of `count` windows: references at `origins`, or the query grid if that is NULL. */
+static int score_transform(const struct score *s, const int (*origins)[2], size_t count,
+                           float scale, float *ret_spectra, struct ps_error *error)
 {
     const struct cuda_fft *fft = &s->slot->cuda->fft;
     int status = 0;
@@ -55,16 +55,16 @@ static int transform(const struct score *s, const int (*origins)[2], size_t coun
 static int transform_all(const struct score *s, struct ps_error *error)
 {
     float scale = (s->fused ? 2.0F : 1.0F) / ((float)s->q * (float)s->q);
-    int status =
-        transform(s, s->a->origins.data, s->references, scale, s->a->reference_spectra.data, error);
+    int status = score_transform(s, s->a->origins.data, s->references, scale,
+                                 s->a->reference_spectra.data, error);
     if (status == 0)
-        status = transform(s, NULL, s->queries, 1.0F, s->a->spectra.data, error);
+        status = score_transform(s, NULL, s->queries, 1.0F, s->a->spectra.data, error);
     return status;
 }
 
 /* ---- responses ------------------------------------------------------------------------------- */
 
-/* Cosines and sines as the fused kernel reads them (kernels/score_fused_kernel.h). */
+/* Fills in cosines and sines as the fused kernel reads them (kernels/score_fused_kernel.h). */
 static void fill_table(const struct ps_fused *shape, float *ret_table)
 {
     int h = shape->q / 2;
@@ -73,7 +73,7 @@ static void fill_table(const struct ps_fused *shape, float *ret_table)
         for (int k = 0; k <= h; k++, ret_table += 2 * padded) {
             double weight = k == 0 || k == h ? 0.5 : 1;
             for (int j = 0; j < padded; j++) {
-                /* What is computed beyond the last output is that output again. */
+                /* Padding beyond the last output repeats that output. */
                 int y = part * shape->outputs + j;
                 double angle = 2 * M_PI * ((double)k * (y < h / 2 ? y : h / 2) / shape->q);
                 ret_table[j] = (float)(cos(angle) * weight);
@@ -83,7 +83,7 @@ static void fill_table(const struct ps_fused *shape, float *ret_table)
     }
 }
 
-/* The tables stay on the card for the next micrograph with windows of that size. */
+/* Sends the tables; they stay for the next micrograph with windows of that size. */
 static int send_table(const struct score *s, struct ps_error *error)
 {
     struct cuda_aspire *a = s->a;
@@ -148,8 +148,9 @@ static int respond_plain(const struct score *s, size_t first, size_t queries,
     return status;
 }
 
-/* Responses of the groups from number `first` on, as many as are kept. */
-static int respond(const struct score *s, size_t first, size_t *ret_queries, struct ps_error *error)
+/* Responses of the groups from number `first` on, at most as many as are kept. */
+static int score_respond(const struct score *s, size_t first, size_t *ret_queries,
+                         struct ps_error *error)
 {
     size_t query = first * s->lanes;
     size_t left = s->queries - query;
@@ -160,15 +161,15 @@ static int respond(const struct score *s, size_t first, size_t *ret_queries, str
 
 /* ---- score ----------------------------------------------------------------------------------- */
 
-static int count(const struct score *s, size_t first, size_t queries, struct ps_error *error)
+static int score_count(const struct score *s, size_t first, size_t queries, struct ps_error *error)
 {
     return CU(ps_launch_score_count(
         s->a->responses.data, (int)s->lanes, (int)s->references, queries, s->a->ranges.data,
         (int32_t *)s->a->score.data + first * s->lanes, s->slot->stream));
 }
 
-/* The range of all responses first, then how many are within its upper part. */
-static int correlate(const struct score *s, struct ps_error *error)
+/* Finds the range of all responses, then counts those in its upper part. */
+static int score_correlate(const struct score *s, struct ps_error *error)
 {
     size_t chunks = chunks_of(s->groups, s->kept);
     float *threshold = s->a->ranges.data;
@@ -176,7 +177,7 @@ static int correlate(const struct score *s, struct ps_error *error)
     size_t queries = 0;
     int status = 0;
     for (size_t chunk = 0; chunk < chunks && status == 0; chunk++) {
-        status = respond(s, chunk * s->kept, &queries, error);
+        status = score_respond(s, chunk * s->kept, &queries, error);
         size_t responses = chunks_of(queries, s->lanes) * s->lanes * s->references;
         if (status == 0)
             status = CU(ps_launch_score_range(s->a->responses.data, responses,
@@ -187,16 +188,16 @@ static int correlate(const struct score *s, struct ps_error *error)
             CU(ps_launch_score_threshold((const float(*)[2])ranges, (int)(chunks * PS_SCORE_RANGES),
                                          threshold, s->slot->stream));
     if (status == 0 && chunks == 1)
-        return count(s, 0, queries, error);
+        return score_count(s, 0, queries, error);
     for (size_t chunk = 0; chunk < chunks && status == 0; chunk++) {
-        status = respond(s, chunk * s->kept, &queries, error);
+        status = score_respond(s, chunk * s->kept, &queries, error);
         if (status == 0)
-            status = count(s, chunk * s->kept, queries, error);
+            status = score_count(s, chunk * s->kept, queries, error);
     }
     return status;
 }
 
-static int reserve(const struct score *s, struct ps_error *error)
+static int score_reserve(const struct score *s, struct ps_error *error)
 {
     struct cuda_slot *slot = s->slot;
     struct cuda_aspire *a = s->a;
@@ -234,7 +235,7 @@ static int reserve(const struct score *s, struct ps_error *error)
     return status;
 }
 
-int cuda_score_by(struct cuda_slot *slot, enum cuda_score_path path, size_t most_kept,
+int cuda_score_by(struct cuda_slot *slot, enum cuda_score_path path, size_t max_kept_bytes,
                   struct ps_error *error)
 {
     struct cuda_aspire *a = slot->aspire;
@@ -254,21 +255,21 @@ int cuda_score_by(struct cuda_slot *slot, enum cuda_score_path path, size_t most
     if (s.fused)
         s.lanes = (size_t)s.shape.lanes;
     s.groups = chunks_of(s.queries, s.lanes);
-    s.kept = most_kept / (s.lanes * s.references * sizeof(float));
+    s.kept = max_kept_bytes / (s.lanes * s.references * sizeof(float));
     s.kept = s.kept < 1 ? 1 : s.kept < s.groups ? s.kept : s.groups;
     s.batch = BATCH_BYTES / (s.complexes * sizeof(cufftComplex) + (size_t)q * (size_t)q * 4);
     s.batch = s.batch < 1 ? 1 : s.batch < s.queries ? s.batch : s.queries;
-    int status = reserve(&s, error);
+    int status = score_reserve(&s, error);
     if (status == 0)
         status = send_table(&s, error);
     if (status == 0)
         status = transform_all(&s, error);
     if (status == 0)
-        status = correlate(&s, error);
+        status = score_correlate(&s, error);
     return status;
 }
 
 int cuda_score(struct ps_slot *base, struct ps_error *error)
 {
-    return cuda_score_by((struct cuda_slot *)base, CUDA_SCORE_BEST, CUDA_MOST_KEPT, error);
+    return cuda_score_by((struct cuda_slot *)base, CUDA_SCORE_BEST, CUDA_MAX_KEPT_BYTES, error);
 }
