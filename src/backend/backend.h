@@ -65,6 +65,8 @@ struct ps_slot {
     struct ps_backend *backend;
     int side;           /* of the preprocessed image, working px; 0 before preprocess() */
     int query;          /* side q of a window, working px */
+    int windows;        /* windows per side of the image */
+    int queries;        /* query windows per side, which overlap by half */
     int references;     /* number of references */
     double grey_offset; /* subtracted from the preprocessed image */
 };

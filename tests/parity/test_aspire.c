@@ -109,7 +109,7 @@ static void prepare(int side, int query, int container)
 
 static size_t queries(void)
 {
-    return (size_t)CPU_SLOT->queries * (size_t)CPU_SLOT->queries;
+    return (size_t)slots[0]->queries * (size_t)slots[0]->queries;
 }
 
 static int32_t *scores_of(int which)

@@ -245,7 +245,7 @@ static struct cpu_slot *slot_with_moments(void)
 {
     struct ps_error error;
     struct cpu_slot *slot = calloc(1, sizeof *slot);
-    slot->windows = PER_SIDE;
+    slot->base.windows = PER_SIDE;
     slot->base.grey_offset = GREY;
     if (cpu_buffer_reserve(&slot->mean, WINDOWS * sizeof(float), "means", &error) ||
         cpu_buffer_reserve(&slot->deviation, WINDOWS * sizeof(float), "deviations", &error))

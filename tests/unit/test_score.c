@@ -57,7 +57,7 @@ static struct stage stage_open(int q, int threads)
         ops->references_choose(stage.slot, container, &error))
         fail_msg("%s", error.message);
     free(pixels);
-    assert_int_equal(((struct cpu_slot *)stage.slot)->queries, 7);
+    assert_int_equal(stage.slot->queries, 7);
     assert_int_equal(stage.slot->references, q > 2 ? MAX_REFERENCES : 16);
     stage.references = (size_t)stage.slot->references;
     stage.pairs = QUERIES * stage.references;

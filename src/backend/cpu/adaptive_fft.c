@@ -192,11 +192,8 @@ int cpu_fft_forward(struct cpu_slot *slot, const float *field, bool squared,
 {
     struct cpu_adaptive *a = slot->adaptive;
     size_t bytes = (size_t)a->fft.height * a->fft.stride * sizeof(fftwf_complex);
-    int status = cpu_buffer_reserve(ret_spectrum, bytes, "a spectrum", error);
-    if (status == 0)
-        status = reserve_lines(slot, error);
-    if (status)
-        return status;
+    PS_TRY(cpu_buffer_reserve(ret_spectrum, bytes, "a spectrum", error));
+    PS_TRY(reserve_lines(slot, error));
     struct transform t = {
         .slot = slot, .a = a, .field = field, .squared = squared, .out = ret_spectrum->data};
     size_t rows = (size_t)a->field.height + 2 * (size_t)a->reach;
@@ -248,9 +245,7 @@ int cpu_fft_correlate(struct cpu_slot *slot, const struct cpu_buffer *spectrum, 
                       double factor, const float *map, float *ret_field, struct ps_error *error)
 {
     struct cpu_adaptive *a = slot->adaptive;
-    int status = reserve_lines(slot, error);
-    if (status)
-        return status;
+    PS_TRY(reserve_lines(slot, error));
     struct transform t = {
         .slot = slot,
         .a = a,
@@ -297,11 +292,8 @@ int cpu_fft_randomise(struct cpu_slot *slot, const float *noise, float *field,
                       struct ps_error *error)
 {
     struct cpu_adaptive *a = slot->adaptive;
-    int status = cpu_fft_forward(slot, field, false, &a->spectrum[0], error);
-    if (status == 0)
-        status = cpu_fft_forward(slot, noise, false, &a->spectrum[1], error);
-    if (status)
-        return status;
+    PS_TRY(cpu_fft_forward(slot, field, false, &a->spectrum[0], error));
+    PS_TRY(cpu_fft_forward(slot, noise, false, &a->spectrum[1], error));
     struct transform t = {
         .slot = slot,
         .a = a,

@@ -51,13 +51,9 @@ static int filter_prepare(struct cpu_slot *slot, const float *in, int radius, fl
 {
     struct cpu_adaptive *a = slot->adaptive;
     size_t line = ((size_t)a->field.width + 2 * (size_t)radius + 15) / 16 * 16;
-    int status =
-        cpu_buffer_reserve(&a->passing, cpu_field_pixels(a) * sizeof(float), "a filter", error);
-    if (status == 0)
-        status = cpu_buffer_reserve(&a->lines, line * (size_t)slot->threads * sizeof(float),
-                                    "a filter", error);
-    if (status)
-        return status;
+    PS_TRY(cpu_buffer_reserve(&a->passing, cpu_field_pixels(a) * sizeof(float), "a filter", error));
+    PS_TRY(cpu_buffer_reserve(&a->lines, line * (size_t)slot->threads * sizeof(float), "a filter",
+                              error));
     *ret_filter = (struct filter){
         .width = a->field.width,
         .height = a->field.height,
@@ -122,9 +118,7 @@ int cpu_box(struct cpu_slot *slot, const float *in, int side, float *ret_out,
             struct ps_error *error)
 {
     struct filter f;
-    int status = filter_prepare(slot, in, side / 2, ret_out, &f, error);
-    if (status)
-        return status;
+    PS_TRY(filter_prepare(slot, in, side / 2, ret_out, &f, error));
     ps_parallel(slot->threads, strips(f.width), box_columns, &f);
     ps_parallel(slot->threads, row_pieces(f.height), box_rows, &f);
     return 0;
@@ -180,9 +174,7 @@ int cpu_gauss(struct cpu_slot *slot, const float *in, double sigma, float *ret_o
         return ps_fail(error, PS_E_BUG, "a Gaussian of %g px", sigma);
     ps_gauss_weights(sigma, weights);
     struct filter f;
-    int status = filter_prepare(slot, in, radius, ret_out, &f, error);
-    if (status)
-        return status;
+    PS_TRY(filter_prepare(slot, in, radius, ret_out, &f, error));
     f.weights = weights;
     ps_parallel(slot->threads, row_pieces(f.height), gauss_columns, &f);
     ps_parallel(slot->threads, row_pieces(f.height), gauss_rows, &f);
@@ -262,9 +254,7 @@ int cpu_square(struct cpu_slot *slot, const uint8_t *in, int side, bool erode, u
                struct ps_error *error)
 {
     struct cpu_adaptive *a = slot->adaptive;
-    int status = cpu_buffer_reserve(&a->passing, cpu_field_pixels(a), "a filter", error);
-    if (status)
-        return status;
+    PS_TRY(cpu_buffer_reserve(&a->passing, cpu_field_pixels(a), "a filter", error));
     struct square s = {
         .width = a->field.width,
         .height = a->field.height,

@@ -197,9 +197,7 @@ int cpu_adaptive_combine(struct cpu_slot *slot, const double weights[PS_CHANNELS
     ps_parallel(slot->threads, pieces_of(c.count), sum_piece, &c);
     double median = 0;
     double deviation = 0;
-    int status = cpu_lower_spread(slot, c.score, a->unmasked.data, &median, &deviation, error);
-    if (status)
-        return status;
+    PS_TRY(cpu_lower_spread(slot, c.score, a->unmasked.data, &median, &deviation, error));
     c.offset = (float)median;
     c.scale = (float)(1 / deviation);
     ps_parallel(slot->threads, pieces_of(c.count), normalise_piece, &c);

@@ -48,11 +48,9 @@ static int batch_peaks(struct ps_slot *base, struct ps_batch_item *item, int cou
     struct cpu_slot *slot = (struct cpu_slot *)base;
     if (!runs(item, count))
         return 0;
-    int status = cpu_adaptive_combine(slot, item->weights, error);
-    if (status == 0)
-        status = cpu_adaptive_peaks(slot, item->distance_field_px, &item->peaks, &item->peak_count,
-                                    error);
-    return status;
+    PS_TRY(cpu_adaptive_combine(slot, item->weights, error));
+    return cpu_adaptive_peaks(slot, item->distance_field_px, &item->peaks, &item->peak_count,
+                              error);
 }
 
 /* ---- the table --------------------------------------------------------------------------------

@@ -81,10 +81,8 @@ static int order_quantile(struct cpu_slot *slot, const float *values, const uint
                           struct ps_error *error)
 {
     struct cpu_adaptive *a = slot->adaptive;
-    int status = cpu_buffer_reserve(&a->counts, (size_t)slot->threads * BINS * sizeof(uint32_t),
-                                    "counts", error);
-    if (status)
-        return status;
+    PS_TRY(cpu_buffer_reserve(&a->counts, (size_t)slot->threads * BINS * sizeof(uint32_t), "counts",
+                              error));
     struct order o = {
         .values = values,
         .mask = mask,
@@ -108,11 +106,8 @@ int cpu_lower_spread(struct cpu_slot *slot, const float *values, const uint8_t *
 {
     double median = 0;
     double lower = 0;
-    int status = order_quantile(slot, values, mask, NULL, 0.5, &median, error);
-    if (status == 0)
-        status = order_quantile(slot, values, mask, NULL, PS_LOWER_SHARE, &lower, error);
-    if (status)
-        return status;
+    PS_TRY(order_quantile(slot, values, mask, NULL, 0.5, &median, error));
+    PS_TRY(order_quantile(slot, values, mask, NULL, PS_LOWER_SHARE, &lower, error));
     *ret_median = median;
     *ret_deviation = ps_lower_deviation(median, lower);
     return 0;
@@ -123,11 +118,8 @@ int cpu_spread(struct cpu_slot *slot, const float *values, const uint8_t *mask, 
 {
     double median = 0;
     double deviation = 0;
-    int status = cpu_median(slot, values, mask, NULL, &median, error);
-    if (status == 0)
-        status = cpu_median(slot, values, mask, &median, &deviation, error);
-    if (status)
-        return status;
+    PS_TRY(cpu_median(slot, values, mask, NULL, &median, error));
+    PS_TRY(cpu_median(slot, values, mask, &median, &deviation, error));
     *ret_median = median;
     *ret_deviation = ps_robust_deviation(deviation);
     return 0;

@@ -87,9 +87,7 @@ static int bin_micrograph(struct cpu_slot *slot, int bin, float *ret_out, struct
     ps_parallel(slot->threads, (rows + ROWS_PER_PIECE - 1) / ROWS_PER_PIECE, bin_rows, &p);
     double median = 0;
     double deviation = 0;
-    int status = cpu_spread(slot, ret_out, NULL, &median, &deviation, error);
-    if (status)
-        return status;
+    PS_TRY(cpu_spread(slot, ret_out, NULL, &median, &deviation, error));
     p.offset = (float)median;
     p.scale = (float)(1 / deviation);
     cpu_pass_run(slot, cpu_pass_normalise, &p);
@@ -118,11 +116,10 @@ static int find_contaminants(struct cpu_slot *slot, const float *image, double d
     uint8_t *extreme = a->spare[1].data;
     double median = 0;
     double deviation = 0;
-    int status = cpu_box(slot, image, ps_box_side(PS_CONTAMINANT_MEAN * diameter), mean, error);
-    if (status == 0)
-        status = cpu_spread(slot, mean, NULL, &median, &deviation, error);
+    PS_TRY(cpu_box(slot, image, ps_box_side(PS_CONTAMINANT_MEAN * diameter), mean, error));
+    PS_TRY(cpu_spread(slot, mean, NULL, &median, &deviation, error));
     int side = ps_box_side(PS_CONTAMINANT_SIDE * diameter);
-    for (int sign = -1; sign <= 1 && status == 0; sign += 2) {
+    for (int sign = -1; sign <= 1; sign += 2) {
         struct cpu_pass p = {
             .count = count,
             .in = mean,
@@ -132,16 +129,14 @@ static int find_contaminants(struct cpu_slot *slot, const float *image, double d
             .scale = (float)(PS_CONTAMINANT_FAR * deviation),
         };
         cpu_pass_run(slot, extreme_piece, &p);
-        status = cpu_square(slot, extreme, side, true, extreme, error);
-        if (status == 0)
-            status = cpu_square(slot, extreme, side, false, extreme, error);
-        if (status == 0)
-            status = cpu_square(slot, extreme, ps_box_side(PS_CONTAMINANT_MARGIN * diameter), false,
-                                extreme, error);
+        PS_TRY(cpu_square(slot, extreme, side, true, extreme, error));
+        PS_TRY(cpu_square(slot, extreme, side, false, extreme, error));
+        PS_TRY(cpu_square(slot, extreme, ps_box_side(PS_CONTAMINANT_MARGIN * diameter), false,
+                          extreme, error));
         for (size_t i = 0; i < count; i++)
             found[i] |= extreme[i];
     }
-    return status;
+    return 0;
 }
 
 /* ---- step 3: background -----------------------------------------------------------------------
@@ -158,17 +153,14 @@ int cpu_subtract_background(struct cpu_slot *slot, float *image, int side, int p
         .weight = a->weight.data,
         .out = image,
     };
-    int status = cpu_box(slot, image, side, a->spare[0].data, error);
-    if (status == 0)
-        status = cpu_box(slot, a->weight.data, side, a->spare[1].data, error);
-    for (int pass = 1; pass < passes && status == 0; pass++) {
-        status = cpu_box(slot, a->spare[0].data, side, a->spare[0].data, error);
-        if (status == 0)
-            status = cpu_box(slot, a->spare[1].data, side, a->spare[1].data, error);
+    PS_TRY(cpu_box(slot, image, side, a->spare[0].data, error));
+    PS_TRY(cpu_box(slot, a->weight.data, side, a->spare[1].data, error));
+    for (int pass = 1; pass < passes; pass++) {
+        PS_TRY(cpu_box(slot, a->spare[0].data, side, a->spare[0].data, error));
+        PS_TRY(cpu_box(slot, a->spare[1].data, side, a->spare[1].data, error));
     }
-    if (status == 0)
-        cpu_pass_run(slot, subtract_background_piece, &p);
-    return status;
+    cpu_pass_run(slot, subtract_background_piece, &p);
+    return 0;
 }
 
 int cpu_normalise(struct cpu_slot *slot, float *image, float clip, struct ps_error *error)
@@ -176,9 +168,7 @@ int cpu_normalise(struct cpu_slot *slot, float *image, float clip, struct ps_err
     struct cpu_adaptive *a = slot->adaptive;
     double median = 0;
     double deviation = 0;
-    int status = cpu_spread(slot, image, a->unmasked.data, &median, &deviation, error);
-    if (status)
-        return status;
+    PS_TRY(cpu_spread(slot, image, a->unmasked.data, &median, &deviation, error));
     struct cpu_pass p = {
         .count = cpu_field_pixels(a),
         .in = image,
@@ -202,12 +192,11 @@ static int reduce_reserve(struct cpu_adaptive *a, struct ps_error *error)
         &a->inverse[0], &a->inverse[1], &a->response[0], &a->response[1], &a->score,
         &a->mean,       &a->deviation,  &a->spare[0],    &a->spare[1],
     };
-    int status = cpu_buffer_reserve(&a->unmasked, cpu_field_pixels(a), "the mask", error);
-    if (status == 0)
-        status = cpu_buffer_reserve(&a->allowed, cpu_field_pixels(a), "the mask", error);
-    for (size_t i = 0; i < sizeof buffers / sizeof *buffers && status == 0; i++)
-        status = cpu_buffer_reserve(buffers[i], bytes, "the field", error);
-    return status;
+    PS_TRY(cpu_buffer_reserve(&a->unmasked, cpu_field_pixels(a), "the mask", error));
+    PS_TRY(cpu_buffer_reserve(&a->allowed, cpu_field_pixels(a), "the mask", error));
+    for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++)
+        PS_TRY(cpu_buffer_reserve(buffers[i], bytes, "the field", error));
+    return 0;
 }
 
 /* Derives the masks and weights from the contaminants in a->unmasked; sets masked pixels to 0. */
@@ -245,27 +234,21 @@ int cpu_adaptive_reduce(struct ps_slot *base, const struct ps_reduction *reducti
     a->field.frame_field_px = reduction->frame_field_px;
     a->field.width = slot->width / reduction->bin + 2 * reduction->frame_field_px;
     a->field.height = slot->height / reduction->bin + 2 * reduction->frame_field_px;
-    int status = reduce_reserve(a, error);
-    if (status)
-        return status;
+    PS_TRY(reduce_reserve(a, error));
     float *image = a->channel[PS_CHANNEL_INTENSITY].data;
     uint8_t *mask = a->unmasked.data;
     memset(mask, 0, cpu_field_pixels(a));
-    status = bin_micrograph(slot, reduction->bin, image, error);
-    if (status == 0 && reduction->mask)
-        status = find_contaminants(slot, image, reduction->diameter_field_px, mask, error);
-    if (status)
-        return status;
+    PS_TRY(bin_micrograph(slot, reduction->bin, image, error));
+    if (reduction->mask)
+        PS_TRY(find_contaminants(slot, image, reduction->diameter_field_px, mask, error));
     apply_mask(a, &reduction->margins, image);
     if (a->field.unmasked == 0)
         return ps_fail(error, PS_E_INPUT, "contaminants and margins cover the whole micrograph");
-    status = cpu_subtract_background(
-        slot, image, ps_box_side(PS_INTENSITY_SURROUND * reduction->diameter_field_px), 2, error);
-    if (status == 0)
-        status = cpu_normalise(slot, image, PS_INTENSITY_CLIP, error);
-    if (status == 0)
-        *ret_field = a->field;
-    return status;
+    PS_TRY(cpu_subtract_background(
+        slot, image, ps_box_side(PS_INTENSITY_SURROUND * reduction->diameter_field_px), 2, error));
+    PS_TRY(cpu_normalise(slot, image, PS_INTENSITY_CLIP, error));
+    *ret_field = a->field;
+    return 0;
 }
 
 /* ---- a null -----------------------------------------------------------------------------------
@@ -292,10 +275,7 @@ int cpu_adaptive_randomise(struct ps_slot *base, unsigned seed, struct ps_error 
     cpu_pass_run(slot, noise_piece, &p);
     a->diameter_field_px = 0;
     a->reach = 0;
-    int status = cpu_fft_prepare(slot, error);
-    if (status == 0)
-        status = cpu_fft_randomise(slot, a->spare[0].data, image, error);
-    if (status == 0)
-        status = cpu_normalise(slot, image, PS_INTENSITY_CLIP, error);
-    return status;
+    PS_TRY(cpu_fft_prepare(slot, error));
+    PS_TRY(cpu_fft_randomise(slot, a->spare[0].data, image, error));
+    return cpu_normalise(slot, image, PS_INTENSITY_CLIP, error);
 }

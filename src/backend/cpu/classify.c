@@ -51,7 +51,7 @@ int cpu_classify(struct ps_slot *base, const struct ps_model *model, size_t *ret
                  struct ps_error *error)
 {
     struct cpu_slot *slot = (struct cpu_slot *)base;
-    size_t windows = (size_t)slot->windows * (size_t)slot->windows;
+    size_t windows = (size_t)slot->base.windows * (size_t)slot->base.windows;
     int status = cpu_buffer_reserve(&slot->mask, windows, "the mask", error);
     if (status)
         return status;

@@ -120,14 +120,10 @@ static int preprocess_reserve(struct cpu_slot *slot, size_t crop, size_t side,
     size_t narrowed = crop * side * sizeof(float);
     size_t image = side * side * sizeof(float);
     size_t scratch = (size_t)slot->threads * (side + 64) * sizeof(double);
-    int status = cpu_buffer_reserve(&slot->narrowed, narrowed, "the narrowed image", error);
-    if (status == 0)
-        status = cpu_buffer_reserve(&slot->shrunk, image, "the shrunk image", error);
-    if (status == 0)
-        status = cpu_buffer_reserve(&slot->preprocessed, image, "the preprocessed image", error);
-    if (status == 0)
-        status = cpu_buffer_reserve(&slot->scratch, scratch, "rows in double precision", error);
-    return status;
+    PS_TRY(cpu_buffer_reserve(&slot->narrowed, narrowed, "the narrowed image", error));
+    PS_TRY(cpu_buffer_reserve(&slot->shrunk, image, "the shrunk image", error));
+    PS_TRY(cpu_buffer_reserve(&slot->preprocessed, image, "the preprocessed image", error));
+    return cpu_buffer_reserve(&slot->scratch, scratch, "rows in double precision", error);
 }
 
 int cpu_preprocess(struct ps_slot *base, const struct ps_crop *crop, struct ps_error *error)

@@ -181,8 +181,8 @@ static void correlate_block(const struct score_job *job, int thread, size_t bloc
         /* Unused lanes of the last block repeat its last query. */
         size_t index = block * lanes + lane;
         index = index < job->queries ? index : job->queries - 1;
-        int row = (int)(index / (size_t)slot->queries) * slot->base.query / 2;
-        int column = (int)(index % (size_t)slot->queries) * slot->base.query / 2;
+        int row = (int)(index / (size_t)slot->base.queries) * slot->base.query / 2;
+        int column = (int)(index % (size_t)slot->base.queries) * slot->base.query / 2;
         transform_window(slot, row, column, window, spectra + lane * spectrum_size((int)q));
     }
     if (job->simd)
@@ -239,18 +239,14 @@ static int score_reserve(struct score_job *job, size_t blocks, bool counting,
     job->scratch_floats = (window + lanes * n + inner + 127) / 64 * 16;
     size_t responses = references * lanes * sizeof(float); /* per block */
     job->kept = !counting || blocks * responses <= slot->max_kept_bytes;
-    int status = cpu_buffer_reserve(&slot->spectra, references * n, "reference spectra", error);
-    if (status == 0)
-        status = cpu_buffer_reserve(&slot->responses,
-                                    (job->kept ? blocks : (size_t)slot->threads) * responses,
-                                    "responses", error);
-    if (status == 0)
-        status = cpu_buffer_reserve(&slot->score, job->queries * sizeof(int32_t), "scores", error);
-    if (status == 0)
-        status = cpu_buffer_reserve(&slot->scratch,
-                                    (size_t)slot->threads * job->scratch_floats * sizeof(float),
-                                    "correlations", error);
-    return status;
+    PS_TRY(cpu_buffer_reserve(&slot->spectra, references * n, "reference spectra", error));
+    PS_TRY(cpu_buffer_reserve(&slot->responses,
+                              (job->kept ? blocks : (size_t)slot->threads) * responses, "responses",
+                              error));
+    PS_TRY(cpu_buffer_reserve(&slot->score, job->queries * sizeof(int32_t), "scores", error));
+    return cpu_buffer_reserve(&slot->scratch,
+                              (size_t)slot->threads * job->scratch_floats * sizeof(float),
+                              "correlations", error);
 }
 
 static int score_by(struct cpu_slot *slot, const struct ps_simd *simd, bool counting,
@@ -258,7 +254,7 @@ static int score_by(struct cpu_slot *slot, const struct ps_simd *simd, bool coun
 {
     int q = slot->base.query;
     struct score_job job = {.slot = slot, .simd = simd, .lanes = simd ? simd->lanes : 1};
-    job.queries = (size_t)slot->queries * (size_t)slot->queries;
+    job.queries = (size_t)slot->base.queries * (size_t)slot->base.queries;
     size_t blocks = (job.queries + (size_t)job.lanes - 1) / (size_t)job.lanes;
     int status = score_plan(slot, error);
     if (status == 0)

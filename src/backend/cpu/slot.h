@@ -29,8 +29,6 @@ struct cpu_slot {
 
     int width; /* of the micrograph, px */
     int height;
-    int windows;        /* per side of the preprocessed image */
-    int queries;        /* per side */
     fftwf_plan forward; /* real to complex, planned_query x planned_query */
     fftwf_plan inverse; /* batch of complex to real */
     int planned_query;

@@ -43,14 +43,12 @@ static int reserve_small(struct cuda_slot *slot, struct ps_error *error)
         {ORDER, PS_MAX_JOBS * sizeof(struct ps_order_state)},
         {PARTS, (size_t)PS_MOMENT_SUMS * PS_MAX_ITEMS * PS_MOMENT_BLOCKS * sizeof(double)},
     };
-    int status = 0;
-    for (size_t i = 0; i < sizeof small / sizeof *small && status == 0; i++) {
-        status = adaptive_reserve(slot, small[i].buffer, small[i].bytes, error);
-        if (status == 0)
-            status = CU(cudaMemsetAsync(slot->adaptive->buffers[small[i].buffer].data, 0,
-                                        small[i].bytes, slot->stream));
+    for (size_t i = 0; i < sizeof small / sizeof *small; i++) {
+        PS_TRY(adaptive_reserve(slot, small[i].buffer, small[i].bytes, error));
+        PS_TRY(CU(cudaMemsetAsync(slot->adaptive->buffers[small[i].buffer].data, 0, small[i].bytes,
+                                  slot->stream)));
     }
-    return status;
+    return 0;
 }
 
 int cuda_adaptive_of(struct cuda_slot *slot, struct cuda_adaptive **ret_adaptive,
@@ -170,9 +168,7 @@ static int run_transform(struct cuda_slot *slot, float *images, int width, int h
         plan = &a->plans[a->next_plan];
         a->next_plan = (a->next_plan + 1) % ADAPTIVE_PLANS;
     }
-    int status = cuda_plan_reserve(slot, plan, &shape, &a->buffers[WORK], error);
-    if (status)
-        return status;
+    PS_TRY(cuda_plan_reserve(slot, plan, &shape, &a->buffers[WORK], error));
     if (forward)
         return CUFFT(slot->cuda->fft.exec_r2c(plan->forward, images, (cufftComplex *)images));
     return CUFFT(slot->cuda->fft.exec_c2r(plan->inverse, (cufftComplex *)images, images));
@@ -227,21 +223,19 @@ int adaptive_receive(struct cuda_slot *slot, struct adaptive_part *parts, int co
     size_t at = align_part(header);
     for (int i = 0; i < count; i++)
         at += align_part(parts[i].bytes);
-    int status = reserve_result(slot, at, error);
+    PS_TRY(reserve_result(slot, at, error));
     at = align_part(header);
-    for (int i = 0; i < count && status == 0; i++) {
+    for (int i = 0; i < count; i++) {
         char *data = (char *)a->pinned_result.data + at;
         if (parts[i].bytes)
-            status = CU(cudaMemcpyAsync(data, parts[i].device, parts[i].bytes,
-                                        cudaMemcpyDeviceToHost, slot->stream));
+            PS_TRY(CU(cudaMemcpyAsync(data, parts[i].device, parts[i].bytes, cudaMemcpyDeviceToHost,
+                                      slot->stream)));
         parts[i].data = data;
         at += align_part(parts[i].bytes);
     }
-    if (status == 0)
-        status = cuda_receive(slot, a->pinned_result.data, a->buffers[RESULTS].data, header, error);
-    if (status == 0)
-        *ret_results = a->pinned_result.data;
-    return status;
+    PS_TRY(cuda_receive(slot, a->pinned_result.data, a->buffers[RESULTS].data, header, error));
+    *ret_results = a->pinned_result.data;
+    return 0;
 }
 
 /* ---- copies -----------------------------------------------------------------------------------
@@ -265,13 +259,10 @@ static const float *map_of(const struct cuda_adaptive *a, enum ps_map map)
 static int send_peaks(struct cuda_slot *slot, const struct ps_peak *peaks, size_t count,
                       size_t value_bytes, struct ps_error *error)
 {
-    int status = adaptive_reserve(slot, EXAMPLES, cuda_round_up_pow2(count * sizeof *peaks), error);
-    if (status == 0)
-        status = adaptive_reserve(slot, VALUES, cuda_round_up_pow2(count * value_bytes), error);
-    if (status == 0)
-        status = cuda_send(slot, slot->adaptive->buffers[EXAMPLES].data, peaks,
-                           count * sizeof *peaks, error);
-    return status;
+    PS_TRY(adaptive_reserve(slot, EXAMPLES, cuda_round_up_pow2(count * sizeof *peaks), error));
+    PS_TRY(adaptive_reserve(slot, VALUES, cuda_round_up_pow2(count * value_bytes), error));
+    return cuda_send(slot, slot->adaptive->buffers[EXAMPLES].data, peaks, count * sizeof *peaks,
+                     error);
 }
 
 int cuda_adaptive_sample(struct ps_slot *base, enum ps_map map, const struct ps_peak *peaks,
@@ -281,17 +272,13 @@ int cuda_adaptive_sample(struct ps_slot *base, enum ps_map map, const struct ps_
     struct cuda_adaptive *a = slot->adaptive;
     if (count == 0)
         return 0;
-    int status = send_peaks(slot, peaks, count, sizeof(float), error);
-    if (status)
-        return status;
+    PS_TRY(send_peaks(slot, peaks, count, sizeof(float), error));
     float *values = a->buffers[VALUES].data;
     struct ps_adaptive_examples examples = {.peaks = a->buffers[EXAMPLES].data,
                                             .count = {(int)count}};
-    status = CU(ps_launch_adaptive_sample(map_of(a, map), 0, 1, a->field.width, 1, &examples, 0,
-                                          values, slot->stream));
-    if (status == 0)
-        status = cuda_receive(slot, ret_values, values, count * sizeof *values, error);
-    return status;
+    PS_TRY(CU(ps_launch_adaptive_sample(map_of(a, map), 0, 1, a->field.width, 1, &examples, 0,
+                                        values, slot->stream)));
+    return cuda_receive(slot, ret_values, values, count * sizeof *values, error);
 }
 
 int cuda_adaptive_locate(struct ps_slot *base, const struct ps_peak *peaks, size_t count,
@@ -301,15 +288,11 @@ int cuda_adaptive_locate(struct ps_slot *base, const struct ps_peak *peaks, size
     struct cuda_adaptive *a = slot->adaptive;
     if (count == 0)
         return 0;
-    int status = send_peaks(slot, peaks, count, sizeof *ret_centres, error);
-    if (status)
-        return status;
+    PS_TRY(send_peaks(slot, peaks, count, sizeof *ret_centres, error));
     double *centres = a->buffers[VALUES].data;
-    status = CU(ps_launch_adaptive_locate(a->buffers[SCORE].data, a->field.width, a->field.height,
-                                          a->buffers[EXAMPLES].data, count, centres, slot->stream));
-    if (status == 0)
-        status = cuda_receive(slot, ret_centres, centres, count * sizeof *ret_centres, error);
-    return status;
+    PS_TRY(CU(ps_launch_adaptive_locate(a->buffers[SCORE].data, a->field.width, a->field.height,
+                                        a->buffers[EXAMPLES].data, count, centres, slot->stream)));
+    return cuda_receive(slot, ret_centres, centres, count * sizeof *ret_centres, error);
 }
 
 int cuda_adaptive_fetch(struct ps_slot *base, enum ps_map map, float *ret_values,

@@ -49,18 +49,12 @@ static int match_correlate(struct cuda_slot *slot, const struct ps_adaptive_trac
             .radius = a->level[level].radii[gauss],
         };
     }
-    int status = CU(ps_launch_adaptive_templates(&maps, tracks, stack, slot->stream));
-    if (status == 0)
-        status = adaptive_transform(slot, first, batch, true, error);
-    if (status == 0)
-        status = CU(ps_launch_adaptive_multiply(&maps, &products, slot->stream));
-    if (status == 0)
-        status = adaptive_transform(slot, first, batch, false, error);
-    if (status == 0)
-        status = CU(ps_launch_adaptive_respond(&maps, tracks, stack, slot->stream));
-    if (status == 0)
-        status = CU(ps_launch_adaptive_gauss(&smoothing, slot->stream));
-    return status;
+    PS_TRY(CU(ps_launch_adaptive_templates(&maps, tracks, stack, slot->stream)));
+    PS_TRY(adaptive_transform(slot, first, batch, true, error));
+    PS_TRY(CU(ps_launch_adaptive_multiply(&maps, &products, slot->stream)));
+    PS_TRY(adaptive_transform(slot, first, batch, false, error));
+    PS_TRY(CU(ps_launch_adaptive_respond(&maps, tracks, stack, slot->stream)));
+    return CU(ps_launch_adaptive_gauss(&smoothing, slot->stream));
 }
 
 static int check_count(const struct cuda_adaptive *a, int count, struct ps_error *error)
@@ -84,9 +78,7 @@ int cuda_adaptive_respond(struct ps_slot *base, struct ps_batch_item *items, int
     struct ps_radial templates[PS_MAX_ITEMS][PS_CHANNELS];
     struct ps_adaptive_tracks tracks = {.count = 0};
     int batch = 0;
-    int status = check_count(a, count, error);
-    if (status)
-        return status;
+    PS_TRY(check_count(a, count, error));
     for (int i = 0; i < count; i++) {
         memcpy(templates[i], items[i].templates, sizeof templates[i]);
         for (int c = 0; c < PS_CHANNELS; c++) {
@@ -97,13 +89,10 @@ int cuda_adaptive_respond(struct ps_slot *base, struct ps_batch_item *items, int
     }
     if (tracks.count == 0)
         return 0;
-    status = clear_results(slot, error);
-    if (status == 0)
-        status = cuda_send(slot, a->buffers[PROFILES].data, templates,
-                           (size_t)count * sizeof templates[0], error);
-    if (status == 0)
-        status = match_correlate(slot, &tracks, batch, error);
-    return status;
+    PS_TRY(clear_results(slot, error));
+    PS_TRY(cuda_send(slot, a->buffers[PROFILES].data, templates,
+                     (size_t)count * sizeof templates[0], error));
+    return match_correlate(slot, &tracks, batch, error);
 }
 
 /* ---- learning ---------------------------------------------------------------------------------
@@ -152,22 +141,19 @@ static int match_receive(struct cuda_slot *slot, struct ps_batch_item *items, in
     struct ps_adaptive_tracks running = {.count = 0};
     for (int i = 0; i < tracks->count; i += PS_CHANNELS)
         add_track(a, tracks->track[i].item, 0, &running);
-    int status =
-        CU(ps_launch_adaptive_moments(&maps, &running, a->buffers[PARTS].data, slot->stream));
-    if (status == 0)
-        status = CU(ps_launch_adaptive_sample(a->buffers[RESPONSE].data, a->stride, PS_CHANNELS,
-                                              a->field.width, count, examples, total, values,
-                                              slot->stream));
+    PS_TRY(CU(ps_launch_adaptive_moments(&maps, &running, a->buffers[PARTS].data, slot->stream)));
+    PS_TRY(CU(ps_launch_adaptive_sample(a->buffers[RESPONSE].data, a->stride, PS_CHANNELS,
+                                        a->field.width, count, examples, total, values,
+                                        slot->stream)));
     const struct ps_adaptive_result *results = NULL;
     struct adaptive_part parts[] = {
         {.device = values, .bytes = PS_CHANNELS * total * sizeof *values},
         {.device = maps.profiles, .bytes = (size_t)count * sizeof items->templates},
     };
-    if (status == 0)
-        status = adaptive_receive(slot, parts, 2, &results, error);
+    PS_TRY(adaptive_receive(slot, parts, 2, &results, error));
     const float *responses = parts[0].data;
     const struct ps_radial *templates = parts[1].data;
-    for (int i = 0; i < count && status == 0; i++) {
+    for (int i = 0; i < count; i++) {
         if (!runs(&items[i]))
             continue;
         items[i].flat = results[i].flat[0] || results[i].flat[1];
@@ -177,7 +163,7 @@ static int match_receive(struct cuda_slot *slot, struct ps_batch_item *items, in
             memcpy(items[i].responses[c], responses + (size_t)c * total + examples->first[i],
                    (size_t)examples->count[i] * sizeof *values);
     }
-    return status;
+    return 0;
 }
 
 int cuda_adaptive_learn(struct ps_slot *base, struct ps_batch_item *items, int count,

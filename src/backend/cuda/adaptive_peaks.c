@@ -56,13 +56,12 @@ static int peaks_reserve(struct cuda_slot *slot, struct ps_adaptive_search *sear
         {HEADS, cuda_round_up_pow2((size_t)search->count * search->cells * sizeof *search->heads)},
     };
     size_t before = a->buffers[PEAKS].bytes;
-    int status = 0;
-    for (size_t i = 0; i < sizeof buffers / sizeof *buffers && status == 0; i++)
-        status = adaptive_reserve(slot, buffers[i].buffer, buffers[i].bytes, error);
+    for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++)
+        PS_TRY(adaptive_reserve(slot, buffers[i].buffer, buffers[i].bytes, error));
     /* More peaks are copied than were found: initialise them. */
     const struct cuda_buffer *peaks = &a->buffers[PEAKS];
-    if (status == 0 && peaks->bytes > before)
-        status = CU(cudaMemsetAsync(peaks->data, 0, peaks->bytes, slot->stream));
+    if (peaks->bytes > before)
+        PS_TRY(CU(cudaMemsetAsync(peaks->data, 0, peaks->bytes, slot->stream)));
     search->capacity = a->capacity;
     search->spreads = a->buffers[SPREADS].data;
     search->keys = a->buffers[KEYS].data;
@@ -71,7 +70,7 @@ static int peaks_reserve(struct cuda_slot *slot, struct ps_adaptive_search *sear
     search->open = a->buffers[OPEN].data;
     search->kept = a->buffers[KEPT].data;
     search->heads = a->buffers[HEADS].data;
-    return status;
+    return 0;
 }
 
 static int make_score(struct cuda_slot *slot, const struct ps_adaptive_search *search,
@@ -82,10 +81,8 @@ static int make_score(struct cuda_slot *slot, const struct ps_adaptive_search *s
     struct ps_order_jobs jobs = adaptive_order_jobs(slot, RAW, search->count, true);
     for (int i = 0; i < search->count; i++)
         jobs.job[i].values = adaptive_map(a, RAW, search->job[i].item);
-    int status = CU(ps_launch_adaptive_score(&maps, search, slot->stream));
-    if (status == 0)
-        status = CU(ps_launch_adaptive_lower_spread(&jobs, a->buffers[ORDER].data, slot->stream));
-    return status;
+    PS_TRY(CU(ps_launch_adaptive_score(&maps, search, slot->stream)));
+    return CU(ps_launch_adaptive_lower_spread(&jobs, a->buffers[ORDER].data, slot->stream));
 }
 
 /* Copies the peaks of all jobs to pinned_result. Grows the capacity and repeats the search if there

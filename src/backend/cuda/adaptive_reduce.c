@@ -21,10 +21,8 @@ static int reduce_normalise(struct cuda_slot *slot, enum adaptive_buffer images,
 int adaptive_normalise(struct cuda_slot *slot, enum adaptive_buffer images, int count, float clip,
                        struct ps_error *error)
 {
-    int status = reduce_spread(slot, images, count, true, error);
-    if (status == 0)
-        status = reduce_normalise(slot, images, count, false, true, clip, error);
-    return status;
+    PS_TRY(reduce_spread(slot, images, count, true, error));
+    return reduce_normalise(slot, images, count, false, true, clip, error);
 }
 
 int adaptive_background(struct cuda_slot *slot, enum adaptive_buffer images, int count,
@@ -52,29 +50,23 @@ int adaptive_background(struct cuda_slot *slot, enum adaptive_buffer images, int
             .out = adaptive_map(a, images, i),
         };
     }
-    int status = 0;
-    for (int pass = 0; pass < passes && status == 0; pass++) {
-        status = CU(ps_launch_adaptive_box(&boxes, slot->stream));
+    for (int pass = 0; pass < passes; pass++) {
+        PS_TRY(CU(ps_launch_adaptive_box(&boxes, slot->stream)));
         for (int i = 0; i < boxes.count; i++)
             boxes.job[i].in = boxes.job[i].out;
     }
-    if (status == 0)
-        status = CU(ps_launch_adaptive_background(&pixels, slot->stream));
-    return status;
+    return CU(ps_launch_adaptive_background(&pixels, slot->stream));
 }
 
 /* Step 1. */
 static int bin_micrograph(struct cuda_slot *slot, int bin, struct ps_error *error)
 {
     const struct cuda_adaptive *a = slot->adaptive;
-    int status = CU(ps_launch_adaptive_bin(slot->micrograph.data, slot->width, bin, a->field.width,
-                                           a->field.height, a->field.frame_field_px,
-                                           a->buffers[INTENSITY].data, slot->stream));
-    if (status == 0)
-        status = reduce_spread(slot, INTENSITY, 1, false, error);
-    if (status == 0)
-        status = reduce_normalise(slot, INTENSITY, 1, true, false, PS_FIRST_CLIP, error);
-    return status;
+    PS_TRY(CU(ps_launch_adaptive_bin(slot->micrograph.data, slot->width, bin, a->field.width,
+                                     a->field.height, a->field.frame_field_px,
+                                     a->buffers[INTENSITY].data, slot->stream)));
+    PS_TRY(reduce_spread(slot, INTENSITY, 1, false, error));
+    return reduce_normalise(slot, INTENSITY, 1, true, false, PS_FIRST_CLIP, error);
 }
 
 /* Step 2: regions whose mean over half a diameter is extreme and that hold a square wider than a
@@ -91,15 +83,11 @@ static int find_contaminants(struct cuda_slot *slot, double diameter, uint8_t *f
         .out = adaptive_map(a, SPARE, 0),
         .radius = ps_box_side(PS_CONTAMINANT_MEAN * diameter) / 2,
     };
-    int status = CU(ps_launch_adaptive_box(&box, slot->stream));
-    if (status == 0)
-        status = reduce_spread(slot, SPARE, 1, false, error);
-    if (status == 0)
-        status = CU(ps_launch_adaptive_extremes(box.job[0].out, a->buffers[SPREADS].data,
-                                                PS_CONTAMINANT_FAR, adaptive_pixels(a), found[0],
-                                                found[1], slot->stream));
-    if (status)
-        return status;
+    PS_TRY(CU(ps_launch_adaptive_box(&box, slot->stream)));
+    PS_TRY(reduce_spread(slot, SPARE, 1, false, error));
+    PS_TRY(
+        CU(ps_launch_adaptive_extremes(box.job[0].out, a->buffers[SPREADS].data, PS_CONTAMINANT_FAR,
+                                       adaptive_pixels(a), found[0], found[1], slot->stream)));
     struct ps_filter_jobs squares = adaptive_filter_jobs(a);
     int opening = ps_box_side(PS_CONTAMINANT_SIDE * diameter) / 2;
     int margin = ps_box_side(PS_CONTAMINANT_MARGIN * diameter) / 2;
@@ -111,13 +99,11 @@ static int find_contaminants(struct cuda_slot *slot, double diameter, uint8_t *f
             .out = found[i],
             .radius = opening,
         };
-    status = CU(ps_launch_adaptive_square(&squares, true, slot->stream));
+    PS_TRY(CU(ps_launch_adaptive_square(&squares, true, slot->stream)));
     /* Two successive dilations by squares equal one by a square of the summed radius. */
     for (int i = 0; i < 2; i++)
         squares.job[i].radius = opening + margin;
-    if (status == 0)
-        status = CU(ps_launch_adaptive_square(&squares, false, slot->stream));
-    return status;
+    return CU(ps_launch_adaptive_square(&squares, false, slot->stream));
 }
 
 /* Applies the contaminant maps (or none) and the margins, and counts the unmasked pixels. */
@@ -154,16 +140,11 @@ static int reduce_reserve(struct cuda_slot *slot, struct ps_error *error)
 {
     enum { SPARE_MAPS = 4 };
     size_t pixels = slot->adaptive->stride;
-    int status = adaptive_reserve(slot, UNMASKED, pixels, error);
-    if (status == 0)
-        status = adaptive_reserve(slot, ALLOWED, pixels, error);
-    if (status == 0)
-        status = adaptive_reserve(slot, WEIGHT, pixels * sizeof(float), error);
-    if (status == 0)
-        status = adaptive_reserve(slot, INTENSITY, pixels * sizeof(float), error);
-    if (status == 0)
-        status = adaptive_reserve(slot, SPARE, SPARE_MAPS * pixels * sizeof(float), error);
-    return status;
+    PS_TRY(adaptive_reserve(slot, UNMASKED, pixels, error));
+    PS_TRY(adaptive_reserve(slot, ALLOWED, pixels, error));
+    PS_TRY(adaptive_reserve(slot, WEIGHT, pixels * sizeof(float), error));
+    PS_TRY(adaptive_reserve(slot, INTENSITY, pixels * sizeof(float), error));
+    return adaptive_reserve(slot, SPARE, SPARE_MAPS * pixels * sizeof(float), error);
 }
 
 int cuda_adaptive_reduce(struct ps_slot *base, const struct ps_reduction *reduction,
@@ -171,34 +152,24 @@ int cuda_adaptive_reduce(struct ps_slot *base, const struct ps_reduction *reduct
 {
     struct cuda_slot *slot = (struct cuda_slot *)base;
     struct cuda_adaptive *a = NULL;
-    int status = cuda_adaptive_of(slot, &a, error);
-    if (status)
-        return status;
+    PS_TRY(cuda_adaptive_of(slot, &a, error));
     int side = ps_box_side(PS_INTENSITY_SURROUND * reduction->diameter_field_px);
     if (side / 2 > PS_MAX_BOX_RADIUS)
         return ps_fail(error, PS_E_BUG, "a diameter of %g px", reduction->diameter_field_px);
     begin_field(slot, reduction);
-    status = reduce_reserve(slot, error);
+    PS_TRY(reduce_reserve(slot, error));
     uint8_t *found[2] = {NULL, NULL};
-    if (status == 0)
-        status = bin_micrograph(slot, reduction->bin, error);
-    if (status == 0 && reduction->mask) {
+    PS_TRY(bin_micrograph(slot, reduction->bin, error));
+    if (reduction->mask) {
         found[0] = (uint8_t *)adaptive_map(a, SPARE, 2);
         found[1] = (uint8_t *)adaptive_map(a, SPARE, 3);
-        status = find_contaminants(slot, reduction->diameter_field_px, found, error);
+        PS_TRY(find_contaminants(slot, reduction->diameter_field_px, found, error));
     }
-    if (status == 0)
-        status = apply_mask(slot, found, &reduction->margins, error);
-    if (status == 0)
-        status = adaptive_background(slot, INTENSITY, 1, &side, 2, error);
-    if (status == 0)
-        status = adaptive_normalise(slot, INTENSITY, 1, PS_INTENSITY_CLIP, error);
+    PS_TRY(apply_mask(slot, found, &reduction->margins, error));
+    PS_TRY(adaptive_background(slot, INTENSITY, 1, &side, 2, error));
+    PS_TRY(adaptive_normalise(slot, INTENSITY, 1, PS_INTENSITY_CLIP, error));
     unsigned long long unmasked = 0;
-    if (status == 0)
-        status =
-            cuda_receive(slot, &unmasked, a->buffers[UNMASKED_COUNT].data, sizeof unmasked, error);
-    if (status)
-        return status;
+    PS_TRY(cuda_receive(slot, &unmasked, a->buffers[UNMASKED_COUNT].data, sizeof unmasked, error));
     if (unmasked == 0)
         return ps_fail(error, PS_E_INPUT, "contaminants and margins cover the whole micrograph");
     a->field.unmasked = (size_t)unmasked;
@@ -219,24 +190,18 @@ int cuda_adaptive_randomise(struct ps_slot *base, unsigned seed, struct ps_error
     size_t floats = ps_image_floats(width, height);
     a->levels = 0;
     a->items = 0;
-    int status = adaptive_reserve(slot, STACK, 2 * floats * sizeof(float), error);
+    PS_TRY(adaptive_reserve(slot, STACK, 2 * floats * sizeof(float), error));
     struct ps_adaptive_maps maps = adaptive_maps(a);
     maps.fft_width = width;
     maps.fft_height = height;
     maps.fft_scale = (float)(1 / ((double)width * (double)height));
     float *images = a->buffers[STACK].data;
-    if (status == 0)
-        status = CU(ps_launch_adaptive_noise(&maps, seed, images, slot->stream));
-    for (int i = 0; i < 2 && status == 0; i++)
-        status =
-            adaptive_transform_image(slot, images + (size_t)i * floats, width, height, true, error);
-    if (status == 0)
-        status = CU(ps_launch_adaptive_turn(&maps, images, slot->stream));
-    if (status == 0)
-        status = adaptive_transform_image(slot, images, width, height, false, error);
-    if (status == 0)
-        status = CU(ps_launch_adaptive_null(&maps, images, slot->stream));
-    if (status == 0)
-        status = adaptive_normalise(slot, INTENSITY, 1, PS_INTENSITY_CLIP, error);
-    return status;
+    PS_TRY(CU(ps_launch_adaptive_noise(&maps, seed, images, slot->stream)));
+    for (int i = 0; i < 2; i++)
+        PS_TRY(adaptive_transform_image(slot, images + (size_t)i * floats, width, height, true,
+                                        error));
+    PS_TRY(CU(ps_launch_adaptive_turn(&maps, images, slot->stream)));
+    PS_TRY(adaptive_transform_image(slot, images, width, height, false, error));
+    PS_TRY(CU(ps_launch_adaptive_null(&maps, images, slot->stream)));
+    return adaptive_normalise(slot, INTENSITY, 1, PS_INTENSITY_CLIP, error);
 }

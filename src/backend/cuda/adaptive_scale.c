@@ -36,11 +36,10 @@ static int scale_reserve(struct cuda_slot *slot, struct ps_error *error)
         {STACK, stack * image},
         {SUMS, cuda_round_up_pow2(2 * items * adaptive_cut_sums(a) * sizeof(struct ps_cut_sums))},
     };
-    int status = 0;
-    for (size_t i = 0; i < sizeof buffers / sizeof *buffers && status == 0; i++)
-        status = adaptive_reserve(slot, buffers[i].buffer, buffers[i].bytes, error);
+    for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++)
+        PS_TRY(adaptive_reserve(slot, buffers[i].buffer, buffers[i].bytes, error));
     a->capacity = adaptive_pixels(a) / PIXELS_PER_MAXIMUM + MIN_CAPACITY;
-    return status;
+    return 0;
 }
 
 /* ---- step 4 -----------------------------------------------------------------------------------
@@ -105,14 +104,10 @@ static int make_detail(struct cuda_slot *slot, struct ps_error *error)
             .out = energy,
         };
     }
-    int status = CU(ps_launch_adaptive_gauss(&details, slot->stream));
-    if (status == 0)
-        status = CU(ps_launch_adaptive_detail(&squares, slot->stream));
-    if (status == 0)
-        status = CU(ps_launch_adaptive_gauss(&smoothing, slot->stream));
-    if (status == 0)
-        status = CU(ps_launch_adaptive_divide(&shares, slot->stream));
-    return status;
+    PS_TRY(CU(ps_launch_adaptive_gauss(&details, slot->stream)));
+    PS_TRY(CU(ps_launch_adaptive_detail(&squares, slot->stream)));
+    PS_TRY(CU(ps_launch_adaptive_gauss(&smoothing, slot->stream)));
+    return CU(ps_launch_adaptive_divide(&shares, slot->stream));
 }
 
 static int make_energy(struct cuda_slot *slot, struct ps_error *error)
@@ -122,20 +117,13 @@ static int make_energy(struct cuda_slot *slot, struct ps_error *error)
     int sides[PS_MAX_LEVELS];
     for (int i = 0; i < a->levels; i++)
         sides[i] = ps_box_side(PS_ENERGY_SURROUND * a->level[i].diameter_field_px);
-    int status = make_detail(slot, error);
-    if (status == 0)
-        status = scale_median(slot, ENERGY, a->levels, error);
-    if (status == 0)
-        status = CU(ps_launch_adaptive_logarithm(&energies, slot->stream));
-    if (status == 0)
-        status = scale_median(slot, ENERGY, a->levels, error);
-    if (status == 0)
-        status = CU(ps_launch_adaptive_centre(&energies, slot->stream));
-    if (status == 0)
-        status = adaptive_background(slot, ENERGY, a->levels, sides, 1, error);
-    if (status == 0)
-        status = adaptive_normalise(slot, ENERGY, a->levels, PS_ENERGY_CLIP, error);
-    return status;
+    PS_TRY(make_detail(slot, error));
+    PS_TRY(scale_median(slot, ENERGY, a->levels, error));
+    PS_TRY(CU(ps_launch_adaptive_logarithm(&energies, slot->stream)));
+    PS_TRY(scale_median(slot, ENERGY, a->levels, error));
+    PS_TRY(CU(ps_launch_adaptive_centre(&energies, slot->stream)));
+    PS_TRY(adaptive_background(slot, ENERGY, a->levels, sides, 1, error));
+    return adaptive_normalise(slot, ENERGY, a->levels, PS_ENERGY_CLIP, error);
 }
 
 /* ---- norms of windows -------------------------------------------------------------------------
@@ -168,30 +156,21 @@ static int norms_of_levels(struct cuda_slot *slot, struct ps_error *error)
             products.job[4 * i + k].out = (float2 *)adaptive_image(a, results + 4 * i + k);
         }
     }
-    int status =
-        CU(ps_launch_adaptive_images(&maps, &images, a->buffers[STACK].data, slot->stream));
-    if (status == 0)
-        status = adaptive_transform(slot, 0, images.count, true, error);
-    if (status == 0)
-        status = CU(ps_launch_adaptive_multiply(&maps, &products, slot->stream));
-    if (status == 0)
-        status = adaptive_transform(slot, results, products.count, false, error);
-    if (status == 0)
-        status = CU(ps_launch_adaptive_norms(&maps, 2 * a->levels, adaptive_image(a, results),
-                                             slot->stream));
-    return status;
+    PS_TRY(CU(ps_launch_adaptive_images(&maps, &images, a->buffers[STACK].data, slot->stream)));
+    PS_TRY(adaptive_transform(slot, 0, images.count, true, error));
+    PS_TRY(CU(ps_launch_adaptive_multiply(&maps, &products, slot->stream)));
+    PS_TRY(adaptive_transform(slot, results, products.count, false, error));
+    return CU(
+        ps_launch_adaptive_norms(&maps, 2 * a->levels, adaptive_image(a, results), slot->stream));
 }
 
 static int make_norms(struct cuda_slot *slot, struct ps_error *error)
 {
     const struct cuda_adaptive *a = slot->adaptive;
-    int status = norms_of_levels(slot, error);
-    if (status == 0)
-        status = scale_median(slot, INVERSE, 2 * a->levels, error);
+    PS_TRY(norms_of_levels(slot, error));
+    PS_TRY(scale_median(slot, INVERSE, 2 * a->levels, error));
     struct ps_pixel_jobs inverses = adaptive_spread_jobs(a, INVERSE, 2 * a->levels, true);
-    if (status == 0)
-        status = CU(ps_launch_adaptive_inverse(&inverses, slot->stream));
-    return status;
+    return CU(ps_launch_adaptive_inverse(&inverses, slot->stream));
 }
 
 /* ---- mean and deviation -----------------------------------------------------------------------
@@ -211,12 +190,10 @@ static int make_moments(struct cuda_slot *slot, struct ps_error *error)
             .radius = ps_box_side(a->level[i / BOXES].diameter_field_px) / 2,
             .squared = i % BOXES == 1,
         };
-    int status = CU(ps_launch_adaptive_box(&boxes, slot->stream));
-    if (status == 0)
-        status = CU(ps_launch_adaptive_deviation(
-            a->buffers[SPARE].data, a->stride, adaptive_pixels(a), a->levels, a->buffers[MEAN].data,
-            a->buffers[DEVIATION].data, slot->stream));
-    return status;
+    PS_TRY(CU(ps_launch_adaptive_box(&boxes, slot->stream)));
+    return CU(ps_launch_adaptive_deviation(a->buffers[SPARE].data, a->stride, adaptive_pixels(a),
+                                           a->levels, a->buffers[MEAN].data,
+                                           a->buffers[DEVIATION].data, slot->stream));
 }
 
 /* ---- the stage --------------------------------------------------------------------------------
@@ -238,18 +215,12 @@ static int scale_check(const struct cuda_adaptive *a, struct ps_error *error)
 
 static int make_levels(struct cuda_slot *slot, struct ps_error *error)
 {
-    int status = scale_check(slot->adaptive, error);
-    if (status == 0)
-        status = scale_reserve(slot, error);
-    if (status == 0)
-        status = adaptive_send_levels(slot, error);
-    if (status == 0)
-        status = make_energy(slot, error);
-    if (status == 0)
-        status = make_moments(slot, error);
-    if (status == 0)
-        status = make_norms(slot, error);
-    return status;
+    PS_TRY(scale_check(slot->adaptive, error));
+    PS_TRY(scale_reserve(slot, error));
+    PS_TRY(adaptive_send_levels(slot, error));
+    PS_TRY(make_energy(slot, error));
+    PS_TRY(make_moments(slot, error));
+    return make_norms(slot, error);
 }
 
 int cuda_adaptive_scale(struct ps_slot *base, const double *diameters_field_px, int count,

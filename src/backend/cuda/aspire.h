@@ -6,8 +6,6 @@
 #include "launch.h"
 
 struct cuda_aspire {
-    int windows;     /* per side of the preprocessed image */
-    int queries;     /* per side */
     int shrunk_from; /* side of the crop that the weights shrink, px; 0: none */
     int taps;
     int table_of;                       /* window size of the tables; 0: none */

@@ -66,9 +66,7 @@ size_t cuda_round_up_pow2(size_t bytes)
 /* Continues with the other staging piece, after the device has read it. */
 static int swap_staging(struct cuda_slot *slot, struct ps_error *error)
 {
-    int status = CU(cudaEventRecord(slot->staged[slot->piece], slot->stream));
-    if (status)
-        return status;
+    PS_TRY(CU(cudaEventRecord(slot->staged[slot->piece], slot->stream)));
     slot->piece = !slot->piece;
     slot->filled = 0;
     return CU(cudaEventSynchronize(slot->staged[slot->piece]));
@@ -101,11 +99,10 @@ int cuda_receive(struct cuda_slot *slot, void *ret_data, const void *device, siz
     /* A copy into pageable memory waits by itself, and spins; a copy into pinned memory does not.
      */
     bool small = bytes <= CUDA_RESULT_BYTES;
-    int status = CU(cudaMemcpyAsync(small ? slot->pinned_result : ret_data, device, bytes,
-                                    cudaMemcpyDeviceToHost, slot->stream));
-    if (status == 0)
-        status = CU(cudaStreamSynchronize(slot->stream));
-    if (status == 0 && small)
+    PS_TRY(CU(cudaMemcpyAsync(small ? slot->pinned_result : ret_data, device, bytes,
+                              cudaMemcpyDeviceToHost, slot->stream)));
+    PS_TRY(CU(cudaStreamSynchronize(slot->stream)));
+    if (small)
         memcpy(ret_data, slot->pinned_result, bytes);
-    return status;
+    return 0;
 }

@@ -42,9 +42,7 @@ static int open_device(struct cuda_backend *cuda, struct ps_error *error)
         return ps_fail(error, PS_E_DEVICE, "no cuda:%d: this machine has %d GPU%s", cuda->device,
                        count, count == 1 ? "" : "s");
     struct cudaDeviceProp properties;
-    int status = CU(cudaGetDeviceProperties(&properties, cuda->device));
-    if (status)
-        return status;
+    PS_TRY(CU(cudaGetDeviceProperties(&properties, cuda->device)));
     if (properties.major < MIN_MAJOR ||
         (properties.major == MIN_MAJOR && properties.minor < MIN_MINOR))
         return ps_fail(error, PS_E_DEVICE,
@@ -55,11 +53,9 @@ static int open_device(struct cuda_backend *cuda, struct ps_error *error)
     cuda->shared_limit = (int)properties.sharedMemPerBlockOptin;
     (void)snprintf(cuda->base.device, sizeof cuda->base.device, "cuda:%d %.80s", cuda->device,
                    properties.name);
-    status = CU(cudaSetDevice(cuda->device));
+    PS_TRY(CU(cudaSetDevice(cuda->device)));
     /* A waiting thread sleeps and leaves its core to reading, decoding and training. */
-    if (status == 0)
-        status = CU(cudaSetDeviceFlags(cudaDeviceScheduleBlockingSync));
-    return status;
+    return CU(cudaSetDeviceFlags(cudaDeviceScheduleBlockingSync));
 }
 
 static void cuda_close(struct ps_backend *backend)
@@ -122,24 +118,18 @@ static void cuda_slot_free(struct ps_slot *base)
 
 static int prepare_slot(struct cuda_slot *slot, struct ps_error *error)
 {
-    int status = cuda_enter(slot, error);
-    if (status == 0)
-        status = CU(cudaStreamCreateWithFlags(&slot->stream, cudaStreamNonBlocking));
-    for (int i = 0; i < 2 && status == 0; i++) {
-        status = CU(cudaMallocHost((void **)&slot->staging[i], CUDA_STAGING_BYTES));
-        if (status == 0)
-            status = CU(cudaEventCreateWithFlags(&slot->staged[i],
-                                                 cudaEventDisableTiming | cudaEventBlockingSync));
+    PS_TRY(cuda_enter(slot, error));
+    PS_TRY(CU(cudaStreamCreateWithFlags(&slot->stream, cudaStreamNonBlocking)));
+    for (int i = 0; i < 2; i++) {
+        PS_TRY(CU(cudaMallocHost((void **)&slot->staging[i], CUDA_STAGING_BYTES)));
+        PS_TRY(CU(cudaEventCreateWithFlags(&slot->staged[i],
+                                           cudaEventDisableTiming | cudaEventBlockingSync)));
     }
-    if (status == 0)
-        status = CU(cudaMallocHost(&slot->pinned_result, CUDA_RESULT_BYTES));
-    if (status == 0)
-        status = cuda_reserve(slot, &slot->raw, EXPECTED_PIXELS * sizeof(uint16_t),
-                              "the file's pixels", error);
-    if (status == 0)
-        status = cuda_reserve(slot, &slot->micrograph, EXPECTED_PIXELS * sizeof(float),
-                              "a micrograph", error);
-    return status;
+    PS_TRY(CU(cudaMallocHost(&slot->pinned_result, CUDA_RESULT_BYTES)));
+    PS_TRY(cuda_reserve(slot, &slot->raw, EXPECTED_PIXELS * sizeof(uint16_t), "the file's pixels",
+                        error));
+    return cuda_reserve(slot, &slot->micrograph, EXPECTED_PIXELS * sizeof(float), "a micrograph",
+                        error);
 }
 
 static int cuda_slot_new(struct ps_backend *backend, struct ps_slot **ret_slot,

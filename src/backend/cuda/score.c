@@ -40,26 +40,22 @@ static int score_transform(const struct score *s, const int (*origins)[2], size_
                            float scale, float *ret_spectra, struct ps_error *error)
 {
     const struct cuda_fft *fft = &s->slot->cuda->fft;
-    int status = 0;
-    for (size_t first = 0; first < count && status == 0; first += s->batch) {
-        status = CU(ps_launch_score_gather(s->a->preprocessed.data, s->slot->base.side, s->q,
-                                           origins, s->a->queries, first, count - 1, s->batch,
-                                           scale, s->a->batch.data, s->slot->stream));
-        if (status == 0)
-            status = CUFFT(fft->exec_r2c(s->a->plan.forward, s->a->batch.data,
-                                         (cufftComplex *)ret_spectra + first * s->complexes));
+    for (size_t first = 0; first < count; first += s->batch) {
+        PS_TRY(CU(ps_launch_score_gather(s->a->preprocessed.data, s->slot->base.side, s->q, origins,
+                                         s->slot->base.queries, first, count - 1, s->batch, scale,
+                                         s->a->batch.data, s->slot->stream)));
+        PS_TRY(CUFFT(fft->exec_r2c(s->a->plan.forward, s->a->batch.data,
+                                   (cufftComplex *)ret_spectra + first * s->complexes)));
     }
-    return status;
+    return 0;
 }
 
 static int transform_all(const struct score *s, struct ps_error *error)
 {
     float scale = (s->fused ? 2.0F : 1.0F) / ((float)s->q * (float)s->q);
-    int status = score_transform(s, s->a->origins.data, s->references, scale,
-                                 s->a->reference_spectra.data, error);
-    if (status == 0)
-        status = score_transform(s, NULL, s->queries, 1.0F, s->a->spectra.data, error);
-    return status;
+    PS_TRY(score_transform(s, s->a->origins.data, s->references, scale,
+                           s->a->reference_spectra.data, error));
+    return score_transform(s, NULL, s->queries, 1.0F, s->a->spectra.data, error);
 }
 
 /* ---- responses ------------------------------------------------------------------------------- */
@@ -132,20 +128,16 @@ static int respond_plain(const struct score *s, size_t first, size_t queries,
     const struct cuda_fft *fft = &s->slot->cuda->fft;
     const float *spectra = (const float *)a->spectra.data + 2 * first * s->complexes;
     size_t pairs = queries * s->references;
-    int status = 0;
-    for (size_t done = 0; done < pairs && status == 0; done += s->batch) {
+    for (size_t done = 0; done < pairs; done += s->batch) {
         size_t count = pairs - done < s->batch ? pairs - done : s->batch;
-        status =
+        PS_TRY(
             CU(ps_launch_score_multiply(spectra, a->reference_spectra.data, s->q, s->references,
-                                        pairs, done, s->batch, a->product.data, s->slot->stream));
-        if (status == 0)
-            status = CUFFT(fft->exec_c2r(a->plan.inverse, a->product.data, a->batch.data));
-        if (status == 0)
-            status =
-                CU(ps_launch_score_largest(a->batch.data, (size_t)s->q * (size_t)s->q, count,
-                                           (float *)a->responses.data + done, s->slot->stream));
+                                        pairs, done, s->batch, a->product.data, s->slot->stream)));
+        PS_TRY(CUFFT(fft->exec_c2r(a->plan.inverse, a->product.data, a->batch.data)));
+        PS_TRY(CU(ps_launch_score_largest(a->batch.data, (size_t)s->q * (size_t)s->q, count,
+                                          (float *)a->responses.data + done, s->slot->stream)));
     }
-    return status;
+    return 0;
 }
 
 /* Responses of the groups from number `first` on, at most as many as are kept. */
@@ -175,26 +167,21 @@ static int score_correlate(const struct score *s, struct ps_error *error)
     float *threshold = s->a->ranges.data;
     float(*ranges)[2] = (float(*)[2])(threshold + 2);
     size_t queries = 0;
-    int status = 0;
-    for (size_t chunk = 0; chunk < chunks && status == 0; chunk++) {
-        status = score_respond(s, chunk * s->kept, &queries, error);
+    for (size_t chunk = 0; chunk < chunks; chunk++) {
+        PS_TRY(score_respond(s, chunk * s->kept, &queries, error));
         size_t responses = chunks_of(queries, s->lanes) * s->lanes * s->references;
-        if (status == 0)
-            status = CU(ps_launch_score_range(s->a->responses.data, responses,
-                                              ranges + chunk * PS_SCORE_RANGES, s->slot->stream));
+        PS_TRY(CU(ps_launch_score_range(s->a->responses.data, responses,
+                                        ranges + chunk * PS_SCORE_RANGES, s->slot->stream)));
     }
-    if (status == 0)
-        status =
-            CU(ps_launch_score_threshold((const float(*)[2])ranges, (int)(chunks * PS_SCORE_RANGES),
-                                         threshold, s->slot->stream));
-    if (status == 0 && chunks == 1)
+    PS_TRY(CU(ps_launch_score_threshold((const float(*)[2])ranges, (int)(chunks * PS_SCORE_RANGES),
+                                        threshold, s->slot->stream)));
+    if (chunks == 1)
         return score_count(s, 0, queries, error);
-    for (size_t chunk = 0; chunk < chunks && status == 0; chunk++) {
-        status = score_respond(s, chunk * s->kept, &queries, error);
-        if (status == 0)
-            status = score_count(s, chunk * s->kept, queries, error);
+    for (size_t chunk = 0; chunk < chunks; chunk++) {
+        PS_TRY(score_respond(s, chunk * s->kept, &queries, error));
+        PS_TRY(score_count(s, chunk * s->kept, queries, error));
     }
-    return status;
+    return 0;
 }
 
 static int score_reserve(const struct score *s, struct ps_error *error)
@@ -218,9 +205,8 @@ static int score_reserve(const struct score *s, struct ps_error *error)
         {&a->ranges, ranges * sizeof(float), "ranges of responses"},
         {&a->score, s->queries * sizeof(int32_t), "scores"},
     };
-    int status = 0;
-    for (size_t i = 0; i < sizeof wanted / sizeof *wanted && status == 0; i++)
-        status = cuda_reserve(slot, wanted[i].buffer, wanted[i].bytes, wanted[i].what, error);
+    for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
+        PS_TRY(cuda_reserve(slot, wanted[i].buffer, wanted[i].bytes, wanted[i].what, error));
     struct cuda_fft_shape shape = {
         .width = s->q,
         .height = s->q,
@@ -230,9 +216,7 @@ static int score_reserve(const struct score *s, struct ps_error *error)
         .real_distance = s->q * s->q,
         .complex_distance = (int)s->complexes,
     };
-    if (status == 0)
-        status = cuda_plan_reserve(slot, &a->plan, &shape, &a->work, error);
-    return status;
+    return cuda_plan_reserve(slot, &a->plan, &shape, &a->work, error);
 }
 
 int cuda_score_by(struct cuda_slot *slot, enum cuda_score_path path, size_t max_kept_bytes,
@@ -246,7 +230,7 @@ int cuda_score_by(struct cuda_slot *slot, enum cuda_score_path path, size_t max_
         .q = q,
         .complexes = (size_t)q * ((size_t)q / 2 + 1),
         .references = (size_t)slot->base.references,
-        .queries = (size_t)a->queries * (size_t)a->queries,
+        .queries = (size_t)slot->base.queries * (size_t)slot->base.queries,
         .lanes = 1,
     };
     s.fused = path == CUDA_SCORE_BEST &&
@@ -259,14 +243,10 @@ int cuda_score_by(struct cuda_slot *slot, enum cuda_score_path path, size_t max_
     s.kept = s.kept < 1 ? 1 : s.kept < s.groups ? s.kept : s.groups;
     s.batch = BATCH_BYTES / (s.complexes * sizeof(cufftComplex) + (size_t)q * (size_t)q * 4);
     s.batch = s.batch < 1 ? 1 : s.batch < s.queries ? s.batch : s.queries;
-    int status = score_reserve(&s, error);
-    if (status == 0)
-        status = send_table(&s, error);
-    if (status == 0)
-        status = transform_all(&s, error);
-    if (status == 0)
-        status = score_correlate(&s, error);
-    return status;
+    PS_TRY(score_reserve(&s, error));
+    PS_TRY(send_table(&s, error));
+    PS_TRY(transform_all(&s, error));
+    return score_correlate(&s, error);
 }
 
 int cuda_score(struct ps_slot *base, struct ps_error *error)

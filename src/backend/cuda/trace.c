@@ -45,15 +45,13 @@ static int trace_start(struct cuda_slot *slot, struct ps_error *error)
     if (!trace)
         return ps_fail_memory(error, sizeof *trace, "a trace");
     slot->trace = trace;
-    int status = CU(cudaEventCreate(&trace->origin));
-    if (status == 0)
-        status = CU(cudaEventRecord(trace->origin, slot->stream));
-    if (status == 0)
-        status = CU(cudaEventSynchronize(trace->origin));
+    PS_TRY(CU(cudaEventCreate(&trace->origin)));
+    PS_TRY(CU(cudaEventRecord(trace->origin, slot->stream)));
+    PS_TRY(CU(cudaEventSynchronize(trace->origin)));
     struct timespec now;
     (void)clock_gettime(CLOCK_MONOTONIC, &now);
     trace->origin_ms = (double)now.tv_sec * 1e3 + (double)now.tv_nsec * 1e-6;
-    return status;
+    return 0;
 }
 
 static int make_events(struct cuda_trace *trace, struct ps_error *error)
@@ -108,31 +106,28 @@ int cuda_stage_end(struct cuda_slot *slot, int status, struct ps_error *error)
     return CU(cudaEventRecord(trace->spans[trace->count++].end, slot->stream));
 }
 
-int cuda_trace(struct ps_slot *base, struct ps_span *ret_spans, size_t room, size_t *ret_count,
+int cuda_trace(struct ps_slot *base, struct ps_span *ret_spans, size_t capacity, size_t *ret_count,
                struct ps_error *error)
 {
     struct cuda_slot *slot = (struct cuda_slot *)base;
     *ret_count = 0;
-    int status = cuda_enter(slot, error);
-    if (status == 0 && !slot->trace)
+    PS_TRY(cuda_enter(slot, error));
+    if (!slot->trace)
         return trace_start(slot, error);
-    if (status == 0)
-        status = CU(cudaStreamSynchronize(slot->stream));
+    PS_TRY(CU(cudaStreamSynchronize(slot->stream)));
     struct cuda_trace *trace = slot->trace;
-    size_t count = trace->count < room ? trace->count : room;
-    for (size_t i = 0; i < count && status == 0; i++) {
+    size_t count = trace->count < capacity ? trace->count : capacity;
+    for (size_t i = 0; i < count; i++) {
         const struct noted *span = &trace->spans[i];
         float before = 0;
         float length = 0;
-        status = CU(cudaEventElapsedTime(&before, trace->origin, span->begin));
+        PS_TRY(CU(cudaEventElapsedTime(&before, trace->origin, span->begin)));
         /* The difference of two times since the origin would lose precision as they grow. */
-        if (status == 0)
-            status = CU(cudaEventElapsedTime(&length, span->begin, span->end));
+        PS_TRY(CU(cudaEventElapsedTime(&length, span->begin, span->end)));
         double begin = trace->origin_ms + (double)before;
         ret_spans[i] = (struct ps_span){span->name, begin, begin + (double)length};
     }
     trace->count = 0;
-    if (status == 0)
-        *ret_count = count;
-    return status;
+    *ret_count = count;
+    return 0;
 }

@@ -35,17 +35,13 @@ static int upload_convert(const struct upload *u, const struct ps_image *image,
     struct cuda_slot *slot = u->slot;
     void *raw = u->pixels;
     size_t bytes = u->count * ps_pixel_bytes(image->type);
-    int status = 0;
     if (image->type != PS_PIXEL_F32) {
-        status = cuda_reserve(slot, &slot->raw, bytes, "the file's pixels", error);
+        PS_TRY(cuda_reserve(slot, &slot->raw, bytes, "the file's pixels", error));
         raw = slot->raw.data;
     }
-    if (status == 0)
-        status = cuda_send(slot, raw, image->pixels, bytes, error);
-    if (status == 0)
-        status = CU(ps_launch_upload_convert(raw, image->type, u->count, u->pixels, u->parts,
-                                             u->total, slot->stream));
-    return status;
+    PS_TRY(cuda_send(slot, raw, image->pixels, bytes, error));
+    return CU(ps_launch_upload_convert(raw, image->type, u->count, u->pixels, u->parts, u->total,
+                                       slot->stream));
 }
 
 static int mark_rows(const struct upload *u, struct ps_error *error)
@@ -78,39 +74,31 @@ static int upload_repair(const struct upload *u, const uint8_t *marked, int line
     *ret_first = *ret_dead ? u->host_dead[0].line : -1;
     if (!repairable)
         return 0;
-    int status =
-        cuda_send(u->slot, u->dead, u->host_dead, repairable * sizeof *u->host_dead, error);
-    if (status == 0)
-        status = CU(ps_launch_upload_interpolate(u->pixels, u->dead, repairable, step, count,
-                                                 stride, u->slot->stream));
-    return status;
+    PS_TRY(cuda_send(u->slot, u->dead, u->host_dead, repairable * sizeof *u->host_dead, error));
+    return CU(ps_launch_upload_interpolate(u->pixels, u->dead, repairable, step, count, stride,
+                                           u->slot->stream));
 }
 
 static int repair_lines(const struct upload *u, struct ps_pixel_report *report,
                         struct ps_error *error)
 {
     size_t width = (size_t)u->width;
-    int status = upload_repair(u, u->host_marks, u->width, 1, u->height, width,
-                               &report->dead_columns, &report->first_dead_column, error);
+    PS_TRY(upload_repair(u, u->host_marks, u->width, 1, u->height, width, &report->dead_columns,
+                         &report->first_dead_column, error));
     /* Constant rows are only meaningful after the columns are repaired. */
-    if (status == 0 && report->dead_columns)
-        status = mark_rows(u, error);
-    if (status == 0 && report->dead_columns)
-        status = receive_findings(u, error);
-    if (status == 0)
-        status = upload_repair(u, u->host_marks + width, u->height, width, u->width, 1,
-                               &report->dead_rows, &report->first_dead_row, error);
-    return status;
+    if (report->dead_columns) {
+        PS_TRY(mark_rows(u, error));
+        PS_TRY(receive_findings(u, error));
+    }
+    return upload_repair(u, u->host_marks + width, u->height, width, u->width, 1,
+                         &report->dead_rows, &report->first_dead_row, error);
 }
 
 static int upload_inspect(const struct upload *u, struct ps_pixel_report *ret_report,
                           struct ps_error *error)
 {
-    int status = mark_lines(u, error);
-    if (status == 0)
-        status = receive_findings(u, error);
-    if (status)
-        return status;
+    PS_TRY(mark_lines(u, error));
+    PS_TRY(receive_findings(u, error));
     const struct ps_upload_statistics *total = u->host_total;
     struct ps_pixel_report report = {
         .non_finite = u->count - total->finite,
@@ -122,18 +110,17 @@ static int upload_inspect(const struct upload *u, struct ps_pixel_report *ret_re
     };
     bool lines = report.maximum > report.minimum;
     if (report.non_finite) {
-        status =
-            CU(ps_launch_upload_replace(u->pixels, u->count, (float)report.mean, u->slot->stream));
-        if (status == 0 && lines)
-            status = mark_lines(u, error);
-        if (status == 0 && lines)
-            status = receive_findings(u, error);
+        PS_TRY(
+            CU(ps_launch_upload_replace(u->pixels, u->count, (float)report.mean, u->slot->stream)));
+        if (lines) {
+            PS_TRY(mark_lines(u, error));
+            PS_TRY(receive_findings(u, error));
+        }
     }
-    if (status == 0 && lines)
-        status = repair_lines(u, &report, error);
-    if (status == 0)
-        *ret_report = report;
-    return status;
+    if (lines)
+        PS_TRY(repair_lines(u, &report, error));
+    *ret_report = report;
+    return 0;
 }
 
 /* Lays out the findings: on the device, and on the host without the parts. */
@@ -145,12 +132,9 @@ static int upload_reserve(struct upload *u, struct ps_error *error)
     size_t parts = ps_upload_parts(u->count) * sizeof *u->parts;
     size_t dead = lines * sizeof *u->dead;
     size_t bytes = parts + dead + sizeof *u->total + marks;
-    int status =
-        cuda_reserve(slot, &slot->micrograph, u->count * sizeof(float), "the micrograph", error);
-    if (status == 0)
-        status = cuda_reserve(slot, &slot->findings, bytes, "pixel statistics", error);
-    if (status)
-        return status;
+    PS_TRY(
+        cuda_reserve(slot, &slot->micrograph, u->count * sizeof(float), "the micrograph", error));
+    PS_TRY(cuda_reserve(slot, &slot->findings, bytes, "pixel statistics", error));
     u->host_dead = calloc(1, bytes - parts);
     if (!u->host_dead)
         return ps_fail_memory(error, bytes - parts, "pixel statistics");
