@@ -86,8 +86,8 @@ __global__ void __launch_bounds__(COLUMN_THREADS)
 /* EACH is odd, so that the threads of a warp access different banks. */
 enum { EACH = 17, TILE_ROWS = 8, TILE = EACH * PS_WARP };
 
-/* Chunks of EACH pixels in the first window of a thread, and distinct chunks in a row of threads.
- */
+/* Chunks of EACH pixels in the first window of a thread, and distinct chunks in a row of
+ * threads. */
 PS_HD int chunks_of_window(int radius)
 {
     return 2 * radius / EACH;

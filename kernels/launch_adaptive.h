@@ -78,8 +78,8 @@ struct ps_order_jobs {
     struct ps_order_job job[PS_MAX_JOBS];
 };
 
-/* Medians over the pixels where the mask is set: the lower of two middle values; 0 without pixels.
- */
+/* Medians over the pixels where the mask is set: the lower of two middle values; 0 without
+ * pixels. */
 cudaError_t ps_launch_adaptive_median(const struct ps_order_jobs *jobs,
                                       struct ps_order_state *states, cudaStream_t stream);
 /* Medians, and robust standard deviations from the median deviations. */
@@ -104,8 +104,8 @@ struct ps_pixel_jobs {
     struct ps_pixel_job job[PS_MAX_JOBS];
 };
 
-/* Means of bin x bin px of the micrograph, which is `micrograph_width` px wide; mirrors the frame.
- */
+/* Means of bin x bin px of the micrograph, which is `micrograph_width` px wide; mirrors the
+ * frame. */
 cudaError_t ps_launch_adaptive_bin(const float *micrograph, int micrograph_width, int bin,
                                    int width, int height, int frame, float *ret_field,
                                    cudaStream_t stream);
@@ -139,7 +139,7 @@ cudaError_t ps_launch_adaptive_deviation(const float *means, size_t stride, size
                                          int levels, float *ret_mean, float *ret_deviation,
                                          cudaStream_t stream);
 
-/* ---- correlation (adaptive_match.cu) ---- */
+/* ---- correlation (adaptive_template.cu, adaptive_match.cu) ---- */
 
 /* A diameter and its template's pixels, as (x, y) from the centre, ring by ring. */
 struct ps_adaptive_level {
@@ -259,26 +259,23 @@ cudaError_t ps_launch_adaptive_templates(const struct ps_adaptive_maps *maps,
 cudaError_t ps_launch_adaptive_multiply(const struct ps_adaptive_maps *maps,
                                         const struct ps_product_jobs *jobs, cudaStream_t stream);
 /* Window means and norms, to maps->local and ->inverse, from correlations of images and their
- * squares with the disk (two images per job in `stack`, squares first). A job is 2 level + channel.
- */
+ * squares with the disk (two images per job in `stack`, squares first). A job is 2 level +
+ * channel. */
 cudaError_t ps_launch_adaptive_norms(const struct ps_adaptive_maps *maps, int jobs,
                                      const float *stack, cudaStream_t stream);
 /* inverse = 1 / max(inverse, floor(median)) */
 cudaError_t ps_launch_adaptive_inverse(const struct ps_pixel_jobs *jobs, cudaStream_t stream);
-/* Responses before smoothing, from correlations, to
- * maps->response. */
+/* Responses before smoothing, from correlations, to maps->response. */
 cudaError_t ps_launch_adaptive_respond(const struct ps_adaptive_maps *maps,
                                        const struct ps_adaptive_tracks *tracks, const float *stack,
                                        cudaStream_t stream);
 
-/* ---- a null (adaptive_null.cu) ---- */
+/* ---- null field (adaptive_null.cu) ---- */
 
-/* Two images to be transformed, followed by zeros: the
- * intensity channel, and noise. */
+/* Two images to be transformed, followed by zeros: the intensity channel, and noise. */
 cudaError_t ps_launch_adaptive_noise(const struct ps_adaptive_maps *maps, unsigned seed,
                                      float *ret_images, cudaStream_t stream);
-/* Gives the first image's spectrum the phases of the second's.
- */
+/* Gives the first image's spectrum the phases of the second's. */
 cudaError_t ps_launch_adaptive_turn(const struct ps_adaptive_maps *maps, float *images,
                                     cudaStream_t stream);
 /* Copies an image to the intensity channel. */
@@ -288,22 +285,23 @@ cudaError_t ps_launch_adaptive_null(const struct ps_adaptive_maps *maps, const f
 /* ---- results (adaptive_match.cu, adaptive_sample.cu) ---- */
 
 enum { PS_MOMENT_BLOCKS = 256 };
-/* Moments of the responses of the tracks' items; `parts` has 5
- * doubles per track and block. */
+/* Moments of the responses of the tracks' items; `parts` has 5 doubles per track and block. */
 cudaError_t ps_launch_adaptive_moments(const struct ps_adaptive_maps *maps,
                                        const struct ps_adaptive_tracks *tracks, double *parts,
                                        cudaStream_t stream);
-/* Values of `kinds` maps of each item, `stride` floats apart,
- * at its examples, to ret_values[kind * value_stride + first
- * of the item + example]. */
+/* Values of `kinds` maps of each item, `stride` floats apart, at its examples, to ret_values[kind *
+ * value_stride + first of the item + example]. */
 cudaError_t ps_launch_adaptive_sample(const float *maps, size_t stride, int kinds, int width,
                                       int items, const struct ps_adaptive_examples *examples,
                                       size_t value_stride, float *ret_values, cudaStream_t stream);
+/* Position (x, y) of the maximum near each peak, to a fraction of a pixel. */
+cudaError_t ps_launch_adaptive_locate(const float *score, int width, int height,
+                                      const struct ps_peak *peaks, size_t count,
+                                      double *ret_centres, cudaStream_t stream);
 
 /* ---- peaks (adaptive_peaks.cu) ---- */
 
-/* Items whose peaks are searched, and the memory of the
- * search. */
+/* Items whose peaks are searched, and the memory of the search. */
 struct ps_adaptive_search {
     int count;
     size_t capacity; /* maxima per item */
@@ -331,16 +329,10 @@ struct ps_adaptive_search {
 /* Computes the score, and resets the search. */
 cudaError_t ps_launch_adaptive_score(const struct ps_adaptive_maps *maps,
                                      const struct ps_adaptive_search *search, cudaStream_t stream);
-/* Normalises the score by `spreads` and finds its peaks, in
- * ret_peaks job after job, best first. */
+/* Normalises the score by `spreads` and finds its peaks, in ret_peaks job after job, best first. */
 cudaError_t ps_launch_adaptive_peaks(const struct ps_adaptive_maps *maps,
                                      const struct ps_adaptive_search *search, int blocks,
                                      struct ps_peak *ret_peaks, cudaStream_t stream);
-/* Position (x, y) of the maximum near each peak, to a fraction
- * of a pixel. */
-cudaError_t ps_launch_adaptive_locate(const float *score, int width, int height,
-                                      const struct ps_peak *peaks, size_t count,
-                                      double *ret_centres, cudaStream_t stream);
 
 #ifdef __cplusplus
 }

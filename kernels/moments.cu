@@ -30,8 +30,7 @@ __device__ __forceinline__ double2 scan_warp(double2 value)
 }
 
 /* One block per row: prefix[x] = sums of the values and of their squares over the pixels before x,
- * side
- * + 1 of them. Works in chunks, four adjacent pixels per thread. */
+ * side + 1 of them. Works in chunks, four adjacent pixels per thread. */
 __global__ void k_moments_prefix(const float *image, int side, double2 *ret_prefix)
 {
     __shared__ double2 warps[THREADS / PS_WARP];

@@ -24,8 +24,8 @@ __global__ void k_regions_count(const int *labels, int width, int *ret_counts)
         ret_counts[blockIdx.x] = count;
 }
 
-/* Run by one block: counts[y] becomes the number of roots in the rows before y, *ret_total the sum.
- */
+/* Run by one block: counts[y] becomes the number of roots in the rows before y, *ret_total the
+ * sum. */
 __global__ void k_regions_scan(int *counts, int rows, int *ret_total)
 {
     int done = 0;

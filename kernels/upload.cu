@@ -109,8 +109,8 @@ __global__ void k_upload_replace(float *pixels, size_t count, float value)
 
 enum { ROWS_PER_PIECE = 64 };
 
-/* One thread per ROWS_PER_PIECE pixels of a column: searches for one that differs from the first.
- */
+/* One thread per ROWS_PER_PIECE pixels of a column: searches for one that differs from the
+ * first. */
 __global__ void k_upload_columns(const float *pixels, int width, int height, uint8_t *constant)
 {
     int x = (int)(blockIdx.x * THREADS + threadIdx.x);

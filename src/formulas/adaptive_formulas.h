@@ -50,7 +50,7 @@ PS_HD int ps_mirror(int i, int n)
     return i < n ? i : period - 1 - i;
 }
 
-/* Whether a row or column may hold a centre: not in a margin, nor in the frame beyond a margin. */
+/* True if a row or column can hold a centre: not in a margin, nor in the frame beyond a margin. */
 PS_HD bool ps_in_image(int at, int size, int frame, int before, int after)
 {
     return (before == 0 || at >= frame + before) && (after == 0 || at < size - frame - after);
@@ -193,7 +193,7 @@ PS_HD void ps_cut_axis(int reach, int frame, int at, int size, int *ret_first, i
     *ret_last = after < side ? after : side;
 }
 
-/* Whether a part of the window at (x, y) lies outside. */
+/* True if a part of the window at (x, y) lies outside. */
 PS_HD bool ps_window_cut(int reach, int frame, int width, int height, int x, int y,
                          struct ps_cut *ret_cut)
 {

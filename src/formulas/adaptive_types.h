@@ -16,8 +16,8 @@ enum ps_channel { PS_CHANNEL_INTENSITY, PS_CHANNEL_ENERGY, PS_CHANNELS };
 /* Radius of a template, in diameters. */
 #define PS_TEMPLATE_REACH 0.75
 
-/* Radial template: its values at radii that round to 0, 1, 2, ...; the last one continues outwards.
- */
+/* Radial template: its values at radii that round to 0, 1, 2, ...; the last one continues
+ * outwards. */
 enum { PS_MAX_RINGS = 128 };
 struct ps_radial {
     int count; /* 0: no template */

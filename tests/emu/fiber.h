@@ -2,8 +2,9 @@
  *
  * AddressSanitizer is notified when the OS thread leaves its own stack for the fibers and returns;
  * all fibers are one stack to it, so that the millions of switches between them need no
- * notification. ThreadSanitizer is notified of every switch. This file and block.cpp are compiled
- * without sanitizers; whether their functions exist is found out when the program starts. */
+ * notification. ThreadSanitizer is notified of every switch. fiber.cpp, block.cpp and meeting.cpp
+ * are compiled without sanitizers; whether their functions exist is found out when the program
+ * starts. */
 #ifndef EMU_FIBER_H
 #define EMU_FIBER_H
 

@@ -43,13 +43,15 @@ namespace emu
 using Stream = std::shared_ptr<CUstream_st>;
 enum { MAX_DEVICES = 16 };
 
-/* ---- errors and failures (device.cpp) ---- */
+/* ---- errors and failures (control.cpp) ---- */
 
 /* Counts a call of `site` and returns its error: an injected one, or the sticky one of the thread's
  * GPU. Both are remembered. */
 cudaError_t enter(emu_site site);
 /* Remembers an error for cudaGetLastError(), and returns it. */
 cudaError_t remember(cudaError_t error);
+/* Error that cudaGetLastError() reports, which is cleared. */
+cudaError_t take_last_error();
 /* Makes an error sticky for a GPU, and returns it. */
 cudaError_t stay(int device, cudaError_t error);
 /* Sticky error of a GPU, or cudaSuccess. */
@@ -58,9 +60,12 @@ cudaError_t staying(int device);
 bool injected(emu_site site);
 void report(const std::string &text);
 
-int current_device();
+int current_device(); /* of the calling thread */
+void set_current_device(int device);
 int device_count();
-size_t memory_bytes();
+size_t memory_bytes(); /* of each GPU */
+int driver_version();  /* CUDA that the driver supports */
+int old_device();      /* the GPU whose compute capability is too low */
 void count_default_stream_use();
 bool tracing();
 __attribute__((format(printf, 1, 2))) void trace(const char *format, ...);
@@ -75,7 +80,7 @@ struct Place {
 };
 /* Allocation that contains an address. */
 Place place(const void *address);
-/* Whether `bytes` from `address` on lie in one allocation on `device`. */
+/* True if `bytes` from `address` on lie in one allocation on `device`. */
 bool on_device(const void *address, size_t bytes, int device);
 void count_memory(struct emu_live &live);
 

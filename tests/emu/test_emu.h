@@ -63,6 +63,20 @@ template <class T> struct Device {
     }
 };
 
+static inline __global__ void fill(float *values, int count, float value)
+{
+    int i = blockIdx.x * blockDim.x + threadIdx.x;
+    if (i < count)
+        values[i] = value;
+}
+
+static inline float *new_pinned(size_t count)
+{
+    void *pinned;
+    OK(cudaMallocHost(&pinned, count * sizeof(float)));
+    return static_cast<float *>(pinned);
+}
+
 static inline cudaStream_t new_stream()
 {
     cudaStream_t stream;

@@ -7,7 +7,7 @@
 #include "backend/backend.h"
 #include "picker/picker.h"
 
-/* What is compared, and the limits of the differences; pair.c has the reasons. */
+/* Compared results, and the limits of the differences; pair.c has the reasons. */
 #define PAIR_MAP(X)                                                                                \
     X(UPLOAD, "upload", 1e-9)                                                                      \
     X(PREPROCESSED, "preprocessed", 2e-5)                                                          \

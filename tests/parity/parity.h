@@ -23,8 +23,21 @@ struct parity_size {
     const char *diameter;
 };
 
-/* Whether there is a GPU; prints why not. */
-bool parity_has_gpu(void);
+/* A profile, and the size of a small micrograph in which it finds picks. */
+struct parity_profile {
+    const char *name;
+    struct parity_size size;
+};
+extern struct parity_profile parity_aspire;
+extern struct parity_profile parity_adaptive;
+
+/* Group setup: looks for a GPU, and prints why there is none. */
+int parity_find_gpu(void **state);
+/* Skips the running test without a GPU. */
+void parity_need_gpu(void);
+
+/* A micrograph of the profile's size. */
+struct test_image parity_image(const struct parity_profile *profile);
 
 /* Settings for a profile on a backend ("cpu", "cuda"). */
 struct ps_config *parity_config(const char *profile, const char *backend, const char *diameter);

@@ -100,8 +100,8 @@ int cpu_fft_randomise(struct cpu_slot *slot, const float *noise, float *field,
 int cpu_template_disk(struct cpu_adaptive *a, float **ret_disk, struct ps_error *error);
 
 /* Near the border a part of the template lies outside and does not count; integral images give the
- * sums over the rest. Returns whether the border cuts the window of pixel (x, y), and what is left.
- */
+ * sums over the rest. Returns whether the border cuts the window of pixel (x, y), and what is
+ * left. */
 static inline bool cpu_window_cut(const struct cpu_adaptive *a, int x, int y,
                                   struct ps_cut *ret_cut)
 {

@@ -33,8 +33,8 @@ static size_t row_pieces(int height)
     return ((size_t)height + ROWS_PER_PIECE - 1) / ROWS_PER_PIECE;
 }
 
-/* Copies a row to the thread's line with `radius` mirrored pixels on both sides; returns pixel 0.
- */
+/* Copies a row to the thread's line with `radius` mirrored pixels on both sides; returns pixel
+ * 0. */
 static float *extended_row(const struct filter *f, int thread, const float *row)
 {
     float *line = f->lines + (size_t)thread * f->line_size + f->radius;

@@ -41,9 +41,9 @@ static void peaks_append(struct peak_list *list, struct ps_peak peak)
     list->items[list->count++] = peak;
 }
 
-/* Whether no pixel within `radius` rows and columns is larger. Adjacent pixels are compared first:
- * most pixels fail there. The caller leaves out the border, where a maximum may continue outside.
- */
+/* True if no pixel within `radius` rows and columns is larger. Adjacent pixels are compared first:
+ * most pixels fail there. The caller leaves out the border, where a maximum may continue
+ * outside. */
 static bool is_maximum(const struct cpu_adaptive *a, const float *score, int x, int y, int radius)
 {
     size_t width = (size_t)a->field.width;

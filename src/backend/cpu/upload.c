@@ -79,8 +79,8 @@ static bool row_is_constant(const float *row, size_t width)
     return true;
 }
 
-/* Replaces `lines` dead lines of `count` pixels. Pixels of a line are `stride` apart, lines `step`.
- */
+/* Replaces `lines` dead lines of `count` pixels. Pixels of a line are `stride` apart, lines
+ * `step`. */
 static void interpolate_lines(float *pixels, const struct ps_dead_line *dead, size_t lines,
                               size_t step, size_t count, size_t stride)
 {

@@ -96,8 +96,8 @@ int cuda_send(struct cuda_slot *slot, void *ret_device, const void *data, size_t
 int cuda_receive(struct cuda_slot *slot, void *ret_data, const void *device, size_t bytes,
                  struct ps_error *error)
 {
-    /* A copy into pageable memory waits by itself, and spins; a copy into pinned memory does not.
-     */
+    /* A copy into pageable memory waits by itself, and spins; a copy into pinned memory does
+     * not. */
     bool small = bytes <= CUDA_RESULT_BYTES;
     PS_TRY(CU(cudaMemcpyAsync(small ? slot->pinned_result : ret_data, device, bytes,
                               cudaMemcpyDeviceToHost, slot->stream)));

@@ -63,8 +63,8 @@ static int receive_findings(const struct upload *u, struct ps_error *error)
     return cuda_receive(u->slot, u->host_total, u->total, sizeof *u->total + marks, error);
 }
 
-/* Repairs the marked lines of `lines` lines: `step` pixels apart, of `count` pixels `stride` apart.
- */
+/* Repairs the marked lines of `lines` lines: `step` pixels apart, of `count` pixels `stride`
+ * apart. */
 static int upload_repair(const struct upload *u, const uint8_t *marked, int lines, size_t step,
                          int count, size_t stride, int *ret_dead, int *ret_first,
                          struct ps_error *error)

@@ -78,7 +78,7 @@ struct emu_live emu_live(void);
  * differs for every block and barrier. */
 void emu_order(const char *order);
 
-/* Whether streams run work when it is enqueued. */
+/* Makes streams run work when it is enqueued, or when something waits for it. */
 void emu_eager(int eager);
 
 /* The latest report of a failed kernel (on stderr too), "" if none. Valid until the next report. */
