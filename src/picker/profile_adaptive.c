@@ -129,8 +129,8 @@ static int make_picks(struct ps_adaptive_run *run, const struct decisions *d)
     double wide = h->scale * result->diameter;
     size_t count = 0;
     for (size_t i = 0; i < h->count; i++) {
-        double x = (run->centres[i][0] - run->field.frame + 0.5) * run->bin - 0.5;
-        double y = (run->centres[i][1] - run->field.frame + 0.5) * run->bin - 0.5;
+        double x = (run->centres[i][0] - run->field.frame_field_px + 0.5) * run->bin - 0.5;
+        double y = (run->centres[i][1] - run->field.frame_field_px + 0.5) * run->bin - 0.5;
         if (!(d->values[i] > 0 || run->rules->everything) || x < 0 ||
             x > run->base->image->width - 1 || y < 0 || y > run->base->image->height - 1)
             continue;
