@@ -24,6 +24,7 @@
 
 struct pick_options {
     bool list;
+    bool verbose;
     bool overlay;
     bool resume;
     const char *shard;
@@ -42,6 +43,8 @@ static const struct ps_cli_option options_table[] = {
                 "skip micrographs whose files of picks exist and are not older"),
     PS_CLI_FLAG(0, "list", struct pick_options, list,
                 "pick nothing, print the paths of the micrographs that would be picked"),
+    PS_CLI_FLAG('v', "verbose", struct pick_options, verbose,
+                "with --list: name the files left out too, with the rule"),
     PS_CLI_TEXT(0, "truth", "DIR", struct pick_options, truth,
                 "compare with DIR/NAME_truth.star or .txt, print precision and recall"),
     PS_CLI_NUMBER(0, "tolerance", "PX", struct pick_options, tolerance, 0.0, 1e6,
@@ -292,8 +295,9 @@ static bool leave_out_done(const struct ps_found *found, void *context)
 /* ---- all of them ------------------------------------------------------------------------------
  */
 
-static void summarise(struct session *session, size_t count)
+static void summarise(struct session *session, const struct ps_found_list *list)
 {
+    char left_out[PS_LEFT_OUT_TEXT];
     char accuracy[96] = "";
     char before[48] = "";
     if (session->options->truth && session->picked)
@@ -301,11 +305,11 @@ static void summarise(struct session *session, size_t count)
     if (session->before)
         (void)snprintf(before, sizeof before, ", %zu done before", session->before);
     ps_progress_end(&session->progress);
-    if (count > 1 || session->failed || session->before)
-        (void)fprintf(stderr,
-                      "pickstream: %zu picked (%zu picks%s), %zu rejected, %zu failed%s, on %s\n",
-                      session->picked, session->picks, accuracy, session->rejected, session->failed,
-                      before, ps_picker_device(session->picker));
+    if (list->count > 1 || session->failed || session->before || list->left_out.count)
+        (void)fprintf(
+            stderr, "pickstream: %zu picked (%zu picks%s), %zu rejected, %zu failed%s, on %s%s\n",
+            session->picked, session->picks, accuracy, session->rejected, session->failed, before,
+            ps_picker_device(session->picker), ps_left_out_text(&list->left_out, left_out));
 }
 
 /* Saves the list at intervals, because a run can be killed. */
@@ -335,13 +339,17 @@ static int pick_all(struct session *session, const struct ps_found_list *list)
         ps_progress_step(&session->progress);
     }
     save_list(session);
-    summarise(session, list->count);
+    summarise(session, list);
     return session->failed || session->unlisted ? PS_EXIT_FAILURE : PS_EXIT_OK;
 }
 
-static int list_all(const struct ps_found_list *list)
+static int list_all(const struct ps_found_list *list, bool verbose)
 {
     int result = PS_EXIT_OK;
+    if (verbose)
+        ps_left_out_print_files(&list->left_out);
+    else
+        ps_left_out_print_counts(&list->left_out);
     for (size_t i = 0; i < list->count; i++) {
         const struct ps_found *found = &list->items[i];
         if (found->problem) {
@@ -382,8 +390,10 @@ static int find(struct session *session, char *const *operands, size_t count,
         (void)fprintf(stderr, "pickstream: %s\n", error.message);
         return PS_EXIT_FAILURE;
     }
-    if (ret_list->count == 0) {
-        (void)fputs("pickstream: no micrographs there (input.include, input.exclude)\n", stderr);
+    ps_left_out_print_named(&ret_list->left_out);
+    if (ret_list->count == 0) { /* ps_find() has named the operands */
+        if (session->options->list && session->options->verbose)
+            ps_left_out_print_files(&ret_list->left_out);
         return PS_EXIT_FAILURE;
     }
     ps_found_list_shard(ret_list, *shard);
@@ -423,7 +433,7 @@ static int run(const struct ps_config *config, const struct pick_options *option
     struct ps_found_list list = {0};
     int result = find(&session, operands, count, &shard, &list);
     if (result == PS_EXIT_OK)
-        result = options->list ? list_all(&list) : pick_all(&session, &list);
+        result = options->list ? list_all(&list, options->verbose) : pick_all(&session, &list);
     ps_found_list_done(&list);
     ps_autopick_free(session.list);
     ps_picker_free(session.picker);
