@@ -6,6 +6,7 @@
 #include "cli/cmd.h"
 #include "cli/inputs.h"
 #include "cli/progress.h"
+#include "cli/resume.h"
 #include "config/config.h"
 #include "image/micrograph.h"
 #include "picker/picker.h"
@@ -40,7 +41,7 @@ static const struct ps_cli_option options_table[] = {
     PS_CLI_TEXT(0, "shard", "I/N", struct pick_options, shard,
                 "pick only the I-th of N parts of the micrographs: for N machines"),
     PS_CLI_FLAG(0, "resume", struct pick_options, resume,
-                "skip micrographs whose files of picks exist and are not older"),
+                "skip micrographs whose files of picks exist and are of their content"),
     PS_CLI_FLAG(0, "list", struct pick_options, list,
                 "pick nothing, print the paths of the micrographs that would be picked"),
     PS_CLI_FLAG('v', "verbose", struct pick_options, verbose,
@@ -75,6 +76,7 @@ struct session {
     char *profile;
     struct ps_progress progress;
     struct ps_accuracy total; /* against the truth */
+    struct stat source;       /* of the micrograph that is being picked, before it was read */
     size_t picked;
     size_t rejected;
     size_t failed;
@@ -98,6 +100,21 @@ static int write_outputs(const struct session *session, const struct ps_pick_fil
         free(path);
     }
     return status;
+}
+
+/* Records for --resume what the files were made from. */
+static void record_outputs(const struct session *session, const char *name)
+{
+    const struct ps_config *config = session->config;
+    const struct ps_list *formats = &config->output.formats;
+    for (size_t i = 0; i < formats->count + session->options->overlay; i++) {
+        const char *suffix =
+            i < formats->count ? ps_picks_format_find(formats->items[i])->suffix : OVERLAY_SUFFIX;
+        char *path = ps_picks_path(config->output.directory, name, suffix);
+        if (path)
+            ps_resume_record(path, &session->source);
+        free(path);
+    }
 }
 
 /* Handles a failed micrograph: removes the files of an earlier run, which are not the result of
@@ -202,6 +219,8 @@ static int pick_micrograph(struct session *session, const struct ps_found *found
     };
     status = write_outputs(session, &file, error);
     if (status == 0)
+        record_outputs(session, file.name);
+    if (status == 0)
         status = report(session, found, &result, error);
     ps_result_done(&result);
     return status;
@@ -215,6 +234,8 @@ static int pick_file(struct session *session, const struct ps_found *found, stru
                                       session->config->compute.max_pixels};
     struct ps_micrograph *micrograph = NULL;
     double start = ps_progress_clock();
+    if (stat(found->path, &session->source) != 0)
+        session->source = (struct stat){0};
     int status = ps_micrograph_read(found->path, &options, &micrograph, error);
     if (status)
         return remove_outputs(session, found, error);
@@ -230,25 +251,16 @@ static int pick_file(struct session *session, const struct ps_found *found, stru
 /* ---- resuming ---------------------------------------------------------------------------------
  */
 
-static bool is_older(const struct stat *a, const struct stat *b)
-{
-    if (a->st_mtim.tv_sec != b->st_mtim.tv_sec)
-        return a->st_mtim.tv_sec < b->st_mtim.tv_sec;
-    return a->st_mtim.tv_nsec < b->st_mtim.tv_nsec;
-}
-
 static bool has_output(const struct session *session, const struct ps_found *found,
                        const struct stat *micrograph, const char *suffix)
 {
     char *path = ps_picks_path(session->config->output.directory, found->name, suffix);
-    struct stat output;
-    bool has = path && stat(path, &output) == 0 && S_ISREG(output.st_mode) &&
-               !is_older(&output, micrograph);
+    bool has = path && ps_resume_is_current(path, micrograph);
     free(path);
     return has;
 }
 
-/* True if one of the files that this run would write is missing or older than the micrograph. Files
+/* True if one of the files that this run would write is missing or of another content. Files
  * are written atomically (base/atomic_file.h), so an existing file is complete. A failed micrograph
  * has none and is tried again. */
 static bool is_left(const struct session *session, const struct ps_found *found)

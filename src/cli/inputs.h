@@ -1,9 +1,10 @@
 /* Makes a list of micrographs from the operands of a command.
  *
  * An operand is a file, which needs no rule to be a micrograph, a directory (searched according to
- * input.recursive and layout/layout.h), or a glob that the shell did not expand. Each micrograph keeps the path as the user gave it, and
- * gets a name: its path relative to the nearest common parent of all operands. Names distinguish
- * files of the same name in different directories, and are the paths below an output directory.
+ * input.recursive and layout/layout.h), or a glob that the shell did not expand. Each micrograph
+ * keeps the path as the user gave it, and gets a name: its path relative to the nearest common
+ * parent of all operands. Names distinguish files of the same name in different directories, and
+ * are the paths below an output directory.
  */
 #ifndef PS_CLI_INPUTS_H
 #define PS_CLI_INPUTS_H
