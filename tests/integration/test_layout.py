@@ -101,8 +101,9 @@ WARP_1 = """
 powerspectrum/20170629_00021_frameImage.mrc
 """
 
-# cryoSPARC: motioncorrected/*_patch_aligned*.mrc, *_background.mrc; github.com/3dem/... users'
-# scripts and EMPIAR-10532 ("keep only *_patch_aligned.mrc"); job.json in every job's directory.
+# cryoSPARC: names of a job's files as EMPIAR-10532 has them (motioncorrected/*_patch_aligned.mrc and
+# *_background.mrc), _patch_aligned_doseweighted as SIMPLE's "mcconvention" writes it for cryoSPARC;
+# job.json in every job's directory.
 CRYOSPARC = """
 J4/job.json
 J4/motioncorrected/013361838351298364391_FoilHole_15362370_Data_15372558_15372560_20211015_235110_fractions_patch_aligned.mrc
