@@ -7,6 +7,7 @@
 #include "picks/remove.h"
 #include "picks/write.h"
 #include "service/picker_pool.h"
+#include "service/skip.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -236,6 +237,23 @@ static bool needs_outcome(struct worker *worker, struct ps_job *job)
     return state != PS_JOURNAL_DONE;
 }
 
+/* True if the micrograph gives way to another version of its exposure. Also if that cannot be
+ * recorded: the next scan finds the file again. */
+static bool is_skipped(struct worker *worker, const struct ps_job *job)
+{
+    const struct ps_worker_dependencies *dependencies = &worker->pool->dependencies;
+    const struct ps_skip_dependencies skipping = {dependencies->config, dependencies->log,
+                                                  dependencies->journal};
+    enum ps_skip skip = PS_SKIP_NOT;
+    struct ps_error error;
+    char quoted[PS_LOG_TEXT];
+    if (ps_skip_before_pick(&skipping, job, &skip, &error) == 0)
+        return skip != PS_SKIP_NOT;
+    ps_log_event(dependencies->log, PS_LOG_ERROR, "journal_failed", "reason=%s",
+                 ps_log_quote(error.message, quoted));
+    return true;
+}
+
 static void device_failed(struct worker *worker, const struct ps_error *error)
 {
     struct ps_worker_pool *pool = worker->pool;
@@ -257,7 +275,7 @@ static void process(struct worker *worker, struct ps_job *job)
     bool same = unchanged(job, &now, &missing);
     if (!same && !missing)
         job->identity = now;
-    if (!needs_outcome(worker, job)) {
+    if (!needs_outcome(worker, job) || is_skipped(worker, job)) {
         ps_job_queue_finish(queue, job);
         return;
     }
