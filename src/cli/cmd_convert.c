@@ -161,6 +161,32 @@ static int find_format(const char *option, const char *name, const struct ps_pic
     return PS_CLI_GO;
 }
 
+/* For ps_picks_read_options.left_out. */
+static void leave_out(void *context, const struct ps_error *error)
+{
+    ++*(size_t *)context;
+    (void)fprintf(stderr, "pickstream convert: %s\n", error->message);
+}
+
+/* Says how it ended. Files that were left out have been named. */
+static int finish(int status, const struct ps_outcome_record_list *list, size_t left_out,
+                  const struct ps_error *error)
+{
+    size_t picks = 0;
+    for (size_t i = 0; i < list->count; i++)
+        picks += list->items[i]->result.count;
+    if (status)
+        (void)fprintf(stderr, "pickstream convert: %s\n", error->message);
+    else if (left_out && list->count)
+        (void)fprintf(stderr,
+                      "pickstream convert: %zu micrographs, %zu picks, %zu files left out\n",
+                      list->count, picks, left_out);
+    else if (!left_out)
+        (void)fprintf(stderr, "pickstream convert: %zu micrographs, %zu picks\n", list->count,
+                      picks);
+    return status || left_out ? PS_EXIT_FAILURE : PS_EXIT_OK;
+}
+
 static int convert(const struct convert_options *options, const char *in, const char *out)
 {
     const struct ps_picks_format *from, *to;
@@ -171,7 +197,11 @@ static int convert(const struct convert_options *options, const char *in, const 
         to = ps_picks_format_of(out);
     if (!to)
         return ps_cli_usage(&cli, "%.200s: its name does not tell a format: give --format", out);
-    const struct ps_picks_read_options read_options = {from, NULL, options->micrographs};
+    size_t left_out = 0;
+    const struct ps_picks_read_options read_options = {.format = from,
+                                                       .micrographs = options->micrographs,
+                                                       .left_out = leave_out,
+                                                       .context = &left_out};
     struct ps_outcome_record_list list = {0};
     struct ps_error error;
     int status = ps_picks_read(in, &read_options, &list, &error);
@@ -179,18 +209,11 @@ static int convert(const struct convert_options *options, const char *in, const 
     if (status == 0 && !options->to && list.count != 1 && to->write == ps_picks_write_star &&
         !is_directory(out))
         to = ps_picks_format_find("cryosparc");
-    if (status == 0)
+    if (status == 0 && (list.count || !left_out))
         status = write_out(&list, options, out, to, &error);
-    size_t picks = 0;
-    for (size_t i = 0; i < list.count; i++)
-        picks += list.items[i]->result.count;
-    if (status)
-        (void)fprintf(stderr, "pickstream convert: %s\n", error.message);
-    else
-        (void)fprintf(stderr, "pickstream convert: %zu micrographs, %zu picks\n", list.count,
-                      picks);
+    status = finish(status, &list, left_out, &error);
     ps_outcome_record_list_done(&list);
-    return status ? PS_EXIT_FAILURE : PS_EXIT_OK;
+    return status;
 }
 
 int ps_cmd_convert(int argc, char **argv)

@@ -203,7 +203,7 @@ static int take_events(struct ps_autopick *list, struct ps_star *star, struct ps
     int name = -1, coordinates = -1, event;
     bool found = false;
     while ((event = ps_star_next(star, error)) > 0) {
-        if (event == PS_STAR_LOOP) {
+        if (event == PS_STAR_TABLE) {
             name = ps_star_column(star, "_rlnMicrographName");
             coordinates = ps_star_column(star, "_rlnMicrographCoordinates");
             found |= name >= 0 && coordinates >= 0;

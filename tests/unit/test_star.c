@@ -26,7 +26,7 @@ static char *events_of(const char *text)
     struct ps_error error;
     int event;
     while ((event = ps_star_next(star, &error)) > 0) {
-        bool loop = event == PS_STAR_LOOP;
+        bool loop = event == PS_STAR_TABLE;
         size_t count = loop ? star->label_count : star->word_count;
         (void)fputc(loop ? 'L' : 'R', out);
         for (size_t i = 0; i < count; i++)
