@@ -5,6 +5,7 @@
 #include "picks/autopick.h"
 #include "picks/format.h"
 #include "picks/read.h"
+#include "picks/relion.h"
 #include "picks/write.h"
 #include "picks/writers.h"
 
@@ -100,13 +101,28 @@ static const char *name_below(const char *name)
 /* ---- all of them ------------------------------------------------------------------------------
  */
 
-static int write_each(struct ps_pick_file *files, size_t count, const char *out,
-                      const struct ps_picks_format *format, struct ps_error *error)
+/* Gives each micrograph the name of its picks below OUT; `ret_own` gets the names to be freed. */
+static int name_each(struct ps_pick_file *files, size_t count, const struct ps_relion *relion,
+                     char **ret_own, struct ps_error *error)
 {
-    struct ps_autopick *list = NULL;
-    int status = ps_autopick_new(out, "", &list, error);
+    const char **paths = calloc(count + 1, sizeof *paths);
+    if (!paths)
+        return ps_fail_memory(error, count * sizeof *paths, "paths");
+    for (size_t i = 0; i < count; i++)
+        paths[i] = files[i].path;
+    int status = ps_relion_names(relion, paths, count, ret_own, error);
+    free(paths);
+    for (size_t i = 0; i < count; i++)
+        files[i].name = ret_own[i] ? ret_own[i] : name_below(files[i].name);
+    return status;
+}
+
+static int write_named(struct ps_pick_file *files, size_t count, const char *out,
+                       const struct ps_picks_format *format, struct ps_autopick *list,
+                       struct ps_error *error)
+{
+    int status = 0;
     for (size_t i = 0; i < count && status == 0; i++) {
-        files[i].name = name_below(files[i].name);
         for (size_t k = 0; k < i && status == 0; k++)
             if (strcmp(files[k].name, files[i].name) == 0)
                 status =
@@ -119,9 +135,27 @@ static int write_each(struct ps_pick_file *files, size_t count, const char *out,
             status = ps_autopick_add(list, files[i].path, path, error);
         free(path);
     }
+    return status;
+}
+
+static int write_each(struct ps_pick_file *files, size_t count, const char *out,
+                      const struct ps_picks_format *format, struct ps_error *error)
+{
+    struct ps_autopick *list = NULL;
+    char **names = calloc(count + 1, sizeof *names);
+    if (!names)
+        return ps_fail_memory(error, count * sizeof *names, "names");
+    int status = ps_autopick_new(out, "", &list, error);
+    if (status == 0)
+        status = name_each(files, count, ps_autopick_relion(list), names, error);
+    if (status == 0)
+        status = write_named(files, count, out, format, list, error);
     if (status == 0)
         status = ps_autopick_save(list, error);
     ps_autopick_free(list);
+    for (size_t i = 0; i < count; i++)
+        free(names[i]);
+    free(names);
     return status;
 }
 
