@@ -89,15 +89,15 @@ static char *find_coordinates(const char *list, const char *path)
 static int read_listed(const struct ps_picks_input *input, const struct ps_star *star,
                        const char *name, const char *listed, struct ps_error *error)
 {
+    if (input->options->name)
+        return ps_lines_fail(&star->lines, error, "expected coordinates, not another list");
     char *path = find_coordinates(input->path, listed);
     struct ps_picks_read_options options = *input->options;
     options.format = NULL;
     options.name = name;
     if (!path)
         return ps_fail_memory(error, strlen(listed), "a path");
-    int status = input->options->name
-                     ? ps_lines_fail(&star->lines, error, "expected coordinates, not another list")
-                     : input->read_other(path, &options, input->list, error);
+    int status = input->read_other(path, &options, input->list, error);
     free(path);
     return ps_picks_leave_out(&options, status, error);
 }
@@ -127,7 +127,7 @@ static int refuse_others(const struct ps_star *star, bool coordinates, struct ps
         if (ps_star_column(star, filament[i]) >= 0)
             return ps_lines_fail(&star->lines, error,
                                  "%s: filaments are not supported, export single particles, or "
-                                 "remove this column (relion_star_handler --remove_column)",
+                                 "remove this column to lose which of them belong together",
                                  filament[i]);
     }
     return 0;
