@@ -345,7 +345,7 @@ int ps_relion_path(const struct ps_relion *relion, const char *path, char **ret_
     if (!full)
         return ps_fail_memory(error, strlen(path), "a path");
     char *real = with_real_directory(full);
-    const char *inside = behind_project(relion, full);
+    const char *inside = has_parent_component(full) ? NULL : behind_project(relion, full);
     if (!inside && real)
         inside = behind_project(relion, real);
     char *linked = inside || !real ? NULL : through_link(relion, real);

@@ -221,8 +221,10 @@ def test_a_service_in_a_project(tree, scene):
         assert picks > 40
         assert count_extracted(tree, MOVIES, "AutoPick/ps/") == picks
         run("export", "-c", service.config, "-o", tree / "AutoPick/exported")
-    assert count_extracted(tree, MOVIES, "AutoPick/exported/") == picks
-    check_list(tree, "AutoPick/exported", MOVIES, picks)
+        run("listen", "-c", service.config, "-o", tree / "AutoPick/heard", "--since", 0, "-n", 2)
+    for directory in "AutoPick/exported", "AutoPick/heard":
+        assert count_extracted(tree, MOVIES, f"{directory}/") == picks
+        check_list(tree, directory, MOVIES, picks)
 
 
 def test_converted_picks_in_a_project(tree, scene):

@@ -128,6 +128,7 @@ static void paths_from_the_project(void **state)
     expect_path(relion, "project/MotionCorr/job002/a.mrc", "MotionCorr/job002/a.mrc");
     expect_path(relion, "elsewhere/a.mrc", NULL);
     expect_path(relion, "project2/a.mrc", NULL);
+    expect_path(relion, "project/no/../../elsewhere/a.mrc", NULL);
     (void)snprintf(absolute, sizeof absolute, "%s/project/new/a.mrc", root);
     expect_path(relion, absolute, "new/a.mrc"); /* need not exist */
     expect_path(NULL, absolute, NULL);
