@@ -2,8 +2,8 @@
  *
  * An operand is a file, a directory (searched according to input.recursive, include and exclude),
  * or a glob that the shell did not expand. Each micrograph keeps the path as the user gave it, and
- * gets a name: its path relative to the nearest common parent of all operands; if output.directory is
- * in a RELION project and so is the micrograph, the name under which RELION looks for its picks
+ * gets a name: its path relative to the nearest common parent of all operands; if output.directory
+ * is in a RELION project and so is the micrograph, the name under which RELION looks for its picks
  * (picks/relion.h). Names distinguish files of the same name in different directories, and are the
  * paths below an output directory.
  */

@@ -296,6 +296,7 @@ LOOP = f"data_\n\nloop_\n{XYS}"
 OPTICS = "data_optics\n\nloop_\n_rlnOpticsGroup #1\n_rlnVoltage #2\n1 300\n\n\n"
 BLOCK = f"data_particles\n\nloop_\n{XYS}"
 PAIRS = "data_\n\n_rlnCoordinateX 1.5\n_rlnCoordinateY 2\n_rlnAutopickFigureOfMerit 0.5\n"
+CBOX = "data_cryolo\nloop_\n_CoordinateX\n_CoordinateY\n_Width\n_Height\n"
 TWO = [(1.5, 2, 0.5), (3, 4, 0.25)]
 
 # What it is, its content, and the picks in it: x, y, score.
@@ -327,7 +328,8 @@ READABLE_TOO = {
     "one row before optics": (f"{PAIRS}{OPTICS}", TWO[:1]),
     "one row and a loop": (f"{PAIRS}\nloop_\n{XYS}3 4 0.25\n", TWO),
     "quotes": (f"{LOOP}'1.5' \"2\" 0.5\n", TWO[:1]),
-    "comments": (LOOP.replace("#1\n", "#1\n# one\n") + "# two\n1.5 2 0.5\n# three\n3 4 0.25\n", TWO),
+    "comments": (LOOP.replace("#1\n", "#1\n# one\n")
+                 + "# two\n1.5 2 0.5\n# three\n3 4 0.25\n", TWO),
     "a byte-order mark": (f"\ufeff{LOOP}1.5 2 0.5\n", TWO[:1]),
     "carriage returns": (f"{LOOP}1.5 2 0.5\n3 4 0.25\n\n".replace("\n", "\r\n"), TWO),
     "all of it": (f"\ufeff{PAIRS}".replace("\n", "\r\n"), TWO[:1]),
@@ -411,8 +413,8 @@ def test_a_missing_score_keeps_its_pick(tmp_path, missing):
         "x.csv": "x,y,score\n" + "".join(",".join(row) + "\n" for row in rows),
         "x.tsv": "image_name\tx_coord\ty_coord\tscore\n"
                  + "".join("\t".join(("x", *row)) + "\n" for row in rows),
-        "x.cbox": "data_cryolo\nloop_\n_CoordinateX\n_CoordinateY\n_Confidence\n_Width\n_Height\n"
-                  + "".join(f"{float(x) - 5} {float(y) - 5} {score} 10 10\n" for x, y, score in rows),
+        "x.cbox": CBOX + "_Confidence\n" + "".join(
+            f"{float(x) - 5} {float(y) - 5} 10 10 {score}\n" for x, y, score in rows),
     }
     for name, content in tables.items():
         (tmp_path / name).write_text(content)
@@ -420,7 +422,8 @@ def test_a_missing_score_keeps_its_pick(tmp_path, missing):
         assert np.array_equal(picks_in(tmp_path / "out.csv"), [TWO[0], (7, 8, np.nan), TWO[1]],
                               equal_nan=True)
     for name, row in [("out.star", "7 8 -999"), ("out.tsv", "x 7 8"),
-                      ("out.cbox", "2 3 <NA> 10 10 <NA> 10 10 1 <NA> <NA>"), ("out.box", "2 3 10 10")]:
+                      ("out.cbox", "2 3 <NA> 10 10 <NA> 10 10 1 <NA> <NA>"),
+                      ("out.box", "2 3 10 10")]:
         convert("x.cbox", name, cwd=tmp_path)
         rows = [line.split() for line in (tmp_path / name).read_text().splitlines()]
         assert row.split() in rows
@@ -498,7 +501,6 @@ def test_rows_in_any_order(tmp_path):
 # ---- what would be lost --------------------------------------------------------------------------
 
 TUBE = f"{LOOP}_rlnHelicalTubeID #4\n1.5 2 0.5 1\n3 4 0.25 1\n"
-CBOX = "data_cryolo\nloop_\n_CoordinateX\n_CoordinateY\n_Width\n_Height\n"
 REFUSED = {
     "RELION 5": ("x.star", "data_particles\nloop_\n_rlnTomoName\n_rlnCenteredCoordinateXAngst\n"
                            "_rlnCenteredCoordinateYAngst\n_rlnCenteredCoordinateZAngst\nt 1 2 3\n",
