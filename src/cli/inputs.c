@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "layout/versions.h"
 #include "picks/picks.h"
+#include "picks/relion.h"
 
 #include <errno.h>
 #include <fts.h>
@@ -317,6 +318,42 @@ static int resolve_names(struct ps_found_list *list, struct ps_error *error)
     return 0;
 }
 
+/* ---- names in a RELION project ----------------------------------------------------------------
+ */
+
+/* Files that cannot be picked keep their names. */
+static int name_by_project(struct ps_found_list *list, const struct ps_relion *relion,
+                           struct ps_error *error)
+{
+    const char **paths = calloc(list->count + 1, sizeof *paths);
+    char **names = calloc(list->count + 1, sizeof *names);
+    for (size_t i = 0; paths && i < list->count; i++)
+        paths[i] = list->items[i].problem ? NULL : list->items[i].path;
+    int status = paths && names ? ps_relion_names(relion, paths, list->count, names, error)
+                                : ps_fail_memory(error, list->count * sizeof *names, "paths");
+    for (size_t i = 0; i < list->count && status == 0; i++) {
+        if (names[i]) {
+            free(list->items[i].name);
+            list->items[i].name = names[i];
+        }
+    }
+    free(paths);
+    free(names);
+    return status;
+}
+
+static int rename_all(struct ps_found_list *list, const struct ps_config *config,
+                      struct ps_error *error)
+{
+    struct ps_relion *relion = NULL;
+    int status =
+        ps_relion_find(config->output.relion_project, config->output.directory, &relion, error);
+    if (status == 0 && relion)
+        status = name_by_project(list, relion, error);
+    ps_relion_free(relion);
+    return status;
+}
+
 int ps_find(const struct ps_config *config, char *const *operands, size_t count,
             struct ps_found_list *ret_list, struct ps_error *error)
 {
@@ -328,6 +365,8 @@ int ps_find(const struct ps_config *config, char *const *operands, size_t count,
         find_root(&finder);
         status = search(&finder, error);
     }
+    if (status == 0)
+        status = rename_all(&finder.list, config, error);
     if (status == 0)
         status = resolve_names(&finder.list, error);
     for (size_t i = 0; i < finder.operand_count; i++) {

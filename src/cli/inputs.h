@@ -3,8 +3,9 @@
  * An operand is a file, which needs no rule to be a micrograph, a directory (searched according to
  * input.recursive and layout/layout.h), or a glob that the shell did not expand. Each micrograph
  * keeps the path as the user gave it, and gets a name: its path relative to the nearest common
- * parent of all operands. Names distinguish files of the same name in different directories, and
- * are the paths below an output directory.
+ * parent of all operands; if output.directory is in a RELION project and so is the micrograph, the
+ * name under which RELION looks for its picks (picks/relion.h). Names distinguish files of the same
+ * name in different directories, and are the paths below an output directory.
  */
 #ifndef PS_CLI_INPUTS_H
 #define PS_CLI_INPUTS_H
