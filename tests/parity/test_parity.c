@@ -200,6 +200,11 @@ static void spoiled_pixels(void **state)
         *test_image_pixel(&source, i, 33) = NAN;
     *test_image_pixel(&source, 20, 30) = 1e6F;
     compare_test_image(profile, &source, "also dead lines and a hot pixel");
+    for (int y = 0; y < source.height; y++)
+        for (int x = 0; x < source.width; x++)
+            if (x < source.width / 4 || (y > source.height / 2 && y < source.height / 2 + 50))
+                *test_image_pixel(&source, x, y) = 0;
+    compare_test_image(profile, &source, "also areas without image data");
     test_image_done(&source);
 }
 
