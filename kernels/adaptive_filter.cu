@@ -1,9 +1,10 @@
-/* Filters of fields, separable: along the columns, then along the rows.
+/* Separable filters of fields: along the columns, then along the rows.
  *
- * A field of n px: each pass reads 4 n bytes and writes 4 n, a filter 16 n. Boxes and squares take
- * two additions a pixel and pass whatever their width, Gaussians 3 (radius + 1). The first window
- * of a segment of a column takes its width on top, that of a piece of a row, which is shorter, some
- * 30 to 50 up to a radius of 100: doubles are what boxes wait for on cards with few units for them.
+ * Cost for a field of n px: each pass reads 4 n bytes and writes 4 n, so a filter moves 16 n. Boxes
+ * and squares take two additions per pixel and pass at any width, Gaussians 3 (radius + 1). In
+ * addition, the first window of a column segment takes its width, and that of a row segment, which
+ * is shorter, some 30 to 50 additions up to a radius of 100. On GPUs with few units for doubles,
+ * boxes are limited by these.
  */
 #include "formulas/adaptive_formulas.h"
 #include "kernel.h"
@@ -12,7 +13,7 @@
 /* ---- sums over windows ------------------------------------------------------------------------
  */
 
-/* What a window is of: pixels, their sum, the result. */
+/* Types and operations of a window: pixels, sum, result. */
 struct box_window {
     typedef float pixel;
     typedef double sum;
@@ -33,14 +34,14 @@ struct box_window {
     }
 };
 
-/* Outside is set where everything must be, and unset where anything may. */
+/* Pixels outside the field count as set for an erosion, as unset for a dilation. */
 struct square_window {
     typedef uint8_t pixel;
     typedef int sum;
     int outside;
-    int least;
+    int min_total;
     __device__ square_window(const ps_filter_job &job, bool erode, bool)
-        : outside(erode), least(erode ? 2 * job.radius + 1 : 1)
+        : outside(erode), min_total(erode ? 2 * job.radius + 1 : 1)
     {
     }
     __device__ uint8_t at(const uint8_t *line, int i, int n, size_t step) const
@@ -49,14 +50,14 @@ struct square_window {
     }
     __device__ uint8_t result(int total) const
     {
-        return total >= least;
+        return total >= min_total;
     }
 };
 
 enum { SEGMENT = 64, COLUMN_THREADS = 128 };
 
-/* A thread goes down SEGMENT rows of a column, with the sum of the window about its row; neighbours
- * read neighbours. */
+/* One thread per SEGMENT rows of a column, with the running sum of the window around its row.
+ * Neighbouring threads read neighbouring columns. */
 template <class Window>
 __global__ void __launch_bounds__(COLUMN_THREADS)
     k_adaptive_window_columns(ps_filter_jobs jobs, bool erode)
@@ -82,11 +83,11 @@ __global__ void __launch_bounds__(COLUMN_THREADS)
     }
 }
 
-/* Odd, so that the threads of a warp look at different banks. */
+/* EACH is odd, so that the threads of a warp access different banks. */
 enum { EACH = 17, TILE_ROWS = 8, TILE = EACH * PS_WARP };
 
-/* Chunks of EACH pixels that a thread's first window begins with, and how many of them the threads
- * of a row have together. */
+/* Chunks of EACH pixels in the first window of a thread, and distinct chunks in a row of
+ * threads. */
 PS_HD int chunks_of_window(int radius)
 {
     return 2 * radius / EACH;
@@ -96,8 +97,8 @@ PS_HD int chunks_of_row(int radius)
     return chunks_of_window(radius) > 0 ? chunks_of_window(radius) + PS_WARP - 1 : 0;
 }
 
-/* A block has a piece of TILE_ROWS rows in shared memory; a thread goes along EACH pixels of it.
- * Its first window is made of sums of chunks, which it has in common with its neighbours. */
+/* A block keeps a tile of TILE_ROWS rows in shared memory; each thread computes EACH pixels. The
+ * first window of a thread is summed from chunks that it shares with its neighbours. */
 template <class Window>
 __global__ void __launch_bounds__(PS_WARP *TILE_ROWS)
     k_adaptive_window_rows(ps_filter_jobs jobs, bool erode)
@@ -194,9 +195,9 @@ cudaError_t ps_launch_adaptive_square(const struct ps_filter_jobs *jobs, bool er
 
 enum { LINES = PS_WARP, ALONG = 64, GROUPS = 8, OUTPUTS = ALONG / GROUPS, PITCH = LINES + 1 };
 
-/* A block has a piece of LINES lines in shared memory, which lie side by side there, and ALONG
- * results of each to find. A thread finds OUTPUTS neighbours of a line: the pixels at a distance
- * before and after them stay in registers, and for the next distance one of each is new. */
+/* A block keeps a tile of LINES lines side by side in shared memory and computes ALONG results of
+ * each. A thread computes OUTPUTS adjacent results of a line. It keeps the pixels at one distance
+ * before and after them in registers and loads one of each for the next distance. */
 template <bool rows>
 __global__ void __launch_bounds__(LINES *GROUPS) k_adaptive_gauss(ps_filter_jobs jobs)
 {

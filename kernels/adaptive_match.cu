@@ -1,237 +1,23 @@
-/* Templates, correlation with them, and what is made of it.
+/* Correlation with templates, window norms, responses and their moments.
  *
- * Templates depend on the radius alone and lie about pixel (0, 0) of an image, wrapped: their
- * spectra are real, and a correlation is where the field is. An image has a little more than n px:
- * the field with zeros after it, as far as a template reaches. A correlation writes 4 n bytes
- * (template), transforms them, reads 16 n and writes 8 n (product of n / 2 complex numbers, in
- * place), transforms back, and reads 8 n and writes 4 n (response); the transforms move 16 n bytes
- * each where they take two passes. */
+ * A correlation of an image of n px (adaptive_template.cu) writes 4 n bytes (template), transforms
+ * them, reads 16 n and writes 8 n (product of n / 2 complex numbers, in place), transforms back,
+ * and reads 8 n and writes 4 n (response). A transform moves 16 n bytes if it takes two passes. */
 #include "formulas/adaptive_formulas.h"
-#include "kernel.h"
-#include "launch_adaptive.h"
+#include "adaptive_image.h"
 #include "reduce.h"
 
-enum { THREADS = 256, MOST_BLOCKS = 1024 };
-
-static __device__ size_t row_floats(const ps_adaptive_maps &maps)
-{
-    return ps_image_row(maps.fft_width);
-}
-
-static __device__ size_t image_floats(const ps_adaptive_maps &maps)
-{
-    return ps_image_floats(maps.fft_width, maps.fft_height);
-}
-
-static __device__ const float *channel_of(const ps_adaptive_maps &maps, int level, int channel)
-{
-    return channel == PS_CHANNEL_INTENSITY ? maps.intensity
-                                           : maps.energy + (size_t)level * maps.stride;
-}
-
-/* Rows come first, of which a grid takes more than 65535. */
-static dim3 image_grid(const ps_adaptive_maps *maps, int images)
-{
-    return dim3((unsigned)maps->fft_height, ps_blocks(ps_image_row(maps->fft_width), THREADS),
-                (unsigned)images);
-}
+enum { THREADS = PS_IMAGE_THREADS, MAX_BLOCKS = 1024 };
 
 static dim3 map_grid(const ps_adaptive_maps *maps, int images)
 {
     return dim3((unsigned)maps->height, ps_blocks((size_t)maps->width, THREADS), (unsigned)images);
 }
 
-/* Radius of a pixel of a wrapped image; -1 outside of the template's square. */
-static __device__ double wrapped_radius(const ps_adaptive_maps &maps, int reach, int x, int y)
-{
-    int u = min(x, maps.fft_width - x);
-    int v = min(y, maps.fft_height - y);
-    return u >= 0 && u <= reach && v <= reach ? ps_radius(u, v) : -1;
-}
-
-/* ---- images -----------------------------------------------------------------------------------
- */
-
-/* A thread writes a pixel of an image. */
-__global__ void __launch_bounds__(THREADS)
-    k_adaptive_images(ps_adaptive_maps maps, ps_image_jobs jobs, float *ret_stack)
-{
-    int x = (int)(blockIdx.y * THREADS + threadIdx.x);
-    int y = (int)blockIdx.x;
-    if (x >= (int)row_floats(maps))
-        return;
-    const auto &job = jobs.job[blockIdx.z];
-    float value = 0;
-    if (job.field) {
-        if (x < maps.width && y < maps.height)
-            value = job.field[(size_t)y * (size_t)maps.width + (size_t)x];
-        value = job.squared ? value * value : value;
-    } else {
-        const ps_adaptive_level &level = maps.levels[job.level];
-        double r = wrapped_radius(maps, level.reach, x, y);
-        value = r >= 0 && r <= level.limit;
-    }
-    ret_stack[blockIdx.z * image_floats(maps) + (size_t)y * row_floats(maps) + (size_t)x] = value;
-}
-
-cudaError_t ps_launch_adaptive_images(const struct ps_adaptive_maps *maps,
-                                      const struct ps_image_jobs *jobs, float *ret_stack,
-                                      cudaStream_t stream)
-{
-    return PS_LAUNCH(k_adaptive_images, image_grid(maps, jobs->count), THREADS, 0, stream, *maps,
-                     *jobs, ret_stack);
-}
-
-/* ---- averages ---------------------------------------------------------------------------------
- */
-
-enum { RING_THREADS = 512 };
-
-/* A block has a ring of a track; its threads share out the ring's pixels in all windows, and their
- * sums are added up in a fixed order. Windows that the border cuts count as far as they go. Each is
- * divided by its norm, so that none outweighs the others. */
-__global__ void __launch_bounds__(RING_THREADS)
-    k_adaptive_average(ps_adaptive_maps maps, ps_adaptive_tracks tracks,
-                       ps_adaptive_examples examples)
-{
-    const auto &track = tracks.track[blockIdx.y];
-    const ps_adaptive_level &level = maps.levels[track.level];
-    int ring = (int)blockIdx.x;
-    if (ring >= level.rings)
-        return;
-    const float *image = channel_of(maps, track.level, track.channel);
-    const float *inverse = maps.inverse + (2 * (size_t)track.level + track.channel) * maps.stride;
-    const ps_peak *peaks = examples.peaks + examples.first[track.lane];
-    const short(*pixels)[2] = level.pixels + level.first[ring];
-    int length = level.first[ring + 1] - level.first[ring];
-    int items = length * examples.count[track.lane];
-    double sum = 0;
-    double area = 0;
-    for (int i = (int)threadIdx.x; i < items; i += RING_THREADS) {
-        const ps_peak &peak = peaks[i / length];
-        int x = peak.x + pixels[i % length][0];
-        int y = peak.y + pixels[i % length][1];
-        if (x < maps.frame || x >= maps.width - maps.frame || y < maps.frame ||
-            y >= maps.height - maps.frame)
-            continue;
-        size_t width = (size_t)maps.width;
-        double weight = (double)inverse[(size_t)peak.y * width + (size_t)peak.x];
-        sum += weight * (double)image[(size_t)y * width + (size_t)x];
-        area += weight;
-    }
-    sum = ps_reduce_block(sum, ps_add(), 0.0);
-    area = ps_reduce_block(area, ps_add(), 0.0);
-    if (threadIdx.x == 0) {
-        ps_radial &profile = maps.profiles[2 * track.lane + track.channel];
-        profile.values[ring] = sum / (1e-30 + area);
-        profile.count = level.rings;
-    }
-}
-
-cudaError_t ps_launch_adaptive_average(const struct ps_adaptive_maps *maps,
-                                       const struct ps_adaptive_tracks *tracks,
-                                       const struct ps_adaptive_examples *examples,
-                                       cudaStream_t stream)
-{
-    dim3 grid((unsigned)tracks->rings, (unsigned)tracks->count);
-    return PS_LAUNCH(k_adaptive_average, grid, RING_THREADS, 0, stream, *maps, *tracks, *examples);
-}
-
-/* ---- templates --------------------------------------------------------------------------------
- */
-
-/* A block's sum, for all its threads. */
-static __device__ double sum_of_block(double value)
-{
-    __shared__ double sum;
-    value = ps_reduce_block(value, ps_add(), 0.0);
-    __syncthreads();
-    if (threadIdx.x == 0)
-        sum = value;
-    __syncthreads();
-    return sum;
-}
-
-/* A block has a track: a thread for each ring, then one for each row and one for each column of the
- * sums. */
-__global__ void __launch_bounds__(THREADS)
-    k_adaptive_template(ps_adaptive_maps maps, ps_adaptive_tracks tracks)
-{
-    const auto &track = tracks.track[blockIdx.x];
-    const ps_adaptive_level &level = maps.levels[track.level];
-    int index = 2 * track.lane + track.channel;
-    const ps_radial &profile = maps.profiles[index];
-    float *values = maps.templates + (size_t)index * PS_RADIAL_MAX;
-    int ring = (int)threadIdx.x;
-    bool counts = ring < level.rings && profile.count > 0;
-    double n = counts ? level.in_disk[ring] : 0;
-    double value = counts ? profile.values[min(ring, profile.count - 1)] : 0;
-    double mean = sum_of_block(n * value) / level.disk;
-    double norm = sum_of_block(n * (value - mean) * (value - mean));
-    bool flat = !(norm > PS_FLAT);
-    if (ring < PS_RADIAL_MAX)
-        values[ring] = counts && !flat ? (float)((value - mean) / sqrt(norm)) : 0;
-    if (threadIdx.x == 0)
-        maps.answers[track.lane].flat[track.channel] = flat;
-    __syncthreads();
-    int side = 2 * level.reach + 1;
-    ps_cut_sums *sums = maps.sums + (size_t)index * maps.sums_stride;
-    for (int y = (int)threadIdx.x; y <= side; y += THREADS) {
-        ps_cut_sums row = {0, 0};
-        for (int x = 0; x <= side; x++) {
-            if (x > 0 && y > 0) {
-                double r = ps_radius(x - 1 - level.reach, y - 1 - level.reach);
-                double t = r <= level.limit ? (double)values[ps_ring(r)] : 0;
-                row.sum += t;
-                row.square += t * t;
-            }
-            sums[y * (side + 1) + x] = row;
-        }
-    }
-    __syncthreads();
-    for (int x = (int)threadIdx.x; x <= side; x += THREADS) {
-        ps_cut_sums column = {0, 0};
-        for (int y = 0; y <= side; y++) {
-            column.sum += sums[y * (side + 1) + x].sum;
-            column.square += sums[y * (side + 1) + x].square;
-            sums[y * (side + 1) + x] = column;
-        }
-    }
-}
-
-/* A thread writes a pixel of an image. */
-__global__ void __launch_bounds__(THREADS)
-    k_adaptive_template_images(ps_adaptive_maps maps, ps_adaptive_tracks tracks, float *ret_stack)
-{
-    int x = (int)(blockIdx.y * THREADS + threadIdx.x);
-    int y = (int)blockIdx.x;
-    if (x >= (int)row_floats(maps))
-        return;
-    const auto &track = tracks.track[blockIdx.z];
-    const ps_adaptive_level &level = maps.levels[track.level];
-    const float *values = maps.templates + (2 * track.lane + track.channel) * PS_RADIAL_MAX;
-    double r = wrapped_radius(maps, level.reach, x, y);
-    ret_stack[blockIdx.z * image_floats(maps) + (size_t)y * row_floats(maps) + (size_t)x] =
-        r >= 0 && r <= level.limit ? values[ps_ring(r)] : 0;
-}
-
-cudaError_t ps_launch_adaptive_templates(const struct ps_adaptive_maps *maps,
-                                         const struct ps_adaptive_tracks *tracks, float *ret_stack,
-                                         cudaStream_t stream)
-{
-    static_assert((int)PS_RADIAL_MAX <= (int)THREADS, "a thread for each ring");
-    cudaError_t result =
-        PS_LAUNCH(k_adaptive_template, (unsigned)tracks->count, THREADS, 0, stream, *maps, *tracks);
-    if (result != cudaSuccess)
-        return result;
-    return PS_LAUNCH(k_adaptive_template_images, image_grid(maps, tracks->count), THREADS, 0,
-                     stream, *maps, *tracks, ret_stack);
-}
-
 /* ---- correlation ------------------------------------------------------------------------------
  */
 
-/* A thread multiplies every so manieth number of a spectrum. */
+/* Grid-stride loop over the numbers of a spectrum. */
 __global__ void __launch_bounds__(THREADS) k_adaptive_multiply(size_t count, ps_product_jobs jobs)
 {
     const auto &job = jobs.job[blockIdx.y];
@@ -248,7 +34,7 @@ cudaError_t ps_launch_adaptive_multiply(const struct ps_adaptive_maps *maps,
 {
     size_t count = ps_image_floats(maps->fft_width, maps->fft_height) / 2;
     unsigned blocks = ps_blocks(count, 2 * THREADS);
-    dim3 grid(blocks < MOST_BLOCKS ? blocks : (unsigned)MOST_BLOCKS, (unsigned)jobs->count);
+    dim3 grid(blocks < MAX_BLOCKS ? blocks : (unsigned)MAX_BLOCKS, (unsigned)jobs->count);
     return PS_LAUNCH(k_adaptive_multiply, grid, THREADS, 0, stream, count, *jobs);
 }
 
@@ -259,8 +45,8 @@ static __device__ int area_over(const ps_adaptive_level &level, const ps_cut &cu
            level.area[cut.bottom * stride + cut.left] + level.area[cut.top * stride + cut.left];
 }
 
-/* A thread has a pixel of a level's channel. Means over the disk become means over what the border
- * leaves of it. */
+/* One thread per pixel of a level's channel. Means over the disk are rescaled to means over the
+ * part that the border leaves of it. */
 __global__ void __launch_bounds__(THREADS)
     k_adaptive_norms(ps_adaptive_maps maps, const float *stack)
 {
@@ -276,9 +62,9 @@ __global__ void __launch_bounds__(THREADS)
     float mean = stack[(2 * job + 1) * image_floats(maps) + from] * factor;
     ps_cut cut;
     if (ps_window_cut(level.reach, maps.frame, maps.width, maps.height, x, y, &cut)) {
-        float more = (float)((double)level.disk / (double)area_over(level, cut));
-        square *= more;
-        mean *= more;
+        float scale = (float)((double)level.disk / (double)area_over(level, cut));
+        square *= scale;
+        mean *= scale;
     }
     size_t i = (size_t)job * maps.stride + (size_t)y * (size_t)maps.width + (size_t)x;
     maps.local[i] = mean;
@@ -291,7 +77,7 @@ cudaError_t ps_launch_adaptive_norms(const struct ps_adaptive_maps *maps, int jo
     return PS_LAUNCH(k_adaptive_norms, map_grid(maps, jobs), THREADS, 0, stream, *maps, stack);
 }
 
-/* A thread has a pixel of a track. */
+/* One thread per pixel of a track. */
 __global__ void __launch_bounds__(THREADS)
     k_adaptive_respond(ps_adaptive_maps maps, ps_adaptive_tracks tracks, const float *stack)
 {
@@ -303,7 +89,7 @@ __global__ void __launch_bounds__(THREADS)
     const ps_adaptive_level &level = maps.levels[track.level];
     size_t pixel = (size_t)y * (size_t)maps.width + (size_t)x;
     size_t i = (2 * (size_t)track.level + track.channel) * maps.stride + pixel;
-    int index = 2 * track.lane + track.channel;
+    int index = 2 * track.item + track.channel;
     float inverse = maps.inverse[i];
     float response = stack[blockIdx.z * image_floats(maps) + (size_t)y * row_floats(maps) + x] *
                      maps.fft_scale * inverse;
@@ -333,21 +119,21 @@ cudaError_t ps_launch_adaptive_respond(const struct ps_adaptive_maps *maps,
 /* ---- moments ----------------------------------------------------------------------------------
  */
 
-/* Blocks of a track's lane add up every so manieth pixel; the last of them adds up what they found,
- * always in the same order. */
+/* Grid-stride loop over the pixels of a track's item. The last block to finish adds the sums of all
+ * blocks in a fixed order. */
 __global__ void __launch_bounds__(THREADS)
     k_adaptive_moments(ps_adaptive_maps maps, ps_adaptive_tracks tracks, double *parts)
 {
     __shared__ bool last;
-    int lane = tracks.track[blockIdx.y].lane;
-    const float *first = maps.response + 2 * (size_t)lane * maps.stride;
+    int item = tracks.track[blockIdx.y].item;
+    const float *first = maps.response + 2 * (size_t)item * maps.stride;
     const float *second = first + maps.stride;
     double sums[PS_MOMENT_SUMS] = {0, 0, 0, 0, 0};
     size_t pixels = (size_t)maps.width * (size_t)maps.height;
     size_t step = (size_t)gridDim.x * THREADS;
     for (size_t i = (size_t)blockIdx.x * THREADS + threadIdx.x; i < pixels; i += step) {
         bool counts = maps.unmasked[i];
-        float u = first[i]; /* of any pixel: no load waits for the mask's */
+        float u = first[i]; /* also of masked pixels: the load need not wait for the mask's */
         float v = second[i];
         ps_add_moments(counts ? u : 0, counts ? v : 0, sums);
     }
@@ -359,7 +145,7 @@ __global__ void __launch_bounds__(THREADS)
     }
     __threadfence();
     if (threadIdx.x == 0)
-        last = atomicAdd(&maps.answers[lane].ticket, 1U) == gridDim.x - 1;
+        last = atomicAdd(&maps.results[item].ticket, 1U) == gridDim.x - 1;
     __syncthreads();
     if (!last)
         return;
@@ -368,10 +154,10 @@ __global__ void __launch_bounds__(THREADS)
         double part = threadIdx.x < gridDim.x ? __ldcg(&own[PS_MOMENT_SUMS * threadIdx.x + k]) : 0;
         part = ps_reduce_block(part, ps_add(), 0.0);
         if (threadIdx.x == 0)
-            maps.answers[lane].sums[k] = part;
+            maps.results[item].sums[k] = part;
     }
     if (threadIdx.x == 0)
-        maps.answers[lane].ticket = 0;
+        maps.results[item].ticket = 0;
 }
 
 cudaError_t ps_launch_adaptive_moments(const struct ps_adaptive_maps *maps,

@@ -1,15 +1,15 @@
-/* A field of noise with the power spectrum of the micrograph's.
+/* A field of noise with the power spectrum of the micrograph's field.
  *
- * An image is the field and what makes its sides good lengths, about n px: nothing is correlated
- * here, so it may wrap around. Two are written (8 n bytes, the field read), transformed, one takes
- * the phases of the other (8 n read, 4 n written), is transformed back and read into the field. */
+ * An image is the field padded to good lengths, about n px; nothing is correlated here, so it may
+ * wrap around. Two images are written (8 n bytes, the field read) and transformed, one takes the
+ * phases of the other (8 n read, 4 n written), is transformed back and read into the field. */
 #include "formulas/adaptive_formulas.h"
 #include "kernel.h"
 #include "launch_adaptive.h"
 
-enum { THREADS = 256, MOST_BLOCKS = 1024, IMAGES = 2 };
+enum { THREADS = 256, MAX_BLOCKS = 1024, IMAGES = 2 };
 
-/* A thread writes a pixel of an image: the field, or noise. */
+/* One thread per pixel of an image: the field, or noise. */
 __global__ void __launch_bounds__(THREADS)
     k_adaptive_noise(ps_adaptive_maps maps, unsigned seed, float *ret_images)
 {
@@ -31,11 +31,11 @@ cudaError_t ps_launch_adaptive_noise(const struct ps_adaptive_maps *maps, unsign
                                      float *ret_images, cudaStream_t stream)
 {
     dim3 grid((unsigned)maps->fft_height, ps_blocks(ps_image_row(maps->fft_width), THREADS),
-              IMAGES); /* rows may be many */
+              IMAGES); /* rows on the x axis, as the others end at 65535 */
     return PS_LAUNCH(k_adaptive_noise, grid, THREADS, 0, stream, *maps, seed, ret_images);
 }
 
-/* A thread has every so manieth number of the spectra. */
+/* Grid-stride loop over the numbers of the spectra. */
 __global__ void __launch_bounds__(THREADS) k_adaptive_turn(size_t count, float2 *spectra)
 {
     size_t step = (size_t)gridDim.x * THREADS;
@@ -54,11 +54,11 @@ cudaError_t ps_launch_adaptive_turn(const struct ps_adaptive_maps *maps, float *
 {
     size_t count = ps_image_floats(maps->fft_width, maps->fft_height) / 2;
     unsigned blocks = ps_blocks(count, THREADS);
-    return PS_LAUNCH(k_adaptive_turn, blocks < MOST_BLOCKS ? blocks : (unsigned)MOST_BLOCKS,
-                     THREADS, 0, stream, count, reinterpret_cast<float2 *>(images));
+    return PS_LAUNCH(k_adaptive_turn, blocks < MAX_BLOCKS ? blocks : (unsigned)MAX_BLOCKS, THREADS,
+                     0, stream, count, reinterpret_cast<float2 *>(images));
 }
 
-/* A thread has a pixel of the field. */
+/* One thread per pixel of the field. */
 __global__ void __launch_bounds__(THREADS)
     k_adaptive_null(ps_adaptive_maps maps, const float *image)
 {

@@ -1,9 +1,8 @@
-/* Exact quantiles of fields, by counting: the keys of floats, which grow with them, are looked at
- * from the top, 11, 11 and 10 bits at a time. Counts are whole numbers: whose turn it was cannot
- * show in them.
+/* Exact quantiles of fields by radix counting: ps_order_key() of the values, 11, 11 and 10 bits at
+ * a time from the top. Counts are integers, so the result does not depend on the order of threads.
  *
- * Three passes, each reads the values of n px once, 5 n bytes with their mask. The last block of a
- * pass finds the bin that has the quantile; nothing of it comes to the host. */
+ * Each of the three passes reads the values of n px once, 5 n bytes with their mask. The last block
+ * of a pass selects the bin of the quantile; the host does not wait. */
 #include "formulas/adaptive_formulas.h"
 #include "kernel.h"
 #include "launch_adaptive.h"
@@ -11,8 +10,8 @@
 
 enum { THREADS = 256, BINS_EACH = PS_ORDER_BINS / THREADS, PASSES = 3 };
 
-/* What three passes look for: the median; with it, the median deviation from it, or the value that
- * PS_LOWER_SHARE of the pixels are below, each for a standard deviation. */
+/* Quantile that three passes compute: the median; and, for the standard deviation, the median
+ * deviation from it or the value that PS_LOWER_SHARE of the pixels are below. */
 enum quantile { MEDIAN, MEDIAN_DEVIATION, LOWER };
 
 static __device__ int shift_of(int pass)
@@ -25,20 +24,20 @@ static __device__ unsigned bins_mask(int pass)
     return pass == 2 ? 0x3FFU : 0x7FFU;
 }
 
-/* Bits that are known before a pass. */
+/* Bits of the key that are known before a pass. */
 static __device__ unsigned known_mask(int pass)
 {
     return pass == 0 ? 0 : pass == 1 ? 0xFFE00000U : 0xFFFFFC00U;
 }
 
-/* Of two values, the lower one. */
+/* Rank of the quantile; of two middle values, the lower one. */
 static __device__ unsigned rank_of(unsigned total, quantile which)
 {
     double share = which == LOWER ? PS_LOWER_SHARE : 0.5;
     return total ? (unsigned)((double)(total - 1) * share) : 0;
 }
 
-static __device__ void note(ps_spread *spread, quantile which, double value)
+static __device__ void store_quantile(ps_spread *spread, quantile which, double value)
 {
     if (which == MEDIAN) {
         spread->median = value;
@@ -49,7 +48,7 @@ static __device__ void note(ps_spread *spread, quantile which, double value)
     spread->scale = (float)(1 / spread->deviation);
 }
 
-/* One block: the bin that has the wanted rank, and what follows from it. */
+/* Run by one block: selects the bin with the wanted rank and updates the state. */
 static __device__ void choose_bin(ps_order_state *state, int pass, ps_spread *spread,
                                   quantile which)
 {
@@ -84,10 +83,10 @@ static __device__ void choose_bin(ps_order_state *state, int pass, ps_spread *sp
         state->rank = rank;
     }
     if (pass == PASSES - 1 && (here || (empty && threadIdx.x == 0)))
-        note(spread, which, empty ? 0 : (double)ps_order_value(known));
+        store_quantile(spread, which, empty ? 0 : (double)ps_order_value(known));
 }
 
-/* A thread looks at every so manieth pixel, a block counts in shared memory. */
+/* Grid-stride loop over the pixels; a block counts in shared memory. */
 __global__ void __launch_bounds__(THREADS)
     k_adaptive_count(ps_order_jobs jobs, int pass, quantile which, ps_order_state *states)
 {
@@ -103,7 +102,8 @@ __global__ void __launch_bounds__(THREADS)
     float centre = deviations ? (float)job.spread->median : 0;
     size_t step = (size_t)gridDim.x * THREADS;
     for (size_t i = (size_t)blockIdx.x * THREADS + threadIdx.x; i < jobs.pixels; i += step) {
-        float value = job.values[i]; /* of any pixel: no load waits for the mask's */
+        float value =
+            job.values[i]; /* also of masked pixels: the load need not wait for the mask's */
         bool counts = !job.mask || job.mask[i];
         unsigned key = ps_order_key(deviations ? fabsf(value - centre) : value);
         if (counts & ((key & known_mask(pass)) == known))
@@ -124,8 +124,8 @@ __global__ void __launch_bounds__(THREADS)
     choose_bin(state, pass, job.spread, which);
 }
 
-static cudaError_t find(const ps_order_jobs *jobs, quantile which, ps_order_state *states,
-                        cudaStream_t stream)
+static cudaError_t find_quantile(const ps_order_jobs *jobs, quantile which, ps_order_state *states,
+                                 cudaStream_t stream)
 {
     cudaError_t result = cudaSuccess;
     dim3 grid((unsigned)jobs->blocks, (unsigned)jobs->count);
@@ -134,27 +134,27 @@ static cudaError_t find(const ps_order_jobs *jobs, quantile which, ps_order_stat
     return result;
 }
 
-static cudaError_t find_both(const ps_order_jobs *jobs, quantile second, ps_order_state *states,
-                             cudaStream_t stream)
+static cudaError_t find_spread(const ps_order_jobs *jobs, quantile second, ps_order_state *states,
+                               cudaStream_t stream)
 {
-    cudaError_t result = find(jobs, MEDIAN, states, stream);
-    return result == cudaSuccess ? find(jobs, second, states, stream) : result;
+    cudaError_t result = find_quantile(jobs, MEDIAN, states, stream);
+    return result == cudaSuccess ? find_quantile(jobs, second, states, stream) : result;
 }
 
 cudaError_t ps_launch_adaptive_median(const struct ps_order_jobs *jobs,
                                       struct ps_order_state *states, cudaStream_t stream)
 {
-    return find(jobs, MEDIAN, states, stream);
+    return find_quantile(jobs, MEDIAN, states, stream);
 }
 
 cudaError_t ps_launch_adaptive_spread(const struct ps_order_jobs *jobs,
                                       struct ps_order_state *states, cudaStream_t stream)
 {
-    return find_both(jobs, MEDIAN_DEVIATION, states, stream);
+    return find_spread(jobs, MEDIAN_DEVIATION, states, stream);
 }
 
 cudaError_t ps_launch_adaptive_lower_spread(const struct ps_order_jobs *jobs,
                                             struct ps_order_state *states, cudaStream_t stream)
 {
-    return find_both(jobs, LOWER, states, stream);
+    return find_spread(jobs, LOWER, states, stream);
 }

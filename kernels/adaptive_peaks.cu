@@ -1,23 +1,23 @@
-/* The score, its peaks, and values at them.
+/* The score and its peaks.
  *
- * The score reads two responses and writes itself, 12 bytes a pixel; its peaks read it once and
- * write it normalised, 8 bytes, and then only look at maxima, one in about forty pixels.
+ * The score reads two responses and writes itself, 12 bytes per pixel. The search reads it once and
+ * writes it normalised, 8 bytes, and then only looks at maxima, one in about forty pixels.
  *
- * Of two maxima that are too near each other the better one stays, if it stays itself: each maximum
- * waits for the better ones near it, and is decided when they are. Whoever is decided first, the
- * outcome is the same: that of taking them one by one, the best first. Lists of maxima come in any
- * order; those that stay are then ranked, and no two have the same key. */
+ * Of two maxima that are too close, the better one stays if it is kept itself: each maximum waits
+ * for the better ones near it. The result does not depend on the order of decisions; it equals that
+ * of taking the maxima one by one, the best first. Lists of maxima are unordered; the kept ones are
+ * ranked at the end. All keys differ. */
 #include "formulas/adaptive_formulas.h"
 #include "kernel.h"
 #include "launch_adaptive.h"
 #include "reduce.h"
 
-enum { THREADS = 256, MOST_BLOCKS = 512 };
+enum { THREADS = 256, MAX_BLOCKS = 512 };
 
 /* ---- score ------------------------------------------------------------------------------------
  */
 
-/* A thread has every so manieth pixel of a lane; cells are emptied by the way. */
+/* Grid-stride loop over the pixels of an item; also empties the cells. */
 __global__ void __launch_bounds__(THREADS)
     k_adaptive_score(ps_adaptive_maps maps, ps_adaptive_search search)
 {
@@ -25,15 +25,15 @@ __global__ void __launch_bounds__(THREADS)
     size_t begin = (size_t)blockIdx.x * THREADS + threadIdx.x;
     size_t step = (size_t)gridDim.x * THREADS;
     if (begin == 0) {
-        ps_adaptive_answer &answer = maps.answers[job.lane];
-        answer.found = answer.kept = answer.open = 0;
+        ps_adaptive_result &result = maps.results[job.item];
+        result.found = result.kept = result.open = 0;
     }
     int *heads = search.heads + blockIdx.y * search.cells;
     for (size_t i = begin; i < (size_t)job.columns * (size_t)job.rows; i += step)
         heads[i] = -1;
-    const float *first = maps.response + 2 * (size_t)job.lane * maps.stride;
+    const float *first = maps.response + 2 * (size_t)job.item * maps.stride;
     const float *second = first + maps.stride;
-    float *raw = maps.raw + (size_t)job.lane * maps.stride;
+    float *raw = maps.raw + (size_t)job.item * maps.stride;
     size_t pixels = (size_t)maps.width * (size_t)maps.height;
     for (size_t i = begin; i < pixels; i += step) {
         float value = job.weights[0] != 0 ? job.weights[0] * first[i] : 0;
@@ -45,7 +45,7 @@ cudaError_t ps_launch_adaptive_score(const struct ps_adaptive_maps *maps,
                                      const struct ps_adaptive_search *search, cudaStream_t stream)
 {
     unsigned blocks = ps_blocks((size_t)maps->width * (size_t)maps->height, THREADS);
-    dim3 grid(blocks < MOST_BLOCKS ? blocks : (unsigned)MOST_BLOCKS, (unsigned)search->count);
+    dim3 grid(blocks < MAX_BLOCKS ? blocks : (unsigned)MAX_BLOCKS, (unsigned)search->count);
     return PS_LAUNCH(k_adaptive_score, grid, THREADS, 0, stream, *maps, *search);
 }
 
@@ -61,7 +61,7 @@ static __device__ int cell_of(const ps_adaptive_search &search, int job, int x, 
     return (int)((float)y * inverse) * search.job[job].columns + (int)((float)x * inverse);
 }
 
-/* Whether nothing within `radius` is larger than the value. */
+/* True if no value within `radius` is larger than `value`. */
 static __device__ bool is_largest(const float *raw, float offset, float scale, int width,
                                   int height, int x, int y, int radius, float value)
 {
@@ -74,16 +74,16 @@ static __device__ bool is_largest(const float *raw, float offset, float scale, i
     return true;
 }
 
-/* A block has a tile of a lane, a thread a pixel: it normalises it and asks the pixels around it;
- * the few that are larger than those ask as far as it takes. A maximum on the border is none: the
- * score may go on growing beyond it. */
+/* One block per tile of an item, one thread per pixel. A thread normalises its pixel and compares
+ * the adjacent ones; the few that pass compare the whole radius. The border is left out, because a
+ * maximum there may continue outside. */
 __global__ void __launch_bounds__(TILE_WIDTH *TILE_HEIGHT)
     k_adaptive_maxima(ps_adaptive_maps maps, ps_adaptive_search search)
 {
     __shared__ float tile[TILE_HEIGHT + 2][TILE_WIDTH + 2];
     int index = (int)blockIdx.z;
     const auto &job = search.job[index];
-    const float *raw = maps.raw + (size_t)job.lane * maps.stride;
+    const float *raw = maps.raw + (size_t)job.item * maps.stride;
     float offset = (float)search.spreads[index].median;
     float scale = search.spreads[index].scale;
     int left = (int)blockIdx.x * TILE_WIDTH - 1;
@@ -105,7 +105,7 @@ __global__ void __launch_bounds__(TILE_WIDTH *TILE_HEIGHT)
         return;
     float value = tile[threadIdx.y + 1][threadIdx.x + 1];
     size_t pixel = (size_t)y * (size_t)maps.width + (size_t)x;
-    maps.score[(size_t)job.lane * maps.stride + pixel] = value;
+    maps.score[(size_t)job.item * maps.stride + pixel] = value;
     if (x == 0 || x == maps.width - 1 || y == 0 || y == maps.height - 1 || !maps.allowed[pixel])
         return;
     for (int v = 0; v < 3; v++)
@@ -115,11 +115,11 @@ __global__ void __launch_bounds__(TILE_WIDTH *TILE_HEIGHT)
     if (job.radius > 1 &&
         !is_largest(raw, offset, scale, maps.width, maps.height, x, y, job.radius, value))
         return;
-    size_t at = atomicAdd(&maps.answers[job.lane].found, 1U);
+    size_t at = atomicAdd(&maps.results[job.item].found, 1U);
     if (at >= search.capacity)
         return;
     at += (size_t)index * search.capacity;
-    /* The value first; of equal ones the first in the field. + 0: there is a negative zero. */
+    /* Ordered by value, then by pixel: the first wins. + 0 turns negative zero into zero. */
     search.keys[at] =
         (unsigned long long)ps_order_key(value + 0.0F) << 32 | (0xFFFFFFFFU - (unsigned)pixel);
     search.states[at] = OPEN;
@@ -152,7 +152,7 @@ struct maxima {
         return 0xFFFFFFFFU - (unsigned)key;
     }
 
-    /* What is known of maximum i: OPEN while a better one near it is. */
+    /* State of maximum i; OPEN while a better one near it is open. */
     __device__ int judge(int i) const
     {
         const auto &job = search.job[index];
@@ -183,79 +183,79 @@ struct maxima {
         return open ? OPEN : KEPT;
     }
 
-    __device__ void decide(int i, int state, ps_adaptive_answer *answer) const
+    __device__ void decide(int i, int state, ps_adaptive_result *result) const
     {
         states[i] = (uint8_t)state;
         if (state == KEPT)
-            search.kept[(size_t)index * search.capacity + atomicAdd(&answer->kept, 1U)] = keys[i];
+            search.kept[(size_t)index * search.capacity + atomicAdd(&result->kept, 1U)] = keys[i];
     }
 };
 
 enum { TRIES = 8 };
 
-/* A thread has every so manieth maximum of a lane, and asks for its better neighbours a few times:
- * other threads decide them meanwhile. What stays open is listed. */
+/* Grid-stride loop over the maxima of an item. Each is retried a few times while other threads
+ * decide its neighbours; those that stay open are listed. */
 __global__ void __launch_bounds__(THREADS)
     k_adaptive_suppress(ps_adaptive_maps maps, ps_adaptive_search search)
 {
     int index = (int)blockIdx.y;
-    ps_adaptive_answer *answer = &maps.answers[search.job[index].lane];
+    ps_adaptive_result *result = &maps.results[search.job[index].item];
     maxima all(search, index, maps.width);
-    int count = (int)min((size_t)answer->found, search.capacity);
+    int count = (int)min((size_t)result->found, search.capacity);
     for (int i = (int)(blockIdx.x * THREADS + threadIdx.x); i < count;
          i += (int)gridDim.x * THREADS) {
         int state = OPEN;
         for (int t = 0; t < TRIES && state == OPEN; t++)
             state = all.judge(i);
         if (state == OPEN)
-            search.open[(size_t)index * search.capacity + atomicAdd(&answer->open, 1U)] =
+            search.open[(size_t)index * search.capacity + atomicAdd(&result->open, 1U)] =
                 (unsigned)i;
         else
-            all.decide(i, state, answer);
+            all.decide(i, state, result);
     }
 }
 
-enum { SETTLE_THREADS = 512 };
+enum { FINISH_THREADS = 512 };
 
-/* A block has a lane, and goes over what is open until nothing is: each time the best of it is
- * decided at least. */
-__global__ void __launch_bounds__(SETTLE_THREADS)
-    k_adaptive_settle(ps_adaptive_maps maps, ps_adaptive_search search)
+/* One block per item. Repeats over the open maxima; each round decides at least the best of
+ * them. */
+__global__ void __launch_bounds__(FINISH_THREADS)
+    k_adaptive_finish(ps_adaptive_maps maps, ps_adaptive_search search)
 {
     int index = (int)blockIdx.x;
-    ps_adaptive_answer *answer = &maps.answers[search.job[index].lane];
+    ps_adaptive_result *result = &maps.results[search.job[index].item];
     maxima all(search, index, maps.width);
     const unsigned *open = search.open + (size_t)index * search.capacity;
-    int count = (int)answer->open;
-    for (bool more = count > 0; more;) {
-        more = false;
-        for (int k = (int)threadIdx.x; k < count; k += SETTLE_THREADS) {
+    int count = (int)result->open;
+    for (bool any_open = count > 0; any_open;) {
+        any_open = false;
+        for (int k = (int)threadIdx.x; k < count; k += FINISH_THREADS) {
             int i = (int)open[k];
             if (all.states[i] != OPEN)
                 continue;
             int state = all.judge(i);
             if (state == OPEN)
-                more = true;
+                any_open = true;
             else
-                all.decide(i, state, answer);
+                all.decide(i, state, result);
         }
-        more = __syncthreads_or(more);
+        any_open = __syncthreads_or(any_open);
     }
 }
 
 /* ---- order ------------------------------------------------------------------------------------
  */
 
-/* A warp has every so manieth peak of a lane, and counts the better ones. n peaks of a lane take
- * n^2 comparisons, which is little for thousands. */
+/* One warp per peak of an item, in a grid-stride loop: counts the better ones. n peaks take n^2
+ * comparisons, which is fast for thousands. */
 __global__ void __launch_bounds__(THREADS)
     k_adaptive_rank(ps_adaptive_maps maps, ps_adaptive_search search, ps_peak *ret_peaks)
 {
     int index = (int)blockIdx.y;
-    unsigned first = 0; /* of the lane's peaks */
+    unsigned first = 0; /* of the item's peaks */
     for (int i = 0; i < index; i++)
-        first += maps.answers[search.job[i].lane].kept;
-    unsigned count = maps.answers[search.job[index].lane].kept;
+        first += maps.results[search.job[i].item].kept;
+    unsigned count = maps.results[search.job[index].item].kept;
     const unsigned long long *keys = search.kept + (size_t)index * search.capacity;
     size_t level = (size_t)search.job[index].level;
     unsigned lane = threadIdx.x % PS_WARP;
@@ -282,75 +282,17 @@ cudaError_t ps_launch_adaptive_peaks(const struct ps_adaptive_maps *maps,
                                      const struct ps_adaptive_search *search, int blocks,
                                      struct ps_peak *ret_peaks, cudaStream_t stream)
 {
-    unsigned lanes = (unsigned)search->count;
+    unsigned items = (unsigned)search->count;
     dim3 tiles(ps_blocks((size_t)maps->width, TILE_WIDTH),
-               ps_blocks((size_t)maps->height, TILE_HEIGHT), lanes);
+               ps_blocks((size_t)maps->height, TILE_HEIGHT), items);
     cudaError_t result = PS_LAUNCH(k_adaptive_maxima, tiles, dim3(TILE_WIDTH, TILE_HEIGHT), 0,
                                    stream, *maps, *search);
-    dim3 grid((unsigned)blocks, lanes);
+    dim3 grid((unsigned)blocks, items);
     if (result == cudaSuccess)
         result = PS_LAUNCH(k_adaptive_suppress, grid, THREADS, 0, stream, *maps, *search);
     if (result == cudaSuccess)
-        result = PS_LAUNCH(k_adaptive_settle, lanes, SETTLE_THREADS, 0, stream, *maps, *search);
+        result = PS_LAUNCH(k_adaptive_finish, items, FINISH_THREADS, 0, stream, *maps, *search);
     if (result == cudaSuccess)
         result = PS_LAUNCH(k_adaptive_rank, grid, THREADS, 0, stream, *maps, *search, ret_peaks);
     return result;
-}
-
-/* ---- at peaks ---------------------------------------------------------------------------------
- */
-
-/* A thread has every so manieth example of a lane, for one kind of map. */
-__global__ void __launch_bounds__(THREADS)
-    k_adaptive_sample(const float *maps, size_t stride, int width, ps_adaptive_examples examples,
-                      size_t value_stride, float *ret_values)
-{
-    int lane = (int)blockIdx.y;
-    const float *map = maps + ((size_t)lane * gridDim.z + blockIdx.z) * stride;
-    const ps_peak *peaks = examples.peaks + examples.first[lane];
-    float *values = ret_values + blockIdx.z * value_stride + examples.first[lane];
-    for (int i = (int)(blockIdx.x * THREADS + threadIdx.x); i < examples.count[lane];
-         i += (int)gridDim.x * THREADS)
-        values[i] = map[(size_t)peaks[i].y * (size_t)width + (size_t)peaks[i].x];
-}
-
-cudaError_t ps_launch_adaptive_sample(const float *maps, size_t stride, int kinds, int width,
-                                      int lanes, const struct ps_adaptive_examples *examples,
-                                      size_t value_stride, float *ret_values, cudaStream_t stream)
-{
-    int most = 1;
-    for (int i = 0; i < lanes; i++)
-        most = examples->count[i] > most ? examples->count[i] : most;
-    dim3 grid(ps_blocks((size_t)most, THREADS), (unsigned)lanes, (unsigned)kinds);
-    return PS_LAUNCH(k_adaptive_sample, grid, THREADS, 0, stream, maps, stride, width, *examples,
-                     value_stride, ret_values);
-}
-
-/* A thread has a peak. */
-__global__ void __launch_bounds__(THREADS)
-    k_adaptive_locate(const float *score, int width, int height, const ps_peak *peaks, size_t count,
-                      double *ret_centres)
-{
-    size_t i = (size_t)blockIdx.x * THREADS + threadIdx.x;
-    if (i >= count)
-        return;
-    int x = peaks[i].x;
-    int y = peaks[i].y;
-    const float *at = score + (size_t)y * (size_t)width + (size_t)x;
-    double dx = 0;
-    double dy = 0;
-    if (x > 0 && x < width - 1)
-        dx = ps_parabola_top((double)at[-1], (double)at[0], (double)at[1]);
-    if (y > 0 && y < height - 1)
-        dy = ps_parabola_top((double)at[-width], (double)at[0], (double)at[width]);
-    ret_centres[2 * i] = x + dx;
-    ret_centres[2 * i + 1] = y + dy;
-}
-
-cudaError_t ps_launch_adaptive_locate(const float *score, int width, int height,
-                                      const struct ps_peak *peaks, size_t count,
-                                      double *ret_centres, cudaStream_t stream)
-{
-    return PS_LAUNCH(k_adaptive_locate, ps_blocks(count, THREADS), THREADS, 0, stream, score, width,
-                     height, peaks, count, ret_centres);
 }

@@ -1,18 +1,18 @@
-/* From the micrograph to the field and its channels: what is done pixel by pixel.
+/* From the micrograph to the field and its channels: operations per pixel.
  *
- * A thread has a pixel (of every so many); a launch reads and writes each of its maps once, 4 bytes
- * a pixel, and is as fast as memory. Binning reads the micrograph, 4 bytes a pixel of it. */
+ * Grid-stride loops over the pixels. A launch reads and writes each of its maps once, 4 bytes per
+ * pixel, and is limited by memory. Binning reads the micrograph, 4 bytes per pixel of it. */
 #include "formulas/adaptive_formulas.h"
 #include "kernel.h"
 #include "launch_adaptive.h"
 #include "reduce.h"
 
-enum { THREADS = 256, MOST_BLOCKS = 2048 };
+enum { THREADS = 256, MAX_BLOCKS = 2048 };
 
 static unsigned pixel_blocks(size_t pixels)
 {
     unsigned blocks = ps_blocks(pixels, THREADS);
-    return blocks < MOST_BLOCKS ? blocks : (unsigned)MOST_BLOCKS;
+    return blocks < MAX_BLOCKS ? blocks : (unsigned)MAX_BLOCKS;
 }
 
 #define FOR_PIXELS(i, pixels)                                                                      \
@@ -22,7 +22,7 @@ static unsigned pixel_blocks(size_t pixels)
 /* ---- step 1 -----------------------------------------------------------------------------------
  */
 
-/* A thread adds up the pixels of one of the field's. */
+/* One thread per pixel of the field. */
 __global__ void __launch_bounds__(THREADS)
     k_adaptive_bin(const float *micrograph, int micrograph_width, int bin, int width, int height,
                    int frame, float *ret_field)
@@ -49,7 +49,7 @@ cudaError_t ps_launch_adaptive_bin(const float *micrograph, int micrograph_width
                                    int width, int height, int frame, float *ret_field,
                                    cudaStream_t stream)
 {
-    dim3 grid((unsigned)height, ps_blocks((size_t)width, THREADS)); /* rows may be many */
+    dim3 grid((unsigned)height, ps_blocks((size_t)width, THREADS)); /* the y axis ends at 65535 */
     return PS_LAUNCH(k_adaptive_bin, grid, THREADS, 0, stream, micrograph, micrograph_width, bin,
                      width, height, frame, ret_field);
 }
@@ -79,11 +79,34 @@ cudaError_t ps_launch_adaptive_extremes(const float *mean, const struct ps_sprea
                      far, pixels, ret_below, ret_above);
 }
 
-/* The unmasked are counted in whole numbers, which any order adds up to the same. */
 __global__ void __launch_bounds__(THREADS)
-    k_adaptive_mask(const uint8_t *below, const uint8_t *above, int width, int height, int frame,
-                    ps_margins margins, float *image, uint8_t *ret_allowed, uint8_t *ret_unmasked,
-                    float *ret_weight, unsigned long long *ret_count)
+    k_adaptive_live(const uint8_t *dead, int width, int height, int frame, uint8_t *ret_live,
+                    float *ret_weight)
+{
+    int inner_width = width - 2 * frame;
+    int inner_height = height - 2 * frame;
+    FOR_PIXELS(i, (size_t)width * (size_t)height)
+    {
+        int y = ps_nearest((int)(i / (size_t)width) - frame, inner_height);
+        int x = ps_nearest((int)(i % (size_t)width) - frame, inner_width);
+        bool live = !dead[(size_t)y * (size_t)inner_width + (size_t)x];
+        ret_live[i] = live;
+        ret_weight[i] = live;
+    }
+}
+
+cudaError_t ps_launch_adaptive_live(const uint8_t *dead, int width, int height, int frame,
+                                    uint8_t *ret_live, float *ret_weight, cudaStream_t stream)
+{
+    return PS_LAUNCH(k_adaptive_live, pixel_blocks((size_t)width * (size_t)height), THREADS, 0,
+                     stream, dead, width, height, frame, ret_live, ret_weight);
+}
+
+/* Unmasked pixels are counted in integers, so the order of additions does not matter. */
+__global__ void __launch_bounds__(THREADS)
+    k_adaptive_mask(ps_mask_inputs inputs, int width, int height, int frame, float *image,
+                    uint8_t *ret_allowed, uint8_t *ret_unmasked, float *ret_weight,
+                    unsigned long long *ret_count)
 {
     unsigned own = 0;
     FOR_PIXELS(i, (size_t)width * (size_t)height)
@@ -91,9 +114,8 @@ __global__ void __launch_bounds__(THREADS)
         int y = (int)(i / (size_t)width);
         int x = (int)(i % (size_t)width);
         bool inside = x >= frame && x < width - frame && y >= frame && y < height - frame;
-        bool real = ps_in_image(x, width, frame, margins.left, margins.right) &&
-                    ps_in_image(y, height, frame, margins.top, margins.bottom);
-        bool allowed = real && !(below && below[i]) && !(above && above[i]);
+        bool allowed = !(inputs.live && !inputs.live[i]) && !(inputs.below && inputs.below[i]) &&
+                       !(inputs.above && inputs.above[i]);
         bool unmasked = allowed && inside;
         ret_allowed[i] = allowed;
         ret_unmasked[i] = unmasked;
@@ -106,24 +128,23 @@ __global__ void __launch_bounds__(THREADS)
         atomicAdd(ret_count, (unsigned long long)own);
 }
 
-cudaError_t ps_launch_adaptive_mask(const uint8_t *below, const uint8_t *above, int width,
-                                    int height, int frame, const struct ps_margins *margins,
-                                    float *image, uint8_t *ret_allowed, uint8_t *ret_unmasked,
-                                    float *ret_weight, unsigned long long *ret_count,
-                                    cudaStream_t stream)
+cudaError_t ps_launch_adaptive_mask(const struct ps_mask_inputs *inputs, int width, int height,
+                                    int frame, float *image, uint8_t *ret_allowed,
+                                    uint8_t *ret_unmasked, float *ret_weight,
+                                    unsigned long long *ret_count, cudaStream_t stream)
 {
     cudaError_t result = cudaMemsetAsync(ret_count, 0, sizeof *ret_count, stream);
     if (result != cudaSuccess)
         return result;
     return PS_LAUNCH(k_adaptive_mask, pixel_blocks((size_t)width * (size_t)height), THREADS, 0,
-                     stream, below, above, width, height, frame, *margins, image, ret_allowed,
-                     ret_unmasked, ret_weight, ret_count);
+                     stream, *inputs, width, height, frame, image, ret_allowed, ret_unmasked,
+                     ret_weight, ret_count);
 }
 
 /* ---- passes over maps -------------------------------------------------------------------------
  */
 
-/* What becomes of a pixel; `median` and `scale` are those of the job's spread, if it has one. */
+/* Operations on a pixel; `median` and `scale` are those of the job's spread, 0 without one. */
 struct normalised {
     bool centre;
     float clip;
@@ -174,9 +195,9 @@ struct centred {
 struct inverse_norm {
     __device__ float operator()(const ps_pixel_job &job, size_t i, double median, float) const
     {
-        float least = ps_norm_floor(median);
+        float floor = ps_norm_floor(median);
         float norm = job.in[i];
-        return 1 / (norm > least ? norm : least);
+        return 1 / (norm > floor ? norm : floor);
     }
 };
 
@@ -191,7 +212,7 @@ __global__ void __launch_bounds__(THREADS) k_adaptive_pass(ps_pixel_jobs jobs, P
 }
 
 template <class Pass>
-static cudaError_t run(const ps_pixel_jobs *jobs, Pass pass, cudaStream_t stream)
+static cudaError_t run_pass(const ps_pixel_jobs *jobs, Pass pass, cudaStream_t stream)
 {
     dim3 grid(pixel_blocks(jobs->pixels), (unsigned)jobs->count);
     return PS_LAUNCH(k_adaptive_pass<Pass>, grid, THREADS, 0, stream, *jobs, pass);
@@ -200,37 +221,37 @@ static cudaError_t run(const ps_pixel_jobs *jobs, Pass pass, cudaStream_t stream
 cudaError_t ps_launch_adaptive_normalise(const struct ps_pixel_jobs *jobs, bool centre, float clip,
                                          cudaStream_t stream)
 {
-    return run(jobs, normalised{centre, clip}, stream);
+    return run_pass(jobs, normalised{centre, clip}, stream);
 }
 
 cudaError_t ps_launch_adaptive_background(const struct ps_pixel_jobs *jobs, cudaStream_t stream)
 {
-    return run(jobs, without_background(), stream);
+    return run_pass(jobs, without_background(), stream);
 }
 
 cudaError_t ps_launch_adaptive_detail(const struct ps_pixel_jobs *jobs, cudaStream_t stream)
 {
-    return run(jobs, squared_detail(), stream);
+    return run_pass(jobs, squared_detail(), stream);
 }
 
 cudaError_t ps_launch_adaptive_divide(const struct ps_pixel_jobs *jobs, cudaStream_t stream)
 {
-    return run(jobs, divided(), stream);
+    return run_pass(jobs, divided(), stream);
 }
 
 cudaError_t ps_launch_adaptive_logarithm(const struct ps_pixel_jobs *jobs, cudaStream_t stream)
 {
-    return run(jobs, logarithm(), stream);
+    return run_pass(jobs, logarithm(), stream);
 }
 
 cudaError_t ps_launch_adaptive_centre(const struct ps_pixel_jobs *jobs, cudaStream_t stream)
 {
-    return run(jobs, centred(), stream);
+    return run_pass(jobs, centred(), stream);
 }
 
 cudaError_t ps_launch_adaptive_inverse(const struct ps_pixel_jobs *jobs, cudaStream_t stream)
 {
-    return run(jobs, inverse_norm(), stream);
+    return run_pass(jobs, inverse_norm(), stream);
 }
 
 /* ---- mean and deviation -----------------------------------------------------------------------

@@ -1,15 +1,15 @@
-/* The model's verdict on every window (apple-reference section 7).
+/* Classification of every window by the model (apple-reference section 7).
  *
- * W windows and s support vectors: reads 8 W, writes W, and takes about 19 instructions a window
- * and vector. For W = 1923^2, s = 48: 33 MB, 8 us at 4.3 TB/s; 3.4 G instructions of 128 lanes a
- * cycle and multiprocessor: 0.1 ms on an H200. */
+ * W windows and s support vectors: reads 8 W bytes, writes W, and takes about 19 instructions per
+ * window and vector. For W = 1923^2, s = 48: 33 MB, 8 us at 4.3 TB/s; 3.4 G instructions at 128
+ * lanes per cycle and multiprocessor: 0.1 ms on an H200. */
 #include "reduce.h"
 
 enum { THREADS = 256, PER_THREAD = 4, PER_BLOCK = THREADS * PER_THREAD, VECTORS = 256 };
 
-/* Stores a thread's verdicts and adds the block's particles to the count. */
-__device__ void decide(const float *values, size_t first, size_t windows, uint8_t *ret_mask,
-                       unsigned long long *particle)
+/* Stores a thread's classifications and adds the block's particles to the count. */
+static __device__ void classify(const float *values, size_t first, size_t windows,
+                                uint8_t *ret_mask, unsigned long long *particle)
 {
     unsigned count = 0;
     for (int i = 0; i < PER_THREAD; i++) {
@@ -24,8 +24,8 @@ __device__ void decide(const float *values, size_t first, size_t windows, uint8_
         atomicAdd(particle, (unsigned long long)count);
 }
 
-/* A block has PER_BLOCK neighbouring windows, a thread four that are THREADS apart; support vectors
- * go through shared memory, where all threads read the same one at a time. */
+/* A block classifies PER_BLOCK adjacent windows, a thread four that are THREADS apart. Support
+ * vectors pass through shared memory, where all threads read the same one. */
 __global__ void k_classify_rbf(ps_rbf model, const float *mean, const float *deviation,
                                size_t windows, uint8_t *ret_mask, unsigned long long *particle)
 {
@@ -56,10 +56,10 @@ __global__ void k_classify_rbf(ps_rbf model, const float *mean, const float *dev
                     sum[i]);
         }
     }
-    decide(sum, first, windows, ret_mask, particle);
+    classify(sum, first, windows, ret_mask, particle);
 }
 
-/* The same windows a block and thread. */
+/* Same assignment of windows to blocks and threads. */
 __global__ void k_classify_quadratic(ps_quadratic model, const float *mean, const float *deviation,
                                      size_t windows, uint8_t *ret_mask,
                                      unsigned long long *particle)
@@ -71,7 +71,7 @@ __global__ void k_classify_quadratic(ps_quadratic model, const float *mean, cons
         at = at < windows ? at : windows - 1;
         value[i] = ps_quadratic_value(&model, mean[at], deviation[at]);
     }
-    decide(value, first, windows, ret_mask, particle);
+    classify(value, first, windows, ret_mask, particle);
 }
 
 cudaError_t ps_launch_classify_rbf(const struct ps_rbf *model, const float *mean,

@@ -1,20 +1,20 @@
-/* Holes, erosions and large regions (apple-reference section 8): all in integers, so equal to the
+/* Holes, erosions and large regions (apple-reference section 8), all in integers: equal to the
  * CPU's.
  *
- * The erosions go by the exact Euclidean distance to the nearest unset pixel, as far as it matters:
- * one more than the larger radius r. First down and up the columns; then every pixel looks along
- * its row, outwards, until what is found cannot be beaten by anything farther away.
+ * The erosions use the exact Euclidean distance to the nearest unset pixel, up to one more than the
+ * larger radius r. The first pass scans the columns in both directions. In the second, every pixel
+ * searches its row outwards until no more distant pixel can be nearer.
  *
- * For n pixels: columns read n (1 + 2 r / 64) bytes of mask and move 6 n of distances; rows read
- * 2 n, and in the caches up to 4 n r; 2 n more for the marks. About 12 n, 44 MB for 1923^2, 10 us
- * at 4.3 TB/s, and at most n r / 128 cycles and multiprocessors for the search: 1.3 G steps of
- * about 6 instructions at r = 78 if nearly all pixels are deep inside, 0.2 ms; mostly far less. */
+ * For n pixels: columns read n (1 + 2 r / 64) bytes of mask and move 6 n of distances; rows read 2
+ * n, and up to 4 n r in the caches; 2 n more for the marks. About 12 n, 44 MB for 1923^2, 10 us
+ * at 4.3 TB/s. The search takes at most n r / 128 cycles and multiprocessors: 1.3 G steps of about
+ * 6 instructions at r = 78 if nearly all pixels are deep inside, 0.2 ms; usually far less. */
 #include "label.h"
 
 enum { THREADS = 256, STRIP = 64 };
 
-/* Background joined with the world outside (root 0) stays, the rest becomes set. Counts what
- * stays. */
+/* Background connected to the outside (root 0) stays, the rest becomes set. Counts the pixels that
+ * stay. */
 __global__ void k_clean_fill(const int *labels, size_t count, uint8_t *mask, unsigned *ret_open)
 {
     size_t i = (size_t)blockIdx.x * THREADS + threadIdx.x;
@@ -28,16 +28,17 @@ __global__ void k_clean_fill(const int *labels, size_t count, uint8_t *mask, uns
         atomicAdd(ret_open, (unsigned)open);
 }
 
-/* Clears the first `corner` pixels of the block's row, if everything is set. */
+/* If everything is set, clears the first `corner` pixels of the block's row. */
 __global__ void k_clean_corner(uint8_t *mask, int side, int corner, const unsigned *open)
 {
     if (*open == 0 && (int)threadIdx.x < corner)
         mask[(size_t)blockIdx.x * (size_t)side + threadIdx.x] = 0;
 }
 
-/* A thread has STRIP pixels of a column: how far the nearest unset one of the column is, at most
- * `farthest`. What lies beyond the image is unset. */
-__global__ void k_clean_columns(const uint8_t *mask, int side, int farthest, uint16_t *ret_distance)
+/* One thread per STRIP pixels of a column: distance to the nearest unset pixel of the column, at
+ * most `max_distance`. Pixels outside the image count as unset. */
+__global__ void k_clean_columns(const uint8_t *mask, int side, int max_distance,
+                                uint16_t *ret_distance)
 {
     int x = (int)(blockIdx.x * THREADS + threadIdx.x);
     if (x >= side)
@@ -45,16 +46,16 @@ __global__ void k_clean_columns(const uint8_t *mask, int side, int farthest, uin
     int begin = (int)blockIdx.y * STRIP;
     int end = min(begin + STRIP, side);
     const uint8_t *column = mask + x;
-    int distance = 1; /* of the pixel at hand */
-    for (int y = begin - 1; y >= 0 && distance < farthest && column[(size_t)y * side]; y--)
+    int distance = 1; /* of the current pixel */
+    for (int y = begin - 1; y >= 0 && distance < max_distance && column[(size_t)y * side]; y--)
         distance++;
     for (int y = begin; y < end; y++) {
-        distance = column[(size_t)y * side] ? min(distance, farthest) : 0;
+        distance = column[(size_t)y * side] ? min(distance, max_distance) : 0;
         ret_distance[(size_t)y * side + x] = (uint16_t)distance;
         distance++;
     }
     distance = 1;
-    for (int y = end; y < side && distance < farthest && column[(size_t)y * side]; y++)
+    for (int y = end; y < side && distance < max_distance && column[(size_t)y * side]; y++)
         distance++;
     for (int y = end - 1; y >= begin; y--) {
         size_t at = (size_t)y * side + x;
@@ -65,7 +66,7 @@ __global__ void k_clean_columns(const uint8_t *mask, int side, int farthest, uin
     }
 }
 
-/* A thread has a pixel: how many of the radii its distance exceeds. */
+/* One thread per pixel: the number of radii that its distance exceeds. */
 __global__ void k_clean_rows(const uint16_t *distances, int side, int smallest, int largest,
                              uint8_t *ret_levels)
 {
@@ -76,7 +77,7 @@ __global__ void k_clean_rows(const uint16_t *distances, int side, int smallest, 
     int border = min(x + 1, side - x);
     int here = row[x];
     int best = min(border * border, here * here);
-    /* Nothing beyond the border is looked at, as the border is nearer. */
+    /* Stops before it leaves the row, because the border is nearer. */
     for (int d = 1; d * d < best; d++) {
         int there = min(row[x - d], row[x + d]);
         best = min(best, d * d + there * there);
@@ -93,7 +94,7 @@ __global__ void k_clean_mark(const uint8_t *levels, const int *labels, size_t co
 {
     size_t i = (size_t)blockIdx.x * THREADS + threadIdx.x;
     if (i < count && levels[i] == 2)
-        ret_large[labels[i + 1] - 1] = 1; /* all who do store the same */
+        ret_large[labels[i + 1] - 1] = 1; /* threads that race store the same value */
 }
 
 __global__ void k_clean_keep(const int *labels, const uint8_t *large, size_t count,
@@ -121,14 +122,14 @@ cudaError_t ps_launch_clean_fill(const int *labels, int side, int corner, uint8_
 cudaError_t ps_launch_clean_erode(const uint8_t *mask, int side, int smallest, int largest,
                                   uint16_t *distances, uint8_t *ret_levels, cudaStream_t stream)
 {
-    /* Every pixel is nearer to the border than `side`. */
+    /* No pixel is farther than `side` from the border. */
     smallest = smallest < side ? smallest : side;
     largest = largest < side ? largest : side;
-    int farthest = (smallest > largest ? smallest : largest) + 1;
+    int max_distance = (smallest > largest ? smallest : largest) + 1;
     dim3 strips(ps_blocks((size_t)side, THREADS), ps_blocks((size_t)side, STRIP));
     dim3 rows(ps_blocks((size_t)side, THREADS), (unsigned)side);
     cudaError_t result =
-        PS_LAUNCH(k_clean_columns, strips, THREADS, 0, stream, mask, side, farthest, distances);
+        PS_LAUNCH(k_clean_columns, strips, THREADS, 0, stream, mask, side, max_distance, distances);
     if (result == cudaSuccess)
         result = PS_LAUNCH(k_clean_rows, rows, THREADS, 0, stream, distances, side, smallest,
                            largest, ret_levels);

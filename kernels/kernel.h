@@ -1,9 +1,9 @@
-/* What kernels are written with: the launch, shared memory of a size known at the launch.
+/* Shared by all kernels: launches, and shared memory whose size is set at the launch.
  *
- * One source serves nvcc and the emulation (tests/emu), which compiles it as C++: launches go
- * through PS_LAUNCH(), dynamic shared memory is named by PS_SHARED(), and the rest is the common
- * part of both: blocks, threads, __shared__, __syncthreads(), shuffles and atomics of a full mask.
- * Multiply-adds are not fused unless fmaf() says so, so that CPU and GPU round alike. */
+ * The same source compiles with nvcc and, as C++, for the emulation (tests/emu). Launches go
+ * through PS_LAUNCH(), PS_SHARED() names dynamic shared memory, and the rest is what both support:
+ * blocks, threads, __shared__, __syncthreads(), shuffles and atomics of a full mask. Multiply-adds
+ * are not fused unless fmaf() is called, so that CPU and GPU round alike. */
 #ifndef PS_KERNELS_KERNEL_H
 #define PS_KERNELS_KERNEL_H
 
@@ -21,8 +21,7 @@
     type *name = reinterpret_cast<type *>(ps_shared_bytes)
 #endif
 
-/* Before a loop of few, known rounds whose arrays are to stay in registers; the second where they
- * are known if `n` is not 0. */
+/* Unrolls a loop whose arrays must stay in registers; the second only if `n` is not 0. */
 #ifdef __CUDACC__
 #define PS_PRAGMA(text)    _Pragma(#text)
 #define PS_UNROLL          PS_PRAGMA(unroll)

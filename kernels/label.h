@@ -1,16 +1,16 @@
-/* Connected regions of a mask on the GPU: a forest in which a label is the place of another pixel
- * of the same region that comes no later in a scan, or the pixel's own.
+/* Connected regions of a mask on the GPU: a forest in which a pixel's label is its own node or that
+ * of a pixel of the same region that comes earlier in the scan.
  *
- * Pixel i is node i + 1; node 0 is the world outside, which pixels of the border may be joined to.
- * Pixels that are not looked at have label -1. Joining hangs the later root under the earlier one
- * by an atomic minimum, so that in the end, whatever the order, a region's root is its first pixel:
- * the result does not depend on how threads run. */
+ * Pixel i is node i + 1; node 0 is the outside, to which border pixels can be joined. Pixels that
+ * are not part of a region have label -1. Joining puts the later root under the earlier one by an
+ * atomic minimum. In the end a region's root is its first pixel, in whatever order the threads run.
+ */
 #ifndef PS_KERNELS_LABEL_H
 #define PS_KERNELS_LABEL_H
 
 #include "reduce.h"
 
-/* Other threads may be changing labels; an older one is still of the same region. */
+/* Other threads can change labels meanwhile; an old label still belongs to the same region. */
 __device__ __forceinline__ int label_root(const volatile int *labels, int node)
 {
     int parent = labels[node];
@@ -33,7 +33,7 @@ __device__ __forceinline__ void label_join(int *labels, int a, int b)
         int before = atomicMin(&labels[later], earlier);
         if (before == later)
             return;
-        /* It was no root any more: what it hung under is of the region, too. */
+        /* `later` was no longer a root; its old parent belongs to the region too. */
         a = earlier;
         b = before;
     }

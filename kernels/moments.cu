@@ -1,13 +1,13 @@
-/* Mean and standard deviation of every q x q window (apple-reference section 3), and what is looked
- * up among them: references (section 4) and features.
+/* Mean and standard deviation of every q x q window (apple-reference section 3), references chosen
+ * by them (section 4), and features.
  *
- * Sums along the rows come from prefix sums, those along the columns run down strips of rows. All
- * are in double precision, of an image whose mean is near 0: neither prefix nor running sum grows
- * beyond a few thousand times a window's, so that 1e-12 of it is kept.
+ * Prefix sums give the sums along rows; sums along columns run down strips of rows. All are in
+ * double precision over an image whose mean is near 0, so neither prefix nor running sum exceeds a
+ * few thousand times a window's sum, and its relative error stays near 1e-12.
  *
- * For S x S pixels: reads 4 S^2, writes 16 S^2 prefixes, reads them 2 (64 + q) / 64 times, mostly
- * from the L2 cache, writes 8 S^2: 61 MB at least from and to DRAM and up to 170 MB for S = 1948:
- * 15 to 40 us at 4.3 TB/s. */
+ * For S x S pixels: reads 4 S^2 bytes, writes 16 S^2 of prefixes, reads them 2 (64 + q) / 64 times,
+ * mostly from the L2 cache, writes 8 S^2: 61 to 170 MB of DRAM traffic for S = 1948, 15 to 40 us at
+ * 4.3 TB/s. */
 #include "reduce.h"
 
 enum { THREADS = 256, PER_THREAD = 4, CHUNK = THREADS * PER_THREAD };
@@ -17,7 +17,7 @@ __device__ __forceinline__ double2 sum_of(double2 a, double2 b)
     return double2{a.x + b.x, a.y + b.y};
 }
 
-/* Sum over the lanes up to this one. */
+/* Inclusive sum over the lanes of a warp. */
 __device__ __forceinline__ double2 scan_warp(double2 value)
 {
     for (int distance = 1; distance < PS_WARP; distance *= 2) {
@@ -29,15 +29,15 @@ __device__ __forceinline__ double2 scan_warp(double2 value)
     return value;
 }
 
-/* A block has a row: prefix[x] = sums of the values and of their squares over pixels before x, of
- * which there are side + 1. Chunk by chunk, four neighbours a thread. */
+/* One block per row: prefix[x] = sums of the values and of their squares over the pixels before x,
+ * side + 1 of them. Works in chunks, four adjacent pixels per thread. */
 __global__ void k_moments_prefix(const float *image, int side, double2 *ret_prefix)
 {
     __shared__ double2 warps[THREADS / PS_WARP];
     const float *row = image + (size_t)blockIdx.x * (size_t)side;
     double2 *prefix = ret_prefix + (size_t)blockIdx.x * (size_t)(side + 1);
     int warp = (int)threadIdx.x / PS_WARP;
-    double2 before = double2{0, 0}; /* of the chunks done */
+    double2 before = double2{0, 0}; /* sum of the previous chunks */
     if (threadIdx.x == 0)
         prefix[0] = before;
     for (int begin = 0; begin < side; begin += CHUNK) {
@@ -77,7 +77,7 @@ __device__ __forceinline__ double2 row_sum(const double2 *prefix, int x, int q)
     return double2{upto.x - before.x, upto.y - before.y};
 }
 
-/* A thread runs down a column of windows, STRIP of them; neighbours have neighbouring columns. */
+/* One thread per STRIP windows of a column; neighbouring threads have neighbouring columns. */
 __global__ void k_moments_windows(const double2 *prefix, int side, int q, float *ret_mean,
                                   float *ret_deviation)
 {
@@ -103,8 +103,8 @@ __global__ void k_moments_windows(const double2 *prefix, int side, int q, float 
 
 /* ---- references ------------------------------------------------------------------------------ */
 
-/* A block has a container, and the means (0) or deviations (1) of its windows: finds the first of
- * the largest and the first of the smallest ones, by numbers that hold value and place. */
+/* One block per container and map, means (0) or deviations (1): finds the first of the largest and
+ * of the smallest values by keys that combine value and origin. */
 __global__ void k_references_choose(const float *mean, const float *deviation, int side, int q,
                                     int container, int per_side, int (*ret_origins)[2])
 {
@@ -118,13 +118,13 @@ __global__ void k_references_choose(const float *mean, const float *deviation, i
     unsigned long long smallest = ~0ULL;
     for (int i = (int)threadIdx.x; i < width * height; i += (int)blockDim.x) {
         unsigned at = (unsigned)((top + i / width) * windows + left + i % width);
-        /* + 0: the two zeros are one. */
+        /* + 0 turns negative zero into zero. */
         unsigned long long value = (unsigned long long)ps_order_key(values[at] + 0.0F) << 32;
-        largest = ps_largest()(largest, value | (0xffffffffu - at));
-        smallest = ps_least()(smallest, value | at);
+        largest = ps_maximum()(largest, value | (0xffffffffu - at));
+        smallest = ps_minimum()(smallest, value | at);
     }
-    largest = ps_reduce_block(largest, ps_largest(), 0ULL);
-    smallest = ps_reduce_block(smallest, ps_least(), ~0ULL);
+    largest = ps_reduce_block(largest, ps_maximum(), 0ULL);
+    smallest = ps_reduce_block(smallest, ps_minimum(), ~0ULL);
     if (threadIdx.x == 0) {
         int(*origins)[2] = ret_origins + blockIdx.x * 4 + blockIdx.y * 2;
         unsigned at[2] = {0xffffffffu - (unsigned)largest, (unsigned)smallest};
@@ -137,14 +137,14 @@ __global__ void k_references_choose(const float *mean, const float *deviation, i
 
 /* ---- features -------------------------------------------------------------------------------- */
 
-/* A thread has a window: mean and deviation of the one at (row, column). */
+/* One thread per window: mean and deviation of the window at (row, column). */
 __global__ void k_features_gather(const float *mean, const float *deviation, int windows,
-                                  const int (*places)[2], int count, float (*ret_features)[2])
+                                  const int (*origins)[2], int count, float (*ret_features)[2])
 {
     int i = (int)(blockIdx.x * THREADS + threadIdx.x);
     if (i >= count)
         return;
-    size_t at = (size_t)places[i][0] * (size_t)windows + (size_t)places[i][1];
+    size_t at = (size_t)origins[i][0] * (size_t)windows + (size_t)origins[i][1];
     ret_features[i][0] = mean[at];
     ret_features[i][1] = deviation[at];
 }
@@ -173,9 +173,9 @@ cudaError_t ps_launch_references_choose(const float *mean, const float *deviatio
 }
 
 cudaError_t ps_launch_features_gather(const float *mean, const float *deviation, int windows,
-                                      const int (*places)[2], int count, float (*ret_features)[2],
+                                      const int (*origins)[2], int count, float (*ret_features)[2],
                                       cudaStream_t stream)
 {
     return PS_LAUNCH(k_features_gather, ps_blocks((size_t)count, THREADS), THREADS, 0, stream, mean,
-                     deviation, windows, places, count, ret_features);
+                     deviation, windows, origins, count, ret_features);
 }

@@ -1,28 +1,28 @@
 /* Crop, shrink by two, low-pass (apple-reference section 2).
  *
- * Both passes of the shrinking, and both of the low-pass, are done in one tile each, so that what
- * lies between them stays in shared memory. Sums are taken in the CPU's order and precision: only
- * the mean of the shrunk image, summed in another order, can differ, in its last bit.
+ * Both passes of the shrinking, and both of the low-pass, run in one tile, so that the data between
+ * them stay in shared memory. Sums have the CPU's order and precision; only the mean of the shrunk
+ * image is summed in another order and can differ in its last bit.
  *
- * For S x S output (S = 1948 from 4096 x 4096): reads 16 S^2, writes 4 S^2, then reads and writes
- * 4 S^2: 106 MB, 25 us at 4.3 TB/s. Shrinking takes 2 * (9 * 1.2 + 9) double operations a pixel,
- * 0.15 G: 4 us where doubles are done at half rate, 0.3 ms where at 1/64. */
+ * For S x S output (S = 1948 from 4096 x 4096): reads 16 S^2 bytes, writes 4 S^2, then reads and
+ * writes 4 S^2: 106 MB, 25 us at 4.3 TB/s. Shrinking takes 2 * (9 * 1.2 + 9) double operations per
+ * pixel, 0.15 G: 4 us on GPUs with half-rate doubles, 0.3 ms at a rate of 1/64. */
 #include "reduce.h"
 
 enum { THREADS = 256 };
 
-/* Output tile of the shrinking, and the most rows and taps that it takes: an axis shrinks to 1/3 at
- * most (3 px to 1), which is 13 taps. */
-enum { TILE_X = 64, TILE_Y = 16, MOST_ROWS = 64, MOST_TAPS = PS_SHRINK_MOST_TAPS };
+/* Output tile of the shrinking, and its largest numbers of rows and taps. An axis shrinks to 1/3 or
+ * more (3 px to 1), which takes 13 taps. */
+enum { TILE_X = 64, TILE_Y = 16, MAX_ROWS = 64, MAX_TAPS = PS_SHRINK_MAX_TAPS };
 
-/* A block makes a tile of the shrunk image: its threads first narrow the rows that the tile needs,
- * 64 neighbours a row, then shorten their columns. Thread 0 stores the tile's sum. */
+/* One block per tile of the shrunk image. Its threads first narrow the rows that the tile needs, 64
+ * adjacent pixels per row, then shorten the columns. Thread 0 stores the tile's sum. */
 __global__ void k_preprocess_shrink(const float *micrograph, int stride, ps_shrink shrink,
                                     float *ret_shrunk, double *ret_sums)
 {
-    __shared__ float narrowed[MOST_ROWS][TILE_X];
-    __shared__ double weights_x[MOST_TAPS][TILE_X];
-    __shared__ double weights_y[TILE_Y][MOST_TAPS];
+    __shared__ float narrowed[MAX_ROWS][TILE_X];
+    __shared__ double weights_x[MAX_TAPS][TILE_X];
+    __shared__ double weights_y[TILE_Y][MAX_TAPS];
     int x0 = (int)blockIdx.x * TILE_X;
     int y0 = (int)blockIdx.y * TILE_Y;
     int columns = min(TILE_X, shrink.side - x0);
@@ -66,7 +66,7 @@ __global__ void k_preprocess_shrink(const float *micrograph, int stride, ps_shri
         ret_sums[blockIdx.y * gridDim.x + blockIdx.x] = total;
 }
 
-/* One block: what lies outside of the image, grey 0, once the mean is taken off. */
+/* Run by one block: the value outside the image, grey 0 minus the mean. */
 __global__ void k_preprocess_outside(const double *sums, int count, double area, float *ret_outside)
 {
     double sum = 0;
@@ -79,7 +79,7 @@ __global__ void k_preprocess_outside(const double *sums, int count, double area,
 
 enum { WIDE = TILE_X + 2 * PS_SMOOTH_X, TALL = TILE_Y + 2 * PS_SMOOTH_Y };
 
-/* A block smooths a tile: along the rows that it needs, then along its columns. */
+/* One block per tile: smooths the rows that it needs, then its columns. */
 __global__ void k_preprocess_smooth(const float *shrunk, int side, ps_smooth smooth,
                                     const float *outside_value, float *ret_image)
 {

@@ -1,8 +1,7 @@
-/* Reductions and sums over a warp and a block, in a fixed order: the same numbers give the same
- * bits.
+/* Reductions and sums over a warp and a block in a fixed order: equal input gives equal bits.
  *
- * A value is any of the types that shuffles take (int, unsigned, 64-bit integers, float, double).
- * Every thread of the block takes part; blocks are whole warps. */
+ * Values can have any type that shuffles take (int, unsigned, 64-bit integers, float, double). All
+ * threads of the block must take part; blocks are whole warps. */
 #ifndef PS_KERNELS_REDUCE_H
 #define PS_KERNELS_REDUCE_H
 
@@ -17,21 +16,21 @@ struct ps_add {
     }
 };
 
-struct ps_least {
+struct ps_minimum {
     template <typename T> __device__ T operator()(T a, T b) const
     {
         return b < a ? b : a;
     }
 };
 
-struct ps_largest {
+struct ps_maximum {
     template <typename T> __device__ T operator()(T a, T b) const
     {
         return b > a ? b : a;
     }
 };
 
-/* The result is in lane 0. */
+/* Lane 0 gets the result. */
 template <typename T, typename Operation>
 __device__ __forceinline__ T ps_reduce_warp(T value, Operation operation)
 {
@@ -40,19 +39,19 @@ __device__ __forceinline__ T ps_reduce_warp(T value, Operation operation)
     return value;
 }
 
-/* The result is in thread 0. `rest` is what changes nothing (0 for a sum). */
+/* Thread 0 gets the result. `neutral` is the neutral element (0 for a sum). */
 template <typename T, typename Operation>
-__device__ T ps_reduce_block(T value, Operation operation, T rest)
+__device__ T ps_reduce_block(T value, Operation operation, T neutral)
 {
     __shared__ T part[PS_WARP];
     int warp = (int)threadIdx.x / PS_WARP;
     int lane = (int)threadIdx.x % PS_WARP;
     value = ps_reduce_warp(value, operation);
-    __syncthreads(); /* another reduction of this type may still be read */
+    __syncthreads(); /* a reduction of the same type before can still be reading `part` */
     if (lane == 0)
         part[warp] = value;
     __syncthreads();
-    value = rest;
+    value = neutral;
     if (warp == 0) {
         if (lane < (int)blockDim.x / PS_WARP)
             value = part[lane];
@@ -61,7 +60,7 @@ __device__ T ps_reduce_block(T value, Operation operation, T rest)
     return value;
 }
 
-/* The sum of the values of the threads before this one; every thread gets the total. */
+/* Exclusive sum over the threads of the block; every thread gets the total. */
 template <typename T> __device__ T ps_sum_before(T value, T *ret_total)
 {
     __shared__ T warps[PS_WARP];
@@ -72,7 +71,7 @@ template <typename T> __device__ T ps_sum_before(T value, T *ret_total)
         T other = __shfl_up_sync(PS_EVERY_LANE, upto, distance);
         upto += lane >= distance ? other : 0;
     }
-    __syncthreads(); /* the sums of a call before may still be read */
+    __syncthreads(); /* a call before can still be reading `warps` */
     if (lane == PS_WARP - 1)
         warps[warp] = upto;
     __syncthreads();

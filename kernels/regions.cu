@@ -1,7 +1,7 @@
-/* Regions in scan order, and their measures, from labels: integers all along.
+/* Regions in scan order and their measures, from labels, all in integers.
  *
- * For n pixels: two passes over 4 n of labels to number the roots, one over mask and labels to
- * measure, in which a run of up to 32 pixels adds to its region once: 13 n, 48 MB for 1923^2, 11 us
+ * For n pixels: two passes over 4 n bytes of labels number the roots, one over mask and labels
+ * measures; there a run of up to 32 pixels adds to its region once. 13 n, 48 MB for 1923^2, 11 us
  * at 4.3 TB/s. */
 #include "label.h"
 
@@ -12,7 +12,7 @@ __device__ __forceinline__ bool is_root(const int *labels, int node)
     return labels[node] == node;
 }
 
-/* A block counts the roots of a row. */
+/* One block per row: counts the row's roots. */
 __global__ void k_regions_count(const int *labels, int width, int *ret_counts)
 {
     int first = (int)blockIdx.x * width + 1;
@@ -24,7 +24,8 @@ __global__ void k_regions_count(const int *labels, int width, int *ret_counts)
         ret_counts[blockIdx.x] = count;
 }
 
-/* One block: counts[y] becomes the number of roots in rows before y; *ret_total is that of all. */
+/* Run by one block: counts[y] becomes the number of roots in the rows before y, *ret_total the
+ * sum. */
 __global__ void k_regions_scan(int *counts, int rows, int *ret_total)
 {
     int done = 0;
@@ -40,8 +41,8 @@ __global__ void k_regions_scan(int *counts, int rows, int *ret_total)
         *ret_total = done;
 }
 
-/* A block numbers the roots of a row: the root of region r gets label -2 - r, and the measures of r
- * become 0. */
+/* One block per row: numbers its roots. The root of region r gets label -2 - r, and the measures of
+ * r become 0. */
 __global__ void k_regions_number(int *labels, int width, const int *before,
                                  ps_region_sums *ret_measures)
 {
@@ -60,7 +61,7 @@ __global__ void k_regions_number(int *labels, int width, const int *before,
     }
 }
 
-/* A warp has 32 neighbours of a row; the first pixel of each run among them adds the run. */
+/* One warp per 32 adjacent pixels of a row; the first pixel of each run adds the run. */
 __global__ void k_regions_measure(ps_mask_view mask, const int *labels, ps_region_sums *measures)
 {
     int x = (int)(blockIdx.x * THREADS + threadIdx.x);

@@ -1,15 +1,15 @@
-/* Around the correlations of the score (apple-reference section 5): windows for the transforms, the
- * range of the responses, and how many reach the threshold.
+/* Steps around the correlations of the score (apple-reference section 5): windows to transform,
+ * range of the responses, number of responses that reach the threshold.
  *
- * Windows overlap by half, so n pixels of the image are written four times over as windows and once
- * more as spectra, 16 n bytes each, in batches that stay in the L2 cache: 62 MB for 1948^2 and as
- * much again back from it. Responses (22 MB for 21,904 queries and 256 references) are read twice:
- * 10 us at 4.3 TB/s. */
+ * Windows overlap by half: n pixels of the image become four times as many in windows and in
+ * spectra, 16 n bytes each, in batches that stay in the L2 cache: 62 MB for 1948^2, written and
+ * read. Responses (22 MB for 21,904 queries and 256 references) are read twice: 10 us at 4.3 TB/s.
+ */
 #include "reduce.h"
 
 enum { THREADS = 256 };
 
-/* A block row of the grid has a window, a thread some of its pixels. */
+/* One block per window. */
 __global__ void k_score_gather(const float *image, int side, int q, const int (*origins)[2],
                                int per_side, size_t first, size_t last, float scale,
                                float *ret_windows)
@@ -24,7 +24,7 @@ __global__ void k_score_gather(const float *image, int side, int q, const int (*
         to[i] = from[(size_t)(i / q) * (size_t)side + (size_t)(i % q)] * scale;
 }
 
-/* A block has every PS_SCORE_RANGES-th piece of THREADS responses. */
+/* Grid-stride loop over the responses; one range per block. */
 __global__ void k_score_range(const float *responses, size_t count, float (*ret_ranges)[2])
 {
     float smallest = (float)INFINITY;
@@ -34,15 +34,15 @@ __global__ void k_score_range(const float *responses, size_t count, float (*ret_
         smallest = fminf(smallest, responses[i]);
         largest = fmaxf(largest, responses[i]);
     }
-    smallest = ps_reduce_block(smallest, ps_least(), (float)INFINITY);
-    largest = ps_reduce_block(largest, ps_largest(), -(float)INFINITY);
+    smallest = ps_reduce_block(smallest, ps_minimum(), (float)INFINITY);
+    largest = ps_reduce_block(largest, ps_maximum(), -(float)INFINITY);
     if (threadIdx.x == 0) {
         ret_ranges[blockIdx.x][0] = smallest;
         ret_ranges[blockIdx.x][1] = largest;
     }
 }
 
-/* One block. */
+/* Run by one block. */
 __global__ void k_score_threshold(const float (*ranges)[2], int count, float *ret_threshold)
 {
     float smallest = (float)INFINITY;
@@ -51,15 +51,15 @@ __global__ void k_score_threshold(const float (*ranges)[2], int count, float *re
         smallest = fminf(smallest, ranges[i][0]);
         largest = fmaxf(largest, ranges[i][1]);
     }
-    smallest = ps_reduce_block(smallest, ps_least(), (float)INFINITY);
-    largest = ps_reduce_block(largest, ps_largest(), -(float)INFINITY);
+    smallest = ps_reduce_block(smallest, ps_minimum(), (float)INFINITY);
+    largest = ps_reduce_block(largest, ps_maximum(), -(float)INFINITY);
     if (threadIdx.x == 0)
         *ret_threshold = ps_response_threshold(smallest, largest);
 }
 
 enum { QUERIES = 32, SLICES = 8 };
 
-/* A block has 32 neighbouring queries; each of its 8 warps counts over every eighth reference. */
+/* One block per 32 adjacent queries; each of its 8 warps counts every eighth reference. */
 __global__ void k_score_count(const float *responses, int lanes, int references, size_t queries,
                               const float *threshold, int32_t *ret_score)
 {

@@ -1,51 +1,51 @@
-/* The largest value of the circular cross-correlation of every query with every reference
- * (apple-reference section 5) in one pass: multiply spectra, transform back, take the maximum, with
- * nothing but spectra read and one float a pair written.
+/* Largest value of the circular cross-correlation of every query with every reference
+ * (apple-reference section 5) in one kernel: multiply spectra, transform back, take the maximum. It
+ * reads spectra and writes one float per pair.
  *
- * The inverse transform is done as in src/backend/cpu/simd_score.c (which derives it): two passes
- * of small real matrix products, in which even and odd symmetry leave a quarter of the products.
- * With h = q/2, S_k = P_k + P_(q-k), D_k = P_k - P_(q-k) for the product P of a column kx of the
+ * The inverse transform is that of src/backend/cpu/simd_score.c, which derives it: two passes of
+ * small real matrix products, in which even and odd symmetry leave a quarter of the products. With
+ * h = q/2, S_k = P_k + P_(q-k), D_k = P_k - P_(q-k) for the product P of a column kx of the
  * spectra, C[y] = sum_k S_k c(k y), T[y] = sum_k D_k s(k y), 0 <= k <= h, 0 <= y <= h/2, split by
- * the parity of k, give the rows y, q - y, h - y and h + y of the transform along ky; the same sums
+ * the parity of k, give the rows y, q - y, h - y and h + y of the transform along ky. The same sums
  * along kx give E and O, and E + |O| is the larger value at x and q - x. c and s are cosine and
- * sine of 2 pi k y / q, halved for k = 0 and k = h, which stand for themselves alone and are
- * counted twice both by S and by the half spectrum. So one scale, 2 / q^2, is left, which the
- * references come with.
+ * sine of 2 pi k y / q, halved for k = 0 and k = h, which have no mirror image but are counted
+ * twice both by S and by the half spectrum. The remaining scale, 2 / q^2, is applied to the
+ * references.
  *
- * A block takes L queries (lanes) and walks through references. In shared memory: the queries'
- * spectra, loaded once, [ky][kx][lane]; one reference's spectrum; and what is between the passes,
- * G, [row pair][kx][lane] as (Re y, Re q-y, Im y, Im q-y). In the first pass a thread has a column
- * kx of a lane's pair, in the second a pair of rows; both keep J outputs in 8 J registers. Where
- * more outputs than J are wanted, y is done in blocks, with both passes for each.
- *   - Neighbouring threads have neighbouring lanes, then columns (first pass) or rows (second): 8
- *     and 16 byte accesses are without bank conflicts, rows being padded for fewer than 8 lanes.
- *   - A reference's values are the same for all lanes: one broadcast. The next reference is fetched
- *     while the second pass runs, which does not read it.
- *   - Common sizes are compiled for themselves: all loops unrolled, cosines and sines constants of
- *     the kernel that multiply-adds take as operands. Other sizes read them from shared memory,
- * four at a time, as broadcasts.
+ * A block takes L queries (lanes) and loops over references. Shared memory holds the queries'
+ * spectra, loaded once, [ky][kx][lane]; the spectrum of one reference; and the data between the
+ * passes, G, [row pair][kx][lane] as (Re y, Re q-y, Im y, Im q-y). In the first pass a thread
+ * computes a column kx of a lane's pair, in the second a pair of rows; both keep J outputs in 8 J
+ * registers. If more than J outputs are needed, y is split into parts, with both passes for each.
+ *   - Neighbouring threads have neighbouring lanes, then columns (first pass) or rows (second). 8
+ * and 16 byte accesses have no bank conflicts, because rows are padded for fewer than 8 lanes.
+ *   - A reference's values are equal for all lanes: one broadcast. The next reference is loaded
+ *     during the second pass, which does not read it.
+ *   - Common sizes have kernels of constant q: all loops are unrolled, and cosines and sines are
+ *     kernel parameters that multiply-adds take as operands. Other sizes read them from shared
+ *     memory, four at a time, as broadcasts.
  *
  * Arithmetic for q = 26 (sim4k: 4096 x 4096, particles of 78 px): a column of the first pass takes
  * 14 x 10 operations for S and D, 340 multiply-adds and 100 additions; a row pair of the second 340
- * and 112. 14 columns and 13 row pairs: 14,000 lane operations a pair of windows, of which 5.6
- * million: 79 G, or 0.14 Tflop counting a multiply-add as two. 67 TFLOP/s are 33.5 T operations
- * a second: at least 2.4 ms; the lanes that idle in the last warp and the loads make that about
- * 3.5. Bytes: spectra of queries are read once for each of the 8 parts that the references are
- * divided into, 8 x 64 MB, those of references once a block, 64 MB x 256 / 16; nearly all of both
- * from the L2 cache; from DRAM 64 MB, to it 22 MB of responses: 86 MB, 20 us at 4.3 TB/s.
- * At other sizes: the operations grow with q, the number of pairs by 1 / q^2. */
+ * and 112. 14 columns and 13 row pairs: 14,000 lane operations per pair of windows, 79 G for 5.6
+ * million pairs, or 0.14 Tflop if a multiply-add counts as two. 67 TFLOP/s are 33.5 T operations
+ * per second: at least 2.4 ms, about 3.5 ms with the idle lanes of the last warp and the loads.
+ * Bytes: the queries' spectra are read once for each of the 8 parts of the references, 8 x 64 MB,
+ * the references' once per block, 64 MB x 256 / 16, nearly all from the L2 cache. DRAM: 64 MB in,
+ * 22 MB of responses out, 20 us at 4.3 TB/s. With the size, operations grow as q and pairs shrink
+ * as 1 / q^2. */
 #ifndef PS_KERNELS_SCORE_FUSED_KERNEL_H
 #define PS_KERNELS_SCORE_FUSED_KERNEL_H
 
 #include "reduce.h"
 
-/* Cosines and sines of 2 pi i / Q, where Q is known. */
+/* Cosines and sines of 2 pi i / Q; Q is 0 if not constant. */
 template <int Q> struct ps_score_waves {
     float cosine[Q > 0 ? Q : 1];
     float sine[Q > 0 ? Q : 1];
 };
 
-/* Sums with even and with odd k: of cosines ("c") and of sines ("s"). */
+/* Sums over even and odd k of cosines ("c") and sines ("s"). */
 template <int J> struct sums {
     float ce[J][2];
     float co[J][2];
@@ -63,7 +63,7 @@ template <int J> __device__ __forceinline__ void clear(sums<J> &s)
     }
 }
 
-/* Cosines and sines of one k for the J outputs of a block. */
+/* Cosines and sines of one k for the J outputs of a part. */
 template <int J> struct waves {
     float c[J];
     float s[J];
@@ -101,8 +101,7 @@ __device__ __forceinline__ waves<J> waves_at(const ps_score_waves<Q> &constants,
     return w;
 }
 
-/* Adds the terms of one k: a to the cosine sums, b to the sine sums. A known sine of 0 is left out.
- */
+/* Adds the terms of one k: a to the cosine sums, b to the sine sums. Skips sines known to be 0. */
 template <int Q, int J>
 __device__ __forceinline__ void add(float (&c)[J][2], float (&s)[J][2], const waves<J> &w, int k,
                                     float2 a, float2 b)
@@ -118,7 +117,7 @@ __device__ __forceinline__ void add(float (&c)[J][2], float (&s)[J][2], const wa
     }
 }
 
-/* S and D of one k from the spectra of reference r and query q at k and at q - k (m): the product
+/* S and D of one k from the spectra of reference r and query q at k and at q - k (m). The product
  * is r conj(q). */
 __device__ __forceinline__ void multiply(float2 r, float2 q, float2 rm, float2 qm, float2 &ret_s,
                                          float2 &ret_d)
@@ -131,7 +130,7 @@ __device__ __forceinline__ void multiply(float2 r, float2 q, float2 rm, float2 q
     ret_d.y = ps_multiply_add(-2.0F, my, ret_s.y);
 }
 
-/* Where a block's things are, and its size. Q and L are 0 where they are known only at run time. */
+/* Addresses and sizes of a block. Q and L are 0 if they are not constant. */
 template <int Q, int J, int L> struct block {
     const ps_score_waves<Q> &constants;
     const ps_fused &shape;
@@ -139,7 +138,7 @@ template <int Q, int J, int L> struct block {
     float2 *query;
     float2 *reference;
     float4 *between;
-    float *best; /* a warp and lane */
+    float *best; /* per warp and lane */
 
     __device__ int q() const
     {
@@ -171,7 +170,7 @@ template <int Q, int J, int L> struct block {
     }
 };
 
-/* First pass: the block of rows that begins at y0, of column kx. */
+/* First pass: the rows of a part, of column kx. */
 template <int Q, int J, int L>
 __device__ __forceinline__ void transform_column(const block<Q, J, L> &b, int kx, int lane,
                                                  int part)
@@ -207,7 +206,7 @@ __device__ __forceinline__ void transform_column(const block<Q, J, L> &b, int kx
         float hr = s.ce[j][0] - s.co[j][0];
         float hi = s.ce[j][1] - s.co[j][1];
         if (y0 + j == 0) {
-            to[0] = float4{cr, hr, ci, hi}; /* rows 0 and h are a pair */
+            to[0] = float4{cr, hr, ci, hi}; /* rows 0 and h form a pair */
         } else if (y0 + j < b.outputs()) {
             float tr = s.se[j][0] + s.so[j][0];
             float ti = s.se[j][1] + s.so[j][1];
@@ -219,7 +218,7 @@ __device__ __forceinline__ void transform_column(const block<Q, J, L> &b, int kx
     }
 }
 
-/* Second pass: the largest of the values of a pair of rows, at the x of a block. */
+/* Second pass: the largest value of a pair of rows at the x of a part. */
 template <int Q, int J, int L>
 __device__ __forceinline__ float largest_of_rows(const block<Q, J, L> &b, int row, int lane,
                                                  int part, float best)
@@ -252,8 +251,8 @@ __device__ __forceinline__ float largest_of_rows(const block<Q, J, L> &b, int ro
     return best;
 }
 
-/* Both passes for one reference: what this thread found. While the last second pass runs, the next
- * reference comes in. */
+/* Both passes for one reference; returns the largest value of this thread. Loads the next reference
+ * during the last second pass. */
 template <int Q, int J, int L>
 __device__ __forceinline__ float respond(const block<Q, J, L> &b, const float4 *next)
 {
@@ -268,11 +267,11 @@ __device__ __forceinline__ float respond(const block<Q, J, L> &b, const float4 *
         if (next && part == b.parts() - 1)
             for (int i = (int)threadIdx.x; i < b.q() * b.columns() / 2; i += threads)
                 reinterpret_cast<float4 *>(b.reference)[i] = next[i];
-        int first = part == 0; /* there is no row pair h */
+        int first = part == 0; /* the pair of rows 0 and h counts once */
         int low = min(J, b.outputs() - part * J);
         int rows = 2 * low - first;
         if (part == b.parts() - 1 && b.q() % 4 == 0)
-            rows--; /* h - y is y */
+            rows--; /* here h - y equals y */
         for (int i = (int)threadIdx.x; i < rows * lanes * b.parts(); i += threads) {
             int row = i / lanes % rows;
             row = row < low ? row : J + row - low + first;
@@ -284,8 +283,7 @@ __device__ __forceinline__ float respond(const block<Q, J, L> &b, const float4 *
     return best;
 }
 
-/* Spectra of the block's queries, each lane's without DC; those after the last one are its copies.
- */
+/* Loads the spectra of the block's queries, without DC. Lanes after the last query repeat it. */
 template <int Q, int J, int L>
 __device__ void load_queries(const block<Q, J, L> &b, const float2 *spectra, int count)
 {
@@ -304,7 +302,7 @@ __device__ void load_queries(const block<Q, J, L> &b, const float2 *spectra, int
 
 /* grid: groups of L queries x parts of the references. Responses are [group][reference][lane]. */
 template <int Q, int J, int L>
-__global__ void __launch_bounds__(PS_FUSED_MOST_THREADS, Q > 0 ? 2 : 1)
+__global__ void __launch_bounds__(PS_FUSED_MAX_THREADS, Q > 0 ? 2 : 1)
     k_score_fused(ps_fused shape, ps_score_waves<Q> constants, const float *table,
                   const float2 *queries, int query_count, const float2 *references,
                   int reference_count, float *ret_responses)
@@ -360,8 +358,8 @@ static cudaError_t score_fused_launch(const ps_fused &shape, const ps_score_run 
         waves.sine[i] = run.waves[Q + i];
     }
     const void *function = reinterpret_cast<const void *>(kernel);
-    /* The attribute is the kernel's, whichever slot launches it: not less than another slot, whose
-     * windows may be larger, has just set. */
+    /* The attribute belongs to the kernel and so to all slots. The device's limit is set, because a
+     * smaller value could undo the one that another slot with larger windows has just set. */
     cudaError_t result = cudaFuncSetAttribute(function, cudaFuncAttributeMaxDynamicSharedMemorySize,
                                               shape.shared_limit);
     if (result == cudaSuccess)

@@ -1,15 +1,15 @@
-/* The correlations of the score (apple-reference section 5) the plain way: cuFFT transforms batches
- * of products back, which are small enough to stay in the L2 cache.
+/* Correlations of the score (apple-reference section 5) by cuFFT, which transforms batches of
+ * products that fit the L2 cache.
  *
- * A pair of q x q windows moves 4 q (q + 2) bytes of product out and in, and 4 q^2 of correlation
- * out and in, beside reading a query's spectrum: 14 KB for q = 26, 80 GB for 5.6 million pairs. At
- * the 5.5 TB/s of an H100's L2 cache that is 14 ms, and about as much for windows of any size, as
- * pairs are fewer the larger they are. */
+ * A pair of q x q windows writes and reads 4 q (q + 2) bytes of product and 4 q^2 of correlation,
+ * and reads a query's spectrum: 14 KB for q = 26, 80 GB for 5.6 million pairs. At the 5.5 TB/s of
+ * an H100's L2 cache that is 14 ms, and about as much at any window size, because larger windows
+ * form fewer pairs. */
 #include "reduce.h"
 
 enum { THREADS = 256 };
 
-/* A block has a pair. */
+/* One block per pair. */
 __global__ void k_score_multiply(const float2 *queries, const float2 *references, int complexes,
                                  size_t reference_count, size_t last, size_t first,
                                  float2 *ret_products)
@@ -26,7 +26,7 @@ __global__ void k_score_multiply(const float2 *queries, const float2 *references
     }
 }
 
-/* A warp has a correlation. */
+/* One warp per correlation. */
 __global__ void k_score_largest(const float *images, size_t pixels, size_t count,
                                 float *ret_responses)
 {
@@ -37,7 +37,7 @@ __global__ void k_score_largest(const float *images, size_t pixels, size_t count
     float best = -3.4e38F;
     for (size_t p = threadIdx.x % PS_WARP; p < pixels; p += PS_WARP)
         best = fmaxf(best, image[p]);
-    best = ps_reduce_warp(best, ps_largest());
+    best = ps_reduce_warp(best, ps_maximum());
     if (threadIdx.x % PS_WARP == 0)
         ret_responses[i] = best;
 }

@@ -1,11 +1,11 @@
-/* The fused score compiled for common sizes: those of particles of 48 to 92 px, each with the lanes
- * that a card's shared memory gives it (ps_score_fused_plan()). With 228 KB a multiprocessor that
- * are 16 up to a size of 26, then 8; with 164 KB 16 up to 22; with 100 KB 16, from 18 on 8, from 26
- * on 4; with 64 KB 8, from 20 on 4 up to 26. */
+/* Fused score compiled for common sizes, those of particles of 48 to 92 px, each with the numbers
+ * of lanes that the shared memory of GPUs allows (ps_score_fused_plan()). 228 KB per
+ * multiprocessor: 16 lanes up to size 26, then 8. 164 KB: 16 up to 22. 100 KB: 16, from 18 on 8,
+ * from 26 on 4. 64 KB: 8, from 20 to 26 4. */
 #include "score_sizes.h"
 #include "score_fused_kernel.h"
 
-/* What no card asks for need not be compiled. */
+/* Combinations that no GPU uses are not compiled. */
 static constexpr bool is_compiled(int q, int lanes)
 {
     return lanes == 16 ? q <= 26 : lanes == 8 || q >= 20;

@@ -1,8 +1,8 @@
-/* From the file's pixels to float32, what is in them, and their repair.
+/* Converts the file's pixels to float32, computes their statistics, and repairs them.
  *
- * A micrograph of n pixels of b bytes: conversion reads n b and writes 4 n, the search for dead
- * lines reads a few rows and columns, as most lines show a second value at once. At 4.3 TB/s that
- * is 31 us for 4096 x 4096 float32 (which is only read), and 20 us for int16. Repairs are rare. */
+ * A micrograph of n pixels of b bytes: conversion reads n b bytes and writes 4 n; the search for
+ * dead lines reads a few rows and columns, because most lines show a second value at once. At 4.3
+ * TB/s: 31 us for 4096 x 4096 float32 (which is only read), 20 us for int16. Repairs are rare. */
 #include "reduce.h"
 
 enum { THREADS = 256, PIXELS_AT_ONCE = 4, ROUNDS = 8 };
@@ -25,7 +25,7 @@ __device__ __forceinline__ float as_float(binary16 value)
     return ps_half_value(value.bits);
 }
 
-/* Of no pixels. */
+/* Statistics of no pixels. */
 static __device__ ps_upload_statistics nothing()
 {
     return {0.0, 0, (float)INFINITY, -(float)INFINITY};
@@ -41,13 +41,13 @@ static __device__ void add(ps_upload_statistics &t, float value)
     t.maximum = value > t.maximum ? value : t.maximum;
 }
 
-/* Thread 0 stores what the block found. */
+/* Thread 0 stores the block's statistics. */
 static __device__ void store(const ps_upload_statistics &t, ps_upload_statistics *ret_statistics)
 {
     double sum = ps_reduce_block(t.sum, ps_add(), 0.0);
     unsigned long long finite = ps_reduce_block(t.finite, ps_add(), 0ULL);
-    float minimum = ps_reduce_block(t.minimum, ps_least(), (float)INFINITY);
-    float maximum = ps_reduce_block(t.maximum, ps_largest(), -(float)INFINITY);
+    float minimum = ps_reduce_block(t.minimum, ps_minimum(), (float)INFINITY);
+    float maximum = ps_reduce_block(t.maximum, ps_maximum(), -(float)INFINITY);
     if (threadIdx.x == 0) {
         ret_statistics->sum = sum;
         ret_statistics->finite = finite;
@@ -56,7 +56,7 @@ static __device__ void store(const ps_upload_statistics &t, ps_upload_statistics
     }
 }
 
-/* A block converts PIXELS_PER_BLOCK neighbours, a thread four of them a round. */
+/* One block per PIXELS_PER_BLOCK adjacent pixels; a thread converts four of them per round. */
 template <typename T>
 __global__ void k_upload_convert(const T *raw, size_t count, float *ret_pixels,
                                  ps_upload_statistics *ret_statistics)
@@ -86,7 +86,7 @@ __global__ void k_upload_convert(const T *raw, size_t count, float *ret_pixels,
     store(t, &ret_statistics[blockIdx.x]);
 }
 
-/* One block: the statistics of all. */
+/* Run by one block: combines all statistics. */
 __global__ void k_upload_total(const ps_upload_statistics *parts, int count,
                                ps_upload_statistics *ret_total)
 {
@@ -94,8 +94,8 @@ __global__ void k_upload_total(const ps_upload_statistics *parts, int count,
     for (int i = (int)threadIdx.x; i < count; i += THREADS) {
         t.sum += parts[i].sum;
         t.finite += parts[i].finite;
-        t.minimum = ps_least()(t.minimum, parts[i].minimum);
-        t.maximum = ps_largest()(t.maximum, parts[i].maximum);
+        t.minimum = ps_minimum()(t.minimum, parts[i].minimum);
+        t.maximum = ps_maximum()(t.maximum, parts[i].maximum);
     }
     store(t, ret_total);
 }
@@ -109,7 +109,8 @@ __global__ void k_upload_replace(float *pixels, size_t count, float value)
 
 enum { ROWS_PER_PIECE = 64 };
 
-/* A thread looks down ROWS_PER_PIECE pixels of a column for one that differs from its first. */
+/* One thread per ROWS_PER_PIECE pixels of a column: searches for one that differs from the
+ * first. */
 __global__ void k_upload_columns(const float *pixels, int width, int height, uint8_t *constant)
 {
     int x = (int)(blockIdx.x * THREADS + threadIdx.x);
@@ -120,13 +121,13 @@ __global__ void k_upload_columns(const float *pixels, int width, int height, uin
     int end = begin + ROWS_PER_PIECE < height ? begin + ROWS_PER_PIECE : height;
     for (int y = begin; y < end; y++) {
         if (pixels[(size_t)y * (size_t)width + (size_t)x] != first) {
-            constant[x] = 0; /* whoever finds it stores the same */
+            constant[x] = 0; /* threads that race store the same value */
             return;
         }
     }
 }
 
-/* A warp looks along a row, until a round of 32 pixels differs from the first. */
+/* One warp per row: stops at the first 32 pixels that contain one that differs. */
 __global__ void k_upload_rows(const float *pixels, int width, int height, uint8_t *constant)
 {
     int y = (int)(blockIdx.x * (THREADS / PS_WARP) + threadIdx.x / PS_WARP);
@@ -143,9 +144,9 @@ __global__ void k_upload_rows(const float *pixels, int width, int height, uint8_
     }
 }
 
-enum { MOST_LINES = 4096 }; /* of a grid */
+enum { MAX_LINES = 4096 }; /* of a grid */
 
-/* A thread has pixel i of the dead lines that the block's row of the grid takes. */
+/* One thread per pixel of a line; the y axis of the grid strides over the lines. */
 __global__ void k_upload_interpolate(float *pixels, const ps_dead_line *dead, size_t lines,
                                      size_t step, int count, size_t stride)
 {
@@ -234,7 +235,7 @@ cudaError_t ps_launch_upload_interpolate(float *pixels, const struct ps_dead_lin
                                          cudaStream_t stream)
 {
     dim3 grid(ps_blocks((size_t)count, THREADS),
-              (unsigned)(lines < MOST_LINES ? lines : (size_t)MOST_LINES));
+              (unsigned)(lines < MAX_LINES ? lines : (size_t)MAX_LINES));
     return PS_LAUNCH(k_upload_interpolate, grid, THREADS, 0, stream, pixels, dead, lines, step,
                      count, stride);
 }

@@ -34,16 +34,17 @@ LAYERS = """
     synth:        base image
     wire:         base image picture
     picks:        base image config wire
-    watch:        base image config
+    layout:       config
+    watch:        base image config layout
     transport:    base wire
-    journal:      base wire watch
+    journal:      base image wire watch
     publish:      base image config picker picture wire transport watch journal
     subscribe:    base wire transport
     relay:        base config wire transport publish
     http/view:
     http:         base config picture wire journal http/view
-    service:      base image config picker picks watch journal publish http
-    cli:          base image config backend backend/cpu picker picture synth picks transport
+    service:      base image config layout picker picks watch journal publish http
+    cli:          base image config layout backend backend/cpu picker picture synth picks transport
                   journal subscribe relay service
 """
 

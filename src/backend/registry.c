@@ -1,4 +1,4 @@
-/* The backends of this build, in the order in which "auto" tries them. */
+/* The backends of this build, in the order that "auto" tries them. */
 #include "backend/backend.h"
 
 #include "base/error.h"
@@ -24,7 +24,7 @@ static int open_gpu(const struct ps_backend_options *options, struct ps_backend 
 {
     (void)options;
     (void)ret_backend;
-    return ps_fail(error, PS_E_DEVICE, "this build computes on the CPU only");
+    return ps_fail(error, PS_E_DEVICE, "built without CUDA support");
 }
 #endif
 

@@ -17,6 +17,15 @@ __attribute__((format(printf, 5, 6))) void ps_error_set_at(struct ps_error *erro
 __attribute__((format(printf, 2, 3))) int ps_fail_prefix(struct ps_error *error, const char *format,
                                                          ...);
 
+/* Returns the status of `expression` from the calling function unless it is 0. Only for functions
+ * that have nothing to free at that point. */
+#define PS_TRY(expression)                                                                         \
+    do {                                                                                           \
+        int try_status_ = (expression);                                                            \
+        if (try_status_)                                                                           \
+            return try_status_;                                                                    \
+    } while (0)
+
 /* Reports the failed allocation of `bytes` for `what`. */
 #define ps_fail_memory(error, bytes, what)                                                         \
     ps_fail(error, PS_E_NOMEM, "no memory: %zu bytes for %s", (size_t)(bytes), what)

@@ -101,11 +101,11 @@ static size_t span_column(struct bench_latency *latency, const char *stage)
 static int take_spans(struct ps_slot *slot, struct run *run, uint64_t at, struct ps_error *error)
 {
     const struct ps_backend_ops *ops = slot->backend->ops;
-    struct ps_span spans[PS_MOST_SPANS];
+    struct ps_span spans[PS_MAX_SPANS];
     size_t count = 0;
     if (!ops->trace)
         return 0;
-    int status = ops->trace(slot, spans, PS_MOST_SPANS, &count, error);
+    int status = ops->trace(slot, spans, PS_MAX_SPANS, &count, error);
     if (status || count == 0)
         return status;
     struct bench_latency *latency = run->latency;

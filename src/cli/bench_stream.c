@@ -70,11 +70,11 @@ static int take_spans(struct slot_thread *thread, uint64_t micrograph, struct ps
 {
     struct stream *stream = thread->stream;
     struct ps_slot *slot = thread->picker->slot;
-    struct ps_span spans[PS_MOST_SPANS];
+    struct ps_span spans[PS_MAX_SPANS];
     size_t count = 0;
     if (!slot->backend->ops->trace)
         return 0;
-    int status = slot->backend->ops->trace(slot, spans, PS_MOST_SPANS, &count, error);
+    int status = slot->backend->ops->trace(slot, spans, PS_MAX_SPANS, &count, error);
     pthread_mutex_lock(&stream->lock);
     for (size_t i = 0; i < count && status == 0; i++) {
         status = keep_interval(stream, &spans[i], error);

@@ -7,6 +7,7 @@
 #include "picks/format.h"
 #include "picks/input.h"
 #include "picks/read.h"
+#include "picks/relion.h"
 #include "picks/write.h"
 #include "picks/writers.h"
 
@@ -103,13 +104,28 @@ static const char *name_below(const char *name)
 /* ---- all of them ------------------------------------------------------------------------------
  */
 
-static int write_each(struct ps_pick_file *files, size_t count, const char *out,
-                      const struct ps_picks_format *format, struct ps_error *error)
+/* Gives each micrograph the name of its picks below OUT; `ret_own` gets the names to be freed. */
+static int name_each(struct ps_pick_file *files, size_t count, const struct ps_relion *relion,
+                     char **ret_own, struct ps_error *error)
 {
-    struct ps_autopick *list = NULL;
-    int status = ps_autopick_new(out, "", &list, error);
+    const char **paths = calloc(count + 1, sizeof *paths);
+    if (!paths)
+        return ps_fail_memory(error, count * sizeof *paths, "paths");
+    for (size_t i = 0; i < count; i++)
+        paths[i] = files[i].path;
+    int status = ps_relion_names(relion, paths, count, ret_own, error);
+    free(paths);
+    for (size_t i = 0; i < count; i++)
+        files[i].name = ret_own[i] ? ret_own[i] : name_below(files[i].name);
+    return status;
+}
+
+static int write_named(struct ps_pick_file *files, size_t count, const char *out,
+                       const struct ps_picks_format *format, struct ps_autopick *list,
+                       struct ps_error *error)
+{
+    int status = 0;
     for (size_t i = 0; i < count && status == 0; i++) {
-        files[i].name = name_below(files[i].name);
         for (size_t k = 0; k < i && status == 0; k++)
             if (strcmp(files[k].name, files[i].name) == 0)
                 status =
@@ -122,9 +138,27 @@ static int write_each(struct ps_pick_file *files, size_t count, const char *out,
             status = ps_autopick_add(list, files[i].path, path, error);
         free(path);
     }
+    return status;
+}
+
+static int write_each(struct ps_pick_file *files, size_t count, const char *out,
+                      const struct ps_picks_format *format, struct ps_error *error)
+{
+    struct ps_autopick *list = NULL;
+    char **names = calloc(count + 1, sizeof *names);
+    if (!names)
+        return ps_fail_memory(error, count * sizeof *names, "names");
+    int status = ps_autopick_new(out, "", &list, error);
+    if (status == 0)
+        status = name_each(files, count, ps_autopick_relion(list), names, error);
+    if (status == 0)
+        status = write_named(files, count, out, format, list, error);
     if (status == 0)
         status = ps_autopick_save(list, error);
     ps_autopick_free(list);
+    for (size_t i = 0; i < count; i++)
+        free(names[i]);
+    free(names);
     return status;
 }
 
@@ -207,6 +241,32 @@ static bool needs_names(const struct ps_picks_format *to, const char *in, size_t
                           names_micrographs(in));
 }
 
+/* For ps_picks_read_options.left_out. */
+static void leave_out(void *context, const struct ps_error *error)
+{
+    ++*(size_t *)context;
+    (void)fprintf(stderr, "pickstream convert: %s\n", error->message);
+}
+
+/* Says how it ended. Files that were left out have been named. */
+static int finish(int status, const struct ps_outcome_record_list *list, size_t left_out,
+                  const struct ps_error *error)
+{
+    size_t picks = 0;
+    for (size_t i = 0; i < list->count; i++)
+        picks += list->items[i]->result.count;
+    if (status)
+        (void)fprintf(stderr, "pickstream convert: %s\n", error->message);
+    else if (left_out && list->count)
+        (void)fprintf(stderr,
+                      "pickstream convert: %zu micrographs, %zu picks, %zu files left out\n",
+                      list->count, picks, left_out);
+    else if (!left_out)
+        (void)fprintf(stderr, "pickstream convert: %zu micrographs, %zu picks\n", list->count,
+                      picks);
+    return status || left_out ? PS_EXIT_FAILURE : PS_EXIT_OK;
+}
+
 static int convert(const struct convert_options *options, const char *in, const char *out)
 {
     const struct ps_picks_format *from, *to;
@@ -217,24 +277,21 @@ static int convert(const struct convert_options *options, const char *in, const 
         to = infer_format(from, in, out);
     if (!to)
         return ps_cli_usage(&cli, "%.200s: its name does not tell a format: give --format", out);
-    const struct ps_picks_read_options read_options = {from, NULL, options->micrographs};
+    size_t left_out = 0;
+    const struct ps_picks_read_options read_options = {.format = from,
+                                                       .micrographs = options->micrographs,
+                                                       .left_out = leave_out,
+                                                       .context = &left_out};
     struct ps_outcome_record_list list = {0};
     struct ps_error error;
     int status = ps_picks_read(in, &read_options, &list, &error);
     if (status == 0 && !options->to && needs_names(to, in, list.count, out))
         to = ps_picks_format_find("cryosparc");
-    if (status == 0)
+    if (status == 0 && (list.count || !left_out))
         status = write_out(&list, options, out, to, &error);
-    size_t picks = 0;
-    for (size_t i = 0; i < list.count; i++)
-        picks += list.items[i]->result.count;
-    if (status)
-        (void)fprintf(stderr, "pickstream convert: %s\n", error.message);
-    else
-        (void)fprintf(stderr, "pickstream convert: %zu micrographs, %zu picks\n", list.count,
-                      picks);
+    status = finish(status, &list, left_out, &error);
     ps_outcome_record_list_done(&list);
-    return status ? PS_EXIT_FAILURE : PS_EXIT_OK;
+    return status;
 }
 
 int ps_cmd_convert(int argc, char **argv)

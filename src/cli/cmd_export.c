@@ -57,8 +57,11 @@ struct exporter {
 
 /* The directory for files of picks, the same as in the service; to be freed. NULL without memory.
  */
-static char *directory_of(const struct exporter *exporter, const struct ps_outcome_record *record)
+static char *directory_of(const struct exporter *exporter, const struct ps_outcome_record *record,
+                          bool project)
 {
+    if (project)
+        return strdup(exporter->options->output);
     char prefix[PATH_MAX], watched[PATH_MAX];
     char *directory = NULL;
     size_t path = strlen(record->path), name = strlen(record->name);
@@ -99,7 +102,13 @@ static int export_outcome(struct exporter *exporter, struct ps_outcome_record *r
 {
     if (!ps_name_is_safe(record->name))
         return ps_fail(error, PS_E_INPUT, "its name leads out of the directory: not written");
-    char *directory = directory_of(exporter, record);
+    bool project;
+    int failed = ps_autopick_rename(exporter->list, record->path,
+                                    exporter->config->input.directories.count > 1, &record->name,
+                                    &project, error);
+    if (failed)
+        return failed;
+    char *directory = directory_of(exporter, record, project);
     if (!directory)
         return ps_fail_memory(error, strlen(record->name), "a path");
     int status = record->status == PS_OUTCOME_FAILED

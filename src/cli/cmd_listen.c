@@ -193,10 +193,15 @@ static void take_outcome(struct listener *listener, struct ps_outcome_record *re
     char name[PS_LOG_TEXT];
     struct ps_error error;
     listener->outcomes++;
+    bool project;
+    int status = listener->list ? ps_autopick_rename(listener->list, record->path, false,
+                                                     &record->name, &project, &error)
+                                : 0;
     if (!listener->options->output) {
         print_outcome(listener, record);
-    } else if (record->status == PS_OUTCOME_FAILED ? take_failure(listener, record, &error)
-                                                   : write_outcome(listener, record, &error)) {
+    } else if (status ||
+               (record->status == PS_OUTCOME_FAILED ? take_failure(listener, record, &error)
+                                                    : write_outcome(listener, record, &error))) {
         listener->unwritten++;
         (void)fprintf(stderr, "pickstream listen: seq %" PRIu64 ": %s: %s\n", record->seq,
                       ps_log_quote(record->name, name), one_line(error.message));

@@ -7,6 +7,7 @@
 #include "cli/inputs.h"
 #include "cli/interrupt.h"
 #include "cli/progress.h"
+#include "cli/resume.h"
 #include "config/config.h"
 #include "image/micrograph.h"
 #include "picker/picker.h"
@@ -26,6 +27,7 @@
 
 struct pick_options {
     bool list;
+    bool verbose;
     bool overlay;
     bool resume;
     const char *shard;
@@ -42,9 +44,11 @@ static const struct ps_cli_option options_table[] = {
     PS_CLI_TEXT(0, "shard", "I/N", struct pick_options, shard,
                 "pick only the I-th of N parts of the micrographs: for N machines"),
     PS_CLI_FLAG(0, "resume", struct pick_options, resume,
-                "skip micrographs whose files of picks exist and are not older"),
+                "skip micrographs whose files of picks exist and are of their content"),
     PS_CLI_FLAG(0, "list", struct pick_options, list,
                 "pick nothing, print the paths of the micrographs that would be picked"),
+    PS_CLI_FLAG('v', "verbose", struct pick_options, verbose,
+                "with --list: name the files left out too, with the rule"),
     PS_CLI_TEXT(0, "truth", "DIR", struct pick_options, truth,
                 "compare with DIR/NAME_truth.star or .txt, print precision and recall"),
     PS_CLI_NUMBER(0, "tolerance", "PX", struct pick_options, tolerance, 0.0, 1e6,
@@ -79,6 +83,7 @@ struct session {
     char *profile;
     struct ps_progress progress;
     struct ps_accuracy total; /* against the truth */
+    struct stat source;       /* of the micrograph that is being picked, before it was read */
     size_t picked;
     size_t rejected;
     size_t failed;
@@ -103,6 +108,21 @@ static int write_outputs(const struct session *session, const struct ps_pick_fil
         free(path);
     }
     return status;
+}
+
+/* Records for --resume what the files were made from. */
+static void record_outputs(const struct session *session, const char *name)
+{
+    const struct ps_config *config = session->config;
+    const struct ps_list *formats = &config->output.formats;
+    for (size_t i = 0; i < formats->count + session->options->overlay; i++) {
+        const char *suffix =
+            i < formats->count ? ps_picks_format_find(formats->items[i])->suffix : OVERLAY_SUFFIX;
+        char *path = ps_picks_path(config->output.directory, name, suffix);
+        if (path)
+            ps_resume_record(path, &session->source);
+        free(path);
+    }
 }
 
 /* Handles a failed micrograph: removes the files of an earlier run, which are not the result of
@@ -225,6 +245,8 @@ static int pick_micrograph(struct session *session, const struct ps_found *found
     };
     status = write_outputs(session, &file, error);
     if (status == 0)
+        record_outputs(session, file.name);
+    if (status == 0)
         status = report(session, found, &result, error);
     ps_result_done(&result);
     return status;
@@ -240,6 +262,8 @@ static int pick_file(struct session *session, const struct ps_found *found, stru
                                       session->config->compute.max_pixels};
     struct ps_micrograph *micrograph = NULL;
     double start = ps_progress_clock();
+    if (stat(found->path, &session->source) != 0)
+        session->source = (struct stat){0};
     int status = ps_micrograph_read(found->path, &options, &micrograph, error);
     if (status) {
         state_first(session);
@@ -258,25 +282,16 @@ static int pick_file(struct session *session, const struct ps_found *found, stru
 /* ---- resuming ---------------------------------------------------------------------------------
  */
 
-static bool is_older(const struct stat *a, const struct stat *b)
-{
-    if (a->st_mtim.tv_sec != b->st_mtim.tv_sec)
-        return a->st_mtim.tv_sec < b->st_mtim.tv_sec;
-    return a->st_mtim.tv_nsec < b->st_mtim.tv_nsec;
-}
-
 static bool has_output(const struct session *session, const struct ps_found *found,
                        const struct stat *micrograph, const char *suffix)
 {
     char *path = ps_picks_path(session->config->output.directory, found->name, suffix);
-    struct stat output;
-    bool has = path && stat(path, &output) == 0 && S_ISREG(output.st_mode) &&
-               !is_older(&output, micrograph);
+    bool has = path && ps_resume_is_current(path, micrograph);
     free(path);
     return has;
 }
 
-/* True if one of the files that this run would write is missing or older than the micrograph. Files
+/* True if one of the files that this run would write is missing or of another content. Files
  * are written atomically (base/atomic_file.h), so an existing file is complete. A failed micrograph
  * has none and is tried again. */
 static bool is_left(const struct session *session, const struct ps_found *found)
@@ -323,8 +338,9 @@ static bool leave_out_done(const struct ps_found *found, void *context)
 /* ---- all of them ------------------------------------------------------------------------------
  */
 
-static void summarise(struct session *session, size_t count)
+static void summarise(struct session *session, const struct ps_found_list *list)
 {
+    char left_out[PS_LEFT_OUT_TEXT];
     char accuracy[96] = "";
     char before[48] = "";
     if (session->options->truth && session->picked)
@@ -332,11 +348,11 @@ static void summarise(struct session *session, size_t count)
     if (session->before)
         (void)snprintf(before, sizeof before, ", %zu done before", session->before);
     ps_progress_end(&session->progress);
-    if (count > 1 || session->failed || session->before)
-        (void)fprintf(stderr,
-                      "pickstream: %zu picked (%zu picks%s), %zu rejected, %zu failed%s, on %s\n",
-                      session->picked, session->picks, accuracy, session->rejected, session->failed,
-                      before, ps_picker_device(session->picker));
+    if (list->count > 1 || session->failed || session->before || list->left_out.count)
+        (void)fprintf(
+            stderr, "pickstream: %zu picked (%zu picks%s), %zu rejected, %zu failed%s, on %s%s\n",
+            session->picked, session->picks, accuracy, session->rejected, session->failed, before,
+            ps_picker_device(session->picker), ps_left_out_text(&list->left_out, left_out));
 }
 
 /* Says how to go on after an interruption, with `count` micrographs in this run. --truth cannot be
@@ -380,7 +396,7 @@ static int pick_all(struct session *session, const struct ps_found_list *list)
         ps_progress_step(&session->progress);
     }
     save_list(session);
-    summarise(session, list->count);
+    summarise(session, list);
     if (left) {
         report_interruption(session, list->count);
         return PS_EXIT_INTERRUPTED;
@@ -388,9 +404,13 @@ static int pick_all(struct session *session, const struct ps_found_list *list)
     return session->failed || session->unlisted ? PS_EXIT_FAILURE : PS_EXIT_OK;
 }
 
-static int list_all(const struct ps_found_list *list)
+static int list_all(const struct ps_found_list *list, bool verbose)
 {
     int result = PS_EXIT_OK;
+    if (verbose)
+        ps_left_out_print_files(&list->left_out);
+    else
+        ps_left_out_print_counts(&list->left_out);
     for (size_t i = 0; i < list->count; i++) {
         const struct ps_found *found = &list->items[i];
         if (found->problem) {
@@ -431,8 +451,10 @@ static int find(struct session *session, char *const *operands, size_t count,
         (void)fprintf(stderr, "pickstream: %s\n", error.message);
         return PS_EXIT_FAILURE;
     }
-    if (ret_list->count == 0) {
-        (void)fputs("pickstream: no micrographs there (input.include, input.exclude)\n", stderr);
+    ps_left_out_print_named(&ret_list->left_out);
+    if (ret_list->count == 0) { /* ps_find() has named the operands */
+        if (session->options->list && session->options->verbose)
+            ps_left_out_print_files(&ret_list->left_out);
         return PS_EXIT_FAILURE;
     }
     ps_found_list_shard(ret_list, *shard);
@@ -474,7 +496,7 @@ static int run(const struct ps_config *config, const struct pick_options *option
     struct ps_found_list list = {0};
     int result = find(&session, operands, count, &shard, &list);
     if (result == PS_EXIT_OK)
-        result = options->list ? list_all(&list) : pick_all(&session, &list);
+        result = options->list ? list_all(&list, options->verbose) : pick_all(&session, &list);
     ps_found_list_done(&list);
     ps_autopick_free(session.list);
     ps_picker_free(session.picker);

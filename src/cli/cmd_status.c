@@ -4,6 +4,7 @@
 #include "cli/cmd.h"
 #include "config/config.h"
 #include "journal/journal.h"
+#include "layout/layout.h"
 #include "subscribe/control.h"
 
 #include <jansson.h>
@@ -41,6 +42,17 @@ static long long number(const json_t *object, const char *key)
     return (long long)json_integer_value(json_object_get(object, key));
 }
 
+/* "           left out: 3 power spectra", with the words of the keys in the message. */
+static void print_left_out(const json_t *left_out)
+{
+    struct ps_rule_counts counts = {0};
+    char line[512];
+    for (int rule = 0; rule < PS_RULE_COUNT; rule++)
+        counts.of[rule] = (size_t)number(left_out, ps_rule_key(rule));
+    if (ps_rule_counts_text(&counts, line, sizeof line))
+        (void)printf("           left out: %s\n", line);
+}
+
 static void print_watches(const json_t *watches)
 {
     size_t i;
@@ -52,6 +64,7 @@ static void print_watches(const json_t *watches)
                      text(watch, "path"), text(watch, "mode"), reason ? " (" : "",
                      reason ? reason : "", reason ? ")" : "", number(watch, "directories"),
                      number(watch, "candidates"));
+        print_left_out(json_object_get(watch, "left_out"));
     }
 }
 
@@ -99,6 +112,8 @@ static void print_text(int holder, const json_t *status)
     (void)printf("outcomes   %lld picked (%lld picks), %lld rejected, %lld failed\n",
                  number(totals, "picked"), number(totals, "picks"), number(totals, "rejected"),
                  number(totals, "failed"));
+    if (number(totals, "skipped"))
+        (void)printf("skipped    %lld other versions of an exposure\n", number(totals, "skipped"));
     (void)printf("rate       %.0f micrographs/h\n",
                  json_number_value(
                      json_object_get(json_object_get(status, "rates"), "micrographs_per_hour")));

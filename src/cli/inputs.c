@@ -1,7 +1,9 @@
 #include "cli/inputs.h"
 
 #include "base/error.h"
+#include "layout/versions.h"
 #include "picks/picks.h"
+#include "picks/relion.h"
 
 #include <errno.h>
 #include <fts.h>
@@ -140,6 +142,21 @@ static int by_entry_name(const FTSENT **a, const FTSENT **b)
     return strcmp((*a)->fts_name, (*b)->fts_name);
 }
 
+/* Adds a file below a directory, or notes the rule that leaves it out. */
+static int judge_file(struct finder *finder, const struct operand *operand, const char *path,
+                      const char *below, struct ps_error *error)
+{
+    char better[PATH_MAX];
+    const enum ps_rule rule = ps_layout_judge(finder->config, path, (size_t)(below - path));
+    if (rule == PS_RULE_OTHER)
+        return 0;
+    if (rule != PS_RULE_NONE)
+        return ps_left_out_add(&finder->list.left_out, path, rule, NULL, error);
+    if (ps_version_better(finder->config, path, (size_t)(below - path), better))
+        return ps_left_out_add(&finder->list.left_out, path, PS_RULE_VERSION, better, error);
+    return add_file(finder, operand, path, below, NULL, error);
+}
+
 static int visit(struct finder *finder, const struct operand *operand, FTS *tree, FTSENT *entry,
                  struct ps_error *error)
 {
@@ -159,9 +176,7 @@ static int visit(struct finder *finder, const struct operand *operand, FTS *tree
     case FTS_DC: /* a cycle of links: the directory has been visited */
         return 0;
     default:
-        if (!ps_config_accepts(finder->config, entry->fts_name))
-            return 0;
-        return add_file(finder, operand, entry->fts_path, below, NULL, error);
+        return judge_file(finder, operand, entry->fts_path, below, error);
     }
 }
 
@@ -173,12 +188,38 @@ static int search_directory(struct finder *finder, const struct operand *operand
     FTS *tree = fts_open(paths, FTS_LOGICAL | FTS_NOCHDIR, by_entry_name);
     if (!tree)
         return ps_fail(error, PS_E_SYSTEM, "%s: %s", operand->path, strerror(errno));
+    const size_t before = finder->list.count;
+    struct ps_rule_counts counts = finder->list.left_out.counts;
     int status = 0;
     FTSENT *entry;
     while (status == 0 && (entry = fts_read(tree)) != NULL)
         status = visit(finder, operand, tree, entry, error);
     (void)fts_close(tree);
+    if (status == 0 && finder->list.count == before) {
+        for (int rule = 0; rule < PS_RULE_COUNT; rule++)
+            counts.of[rule] = finder->list.left_out.counts.of[rule] - counts.of[rule];
+        ps_left_out_print_empty(operand->path, &counts);
+    }
     return status;
+}
+
+/* A file on the command line is taken, whatever its name says. */
+static int take_operand(struct finder *finder, const struct operand *operand,
+                        struct ps_error *error)
+{
+    const char *slash = strrchr(operand->path, '/');
+    const char *name = slash ? slash + 1 : operand->path;
+    char better[PATH_MAX];
+    enum ps_rule rule = PS_RULE_NONE;
+    if (ps_layout_has_rules(finder->config, name))
+        rule = ps_layout_looks_like(operand->path);
+    if (rule == PS_RULE_NONE &&
+        ps_version_better(finder->config, operand->path, (size_t)(name - operand->path), better))
+        for (size_t i = 0; rule == PS_RULE_NONE && i < finder->operand_count; i++)
+            if (strcmp(finder->operands[i].path, better) == 0)
+                rule = PS_RULE_VERSION;
+    finder->list.left_out.named.of[rule]++;
+    return add_file(finder, operand, operand->path, name, NULL, error);
 }
 
 static int search(struct finder *finder, struct ps_error *error)
@@ -193,9 +234,7 @@ static int search(struct finder *finder, struct ps_error *error)
             status = add_file(finder, operand, operand->path, operand->path,
                               strerror(operand->missing), error);
         } else {
-            const char *slash = strrchr(operand->path, '/');
-            status = add_file(finder, operand, operand->path, slash ? slash + 1 : operand->path,
-                              NULL, error);
+            status = take_operand(finder, operand, error);
         }
     }
     return status;
@@ -279,6 +318,42 @@ static int resolve_names(struct ps_found_list *list, struct ps_error *error)
     return 0;
 }
 
+/* ---- names in a RELION project ----------------------------------------------------------------
+ */
+
+/* Files that cannot be picked keep their names. */
+static int name_by_project(struct ps_found_list *list, const struct ps_relion *relion,
+                           struct ps_error *error)
+{
+    const char **paths = calloc(list->count + 1, sizeof *paths);
+    char **names = calloc(list->count + 1, sizeof *names);
+    for (size_t i = 0; paths && i < list->count; i++)
+        paths[i] = list->items[i].problem ? NULL : list->items[i].path;
+    int status = paths && names ? ps_relion_names(relion, paths, list->count, names, error)
+                                : ps_fail_memory(error, list->count * sizeof *names, "paths");
+    for (size_t i = 0; i < list->count && status == 0; i++) {
+        if (names[i]) {
+            free(list->items[i].name);
+            list->items[i].name = names[i];
+        }
+    }
+    free(paths);
+    free(names);
+    return status;
+}
+
+static int rename_all(struct ps_found_list *list, const struct ps_config *config,
+                      struct ps_error *error)
+{
+    struct ps_relion *relion = NULL;
+    int status =
+        ps_relion_find(config->output.relion_project, config->output.directory, &relion, error);
+    if (status == 0 && relion)
+        status = name_by_project(list, relion, error);
+    ps_relion_free(relion);
+    return status;
+}
+
 int ps_find(const struct ps_config *config, char *const *operands, size_t count,
             struct ps_found_list *ret_list, struct ps_error *error)
 {
@@ -290,6 +365,8 @@ int ps_find(const struct ps_config *config, char *const *operands, size_t count,
         find_root(&finder);
         status = search(&finder, error);
     }
+    if (status == 0)
+        status = rename_all(&finder.list, config, error);
     if (status == 0)
         status = resolve_names(&finder.list, error);
     for (size_t i = 0; i < finder.operand_count; i++) {
@@ -309,6 +386,7 @@ void ps_found_list_done(struct ps_found_list *list)
     for (size_t i = 0; i < list->count; i++)
         found_done(&list->items[i]);
     free(list->items);
+    ps_left_out_done(&list->left_out);
     *list = (struct ps_found_list){0};
 }
 

@@ -1,13 +1,16 @@
 /* Makes a list of micrographs from the operands of a command.
  *
- * An operand is a file, a directory (searched according to input.recursive, include and exclude),
- * or a glob that the shell did not expand. Each micrograph keeps the path as the user gave it, and
- * gets a name: its path relative to the nearest common parent of all operands. Names distinguish
- * files of the same name in different directories, and are the paths below an output directory.
+ * An operand is a file, which needs no rule to be a micrograph, a directory (searched according to
+ * input.recursive and layout/layout.h), or a glob that the shell did not expand. Each micrograph
+ * keeps the path as the user gave it, and gets a name: its path relative to the nearest common
+ * parent of all operands; if output.directory is in a RELION project and so is the micrograph, the
+ * name under which RELION looks for its picks (picks/relion.h). Names distinguish files of the same
+ * name in different directories, and are the paths below an output directory.
  */
 #ifndef PS_CLI_INPUTS_H
 #define PS_CLI_INPUTS_H
 
+#include "cli/left_out.h"
 #include "config/config.h"
 
 #include <stdbool.h>
@@ -22,11 +25,12 @@ struct ps_found {
 struct ps_found_list {
     struct ps_found *items; /* by name */
     size_t count;
+    struct ps_left_out_list left_out;
 };
 
 /* Finds the micrographs of all operands. The list also has missing operands, unreadable
- * directories, and files whose output would overwrite another's, each with its problem.
- * PS_E_SYSTEM, PS_E_NOMEM. */
+ * directories, and files whose output would overwrite another's, each with its problem. Prints a
+ * line for every directory without a micrograph. PS_E_SYSTEM, PS_E_NOMEM. */
 int ps_find(const struct ps_config *config, char *const *operands, size_t count,
             struct ps_found_list *ret_list, struct ps_error *error);
 void ps_found_list_done(struct ps_found_list *list);

@@ -226,6 +226,23 @@ static bool matches(const struct ps_list *globs, const char *name)
     return false;
 }
 
+bool ps_config_includes(const struct ps_config *config, const char *name)
+{
+    return matches(&config->input.include, name);
+}
+
+bool ps_config_names(const struct ps_config *config, const char *name)
+{
+    for (size_t i = 0; i < config->input.include.count; i++) {
+        const char *glob = config->input.include.items[i];
+        const bool extension =
+            glob[0] == '*' && (!glob[1] || (glob[1] == '.' && !strchr(glob + 2, '.')));
+        if (!extension && fnmatch(glob, name, FNM_CASEFOLD) == 0)
+            return true;
+    }
+    return false;
+}
+
 bool ps_config_accepts(const struct ps_config *config, const char *name)
 {
     return matches(&config->input.include, name) && !matches(&config->input.exclude, name);

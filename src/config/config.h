@@ -22,6 +22,8 @@ enum ps_profile { PS_PROFILE_ADAPTIVE, PS_PROFILE_ASPIRE };
 enum ps_contrast { PS_CONTRAST_DARK, PS_CONTRAST_BRIGHT, PS_CONTRAST_AUTO };
 enum ps_classifier { PS_CLASSIFIER_SVM, PS_CLASSIFIER_NAIVE_BAYES, PS_CLASSIFIER_MIXTURE };
 
+/* Which names below a directory are micrographs: by rules (layout/layout.h), or by globs alone. */
+enum ps_input_layout { PS_LAYOUT_AUTO, PS_LAYOUT_PLAIN };
 enum ps_poll { PS_POLL_AUTO, PS_POLL_ALWAYS, PS_POLL_NEVER };
 enum ps_order { PS_ORDER_OLDEST, PS_ORDER_NEWEST };
 
@@ -93,9 +95,13 @@ void ps_config_print_keys(FILE *stream, const char *before, const char *after);
  * other. Call it before a configuration is used. */
 int ps_config_check(const struct ps_config *config, struct ps_error *error);
 
-/* True if a file name (without the directory) is that of a micrograph: include matches and exclude
- * does not. */
+/* About a file name without the directory. True if a glob of input.include matches; if moreover
+ * none of input.exclude does; and if one of input.include matches that says more than an extension,
+ * as
+ * *_DW.mrc does and *.mrc does not. */
+bool ps_config_includes(const struct ps_config *config, const char *name);
 bool ps_config_accepts(const struct ps_config *config, const char *name);
+bool ps_config_names(const struct ps_config *config, const char *name);
 
 /* Write the configuration to a stream; the caller checks the stream. In this order: all values, as
  * a file that gives the same configuration; conf/pickstream.ini, with the default and meaning of

@@ -1,6 +1,5 @@
-/* Formulas of the adaptive profile that the backends share: each is written once, for gcc, g++ and
- * nvcc. What differs between backends is the order of work, not these. Step numbers are those of
- * src/picker/README.md. */
+/* Formulas of the adaptive profile that the backends share, compiled by gcc, g++ and nvcc. Backends
+ * differ in the order of work only. Step numbers are those of src/picker/README.md. */
 #ifndef PS_BACKEND_ADAPTIVE_FORMULAS_H
 #define PS_BACKEND_ADAPTIVE_FORMULAS_H
 
@@ -12,10 +11,10 @@
 
 /* ---- lengths and limits ---- */
 
-/* Diameters: sides of squares, deviations of Gaussians. */
-#define PS_CONTAMINANT_MEAN    0.5  /* step 2: a contaminant's mean is taken over this, */
-#define PS_CONTAMINANT_SIDE    1.25 /* it holds a square of this, */
-#define PS_CONTAMINANT_MARGIN  0.5  /* and is widened by this */
+/* In diameters: sides of squares, deviations of Gaussians. */
+#define PS_CONTAMINANT_MEAN    0.5  /* step 2: square over which means are taken */
+#define PS_CONTAMINANT_SIDE    1.25 /* square that a contaminant must contain */
+#define PS_CONTAMINANT_MARGIN  0.5  /* square by which contaminants are widened */
 #define PS_INTENSITY_SURROUND  3.0  /* step 3: background, twice */
 #define PS_ENERGY_SURROUND     4.0  /* step 4: background */
 #define PS_DETAIL_FINE         (0.6 / 16)
@@ -24,23 +23,23 @@
 #define PS_INTENSITY_SMOOTHING (1.0 / 10) /* step 5: of responses */
 #define PS_DETAIL_SMOOTHING    (1.0 / 8)
 
-/* Robust standard deviations. */
+/* In robust standard deviations. */
 #define PS_FIRST_CLIP      10.0F /* before the background */
 #define PS_INTENSITY_CLIP  3.5F  /* after it */
 #define PS_ENERGY_CLIP     4.0F
-#define PS_CONTAMINANT_FAR 4.0 /* of a mean */
+#define PS_CONTAMINANT_FAR 4.0 /* of a mean from the median */
 
-/* Least share of a template that the border may leave of it before its response is damped. */
-#define PS_LEAST_NORM 0.1
-/* A template of less norm is none. */
+/* Squared norm of what the border leaves of a template; below it, responses are damped. */
+#define PS_MIN_NORM 0.1
+/* A template with a smaller squared norm is constant. */
 #define PS_FLAT 1e-12
-/* Least unmasked share of a window that something is divided by. */
-#define PS_LEAST_SHARE 0.05F
+/* Lower limit of the unmasked share of a window as a divisor. */
+#define PS_MIN_SHARE 0.05F
 
 /* ---- lines ---- */
 
-/* Index that stands for i outside [0, n): the line is continued by its mirror image, whose first
- * pixel is the last one again. */
+/* Index that replaces i outside [0, n): the line is continued by its mirror image, in which the
+ * edge pixel is repeated. */
 PS_HD int ps_mirror(int i, int n)
 {
     if (i >= 0 && i < n)
@@ -51,26 +50,25 @@ PS_HD int ps_mirror(int i, int n)
     return i < n ? i : period - 1 - i;
 }
 
-/* Whether a row or column may hold a centre: it is not in a margin nor, where there is one, in the
- * frame beyond it. */
-PS_HD bool ps_in_image(int at, int size, int frame, int before, int after)
+/* The pixel of a line of n that is nearest to i. */
+PS_HD int ps_nearest(int i, int n)
 {
-    return (before == 0 || at >= frame + before) && (after == 0 || at < size - frame - after);
+    return i < 0 ? 0 : i < n ? i : n - 1;
 }
 
-/* Side of the square that is `width` wide: the odd number at or above its integer part. */
+/* Side of a square of `width`: the smallest odd number not below its integer part. */
 PS_HD int ps_box_side(double width)
 {
     return (int)width | 1;
 }
 
-/* How far a Gaussian reaches, px. */
+/* Radius at which a Gaussian is cut, px. */
 PS_HD int ps_gauss_radius(double sigma)
 {
     return (int)(4 * sigma + 0.5);
 }
 
-/* Its weights at distances 0 to that, of sum 1. */
+/* Weights of a Gaussian at distances 0 to its radius; the sum over both sides is 1. */
 PS_HD void ps_gauss_weights(double sigma, float *ret_weights)
 {
     int radius = ps_gauss_radius(sigma);
@@ -101,14 +99,13 @@ PS_HD float ps_clipped(float value, float limit)
     return value > limit ? limit : value < -limit ? -limit : value;
 }
 
-/* What a mean is divided by: the unmasked share of its window. */
+/* Divisor of a window's mean: its unmasked share, limited from below. */
 PS_HD float ps_share(float share)
 {
-    return share > PS_LEAST_SHARE ? share : PS_LEAST_SHARE;
+    return share > PS_MIN_SHARE ? share : PS_MIN_SHARE;
 }
 
-/* Of `n` values, from the means of their squares and of themselves: root of their variance times
- * n. */
+/* Square root of n times the variance, from the means of the squares and of the values. */
 PS_HD float ps_window_norm(float mean_square, float mean, float n)
 {
     float variance = mean_square - mean * mean;
@@ -117,7 +114,7 @@ PS_HD float ps_window_norm(float mean_square, float mean, float n)
 
 /* ---- noise ---- */
 
-/* White noise of pixel `i`: uniform, zero mean; the same on every machine (Wellons' lowbias32). */
+/* White noise of pixel `i`: uniform, zero mean, equal on every machine (Wellons' lowbias32). */
 PS_HD float ps_noise(uint32_t i, uint32_t seed)
 {
     uint32_t x = i ^ seed * 0x9E3779B9U;
@@ -135,21 +132,21 @@ PS_HD double ps_robust_deviation(double median_deviation)
     return 1.4826 * median_deviation + 1e-12;
 }
 
-/* Standard deviation of the lower half of values, from their median and the value that so many are
- * below: particles, which are above, leave it alone. Not 0. */
+/* Standard deviation of the values below the median, from the median and the value that
+ * PS_LOWER_SHARE of the values are below. Particles, which lie above, do not affect it. Not 0. */
 #define PS_LOWER_SHARE 0.1587
 PS_HD double ps_lower_deviation(double median, double lower)
 {
     return median - lower + 1e-12;
 }
 
-/* What the logarithm of the energy begins with, from the energy's median. */
+/* Offset of the energy in its logarithm, from the energy's median. */
 PS_HD float ps_energy_floor(double median)
 {
     return (float)(0.1 * median + 1e-30);
 }
 
-/* The least norm of a window, from the norms' median. */
+/* Smallest norm of a window, from the norms' median. */
 PS_HD float ps_norm_floor(double median)
 {
     return (float)(median / 2 + 1e-20);
@@ -162,13 +159,13 @@ PS_HD double ps_radius(int x, int y)
     return sqrt((double)(x * x + y * y));
 }
 
-/* The ring of a template that a radius belongs to. */
+/* Ring of a template that a radius belongs to. */
 PS_HD int ps_ring(double radius)
 {
     return (int)rint(radius);
 }
 
-/* How many rings a template has, and how many rows and columns on each side of its centre. */
+/* Number of rings of a template, and of rows and columns on each side of its centre. */
 PS_HD int ps_template_rings(double diameter)
 {
     return ps_ring(PS_TEMPLATE_REACH * diameter) + 1;
@@ -178,8 +175,8 @@ PS_HD int ps_template_reach(double diameter)
     return (int)ceil(PS_TEMPLATE_REACH * diameter);
 }
 
-/* Rows and columns of a template of (2 reach + 1)^2 px that lie inside: [top, bottom) and so on.
- * Near the border, or the frame, a part of it lies outside and counts for nothing. */
+/* Rows and columns of a template of (2 reach + 1)^2 px that lie inside: [top, bottom), [left,
+ * right). Near the border, or the frame, the rest lies outside and does not count. */
 struct ps_cut {
     int top;
     int bottom;
@@ -196,7 +193,7 @@ PS_HD void ps_cut_axis(int reach, int frame, int at, int size, int *ret_first, i
     *ret_last = after < side ? after : side;
 }
 
-/* Whether anything of the window at (x, y) lies outside. */
+/* True if a part of the window at (x, y) lies outside. */
 PS_HD bool ps_window_cut(int reach, int frame, int width, int height, int x, int y,
                          struct ps_cut *ret_cut)
 {
@@ -206,22 +203,22 @@ PS_HD bool ps_window_cut(int reach, int frame, int width, int height, int x, int
     return ret_cut->top > 0 || ret_cut->left > 0 || ret_cut->bottom < side || ret_cut->right < side;
 }
 
-/* Of a response near the border, when the template's sums over what is left of it are known: it has
- * zero mean and unit norm there, and the less that is, the less the response is worth, so that
- * under noise all have the same spread. */
+/* Corrects a response near the border, from the template's sums over the part inside: the template
+ * gets zero mean and unit norm there, and the response is damped as that part shrinks, so that
+ * noise has the same spread everywhere. */
 PS_HD float ps_cut_response(float response, float local, float inverse, double sum, double square,
                             double area)
 {
     double norm = square - sum * sum / area;
     return (float)(((double)response - sum * (double)local * (double)inverse) /
-                   sqrt(fmax(norm, PS_LEAST_NORM)));
+                   sqrt(fmax(norm, PS_MIN_NORM)));
 }
 
 /* ---- moments of both responses ---- */
 
 enum { PS_MOMENT_SUMS = 5 };
 
-/* Adds the responses of a pixel: both, and their three products. */
+/* Adds the responses of a pixel: both values and their three products. */
 PS_HD void ps_add_moments(float first, float second, double sums[PS_MOMENT_SUMS])
 {
     double u = (double)first;
@@ -233,7 +230,7 @@ PS_HD void ps_add_moments(float first, float second, double sums[PS_MOMENT_SUMS]
     sums[4] += v * v;
 }
 
-/* What the sums over `n` px say. */
+/* Moments from the sums over `n` px. */
 PS_HD struct ps_response_moments ps_moments_of(const double sums[PS_MOMENT_SUMS], double n)
 {
     struct ps_response_moments moments;
@@ -247,14 +244,14 @@ PS_HD struct ps_response_moments ps_moments_of(const double sums[PS_MOMENT_SUMS]
 
 /* ---- peaks ---- */
 
-/* A maximum has nothing larger within so many rows and columns. */
+/* Rows and columns around a maximum in which no value is larger. */
 PS_HD int ps_peak_radius(double distance)
 {
     int side = ps_box_side(distance / 2);
     return side > 3 ? side / 2 : 1;
 }
 
-/* Where a parabola through three values has its top, in steps from the middle one. */
+/* Vertex of a parabola through three values, in steps from the middle one. */
 PS_HD double ps_parabola_top(double before, double middle, double after)
 {
     double bend = before - 2 * middle + after;

@@ -1,5 +1,5 @@
-/* Dead rows and columns of a micrograph: which living ones stand in for them. For the backends,
- * which find the lines and write the pixels. */
+/* Dead rows and columns of a micrograph, and the good lines that replace them. The backends find
+ * the lines and write the pixels. */
 #ifndef PS_FORMULAS_DEAD_LINES_H
 #define PS_FORMULAS_DEAD_LINES_H
 
@@ -9,14 +9,13 @@
 /* Pixels of `line` become ps_between(pixel of `before`, pixel of `after`, weight). */
 struct ps_dead_line {
     int line;
-    int before; /* the nearest living line, or the one on the other side where there is none */
+    int before; /* the nearest good line on either side; if a side has none, that of the other */
     int after;
     float weight;
 };
 
-/* Lists the marked ones of `count` lines into `ret_dead`, which has room for all, and returns how
- * many they are. With no line alive there is nothing to put in their place: *ret_repairable is 0
- * then, and the number of them otherwise. */
+/* Lists the marked ones of `count` lines in `ret_dead`, which must hold `count`, and returns their
+ * number. `*ret_repairable` is the same number, or 0 if all lines are marked. */
 size_t ps_dead_lines(const uint8_t *marked, size_t count, struct ps_dead_line *ret_dead,
                      size_t *ret_repairable);
 

@@ -1,5 +1,5 @@
-/* A trained model (picker/model.h), and the same as a backend applies it: in floats, with the grey
- * offset of a slot taken off. */
+/* A trained model (picker/model.h), and its form for a backend: in floats, with the grey offset of
+ * a slot removed. */
 #ifndef PS_FORMULAS_DECISION_H
 #define PS_FORMULAS_DECISION_H
 
@@ -29,8 +29,8 @@ struct ps_model {
     double quadratic[6];
 };
 
-/* Of a model of that form. `ret_support` takes 3 x support_count floats: all u, all v, all weights;
- * the result points into it. */
+/* The model in the form of its name. `ret_support` takes 3 x support_count floats: all u, all v,
+ * all weights; the result points into it. */
 struct ps_rbf ps_decision_rbf(const struct ps_model *model, double grey_offset, float *ret_support);
 struct ps_quadratic ps_decision_quadratic(const struct ps_model *model, double grey_offset);
 

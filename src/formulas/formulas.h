@@ -1,5 +1,5 @@
-/* Formulas that the backends share: each is written once, for gcc, g++ and nvcc. What differs
- * between backends is the order of work, not these. */
+/* Formulas that the backends share, compiled by gcc, g++ and nvcc. Backends differ in the order of
+ * work only. */
 #ifndef PS_FORMULAS_FORMULAS_H
 #define PS_FORMULAS_FORMULAS_H
 
@@ -11,8 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* a * b + c, in one rounding where the processor can do that at no cost. Where two backends must
- * agree to the last bit it has no place. */
+/* a * b + c, in one rounding if the processor does that at no cost. Not for results on which
+ * backends must agree to the last bit. */
 PS_HD float ps_multiply_add(float a, float b, float c)
 {
 #if defined(__CUDACC__) || defined(__FMA__)
@@ -29,13 +29,13 @@ PS_HD bool ps_is_finite(float value)
     return fabsf(value) <= 3.4028235e38F;
 }
 
-/* Between a and b, at `weight` of the way. */
+/* Linear interpolation from a to b. */
 PS_HD float ps_between(float a, float b, float weight)
 {
     return a + weight * (b - a);
 }
 
-/* Whole numbers that grow with the float, and back. */
+/* Integers that have the order of floats, and the inverse. */
 PS_HD uint32_t ps_order_key(float value)
 {
     uint32_t bits = ps_float_bits(value);
@@ -50,7 +50,7 @@ PS_HD float ps_order_value(uint32_t key)
 /* ---- windows --------------------------------------------------------------------------------- */
 
 /* Mean and population standard deviation of `area` values from their sum and the sum of their
- * squares. The values' mean over the whole image is near 0: nothing of note cancels. */
+ * squares. The mean over the whole image must be near 0, so that little precision is lost. */
 PS_HD void ps_window_moments(double sum, double square, double area, float *ret_mean,
                              float *ret_deviation)
 {
@@ -62,7 +62,7 @@ PS_HD void ps_window_moments(double sum, double square, double area, float *ret_
 
 /* ---- score ----------------------------------------------------------------------------------- */
 
-/* What a response must reach, from the range of all (apple-reference section 5). */
+/* Threshold of a response, from the range of all (apple-reference section 5). */
 PS_HD float ps_response_threshold(float minimum, float maximum)
 {
     return minimum + (maximum - minimum) / 20;
@@ -97,12 +97,12 @@ PS_HD float ps_quadratic_value(const struct ps_quadratic *model, float mean, flo
     return c[0] + c[1] * u + c[2] * v + c[3] * u * u + c[4] * u * v + c[5] * v * v;
 }
 
-/* 2^x for x <= 0, relative error below 1e-7; 0 below 2^-126. Argument reduction to [-0.5, 0.5] by
- * rounding, then the Taylor series of exp(t ln 2). Without branches, so that compilers make vectors
- * of loops over it. */
+/* 2^x for x <= 0, relative error below 1e-7; 0 below 2^-126. Reduces the argument to [-0.5, 0.5] by
+ * rounding, then uses the Taylor series of exp(t ln 2). Branch-free, so that compilers vectorise
+ * loops over it. */
 PS_HD float ps_power_of_two(float x)
 {
-    const float round_bias = 12582912.0F; /* 1.5 * 2^23: its last bit counts ones */
+    const float round_bias = 12582912.0F; /* 1.5 * 2^23: its last bit has the value 1 */
     uint32_t kept = x < -126.0F ? 0 : 0xffffffffu;
     x = ps_bits_float(ps_float_bits(x) & kept);
     float shifted = x + round_bias;
@@ -119,7 +119,7 @@ PS_HD float ps_power_of_two(float x)
     return ps_bits_float(ps_float_bits(e * scale) & kept);
 }
 
-/* One support vector's part of a model's value, but for its weight. */
+/* Contribution of one support vector, without its weight. */
 PS_HD float ps_rbf_term(float exponent, float du, float dv)
 {
     return ps_power_of_two(exponent * ps_multiply_add(du, du, dv * dv));
@@ -127,7 +127,7 @@ PS_HD float ps_rbf_term(float exponent, float du, float dv)
 
 /* ---- the mask -------------------------------------------------------------------------------- */
 
-/* A mask that is particle everywhere gets a corner of background, so wide (apple-reference section
+/* Side of the corner that is cleared in a mask that is particle everywhere (apple-reference section
  * 8, step 1). */
 enum { PS_CLEARED_CORNER = 100 };
 

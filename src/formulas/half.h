@@ -1,7 +1,7 @@
 /* Half floats to floats, on the CPU and in kernels.
  *
- * Integer arithmetic and one exact subtraction: no table, no instruction of its own, and no
- * subnormal float32 on the way, so neither flush-to-zero nor its absence changes a result. */
+ * Integer arithmetic and one exact subtraction. Without subnormal float32 values, so that
+ * flush-to-zero modes do not change results. */
 #ifndef PS_FORMULAS_HALF_H
 #define PS_FORMULAS_HALF_H
 
@@ -31,9 +31,9 @@ PS_HD float ps_half_value(uint16_t half)
     const uint32_t bias = (127u - 15u) << 23;
     uint32_t bits = (uint32_t)(half & 0x7fff) << 13;
     uint32_t exponent = bits & exponents;
-    /* Inf and NaN need the largest exponent: the bias a second time. */
+    /* Inf and NaN need the largest exponent: add the bias twice. */
     uint32_t normal = bits + bias + (exponent == exponents ? bias : 0);
-    /* Zeros and subnormals get a leading one, which the subtraction takes off again. */
+    /* Zeros and subnormals get a leading one, which the subtraction removes. */
     const float one = ps_bits_float(bias + (1u << 23));
     uint32_t subnormal = ps_float_bits(ps_bits_float(bits + bias + (1u << 23)) - one);
     uint32_t mask = exponent == 0 ? 0xffffffffu : 0;

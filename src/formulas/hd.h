@@ -1,7 +1,7 @@
 /* Functions that the CPU and the kernels share: one definition for gcc, g++ and nvcc.
  *
- * A header of such functions stays within what C and C++ have in common. Both sides are compiled
- * without contraction, so that what is not fused in so many words rounds alike. */
+ * Headers of such functions use the common subset of C and C++. Both sides are compiled without
+ * contraction, so that operations round alike unless they are fused explicitly. */
 #ifndef PS_FORMULAS_HD_H
 #define PS_FORMULAS_HD_H
 

@@ -42,7 +42,7 @@ int ps_resampler_new(int input, int output, struct ps_resampler *ret_resampler,
             sum += weights[k - low] = keys_kernel((k - centre + 0.5) / scale);
         for (int k = 0; k < high - low; k++)
             weights[k] /= sum;
-        /* Taps past the end weigh nothing; moving them inside keeps reads inside too. */
+        /* Taps past the end have weight 0; shifting them inside keeps all reads inside. */
         int first = low + r.taps > input ? input - r.taps : low;
         for (int k = r.taps - 1; k >= 0; k--)
             weights[k] = k >= low - first ? weights[k - (low - first)] : 0;

@@ -5,11 +5,11 @@
 
 #include "pickstream.h"
 
-/* Taps of every output pixel along one axis: `taps` weights from input pixel `first`. Unused taps
- * weigh 0; all lie inside. */
+/* Taps of the output pixels along one axis: `taps` weights from input pixel `first`. Unused taps
+ * have weight 0; all lie inside. */
 struct ps_resampler {
     int taps;
-    int *first;      /* one an output */
+    int *first;      /* per output pixel */
     double *weights; /* outputs x taps */
 };
 

@@ -52,6 +52,9 @@ int ps_micrograph_parse(const void *bytes, size_t length, const struct ps_read_o
 
 void ps_micrograph_free(struct ps_micrograph *micrograph);
 
+/* The message, after the path, of a file that the user of the process is not allowed to read. */
+#define PS_REASON_NO_PERMISSION "no permission to read it"
+
 /* The state of a file that may still be written, judged without reading its pixels. */
 enum ps_extent {
     PS_EXTENT_SHORT, /* shorter than the header requires, or without one: unfinished, or cut off */

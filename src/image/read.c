@@ -152,7 +152,7 @@ static int fail_open(const char *path, int number, struct ps_error *error)
         return ps_fail(error, PS_E_INPUT, "cannot open: %s", strerror(number));
     case EACCES:
     case EPERM:
-        return ps_fail(error, PS_E_SYSTEM, "no permission to read it");
+        return ps_fail(error, PS_E_SYSTEM, PS_REASON_NO_PERMISSION);
     default:
         return ps_fail(error, PS_E_SYSTEM, "cannot open: %s", strerror(number));
     }

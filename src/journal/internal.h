@@ -50,4 +50,7 @@ void ps_journal_end_write(struct ps_journal *journal);
 int ps_journal_insert(struct ps_sql *sql, const struct ps_job *job, int revision, int attempt,
                       const char *state, int64_t *ret_id, struct ps_error *error);
 
+/* Forgets that a file is skipped, within the caller's transaction. */
+int ps_journal_unskip(struct ps_sql *sql, const char *path, struct ps_error *error);
+
 #endif

@@ -13,9 +13,10 @@
  * A file with another identity under a known path is a new revision if the previous one has an
  * outcome. Otherwise it replaces the previous one: a file that is rewritten while it waits is one
  * micrograph with one outcome. If the commit finds that the file was rewritten while it was picked,
- * the picked contents keep the revision and the present ones become the next revision. Files that
- * differ only in the device number are the same: the number of a network share changes when it is
- * mounted again.
+ * the picked contents keep the revision and the present ones become the next revision.
+ *
+ * A file that gives way to another version of its exposure (layout/versions.h) is recorded as
+ * skipped, without an outcome.
  *
  * Outcomes of failed micrographs stay. A retry makes such a micrograph seen again, as another
  * attempt at the same revision, which gets another outcome with another seq.
@@ -67,6 +68,26 @@ int ps_journal_see(struct ps_journal *journal, struct ps_job *job, enum ps_journ
 bool ps_journal_done(struct ps_journal *journal, const char *path,
                      const struct ps_identity *identity);
 
+/* The state of the latest revision of a path. */
+enum ps_journal_file {
+    PS_JOURNAL_FILE_NONE, /* not a micrograph of this journal, or it cannot be read */
+    PS_JOURNAL_FILE_OPEN, /* seen, without an outcome */
+    PS_JOURNAL_FILE_DONE, /* picked or rejected */
+    PS_JOURNAL_FILE_FAILED,
+    PS_JOURNAL_FILE_UNREADABLE, /* failed because there was no permission to read it */
+};
+enum ps_journal_file ps_journal_file(struct ps_journal *journal, const char *path);
+
+/* Records that `job` is skipped because the file at `version` is of the same exposure. Removes the
+ * micrograph if it was seen; its outcomes, if there are any, stay. PS_E_SYSTEM, PS_E_NOMEM. */
+int ps_journal_skip(struct ps_journal *journal, const struct ps_job *job, const char *version,
+                    struct ps_error *error);
+
+/* True if the file with this path and identity is skipped; copies the path of the other version.
+ * False if the journal cannot be read. */
+bool ps_journal_skipped(struct ps_journal *journal, const char *path,
+                        const struct ps_identity *identity, char *ret_version, size_t size);
+
 /* Passes every micrograph without an outcome to `take` as a job, which `take` owns: after a start,
  * those that an earlier run left. A non-zero return of `take` ends the iteration without an error.
  */
@@ -112,8 +133,9 @@ struct ps_journal_totals {
     uint64_t picked;
     uint64_t rejected;
     uint64_t failed;
-    uint64_t open;  /* seen, without an outcome */
-    uint64_t picks; /* in all outcomes */
+    uint64_t open;    /* seen, without an outcome */
+    uint64_t picks;   /* in all outcomes */
+    uint64_t skipped; /* files of an exposure that another one stands for */
 };
 int ps_journal_totals(struct ps_journal *journal, struct ps_journal_totals *ret_totals,
                       struct ps_error *error);

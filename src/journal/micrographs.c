@@ -17,13 +17,6 @@ struct latest {
     struct ps_identity identity;
 };
 
-/* Ignores the device number: a network share can get another one when it is mounted, and a disk
- * when the machine starts, without a change of the file. */
-static bool is_same_file(const struct ps_identity *a, const struct ps_identity *b)
-{
-    return a->inode == b->inode && a->size == b->size && a->mtime_ns == b->mtime_ns;
-}
-
 static struct ps_identity get_identity(struct ps_sql *sql, int column)
 {
     return (struct ps_identity){
@@ -115,7 +108,7 @@ static bool is_known(const struct latest *latest, const struct ps_job *job,
                      enum ps_journal_state *ret_state)
 {
     *ret_state = latest->open ? PS_JOURNAL_OPEN : PS_JOURNAL_DONE;
-    return latest->id && is_same_file(&latest->identity, &job->identity);
+    return latest->id && ps_identity_equal(&latest->identity, &job->identity);
 }
 
 /* Begins a transaction with `quick` and takes `read_lock`. Releases the lock while another program
@@ -152,6 +145,8 @@ int ps_journal_see(struct ps_journal *journal, struct ps_job *job, enum ps_journ
             result = look_up(sql, job->path, &latest, error);
             if (result == 0 && !is_known(&latest, job, &state))
                 result = record(sql, job, &latest, &state, error);
+            if (result == 0)
+                result = ps_journal_unskip(sql, job->path, error);
             result = ps_sql_finish(sql, result, error);
         }
         pthread_mutex_unlock(&journal->read_lock);
@@ -173,7 +168,8 @@ bool ps_journal_done(struct ps_journal *journal, const char *path,
     pthread_mutex_lock(&journal->read_lock);
     int result = look_up(&journal->quick, path, &latest, NULL);
     pthread_mutex_unlock(&journal->read_lock);
-    return result == 0 && latest.id && !latest.open && is_same_file(&latest.identity, identity);
+    return result == 0 && latest.id && !latest.open &&
+           ps_identity_equal(&latest.identity, identity);
 }
 
 /* Reads a page of the jobs whose paths follow `path`, ordered by path. */

@@ -43,7 +43,6 @@ static int add_outcome(struct ps_sql *sql, const struct ps_journal_row *record,
     ps_sql_bind_text(sql, record->status);
     ps_sql_bind_int(sql, job->attempt);
     ps_sql_bind_int(sql, job->row);
-    ps_sql_bind_int(sql, (int64_t)job->identity.inode);
     ps_sql_bind_int(sql, (int64_t)job->identity.size);
     ps_sql_bind_int(sql, job->identity.mtime_ns);
     int result = ps_sql_run(sql, error);
@@ -228,6 +227,8 @@ int ps_journal_totals(struct ps_journal *journal, struct ps_journal_totals *ret_
             totals.rejected = number;
         else if (strcmp(status, "failed") == 0)
             totals.failed = number;
+        else if (strcmp(status, "skipped") == 0)
+            totals.skipped = number;
         else
             totals.open = number;
     }

@@ -63,6 +63,12 @@ static const char *const schema =
     " UPDATE totals SET outcomes = outcomes + 1, picks = picks + new.picks"
     "  WHERE status = new.status; END;";
 
+/* Added when a journal without it is opened: earlier versions of pickstream ignore it, so the
+ * format is the same. A reader that cannot write gets an empty one of its own. */
+#define SKIPPED_COLUMNS                                                                            \
+    "skipped (path TEXT PRIMARY KEY, name TEXT NOT NULL, version TEXT NOT NULL,"                   \
+    " size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, detected_ns INTEGER NOT NULL) STRICT"
+
 /* Sets the error of a call that returned `code`; `what` is its purpose. */
 static int fail(const struct ps_sql *sql, int code, const char *what, struct ps_error *error)
 {
@@ -149,6 +155,17 @@ static int make_uuid(char ret_text[37], struct ps_error *error)
     return 0;
 }
 
+static int add_skipped(struct ps_sql *sql, bool reading, struct ps_error *error)
+{
+    const char *const what = "open the journal";
+    if (!reading)
+        return execute(sql, "CREATE TABLE IF NOT EXISTS " SKIPPED_COLUMNS, what, error);
+    if (sqlite3_table_column_metadata(sql->db, "main", "skipped", NULL, NULL, NULL, NULL, NULL,
+                                      NULL) == SQLITE_OK)
+        return 0;
+    return execute(sql, "CREATE TEMP TABLE IF NOT EXISTS " SKIPPED_COLUMNS, what, error);
+}
+
 /* Atomic: application_id is set in the same transaction. */
 static int create(struct ps_sql *sql, struct ps_error *error)
 {
@@ -230,6 +247,8 @@ int ps_sql_open(struct ps_sql *sql, const char *path, enum ps_sql_sync sync, str
     int result = reading ? 0 : set_up(sql, sync, error);
     if (result == 0 && !ours)
         result = create(sql, error);
+    if (result == 0)
+        result = add_skipped(sql, reading, error);
     return result ? result : prepare(sql, error);
 }
 

@@ -15,12 +15,16 @@
  *
  *     meta         key, value: "stream" is the UUID of the journal
  *     micrographs  one row for each (path, revision). `state` is "seen", or the status of its
- * latest outcome. Only the latest revision of a path can be "seen"; a partial index enforces one
- * for each path. Device, inode and size are unsigned; SQLite has only signed integers, so they are
- * stored as the signed number with the same 64 bits. outcomes     one row for each seq; one outcome
- * for each attempt at a micrograph. `frames` is its message, packed by frames.h. totals outcomes
- * and picks by status, updated by a trigger, so that a status every few seconds reads three rows
- * instead of all.
+ *                  latest outcome. Only the latest revision of a path can be "seen"; a partial
+ *                  index enforces one for each path.
+ *     outcomes     one row for each seq; one outcome for each attempt at a micrograph. `frames` is
+ *                  its message, packed by frames.h.
+ *     totals       outcomes and picks by status, updated by a trigger, so that a status every few
+ *                  seconds reads three rows instead of all
+ *     skipped      one row for each file that another version of its exposure stands for
+ *
+ * Device, inode and size are unsigned; SQLite has only signed integers, so they are stored as the
+ * signed number with the same 64 bits.
  *
  * application_id and user_version identify the file. A file of another program or of a later
  * version is refused before anything in it is changed.
@@ -57,7 +61,7 @@
     X(FINISH, "record an outcome",                                                                 \
       "UPDATE micrographs SET state = ?1, attempt = max(attempt, ?2)"                              \
       " WHERE id = ?3 AND (state = 'seen' OR attempt < ?2)"                                        \
-      " AND inode = ?4 AND size = ?5 AND mtime_ns = ?6")                                           \
+      " AND size = ?4 AND mtime_ns = ?5")                                                          \
     X(ROW, "look up a micrograph",                                                                 \
       "SELECT state = 'seen', revision, attempt FROM micrographs WHERE id = ?")                    \
     X(SUPERSEDE, "record an outcome",                                                              \
@@ -78,7 +82,19 @@
       "  WHERE later.path = micrographs.path AND later.revision > micrographs.revision)")          \
     X(TOTALS, "count outcomes",                                                                    \
       "SELECT status, outcomes, picks FROM totals UNION ALL"                                       \
-      " SELECT 'seen', count(*), 0 FROM micrographs WHERE state = 'seen'")
+      " SELECT 'seen', count(*), 0 FROM micrographs WHERE state = 'seen' UNION ALL"                \
+      " SELECT 'skipped', count(*), 0 FROM skipped")                                               \
+    X(FILE, "look up a micrograph",                                                                \
+      "SELECT state, reason FROM micrographs LEFT JOIN outcomes ON outcomes.micrograph ="          \
+      " micrographs.id AND outcomes.attempt = micrographs.attempt WHERE path = ?1"                 \
+      " ORDER BY revision DESC LIMIT 1")                                                           \
+    X(SKIP, "skip a file",                                                                         \
+      "INSERT OR REPLACE INTO skipped (path, name, version, size, mtime_ns, detected_ns)"          \
+      " VALUES (?, ?, ?, ?, ?, ?)")                                                                \
+    X(FORGET, "skip a file", "DELETE FROM micrographs WHERE id = ?")                               \
+    X(SKIPPED, "look up a skipped file",                                                           \
+      "SELECT version FROM skipped WHERE path = ? AND size = ? AND mtime_ns = ?")                  \
+    X(UNSKIP, "record a micrograph", "DELETE FROM skipped WHERE path = ?")
 
 enum ps_sql_statement {
 #define X(NAME, what, text) PS_SQL_##NAME,

@@ -36,8 +36,8 @@ int ps_adaptive_bin(double diameter, double target)
 struct ps_radial ps_adaptive_start(double diameter, int sign)
 {
     struct ps_radial radial = {.count = ps_template_rings(diameter)};
-    if (radial.count > PS_RADIAL_MAX)
-        radial.count = PS_RADIAL_MAX;
+    if (radial.count > PS_MAX_RINGS)
+        radial.count = PS_MAX_RINGS;
     for (int r = 0; r < radial.count; r++)
         radial.values[r] = r <= diameter / 2 ? sign : 0;
     return radial;

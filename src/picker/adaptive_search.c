@@ -16,16 +16,16 @@ void ps_hypothesis_done(struct ps_hypothesis *hypothesis)
 /* ---- hypotheses side by side ------------------------------------------------------------------
  */
 
-/* As many as the device has lanes for, and what they find in the field as it is. */
+/* As many as the device has items for, and what they find in the field as it is. */
 struct group {
     struct ps_adaptive_run *run;
     int count;
-    struct ps_hypothesis *hypotheses[PS_LANES];
-    struct ps_lane lanes[PS_LANES];
+    struct ps_hypothesis *hypotheses[PS_MAX_ITEMS];
+    struct ps_batch_item items[PS_MAX_ITEMS];
     struct {
         struct ps_peak *peaks;
         size_t count;
-    } found[PS_LANES];
+    } found[PS_MAX_ITEMS];
 };
 
 static double scale_diameter(const struct ps_adaptive_run *run, const struct ps_hypothesis *h)
@@ -35,7 +35,7 @@ static double scale_diameter(const struct ps_adaptive_run *run, const struct ps_
 
 static bool runs(const struct group *group, int i)
 {
-    return !group->lanes[i].idle && !group->lanes[i].flat;
+    return !group->items[i].idle && !group->items[i].flat;
 }
 
 static void forget_found(struct group *group)
@@ -49,7 +49,7 @@ static void forget_found(struct group *group)
 
 static int scale(struct group *group)
 {
-    double diameters[PS_LANES];
+    double diameters[PS_MAX_ITEMS];
     for (int i = 0; i < group->count; i++)
         diameters[i] = scale_diameter(group->run, group->hypotheses[i]);
     const struct ps_picking *base = group->run->base;
@@ -83,15 +83,15 @@ static int find_all_peaks(struct group *group)
 {
     struct ps_adaptive_run *run = group->run;
     for (int i = 0; i < group->count; i++)
-        group->lanes[i].distance =
+        group->items[i].distance_field_px =
             run->rules->distance * fmin(group->hypotheses[i]->scale, 1.1) * run->diameter;
-    int status = run->ops->peaks(run->base->slot, group->lanes, group->count, run->base->error);
+    int status = run->ops->peaks(run->base->slot, group->items, group->count, run->base->error);
     for (int i = 0; i < group->count && status == 0; i++) {
         if (!runs(group, i))
             continue;
         free(group->found[i].peaks);
-        group->found[i].peaks = group->lanes[i].peaks;
-        group->found[i].count = group->lanes[i].peak_count;
+        group->found[i].peaks = group->items[i].peaks;
+        group->found[i].count = group->items[i].peak_count;
     }
     return status;
 }
@@ -105,11 +105,11 @@ static int find_peaks(struct group *group)
     return status;
 }
 
-/* Responses to the lanes' templates, and the candidates by their weights. */
+/* Responses to the items' templates, and the candidates by their weights. */
 static int match(struct group *group)
 {
     const struct ps_picking *base = group->run->base;
-    int status = group->run->ops->respond(base->slot, group->lanes, group->count, base->error);
+    int status = group->run->ops->respond(base->slot, group->items, group->count, base->error);
     return status ? status : find_peaks(group);
 }
 
@@ -121,21 +121,21 @@ static int start(struct group *group)
         enum ps_channel channel =
             h->begin == BEGIN_DETAIL ? PS_CHANNEL_ENERGY : PS_CHANNEL_INTENSITY;
         int sign = h->begin == BEGIN_DARK ? -1 : 1;
-        struct ps_lane *lane = &group->lanes[i];
-        *lane = (struct ps_lane){.weights = {0}};
-        lane->templates[channel] = ps_adaptive_start(scale_diameter(group->run, h), sign);
-        lane->weights[channel] = 1;
+        struct ps_batch_item *item = &group->items[i];
+        *item = (struct ps_batch_item){.weights = {0}};
+        item->templates[channel] = ps_adaptive_start(scale_diameter(group->run, h), sign);
+        item->weights[channel] = 1;
     }
     return match(group);
 }
 
-static void choose_weights(const struct ps_adaptive_rules *rules, struct ps_lane *lane)
+static void choose_weights(const struct ps_adaptive_rules *rules, struct ps_batch_item *item)
 {
-    const float *const responses[PS_CHANNELS] = {lane->responses[0], lane->responses[1]};
-    ps_adaptive_weights(responses, lane->example_count, &lane->moments, lane->weights);
+    const float *const responses[PS_CHANNELS] = {item->responses[0], item->responses[1]};
+    ps_adaptive_weights(responses, item->example_count, &item->moments, item->weights);
     if (!rules->energy) {
-        lane->weights[PS_CHANNEL_INTENSITY] = 1;
-        lane->weights[PS_CHANNEL_ENERGY] = 0;
+        item->weights[PS_CHANNEL_INTENSITY] = 1;
+        item->weights[PS_CHANNEL_ENERGY] = 0;
     }
 }
 
@@ -145,26 +145,26 @@ static int improve(struct group *group)
     struct ps_adaptive_run *run = group->run;
     size_t values = 0;
     for (int i = 0; i < group->count; i++) {
-        struct ps_lane *lane = &group->lanes[i];
+        struct ps_batch_item *item = &group->items[i];
         double area = area_of(run, scale_diameter(run, group->hypotheses[i]));
-        lane->idle = group->found[i].count == 0;
-        lane->examples = group->found[i].peaks;
-        lane->example_count =
-            lane->idle ? 0
+        item->idle = group->found[i].count == 0;
+        item->examples = group->found[i].peaks;
+        item->example_count =
+            item->idle ? 0
                        : ps_adaptive_examples(group->found[i].peaks, group->found[i].count, area);
-        values += PS_CHANNELS * lane->example_count;
+        values += PS_CHANNELS * item->example_count;
     }
     float *responses = malloc((values + 1) * sizeof *responses);
     if (!responses)
         return ps_fail_memory(run->base->error, values * sizeof *responses, "examples");
     float *next = responses;
     for (int i = 0; i < group->count; i++)
-        for (int c = 0; c < PS_CHANNELS; c++, next += group->lanes[i].example_count)
-            group->lanes[i].responses[c] = next;
-    int status = run->ops->learn(run->base->slot, group->lanes, group->count, run->base->error);
+        for (int c = 0; c < PS_CHANNELS; c++, next += group->items[i].example_count)
+            group->items[i].responses[c] = next;
+    int status = run->ops->learn(run->base->slot, group->items, group->count, run->base->error);
     for (int i = 0; i < group->count && status == 0; i++)
         if (runs(group, i))
-            choose_weights(run->rules, &group->lanes[i]);
+            choose_weights(run->rules, &group->items[i]);
     free(responses);
     if (status == 0)
         status = find_peaks(group);
@@ -190,13 +190,13 @@ static void keep_found(struct group *group)
 {
     for (int i = 0; i < group->count; i++) {
         struct ps_hypothesis *h = group->hypotheses[i];
-        const struct ps_lane *lane = &group->lanes[i];
-        h->flat = lane->flat;
+        const struct ps_batch_item *item = &group->items[i];
+        h->flat = item->flat;
         h->peaks = group->found[i].peaks;
         h->count = group->found[i].count;
         group->found[i].peaks = NULL;
-        memcpy(h->templates, lane->templates, sizeof h->templates);
-        memcpy(h->weights, lane->weights, sizeof h->weights);
+        memcpy(h->templates, item->templates, sizeof h->templates);
+        memcpy(h->weights, item->weights, sizeof h->weights);
     }
 }
 
@@ -216,9 +216,9 @@ static int match_known(struct group *group)
 {
     for (int i = 0; i < group->count; i++) {
         const struct ps_hypothesis *h = group->hypotheses[i];
-        group->lanes[i] = (struct ps_lane){.idle = h->flat};
-        memcpy(group->lanes[i].templates, h->templates, sizeof h->templates);
-        memcpy(group->lanes[i].weights, h->weights, sizeof h->weights);
+        group->items[i] = (struct ps_batch_item){.idle = h->flat};
+        memcpy(group->items[i].templates, h->templates, sizeof h->templates);
+        memcpy(group->items[i].weights, h->weights, sizeof h->weights);
     }
     return match(group);
 }
@@ -236,33 +236,35 @@ static int frame_of(const struct ps_adaptive_run *run)
     return frame < most ? frame : most;
 }
 
-/* A margin in px of the field; what is blurred by binning belongs to it. */
-static int field_margin(int margin, int bin)
-{
-    return margin > 0 ? (margin + bin - 1) / bin + 1 : 0;
-}
-
 /* Steps 1 to 3 at a resolution: particles become about `target` px wide. */
 static int reduce(struct ps_adaptive_run *run, double target)
 {
-    double diameter = run->base->result->diameter;
+    const struct ps_picking *base = run->base;
+    double diameter = base->result->diameter;
     run->bin = ps_adaptive_bin(diameter, target);
     run->diameter = diameter / run->bin;
-    run->field_margins = (struct ps_margins){
-        field_margin(run->margins.left, run->bin),
-        field_margin(run->margins.right, run->bin),
-        field_margin(run->margins.top, run->bin),
-        field_margin(run->margins.bottom, run->bin),
-    };
     struct ps_reduction reduction = {
         .bin = run->bin,
-        .frame = frame_of(run),
-        .diameter = run->diameter,
-        .largest = ps_adaptive_scales[PS_ADAPTIVE_SCALES - 1] * run->diameter,
-        .mask = run->base->config->picker.mask_contaminants,
-        .margins = run->field_margins,
+        .frame_field_px = frame_of(run),
+        .diameter_field_px = run->diameter,
+        .max_diameter_field_px = ps_adaptive_scales[PS_ADAPTIVE_SCALES - 1] * run->diameter,
+        .mask = base->config->picker.mask_contaminants,
     };
-    return run->ops->reduce(run->base->slot, &reduction, &run->field, run->base->error);
+    int width = base->image->width / run->bin;
+    int height = base->image->height / run->bin;
+    size_t pixels = (size_t)width * (size_t)height;
+    unsigned char *dead = NULL;
+    run->field_live = pixels;
+    if (base->dead.count) {
+        dead = malloc(pixels);
+        if (!dead)
+            return ps_fail_memory(base->error, pixels, "dead areas");
+        run->field_live -= ps_dead_areas_bin(&base->dead, run->bin, width, height, dead);
+    }
+    reduction.dead = dead;
+    int status = run->ops->reduce(base->slot, &reduction, &run->field, base->error);
+    free(dead);
+    return status;
 }
 
 enum { HYPOTHESES = PS_ADAPTIVE_SCALES * BEGINS };
@@ -307,9 +309,9 @@ static int look_with_all(struct ps_adaptive_run *run, struct ps_hypothesis *hypo
                          bool noise)
 {
     int status = 0;
-    for (int first = 0; first < count && status == 0; first += run->ops->lanes) {
+    for (int first = 0; first < count && status == 0; first += run->ops->max_items) {
         struct group group = {.run = run};
-        while (group.count < run->ops->lanes && first + group.count < count) {
+        while (group.count < run->ops->max_items && first + group.count < count) {
             group.hypotheses[group.count] = &hypotheses[first + group.count];
             group.count++;
         }
@@ -447,8 +449,8 @@ static int move_peaks(struct group *group, const struct ps_hypothesis *from, int
         return ps_fail_memory(run->base->error, from->count * sizeof *peaks, "peaks");
     double ratio = (double)bin / run->bin;
     for (size_t i = 0; i < from->count; i++) {
-        int x = (int)floor((from->peaks[i].x - frame + 0.5) * ratio) + run->field.frame;
-        int y = (int)floor((from->peaks[i].y - frame + 0.5) * ratio) + run->field.frame;
+        int x = (int)floor((from->peaks[i].x - frame + 0.5) * ratio) + run->field.frame_field_px;
+        int y = (int)floor((from->peaks[i].y - frame + 0.5) * ratio) + run->field.frame_field_px;
         peaks[i] = from->peaks[i];
         peaks[i].x = x < 0 ? 0 : x < run->field.width ? x : run->field.width - 1;
         peaks[i].y = y < 0 ? 0 : y < run->field.height ? y : run->field.height - 1;
@@ -509,7 +511,7 @@ static int refine(struct group *group)
 int ps_adaptive_refine(struct ps_adaptive_run *run)
 {
     int bin = run->bin;
-    int frame = run->field.frame;
+    int frame = run->field.frame_field_px;
     int status = reduce(run, run->rules->fine);
     if (status)
         return status;

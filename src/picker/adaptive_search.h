@@ -27,11 +27,10 @@ struct ps_adaptive_run {
     struct ps_picking *base;
     const struct ps_adaptive_ops *ops;
     const struct ps_adaptive_rules *rules;
-    struct ps_margins margins;       /* of the micrograph, px */
-    struct ps_margins field_margins; /* px of the field */
     int bin;
     double diameter; /* of the particle, px of the field */
     struct ps_field field;
+    size_t field_live;             /* px of the field that hold image data, without the frame */
     struct ps_hypothesis best;     /* of the search */
     struct ps_hypothesis now;      /* the best one, refined */
     double (*centres)[2];          /* of its candidates: x, y, px of the field */

@@ -61,7 +61,7 @@ int ps_aspire_parameters(const struct ps_config *config, double diameter, int wi
     int margins = MARGIN_BEFORE + MARGIN_AFTER;
     int shorter = width < height ? width : height;
     p.crop = (struct ps_crop){MARGIN_BEFORE, MARGIN_BEFORE, shorter - margins};
-    p.side = p.crop.side / 2;
+    p.side = p.crop.side_px / 2;
     if (p.side < 2 * p.query)
         return ps_fail(error, PS_E_INPUT,
                        "too small: %d x %d px, at least %d x %d expected for two windows at a "

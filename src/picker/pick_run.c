@@ -44,6 +44,22 @@ void ps_picking_stage_done(struct ps_picking *run, enum ps_stage stage)
 /* ---- stages -----------------------------------------------------------------------------------
  */
 
+/* From this share of the micrograph on, areas without image data are worth a warning; a usual
+ * margin of motion correction is narrower. */
+static const double MANY_DEAD = 0.03;
+
+static int find_dead_areas(struct ps_picking *run)
+{
+    int status = ps_dead_areas_find(run->image, &run->dead, run->error);
+    double share = (double)run->dead.count / ((double)run->dead.columns * run->dead.rows);
+    if (status == 0 && run->dead.count && share >= MANY_DEAD)
+        ps_picking_warn(run->result,
+                        "no image data in %.1f %% of the micrograph (constant, repeated or "
+                        "non-finite pixels): not picked there",
+                        100 * share);
+    return status;
+}
+
 int ps_picking_upload(struct ps_picking *run)
 {
     struct ps_pixel_report report = {0};
@@ -64,6 +80,8 @@ int ps_picking_upload(struct ps_picking *run)
     if (report.dead_rows)
         ps_picking_warn(run->result, "%d dead rows, the first at y = %d: interpolated",
                         report.dead_rows, report.first_dead_row);
+    if (run->result->outcome == PS_PICKED)
+        status = find_dead_areas(run);
     ps_picking_stage_done(run, PS_STAGE_UPLOAD);
-    return 0;
+    return status;
 }

@@ -4,6 +4,7 @@
 #define PS_PICKER_PICK_RUN_H
 
 #include "backend/backend.h"
+#include "image/dead_areas.h"
 #include "picker/adaptive.h"
 #include "picker/aspire.h"
 
@@ -28,6 +29,7 @@ struct ps_picking {
     struct ps_slot *slot;
     const struct ps_backend_ops *ops;
     const struct ps_image *image;
+    struct ps_dead_areas dead; /* found by the upload */
     const struct ps_adaptive_rules *rules;
     struct ps_result *result;
     struct ps_error *error;
@@ -37,7 +39,8 @@ struct ps_picking {
     struct timespec lap;
 };
 
-/* Uploads the micrograph; says what was wrong with its pixels, and may reject it. */
+/* Uploads the micrograph and finds its dead areas; warns of what is wrong with its pixels, and may
+ * reject it. */
 int ps_picking_upload(struct ps_picking *run);
 
 /* Ends a stage: its time is what passed since the one before ended. */

@@ -23,6 +23,18 @@ static int by_score(const void *left, const void *right)
     return (a->x > b->x) - (a->x < b->x);
 }
 
+/* A profile may find particles where there is no image. */
+static void drop_dead_picks(const struct ps_dead_areas *dead, struct ps_result *result)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < result->count; i++) {
+        const struct ps_pick *pick = &result->picks[i];
+        if (!ps_dead_areas_hold(dead, (int)(pick->x + 0.5F), (int)(pick->y + 0.5F)))
+            result->picks[kept++] = *pick;
+    }
+    result->count = kept;
+}
+
 /* Orders the picks, and leaves out what min_score and max_picks say. The limit is rounded as scores
  * are, so that a score copied from a file of picks is a limit that its pick meets. */
 static void select_picks(const struct ps_config *config, struct ps_result *result)
@@ -131,6 +143,9 @@ int ps_picker_pick_observed(struct ps_picker *picker, const struct ps_image *ima
     (void)clock_gettime(CLOCK_MONOTONIC, &run.lap);
     status = config->picker.profile == PS_PROFILE_ASPIRE ? ps_picking_aspire(&run)
                                                          : ps_picking_adaptive(&run);
+    if (status == 0)
+        drop_dead_picks(&run.dead, &result);
+    ps_dead_areas_done(&run.dead);
     if (status) {
         ps_result_done(&result);
         return status;

@@ -1,6 +1,5 @@
 /* The order of the stages of the `adaptive` profile, and what makes picks of its candidates. */
 #include "base/error.h"
-#include "image/margins.h"
 #include "picker/adaptive_search.h"
 #include "picker/profile.h"
 #include "picker/svm.h"
@@ -130,8 +129,8 @@ static int make_picks(struct ps_adaptive_run *run, const struct decisions *d)
     double wide = h->scale * result->diameter;
     size_t count = 0;
     for (size_t i = 0; i < h->count; i++) {
-        double x = (run->centres[i][0] - run->field.frame + 0.5) * run->bin - 0.5;
-        double y = (run->centres[i][1] - run->field.frame + 0.5) * run->bin - 0.5;
+        double x = (run->centres[i][0] - run->field.frame_field_px + 0.5) * run->bin - 0.5;
+        double y = (run->centres[i][1] - run->field.frame_field_px + 0.5) * run->bin - 0.5;
         if (!(d->values[i] > 0 || run->rules->everything) || x < 0 ||
             x > run->base->image->width - 1 || y < 0 || y > run->base->image->height - 1)
             continue;
@@ -180,11 +179,7 @@ static const double MUCH_MASKED = 0.2;
 
 static void report_mask(const struct ps_adaptive_run *run)
 {
-    const struct ps_margins *m = &run->field_margins;
-    int frame = 2 * run->field.frame;
-    double pixels = (double)(run->field.width - frame - m->left - m->right) *
-                    (run->field.height - frame - m->top - m->bottom);
-    double masked = 1 - (double)run->field.unmasked / pixels;
+    double masked = 1 - (double)run->field.unmasked / (double)run->field_live;
     run->base->result->masked = masked;
     if (masked > MUCH_MASKED)
         ps_picking_warn(run->base->result, "contaminants cover %.1f %% of the micrograph: masked",
@@ -270,10 +265,7 @@ int ps_picking_adaptive(struct ps_picking *base)
         status = ps_picking_upload(base);
     if (status || base->result->outcome == PS_REJECTED)
         return status;
-    ps_margins_find(base->image, &run.margins);
-    memcpy(base->result->unpicked_margin,
-           (const int[]){run.margins.left, run.margins.right, run.margins.top, run.margins.bottom},
-           sizeof base->result->unpicked_margin);
+    ps_dead_areas_margins(&base->dead, base->image, base->result->unpicked_margin);
     struct ps_error *callers = base->error;
     base->error = &error;
     status = find_candidates(&run);

@@ -154,8 +154,8 @@ static int make_picks(struct aspire_run *run, const struct ps_aspire_centre *cen
     if (status == 0) {
         for (size_t i = 0; i < count; i++)
             picks[i] = (struct ps_pick){
-                .x = (float)ps_aspire_coordinate(p, centres[i].column, p->crop.left),
-                .y = (float)ps_aspire_coordinate(p, centres[i].row, p->crop.top),
+                .x = (float)ps_aspire_coordinate(p, centres[i].column, p->crop.left_px),
+                .y = (float)ps_aspire_coordinate(p, centres[i].row, p->crop.top_px),
                 .score = (float)ps_model_decide(&run->model, features[i]),
                 .area = (float)(4 * centres[i].area), /* a working pixel is 2 x 2 px */
             };
@@ -206,10 +206,10 @@ static void fill_margins(const struct aspire_run *run)
     const struct ps_aspire *p = &run->parameters;
     int last = p->side - p->query - ps_aspire_trim_before(p) - ps_aspire_trim_after(p);
     int *margin = run->base->result->unpicked_margin;
-    margin[0] = ps_aspire_coordinate(p, 0, p->crop.left);
-    margin[1] = run->base->image->width - 1 - ps_aspire_coordinate(p, last, p->crop.left);
-    margin[2] = ps_aspire_coordinate(p, 0, p->crop.top);
-    margin[3] = run->base->image->height - 1 - ps_aspire_coordinate(p, last, p->crop.top);
+    margin[0] = ps_aspire_coordinate(p, 0, p->crop.left_px);
+    margin[1] = run->base->image->width - 1 - ps_aspire_coordinate(p, last, p->crop.left_px);
+    margin[2] = ps_aspire_coordinate(p, 0, p->crop.top_px);
+    margin[3] = run->base->image->height - 1 - ps_aspire_coordinate(p, last, p->crop.top_px);
 }
 
 static int pick(struct aspire_run *run)

@@ -2,6 +2,7 @@
 
 #include "base/atomic_file.h"
 #include "base/error.h"
+#include "picks/relion.h"
 #include "picks/star.h"
 
 #include <errno.h>
@@ -21,8 +22,7 @@ struct listed {
 struct ps_autopick {
     char *directory;
     char *path;
-    char *project; /* absolute, ends in '/'; or NULL */
-    char *cwd;     /* the working directory, ends in '/' */
+    struct ps_relion *relion; /* the project; or NULL */
     struct listed **entries;
     size_t count;
     void *tree; /* the same entries, by micrograph (tsearch()) */
@@ -38,37 +38,25 @@ static int by_micrograph(const void *a, const void *b)
     return strcmp(((const struct listed *)a)->micrograph, ((const struct listed *)b)->micrograph);
 }
 
-/* Makes a path absolute. Keeps "./" and "//", because names are compared as text. */
-static char *absolute(const struct ps_autopick *list, const char *path)
+/* The path as RELION needs it; to be freed. */
+static int relion_path(const struct ps_autopick *list, const char *path, char **ret_path,
+                       struct ps_error *error)
 {
-    char *result = NULL;
-    if (*path == '/')
-        return strdup(path);
-    return asprintf(&result, "%s%s", list->cwd, path) < 0 ? NULL : result;
-}
-
-/* The path as RELION needs it: relative to the project, if it is below it. */
-static char *relion_path(const struct ps_autopick *list, const char *path)
-{
-    char *full = list->project ? absolute(list, path) : strdup(path);
-    size_t length = list->project ? strlen(list->project) : 0;
-    if (full && length && strncmp(full, list->project, length) == 0)
-        memmove(full, full + length, strlen(full + length) + 1);
-    return full;
+    int status = ps_relion_path(list->relion, path, ret_path, error);
+    if (status || *ret_path)
+        return status;
+    bool relative = list->relion && *path != '/';
+    char *cwd = relative ? getcwd(NULL, 0) : NULL;
+    if (!cwd)
+        *ret_path = strdup(path);
+    else if (asprintf(ret_path, "%s/%s", cwd, path) < 0)
+        *ret_path = NULL;
+    free(cwd);
+    return *ret_path ? 0 : ps_fail_memory(error, strlen(path), "a path");
 }
 
 /* ---- lifecycle --------------------------------------------------------------------------------
  */
-
-static int find_cwd(struct ps_autopick *list, struct ps_error *error)
-{
-    char *cwd = getcwd(NULL, 0);
-    if (!cwd)
-        return ps_fail(error, PS_E_SYSTEM, "the working directory: %s", strerror(errno));
-    int length = asprintf(&list->cwd, "%s%s", cwd, strcmp(cwd, "/") == 0 ? "" : "/");
-    free(cwd);
-    return length < 0 ? ps_fail_memory(error, 1, "a path") : 0;
-}
 
 int ps_autopick_new(const char *directory, const char *project, struct ps_autopick **ret_list,
                     struct ps_error *error)
@@ -76,20 +64,11 @@ int ps_autopick_new(const char *directory, const char *project, struct ps_autopi
     struct ps_autopick *list = calloc(1, sizeof *list);
     if (!list)
         return ps_fail_memory(error, sizeof *list, "a list of micrographs");
-    int status = find_cwd(list, error);
+    int status = ps_relion_find(project, directory, &list->relion, error);
     list->directory = strdup(directory);
     if (status == 0 &&
         (!list->directory || asprintf(&list->path, "%s/autopick.star", directory) < 0))
         status = ps_fail_memory(error, strlen(directory), "a path");
-    if (status == 0 && project && *project) {
-        char *full = absolute(list, project);
-        size_t length = full ? strlen(full) : 0;
-        while (length > 0 && full[length - 1] == '/')
-            full[--length] = '\0';
-        if (!full || asprintf(&list->project, "%s/", full) < 0)
-            status = ps_fail_memory(error, strlen(project), "a path");
-        free(full);
-    }
     if (status)
         ps_autopick_free(list);
     else
@@ -115,8 +94,7 @@ void ps_autopick_free(struct ps_autopick *list)
     free(list->entries);
     free(list->directory);
     free(list->path);
-    free(list->project);
-    free(list->cwd);
+    ps_relion_free(list->relion);
     free(list);
 }
 
@@ -169,8 +147,34 @@ static int insert(struct ps_autopick *list, char *micrograph, char *coordinates,
 int ps_autopick_add(struct ps_autopick *list, const char *micrograph, const char *coordinates,
                     struct ps_error *error)
 {
+    char *paths[2] = {NULL, NULL};
+    int status = relion_path(list, micrograph, &paths[0], error);
+    if (status == 0)
+        status = relion_path(list, coordinates, &paths[1], error);
+    if (status) {
+        free(paths[0]);
+        return status;
+    }
     list->unsaved = true;
-    return insert(list, relion_path(list, micrograph), relion_path(list, coordinates), true, error);
+    return insert(list, paths[0], paths[1], true, error);
+}
+
+int ps_autopick_rename(const struct ps_autopick *list, const char *path, bool several, char **name,
+                       bool *ret_replaced, struct ps_error *error)
+{
+    char *own = NULL;
+    int status = ps_relion_output(list->relion, path, *name, several, &own, error);
+    *ret_replaced = own;
+    if (own) {
+        free(*name);
+        *name = own;
+    }
+    return status;
+}
+
+const struct ps_relion *ps_autopick_relion(const struct ps_autopick *list)
+{
+    return list->relion;
 }
 
 void ps_autopick_check(struct ps_autopick *list)
@@ -191,9 +195,10 @@ bool ps_autopick_unsaved(const struct ps_autopick *list)
 static bool exists(const struct ps_autopick *list, const char *path)
 {
     char *below = NULL;
-    if (*path == '/' || !list->project)
+    if (*path == '/' || !list->relion)
         return access(path, F_OK) == 0;
-    bool found = asprintf(&below, "%s%s", list->project, path) >= 0 && access(below, F_OK) == 0;
+    bool found = asprintf(&below, "%s/%s", ps_relion_project(list->relion), path) >= 0 &&
+                 access(below, F_OK) == 0;
     free(below);
     return found;
 }
@@ -203,7 +208,7 @@ static int take_events(struct ps_autopick *list, struct ps_star *star, struct ps
     int name = -1, coordinates = -1, event;
     bool found = false;
     while ((event = ps_star_next(star, error)) > 0) {
-        if (event == PS_STAR_LOOP) {
+        if (event == PS_STAR_TABLE) {
             name = ps_star_column(star, "_rlnMicrographName");
             coordinates = ps_star_column(star, "_rlnMicrographCoordinates");
             found |= name >= 0 && coordinates >= 0;

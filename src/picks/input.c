@@ -13,6 +13,7 @@ void ps_outcome_record_list_done(struct ps_outcome_record_list *list)
     for (size_t i = 0; i < list->count; i++)
         ps_outcome_record_free(list->items[i]);
     free(list->items);
+    free(list->table);
     *list = (struct ps_outcome_record_list){0};
 }
 
@@ -93,29 +94,98 @@ static int identify(const struct ps_picks_input *input, struct ps_outcome_record
     return flipped ? ps_outcome_record_load_shape(record, error) : 0;
 }
 
+/* ---- the list ---------------------------------------------------------------------------------
+ */
+
+/* The place of a name in the table of a list: its own, or a free one. FNV-1a, linear probing. */
+static size_t *place_of(const struct ps_outcome_record_list *list, const char *name)
+{
+    uint64_t hash = 14695981039346656037u;
+    for (const char *at = name; *at; at++)
+        hash = (hash ^ (unsigned char)*at) * 1099511628211u;
+    for (size_t i = (size_t)(hash ^ (hash >> 32));; i++) {
+        size_t *place = &list->table[i & (list->places - 1)];
+        if (*place == 0 || strcmp(list->items[*place - 1]->name, name) == 0)
+            return place;
+    }
+}
+
+/* Ensures capacity for one more item. Both arrays double when the items reach a power of two; the
+ * table has at least twice as many places. */
+static int grow(struct ps_outcome_record_list *list, struct ps_error *error)
+{
+    if (list->count > 0 && (list->count & (list->count - 1)) != 0)
+        return 0;
+    size_t capacity = list->count ? 2 * list->count : 1;
+    void *items = realloc(list->items, capacity * sizeof *list->items);
+    if (items)
+        list->items = items;
+    size_t *table = calloc(2 * capacity, sizeof *table);
+    if (!items || !table) {
+        free(table);
+        return ps_fail_memory(error, capacity * sizeof *list->items, "a list of micrographs");
+    }
+    free(list->table);
+    list->table = table;
+    list->places = 2 * capacity;
+    for (size_t i = 0; i < list->count; i++)
+        *place_of(list, list->items[i]->name) = i + 1;
+    return 0;
+}
+
+/* Takes ownership of `record` if it succeeds. */
 static int append(struct ps_outcome_record_list *list, struct ps_outcome_record *record,
                   struct ps_error *error)
 {
-    if ((list->count & (list->count - 1)) == 0) { /* full at each power of two */
-        size_t capacity = list->count ? 2 * list->count : 1;
-        void *grown = realloc(list->items, capacity * sizeof *list->items);
-        if (!grown)
-            return ps_fail_memory(error, capacity * sizeof *list->items, "a list of micrographs");
-        list->items = grown;
-    }
+    int status = grow(list, error);
+    if (status)
+        return status;
+    *place_of(list, record->name) = list->count + 1;
     list->items[list->count++] = record;
     return 0;
 }
 
-/* Searches from the end: rows of one micrograph are usually adjacent. */
 static struct ps_outcome_record *find(const struct ps_outcome_record_list *list, const char *name)
 {
-    for (size_t i = list->count; i-- > 0;) {
-        if (strcmp(list->items[i]->name, name) == 0)
-            return list->items[i];
-    }
-    return NULL;
+    size_t place = list->count ? *place_of(list, name) : 0;
+    return place ? list->items[place - 1] : NULL;
 }
+
+/* Moves the picks of a record to another one's. */
+static int join(struct ps_result *to, struct ps_result *from, struct ps_error *error)
+{
+    size_t total = to->count + from->count, capacity = 1;
+    while (capacity < total) /* as ps_picks_add() expects */
+        capacity *= 2;
+    void *grown = realloc(to->picks, capacity * sizeof *to->picks);
+    if (!grown)
+        return ps_fail_memory(error, capacity * sizeof *to->picks, "picks");
+    to->picks = grown;
+    memcpy(to->picks + to->count, from->picks, from->count * sizeof *from->picks);
+    to->count = total;
+    return 0;
+}
+
+int ps_outcome_record_list_join(struct ps_outcome_record_list *list,
+                                struct ps_outcome_record_list *from, struct ps_error *error)
+{
+    int status = 0;
+    for (size_t i = 0; i < from->count && status == 0; i++) {
+        struct ps_outcome_record *record = from->items[i], *same = find(list, record->name);
+        if (!same) {
+            status = append(list, record, error);
+            if (status == 0)
+                from->items[i] = NULL;
+        } else if (record->result.count > 0) {
+            status = join(&same->result, &record->result, error);
+        }
+    }
+    ps_outcome_record_list_done(from);
+    return status;
+}
+
+/* ---- one micrograph ---------------------------------------------------------------------------
+ */
 
 int ps_picks_begin(const struct ps_picks_input *input, const char *name,
                    struct ps_outcome_record **ret, struct ps_error *error)
@@ -163,4 +233,25 @@ int ps_picks_add(const struct ps_picks_input *input, struct ps_outcome_record *r
         .area = area,
     };
     return 0;
+}
+
+bool ps_picks_missing(const char *text)
+{
+    static const char *const words[] = {"",     "<na>", "na",   "n/a", "nan",
+                                        "-nan", "none", "null", ".",   "?"};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        if (strcasecmp(text, words[i]) == 0)
+            return true;
+    }
+    double value;
+    return ps_text_to_double(text, -999, -999, &value, NULL);
+}
+
+int ps_picks_refuse_filaments(const struct ps_picks_input *input, struct ps_error *error)
+{
+    if (!strcasestr(input->path, "START_END"))
+        return 0;
+    return ps_fail(error, PS_E_INPUT,
+                   "%s: the ends of filaments are not supported, export single particles",
+                   input->path);
 }

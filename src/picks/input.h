@@ -8,6 +8,8 @@
 struct ps_outcome_record_list {
     struct ps_outcome_record **items; /* owned */
     size_t count;
+    size_t *table; /* by name: index into items plus 1, or 0; a power of two of places */
+    size_t places;
 };
 void ps_outcome_record_list_done(struct ps_outcome_record_list *list);
 
@@ -15,6 +17,10 @@ struct ps_picks_read_options {
     const struct ps_picks_format *format; /* NULL: by the file's name */
     const char *name;                     /* of the micrograph; NULL: by the file's name */
     const char *micrographs;              /* directory of the micrographs; or NULL */
+
+    /* Called with the error of each file of several that is left out; NULL: the first ends it. */
+    void (*left_out)(void *context, const struct ps_error *error);
+    void *context;
 };
 
 /* True if the micrograph is a TIFF file; decided by its name if it was not read. */
@@ -40,6 +46,11 @@ struct ps_picks_input {
                       struct ps_outcome_record_list *list, struct ps_error *error);
 };
 
+/* Adds the micrographs of a list to another; picks of micrographs that are in both are joined.
+ * Empties `from`. PS_E_NOMEM. */
+int ps_outcome_record_list_join(struct ps_outcome_record_list *list,
+                                struct ps_outcome_record_list *from, struct ps_error *error);
+
 /* Finds the micrograph of this name, or adds it. */
 int ps_picks_begin(const struct ps_picks_input *input, const char *name,
                    struct ps_outcome_record **ret, struct ps_error *error);
@@ -47,6 +58,18 @@ int ps_picks_begin(const struct ps_picks_input *input, const char *name,
 /* Adds a pick; `x` and `y` as in the file. PS_E_NOMEM. */
 int ps_picks_add(const struct ps_picks_input *input, struct ps_outcome_record *record, double x,
                  double y, float score, float area, struct ps_error *error);
+
+/* Handles the status of one file of several: if it cannot be read (PS_E_INPUT, PS_E_SYSTEM), passes
+ * `error` to options->left_out and returns 0. Returns any other status. */
+int ps_picks_leave_out(const struct ps_picks_read_options *options, int status,
+                       const struct ps_error *error);
+
+/* True for what programs write for a missing value: nothing, <NA>, nan, none, null, '.', '?' and
+ * the like in upper and lower case, and -999, RELION's. */
+bool ps_picks_missing(const char *text);
+
+/* Refuses a file in a directory that crYOLO names after the ends of filaments. PS_E_INPUT. */
+int ps_picks_refuse_filaments(const struct ps_picks_input *input, struct ps_error *error);
 
 /* The readers in the table of formats. */
 int ps_picks_read_star(struct ps_picks_input *input, struct ps_error *error);

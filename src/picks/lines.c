@@ -36,6 +36,9 @@ int ps_lines_next(struct ps_lines *lines, struct ps_error *error)
     if (ended)
         lines->text[--length] = '\0';
     if (length > 0 && lines->text[length - 1] == '\r')
-        lines->text[length - 1] = '\0';
+        lines->text[--length] = '\0';
+    static const char mark[] = "\xef\xbb\xbf";
+    if (lines->number == 1 && strncmp(lines->text, mark, sizeof mark - 1) == 0)
+        memmove(lines->text, lines->text + sizeof mark - 1, length - (sizeof mark - 1) + 1);
     return 1;
 }

@@ -19,8 +19,8 @@ struct ps_lines {
     char text[PS_LINE];
 };
 
-/* Reads the next line, without its end ("\n" or "\r\n"). Returns 1, or 0 at the end of the file.
- * PS_E_INPUT: not text; PS_E_SYSTEM: cannot be read. */
+/* Reads the next line, without its end ("\n" or "\r\n"), the first one without a byte-order mark.
+ * Returns 1, or 0 at the end of the file. PS_E_INPUT: not text; PS_E_SYSTEM: cannot be read. */
 int ps_lines_next(struct ps_lines *lines, struct ps_error *error);
 
 /* Fails with PS_E_INPUT and "FILE:LINE: ...", without control characters. */

@@ -28,30 +28,60 @@ static void cut_suffix(char *name, const struct ps_picks_format *format)
 /* ---- files and directories --------------------------------------------------------------------
  */
 
+/* What other programs write and pickstream does not read. */
+static int refuse_unsupported(const char *path, struct ps_error *error)
+{
+    static const char *const kinds[][2] = {
+        {"_info.json", "EMAN2's info files are not supported: export .box files in e2boxer.py"},
+        {".cs", "cryoSPARC's .cs files are not supported: export a STAR file with pyem's "
+                "csparc2star.py"},
+    };
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        if (ps_text_ends_with(path, kinds[i][0]))
+            return ps_fail(error, PS_E_INPUT, "%s: %s", path, kinds[i][1]);
+    }
+    return 0;
+}
+
+/* Reads a file to the end before anything of it is in the list: a broken file leaves nothing. */
 static int read_file(const char *path, const char *name, const struct ps_picks_format *format,
                      const struct ps_picks_read_options *options,
                      struct ps_outcome_record_list *list, struct ps_error *error)
 {
-    size_t first = list->count;
+    int status = refuse_unsupported(path, error);
+    if (status)
+        return status;
     FILE *stream = fopen(path, "re");
     if (!stream)
         return ps_fail(error, errno == ENOENT ? PS_E_INPUT : PS_E_SYSTEM, "%s: %s", path,
                        strerror(errno));
     char *own = strdup(name);
-    int status = 0;
+    struct ps_outcome_record_list file = {0};
     if (own) {
         if (!options->name)
             cut_suffix(own, format);
-        struct ps_picks_input input = {stream, path, own, options, format, list, ps_picks_read};
+        struct ps_picks_input input = {stream, path, own, options, format, &file, ps_picks_read};
         status = format->read(&input, error);
     } else {
         status = ps_fail_memory(error, strlen(name), "a name");
     }
-    for (size_t i = first; i < list->count && status == 0; i++)
-        ps_picks_filter(&list->items[i]->result, -INFINITY);
+    for (size_t i = 0; i < file.count && status == 0; i++)
+        ps_picks_filter(&file.items[i]->result, -INFINITY);
+    if (status == 0)
+        status = ps_outcome_record_list_join(list, &file, error);
+    ps_outcome_record_list_done(&file);
     free(own);
     (void)fclose(stream);
     return status;
+}
+
+int ps_picks_leave_out(const struct ps_picks_read_options *options, int status,
+                       const struct ps_error *error)
+{
+    if ((status != PS_E_INPUT && status != PS_E_SYSTEM) || !options->left_out)
+        return status;
+    options->left_out(options->context, error);
+    return 0;
 }
 
 /* Reads a directory; `name` is its path below the first one, "" or ending in '/'. */
@@ -83,6 +113,7 @@ static int read_directory(const char *path, const char *name, int depth,
             } else if (ps_text_ends_with(entry, format->suffix)) {
                 status = read_file(below, inner, format, options, list, error);
             }
+            status = ps_picks_leave_out(options, status, error);
         }
         free(below);
         free(inner);
@@ -103,9 +134,13 @@ int ps_picks_read(const char *path, const struct ps_picks_read_options *options,
             format = ps_picks_format_find("star");
         int status = read_directory(path, "", 0, format, options, list, error);
         if (status == 0 && list->count == first)
-            status = ps_fail(error, PS_E_INPUT, "%s: no files *%s there", path, format->suffix);
+            status =
+                ps_fail(error, PS_E_INPUT, "%s: no readable files *%s there", path, format->suffix);
         return status;
     }
+    int unsupported = refuse_unsupported(path, error);
+    if (unsupported)
+        return unsupported;
     if (!format)
         format = ps_picks_format_of(path);
     if (!format)

@@ -48,6 +48,9 @@ static void read_rows(const struct ps_picks_input *input, const struct ps_reader
 
 static int read_object(struct ps_picks_input *input, const json_t *object, struct ps_error *error)
 {
+    if (json_object_get(object, "boxes"))
+        return ps_fail(error, PS_E_INPUT,
+                       "EMAN2's info files are not supported: export .box files in e2boxer.py");
     struct ps_outcome_record *record = calloc(1, sizeof *record);
     int status = 0;
     if (!record)

@@ -1,4 +1,5 @@
-/* Reads plain tables: EMAN's boxes, Topaz's coordinates, and CSV. */
+/* Reads plain tables: EMAN's boxes, Topaz's coordinates, and CSV. Blank lines and lines that begin
+ * with '#' are comments, but EMAN's "#helix:" begins a filament. */
 #include "picks/input.h"
 
 #include "base/error.h"
@@ -17,6 +18,12 @@ static bool to_number(const char *text, double *ret)
     return ps_text_to_double(text, -MAX_COORDINATE, MAX_COORDINATE, ret, NULL);
 }
 
+static bool is_blank(const char *line)
+{
+    line += strspn(line, " \t");
+    return !*line || *line == '#';
+}
+
 /* ---- boxes ------------------------------------------------------------------------------------
  */
 
@@ -28,20 +35,38 @@ static double centre(double corner, double side)
     return corner + (whole ? floor(side / 2) : side / 2);
 }
 
+static int refuse_helix(const struct ps_lines *lines, struct ps_error *error)
+{
+    return ps_lines_fail(lines, error,
+                         "a helix of EMAN: filaments are not supported, export single particles");
+}
+
+/* The fifth number is EMAN's mark of the box: -1 and -2 for the ends of a helix. -1 alone occurs
+ * elsewhere, so the second end decides. */
+static bool ends_helix(const char *mark)
+{
+    double value;
+    return mark && to_number(mark, &value) && value == -2;
+}
+
 static int take_box(const struct ps_picks_input *input, struct ps_lines *lines,
                     struct ps_outcome_record *record, struct ps_error *error)
 {
     double box[4];
     char *rest = NULL;
-    char *word = strtok_r(lines->text, " \t,", &rest);
-    if (!word)
+    if (strncmp(lines->text, "#helix", 6) == 0)
+        return refuse_helix(lines, error);
+    if (is_blank(lines->text))
         return 0;
+    char *word = strtok_r(lines->text, " \t,", &rest);
     for (int i = 0; i < 4; i++) {
         if (!word || !to_number(word, &box[i]))
             return ps_lines_fail(lines, error,
                                  "expected the corner of a box, its width and height");
         word = strtok_r(NULL, " \t,", &rest);
     }
+    if (ends_helix(word))
+        return refuse_helix(lines, error);
     if (box[2] <= 0 || box[3] <= 0)
         return ps_lines_fail(lines, error, "expected a box that is wider and higher than 0");
     if (record->result.count == 0)
@@ -52,13 +77,16 @@ static int take_box(const struct ps_picks_input *input, struct ps_lines *lines,
 
 int ps_picks_read_box(struct ps_picks_input *input, struct ps_error *error)
 {
-    struct ps_lines *lines = calloc(1, sizeof *lines);
     struct ps_outcome_record *record = NULL;
+    int status = ps_picks_refuse_filaments(input, error);
+    if (status)
+        return status;
+    struct ps_lines *lines = calloc(1, sizeof *lines);
     if (!lines)
         return ps_fail_memory(error, sizeof *lines, "a line");
     lines->stream = input->stream;
     lines->path = input->path;
-    int status = ps_picks_begin(input, input->name, &record, error);
+    status = ps_picks_begin(input, input->name, &record, error);
     while (status == 0 && (status = ps_lines_next(lines, error)) > 0)
         status = take_box(input, lines, record, error);
     free(lines);
@@ -68,7 +96,7 @@ int ps_picks_read_box(struct ps_picks_input *input, struct ps_error *error)
 /* ---- tables with a header line ----------------------------------------------------------------
  */
 
-enum column { COLUMN_X, COLUMN_Y, COLUMN_SCORE, COLUMN_AREA, COLUMN_NAME, COLUMNS };
+enum column { COLUMN_X, COLUMN_Y, COLUMN_Z, COLUMN_SCORE, COLUMN_AREA, COLUMN_NAME, COLUMNS };
 
 struct table {
     struct ps_lines lines;
@@ -79,21 +107,73 @@ struct table {
     char *cells[MAX_CELLS];
 };
 
+/* The closing quote of a quoted cell, or NULL if the cell is not quoted. */
+static char *closing_quote(const struct table *table, char *cell)
+{
+    if (*cell != '"')
+        return NULL;
+    char *at = cell + 1;
+    while (*at && (*at != '"' || at[1] == '"'))
+        at += *at == '"' ? 2 : 1;
+    return *at && (!at[1] || at[1] == *table->separator) ? at : NULL;
+}
+
+/* Ends a cell at the separator and returns the next one, or NULL. A quoted cell can contain the
+ * separator, and `""` for a quote. Blanks around a cell of a CSV are dropped. */
+static char *end_cell(const struct table *table, char *cell, char **ret_cell)
+{
+    bool csv = *table->separator == ',';
+    cell += csv ? strspn(cell, " ") : 0;
+    char *quote = closing_quote(table, cell);
+    char *at = quote ? quote + 1 : cell + strcspn(cell, table->separator);
+    char *next = *at ? at + 1 : NULL;
+    char *end = at;
+    if (quote) {
+        end = cell;
+        for (char *from = cell + 1; from < quote; from++) {
+            from += *from == '"';
+            *end++ = *from;
+        }
+    }
+    while (csv && end > cell && end[-1] == ' ')
+        end--;
+    *end = '\0';
+    *ret_cell = cell;
+    return next;
+}
+
 static size_t split(struct table *table)
 {
     size_t count = 0;
-    char *rest = table->lines.text;
-    for (char *cell; (cell = strsep(&rest, table->separator));) {
+    for (char *cell = table->lines.text; cell; count++) {
+        char *begin;
+        cell = end_cell(table, cell, &begin);
         if (count < MAX_CELLS)
-            table->cells[count] = cell;
-        count++;
+            table->cells[count] = begin;
     }
     return count;
 }
 
+/* Reads the next line that is neither blank nor a comment. A row of a TSV can begin with a '#' that
+ * is part of a name. */
+static int next_line(struct table *table, struct ps_error *error)
+{
+    for (;;) {
+        int found = ps_lines_next(&table->lines, error);
+        bool row = *table->separator == '\t' && strchr(table->lines.text, '\t');
+        if (found <= 0 || row || !is_blank(table->lines.text))
+            return found;
+    }
+}
+
+static bool is_optional(enum column column)
+{
+    return column == COLUMN_Z || column == COLUMN_SCORE || column == COLUMN_AREA;
+}
+
 static int read_names(struct table *table, struct ps_error *error)
 {
-    int found = ps_lines_next(&table->lines, error);
+    int found = next_line(table, error);
     if (found < 0)
         return found;
     table->cell_count = found ? split(table) : 0;
@@ -101,11 +181,10 @@ static int read_names(struct table *table, struct ps_error *error)
     for (int i = 0; i < COLUMNS; i++) {
         table->columns[i] = -1;
         for (size_t k = 0; table->names[i] && all && k < table->cell_count; k++) {
-            if (strcmp(table->cells[k], table->names[i]) == 0)
+            if (strcasecmp(table->cells[k], table->names[i]) == 0)
                 table->columns[i] = (int)k;
         }
-        bool needed = table->names[i] && i != COLUMN_SCORE && i != COLUMN_AREA;
-        if (needed && table->columns[i] < 0)
+        if (table->names[i] && !is_optional(i) && table->columns[i] < 0)
             return ps_lines_fail(&table->lines, error, "expected a line of names, with %s%s%s%s%s",
                                  table->names[COLUMN_NAME] ? table->names[COLUMN_NAME] : "",
                                  table->names[COLUMN_NAME] ? ", " : "", table->names[COLUMN_X],
@@ -114,14 +193,13 @@ static int read_names(struct table *table, struct ps_error *error)
     return 0;
 }
 
-/* A cell as a number; NaN if it is empty or missing. */
+/* A cell as a number; NaN if there is no such column, or its value is missing. */
 static int read_cell(const struct table *table, enum column column, double *ret,
                      struct ps_error *error)
 {
     int index = table->columns[column];
-    bool optional = column == COLUMN_SCORE || column == COLUMN_AREA;
     *ret = NAN;
-    if (index < 0 || (optional && !*table->cells[index]))
+    if (index < 0 || (is_optional(column) && ps_picks_missing(table->cells[index])))
         return 0;
     if (to_number(table->cells[index], ret))
         return 0;
@@ -134,8 +212,6 @@ static int take_row(const struct ps_picks_input *input, struct table *table, str
     double values[COLUMN_NAME];
     size_t count = split(table);
     struct ps_outcome_record *record;
-    if (count == 1 && !*table->cells[0])
-        return 0;
     if (count != table->cell_count)
         return ps_lines_fail(&table->lines, error, "expected %zu cells, as there are names",
                              table->cell_count);
@@ -144,6 +220,11 @@ static int take_row(const struct ps_picks_input *input, struct table *table, str
         if (status)
             return status;
     }
+    if (!isnan(values[COLUMN_Z]) && values[COLUMN_Z] != 0)
+        return ps_lines_fail(&table->lines, error,
+                             "%s is %s: particles of a tomogram are not supported, export picks of "
+                             "single micrographs instead",
+                             table->names[COLUMN_Z], table->cells[table->columns[COLUMN_Z]]);
     int name = table->columns[COLUMN_NAME];
     int status = ps_picks_begin(
         input, name >= 0 && *table->cells[name] ? table->cells[name] : input->name, &record, error);
@@ -164,7 +245,7 @@ static int read_table(struct ps_picks_input *input, char separator,
     memcpy(table->names, names, sizeof table->names);
     size_t before = input->list->count;
     int status = read_names(table, error);
-    while (status == 0 && (status = ps_lines_next(&table->lines, error)) > 0)
+    while (status == 0 && (status = next_line(table, error)) > 0)
         status = take_row(input, table, error);
     free(table);
     /* A table without rows is valid: the micrograph has no picks. */
@@ -178,6 +259,7 @@ int ps_picks_read_tsv(struct ps_picks_input *input, struct ps_error *error)
 {
     static const char *const names[COLUMNS] = {[COLUMN_X] = "x_coord",
                                                [COLUMN_Y] = "y_coord",
+                                               [COLUMN_Z] = "z_coord",
                                                [COLUMN_SCORE] = "score",
                                                [COLUMN_NAME] = "image_name"};
     return read_table(input, '\t', names, error);
@@ -185,7 +267,10 @@ int ps_picks_read_tsv(struct ps_picks_input *input, struct ps_error *error)
 
 int ps_picks_read_csv(struct ps_picks_input *input, struct ps_error *error)
 {
-    static const char *const names[COLUMNS] = {
-        [COLUMN_X] = "x", [COLUMN_Y] = "y", [COLUMN_SCORE] = "score", [COLUMN_AREA] = "area"};
+    static const char *const names[COLUMNS] = {[COLUMN_X] = "x",
+                                               [COLUMN_Y] = "y",
+                                               [COLUMN_Z] = "z",
+                                               [COLUMN_SCORE] = "score",
+                                               [COLUMN_AREA] = "area"};
     return read_table(input, ',', names, error);
 }

@@ -48,6 +48,20 @@ static int add_label(struct ps_star *star, struct ps_error *error)
     return 0;
 }
 
+/* Adds "_label value". RELION ignores further words, too. */
+static int add_pair(struct ps_star *star, struct ps_error *error)
+{
+    if (star->word_count < 2)
+        return ps_lines_fail(&star->lines, error, "expected a value for %.60s", star->words[0]);
+    size_t size = strlen(star->words[1]) + 1;
+    if (star->value_bytes + size > sizeof star->values)
+        return ps_lines_fail(&star->lines, error, "expected values of at most %zu bytes",
+                             sizeof star->values);
+    memcpy(star->values + star->value_bytes, star->words[1], size);
+    star->value_bytes += size;
+    return add_label(star, error);
+}
+
 /* Reads the next line, unless the current one is still unused. */
 static int fetch(struct ps_star *star, struct ps_error *error)
 {
@@ -63,60 +77,128 @@ static int fetch(struct ps_star *star, struct ps_error *error)
     return star->ended ? 0 : split(star, error);
 }
 
-/* Handles a line that is neither blank nor among labels. Returns an event; PS_STAR_END: none. */
-static int take(struct ps_star *star, struct ps_error *error)
+static bool is_keyword(const struct ps_star *star, const char *keyword)
 {
-    const char *word = star->words[0];
-    bool bare = !star->quoted;
-    if (bare && strcmp(word, "loop_") == 0) {
+    return !star->ended && !star->quoted && strcmp(star->words[0], keyword) == 0;
+}
+
+static bool is_block(const struct ps_star *star)
+{
+    return !star->ended && !star->quoted && strncmp(star->words[0], "data_", 5) == 0;
+}
+
+static bool is_label(const struct ps_star *star)
+{
+    return !star->ended && !star->quoted && star->words[0][0] == '_';
+}
+
+/* The functions below handle a line in one state, or the end of the file. Each returns an event, or
+ * PS_STAR_END if the next line is needed. */
+
+static int take_label(struct ps_star *star, struct ps_error *error)
+{
+    if (is_label(star))
+        return add_label(star, error);
+    if (star->label_count == 0)
+        return ps_lines_fail(&star->lines, error, "expected a label behind loop_");
+    star->state = PS_STAR_ROWS;
+    star->again = star->found = true;
+    return PS_STAR_TABLE;
+}
+
+static int take_pair(struct ps_star *star, struct ps_error *error)
+{
+    if (is_label(star))
+        return add_pair(star, error);
+    star->loop_follows = is_keyword(star, "loop_");
+    if (!star->ended && !is_block(star) && !star->loop_follows)
+        return PS_STAR_END;
+    star->state = PS_STAR_PAIRS_ROW;
+    star->found = true;
+    return PS_STAR_TABLE;
+}
+
+static int take_other(struct ps_star *star, struct ps_error *error)
+{
+    bool inside = star->state != PS_STAR_BEFORE;
+    if (is_block(star)) {
+        star->state = PS_STAR_OUTSIDE;
+    } else if (inside && is_keyword(star, "loop_")) {
         star->state = PS_STAR_LABELS;
         star->label_count = 0;
-    } else if (bare && (strncmp(word, "data_", 5) == 0 || *word == '_')) {
-        star->state = PS_STAR_OUTSIDE;
-    } else if (star->state == PS_STAR_OUTSIDE) {
-        return ps_lines_fail(&star->lines, error, "expected data_, loop_ or a label: a STAR file");
-    } else if (star->word_count != star->label_count) {
+    } else if (inside && is_label(star)) {
+        star->state = PS_STAR_PAIRS;
+        star->label_count = star->value_bytes = 0;
+        return add_pair(star, error);
+    } else if (star->state == PS_STAR_ROWS) {
+        if (star->word_count == star->label_count)
+            return PS_STAR_ROW;
         return ps_lines_fail(&star->lines, error, "expected %zu words, as there are labels",
                              star->label_count);
-    } else {
-        return PS_STAR_ROW;
+    } else if (!star->stray) {
+        star->stray = star->lines.number;
     }
     return PS_STAR_END;
 }
 
+static int take(struct ps_star *star, struct ps_error *error)
+{
+    switch (star->state) {
+    case PS_STAR_LABELS:
+        return take_label(star, error);
+    case PS_STAR_PAIRS:
+        return take_pair(star, error);
+    default:
+        return star->ended ? PS_STAR_END : take_other(star, error);
+    }
+}
+
+/* The end of the file: correct if there was a table, or nothing at all. */
+static int finish(struct ps_star *star, struct ps_error *error)
+{
+    if (star->found || !star->stray)
+        return PS_STAR_END;
+    star->lines.number = star->stray;
+    return ps_lines_fail(&star->lines, error, "expected data_, then loop_ or a label: a STAR file");
+}
+
+static int pairs_row(struct ps_star *star)
+{
+    char *at = star->values;
+    for (size_t i = 0; i < star->label_count; i++) {
+        star->words[i] = at;
+        at += strlen(at) + 1;
+    }
+    star->word_count = star->label_count;
+    star->state = star->loop_follows ? PS_STAR_LOOP_READ : PS_STAR_OUTSIDE;
+    return PS_STAR_ROW;
+}
+
 int ps_star_next(struct ps_star *star, struct ps_error *error)
 {
+    if (star->state == PS_STAR_PAIRS_ROW)
+        return pairs_row(star);
+    if (star->state == PS_STAR_LOOP_READ) {
+        star->state = PS_STAR_LABELS;
+        star->label_count = 0;
+    }
     for (;;) {
-        int failed = fetch(star, error);
-        if (failed)
-            return failed;
-        bool blank = !star->ended && star->word_count == 0;
-        if (blank)
+        int event = fetch(star, error);
+        if (event)
+            return event;
+        if (!star->ended && star->word_count == 0)
             continue;
-        if (star->state == PS_STAR_LABELS) {
-            if (!star->ended && !star->quoted && star->words[0][0] == '_') {
-                failed = add_label(star, error);
-                if (failed)
-                    return failed;
-                continue;
-            }
-            if (star->label_count == 0)
-                return ps_lines_fail(&star->lines, error, "expected a label behind loop_");
-            star->state = PS_STAR_ROWS;
-            star->again = true;
-            return PS_STAR_LOOP;
-        }
-        if (star->ended)
-            return PS_STAR_END;
-        int event = take(star, error);
+        event = take(star, error);
         if (event != PS_STAR_END)
             return event;
+        if (star->ended && !star->again)
+            return finish(star, error);
     }
 }
 
 int ps_star_column(const struct ps_star *star, const char *label)
 {
-    for (size_t i = 0; i < star->label_count; i++) {
+    for (size_t i = star->label_count; i-- > 0;) {
         if (strcmp(star->labels[i], label) == 0)
             return (int)i;
     }

@@ -5,6 +5,7 @@
 #include "base/text.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* A number; "" if it is unknown. */
@@ -45,19 +46,32 @@ static int topaz_name(const struct ps_pick_file *file, const char **ret_name)
     return (int)(file->path + ps_picks_stem(file->path) - *ret_name);
 }
 
+static int by_topaz_name(const void *left, const void *right)
+{
+    const char *a, *b;
+    int lengths[2] = {topaz_name(*(const struct ps_pick_file *const *)left, &a),
+                      topaz_name(*(const struct ps_pick_file *const *)right, &b)};
+    int order = memcmp(a, b, (size_t)(lengths[0] < lengths[1] ? lengths[0] : lengths[1]));
+    return order ? order : lengths[0] - lengths[1];
+}
+
 static int refuse_same_names(const struct ps_pick_file *files, size_t count, struct ps_error *error)
 {
-    for (size_t i = 1; i < count; i++) {
-        const char *name, *other;
-        int length = topaz_name(&files[i], &name);
-        for (size_t k = 0; k < i; k++) {
-            if (topaz_name(&files[k], &other) == length && memcmp(name, other, (size_t)length) == 0)
-                return ps_fail(error, PS_E_INPUT,
-                               "%.150s and %.150s have the same name, and Topaz knows no other",
-                               files[k].path, files[i].path);
-        }
+    const struct ps_pick_file **sorted = malloc((count + 1) * sizeof *sorted);
+    if (!sorted)
+        return ps_fail_memory(error, count * sizeof *sorted, "names");
+    for (size_t i = 0; i < count; i++)
+        sorted[i] = &files[i];
+    qsort(sorted, count, sizeof *sorted, by_topaz_name);
+    int status = 0;
+    for (size_t i = 1; i < count && status == 0; i++) {
+        if (by_topaz_name(&sorted[i - 1], &sorted[i]) == 0)
+            status = ps_fail(error, PS_E_INPUT,
+                             "%.150s and %.150s have the same name, and Topaz knows no other",
+                             sorted[i - 1]->path, sorted[i]->path);
     }
-    return 0;
+    free(sorted);
+    return status;
 }
 
 /* Topaz counts the rows of a TIFF from the top. */

@@ -12,9 +12,10 @@ static json_t *totals_object(const struct ps_journal_totals *totals)
 {
     if (!totals)
         return json_null();
-    return json_pack("{s:I, s:I, s:I, s:I, s:I}", "picked", (json_int_t)totals->picked, "rejected",
-                     (json_int_t)totals->rejected, "failed", (json_int_t)totals->failed, "open",
-                     (json_int_t)totals->open, "picks", (json_int_t)totals->picks);
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "picked", (json_int_t)totals->picked,
+                     "rejected", (json_int_t)totals->rejected, "failed", (json_int_t)totals->failed,
+                     "open", (json_int_t)totals->open, "picks", (json_int_t)totals->picks,
+                     "skipped", (json_int_t)totals->skipped);
 }
 
 static json_t *last_error_object(const struct ps_status_facts *facts)
@@ -51,6 +52,25 @@ json_t *ps_status_header(const struct ps_status_facts *facts)
                      ps_json_number(facts->uptime_seconds), "endpoints", endpoints_object(facts),
                      "totals", totals_object(facts->totals), "metrics", facts->metrics, "journal",
                      journal_text(facts->journal_failure), "last_error", last_error_object(facts));
+}
+
+json_t *ps_status_watch(const struct ps_root_status *items, size_t count)
+{
+    json_t *array = json_array();
+    for (size_t i = 0; i < count; i++) {
+        json_t *left_out = json_object();
+        for (int rule = PS_RULE_OTHER + 1; rule < PS_RULE_COUNT; rule++)
+            if (items[i].left_out.of[rule])
+                (void)json_object_set_new(left_out, ps_rule_key(rule),
+                                          json_integer((json_int_t)items[i].left_out.of[rule]));
+        json_t *reason = *items[i].reason ? ps_json_text(items[i].reason) : json_null();
+        (void)json_array_append_new(
+            array, json_pack("{s:o, s:s, s:o, s:I, s:I, s:o}", "path", ps_json_text(items[i].path),
+                             "mode", items[i].mode, "reason", reason, "directories",
+                             (json_int_t)items[i].directories, "candidates",
+                             (json_int_t)items[i].candidates, "left_out", left_out));
+    }
+    return array;
 }
 
 json_t *ps_status_hello(const struct ps_status_facts *facts, const struct ps_config *config,

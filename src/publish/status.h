@@ -4,6 +4,7 @@
 
 #include "config/config.h"
 #include "journal/journal.h"
+#include "watch/watcher.h"
 
 #include <jansson.h>
 
@@ -26,6 +27,9 @@ struct ps_status_facts {
 
 /* The header of a status message. A new reference; NULL without memory. */
 json_t *ps_status_header(const struct ps_status_facts *facts);
+
+/* The list "watch" of a status message. A new reference; NULL without memory. */
+json_t *ps_status_watch(const struct ps_root_status *items, size_t count);
 
 /* The answer to a `hello` request: the stream and the configuration; `parameters` as of
  * ps_status_parameters(). A new reference; NULL without memory. */

@@ -8,11 +8,14 @@
 #include "http/previews.h"
 #include "journal/journal.h"
 #include "publish/publisher.h"
+#include "publish/status.h"
 #include "service/job_queue.h"
+#include "service/skip.h"
 #include "service/worker_pool.h"
 #include "watch/watcher.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -60,11 +63,40 @@ static void log_error(struct service *service, const char *event, const struct p
                  ps_log_quote(error->message, quoted));
 }
 
+static bool is_readable(const char *path)
+{
+    return faccessat(AT_FDCWD, path, R_OK, AT_EACCESS) == 0;
+}
+
 static void set_journal_failure(struct service *service, const char *failure)
 {
     pthread_mutex_lock(&service->lock);
     (void)snprintf(service->journal_failure, sizeof service->journal_failure, "%s", failure);
     pthread_mutex_unlock(&service->lock);
+}
+
+static struct ps_skip_dependencies skip_dependencies(const struct service *service)
+{
+    return (struct ps_skip_dependencies){service->config, service->log, service->journal};
+}
+
+/* Records a file that was found: sets `job` and the state. A micrograph that failed because it
+ * could not be read, and can be now, gets another attempt. */
+static int record(struct service *service, struct ps_job *job, enum ps_journal_state *ret_state,
+                  enum ps_skip *ret_skip, struct ps_error *error)
+{
+    const struct ps_skip_dependencies dependencies = skip_dependencies(service);
+    int status = ps_skip_found(&dependencies, job, ret_skip, error);
+    if (status || *ret_skip != PS_SKIP_NOT)
+        return status;
+    status = ps_journal_see(service->journal, job, ret_state, error);
+    if (status || *ret_state != PS_JOURNAL_DONE ||
+        ps_journal_file(service->journal, job->path) != PS_JOURNAL_FILE_UNREADABLE ||
+        !is_readable(job->path))
+        return status;
+    size_t count;
+    status = ps_journal_retry(service->journal, &job->path, 1, &count, error);
+    return status ? status : ps_journal_see(service->journal, job, ret_state, error);
 }
 
 /* The watcher found a complete micrograph. False while the journal cannot be written (disk full):
@@ -73,8 +105,9 @@ static bool found(void *context, struct ps_job *job)
 {
     struct service *service = context;
     enum ps_journal_state state = PS_JOURNAL_DONE;
+    enum ps_skip skip = PS_SKIP_NOT;
     struct ps_error error;
-    if (ps_journal_see(service->journal, job, &state, &error)) {
+    if (record(service, job, &state, &skip, &error)) {
         ps_metrics_add(service->metrics, PS_COUNTER_JOURNAL_FAILURES, 1);
         log_error(service, "journal_failed", &error);
         set_journal_failure(service, error.message);
@@ -88,13 +121,17 @@ static bool found(void *context, struct ps_job *job)
         ps_job_free(job);
     else
         (void)ps_job_queue_put(service->queue, job);
-    return true;
+    return skip != PS_SKIP_LATER;
 }
 
 static bool known(void *context, const char *path, const struct ps_identity *identity)
 {
     struct service *service = context;
-    return ps_journal_done(service->journal, path, identity);
+    const struct ps_skip_dependencies dependencies = skip_dependencies(service);
+    if (!ps_journal_done(service->journal, path, identity))
+        return ps_skip_is_known(&dependencies, path, identity);
+    return ps_journal_file(service->journal, path) != PS_JOURNAL_FILE_UNREADABLE ||
+           !is_readable(path);
 }
 
 static bool wants_rescan(void *context)
@@ -181,7 +218,10 @@ static void fill_status(void *context, json_t *header)
     struct ps_watcher *watcher = service->watcher;
     (void)json_object_set_new(header, "devices",
                               workers ? ps_worker_pool_status(workers) : json_array());
-    (void)json_object_set_new(header, "watch", watcher ? ps_watcher_status(watcher) : json_array());
+    struct ps_root_status *roots = NULL;
+    const size_t root_count = watcher ? ps_watcher_status(watcher, &roots) : 0;
+    (void)json_object_set_new(header, "watch", ps_status_watch(roots, root_count));
+    free(roots);
     struct ps_http *http = service->http;
     (void)json_object_set_new(header, "live_view",
                               http ? json_string(ps_http_url(http)) : json_null());

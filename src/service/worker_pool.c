@@ -1,12 +1,15 @@
 #include "service/worker_pool.h"
 
 #include "base/clock.h"
+#include "base/error.h"
 #include "base/thread.h"
 #include "image/micrograph.h"
 #include "picker/picker.h"
+#include "picks/relion.h"
 #include "picks/remove.h"
 #include "picks/write.h"
 #include "service/picker_pool.h"
+#include "service/skip.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -30,6 +33,7 @@ struct ps_worker_pool {
     size_t count;
     size_t running;
     char *profile;
+    struct ps_relion *relion; /* the project of output.directory; or NULL */
     bool device_failed;
     struct ps_error device_error;
 };
@@ -64,14 +68,24 @@ static char *reason_of(const struct ps_error *error, const char *path)
     return strdup(text);
 }
 
-/* The directory of the output files of a job, relative to output.directory. */
-static void find_prefix(const struct worker *worker, const struct ps_job *job, char *ret_prefix,
-                        size_t size)
+/* Finds the directory of the output files of a job, relative to output.directory, and their name
+ * below it, to be freed. */
+static int find_output(const struct worker *worker, const struct ps_job *job, char *ret_prefix,
+                       size_t size, char **ret_name, struct ps_error *error)
 {
+    const struct ps_config *config = worker->pool->dependencies.config;
+    int status = ps_relion_output(worker->pool->relion, job->path, job->name,
+                                  config->input.directories.count > 1, ret_name, error);
+    if (status || *ret_name) {
+        *ret_prefix = '\0';
+        return status;
+    }
     char watched[PATH_MAX];
     size_t below = strlen(job->path) - strlen(job->name);
     (void)snprintf(watched, sizeof watched, "%.*s", (int)below, job->path);
-    ps_output_prefix(worker->pool->dependencies.config, watched, ret_prefix, size);
+    ps_output_prefix(config, watched, ret_prefix, size);
+    *ret_name = strdup(job->name);
+    return *ret_name ? 0 : ps_fail_memory(error, strlen(job->name), "a name");
 }
 
 /* Removes the files of picks of an earlier revision, because this one failed. The first revision
@@ -84,11 +98,15 @@ static void remove_files(const struct worker *worker, const struct ps_job *job)
     char directory[2 * PATH_MAX];
     if (job->revision == 1)
         return;
-    find_prefix(worker, job, prefix, sizeof prefix);
-    (void)snprintf(directory, sizeof directory, "%s/%s", config->output.directory, prefix);
     struct ps_error error;
+    char *name = NULL;
+    int status = find_output(worker, job, prefix, sizeof prefix, &name, &error);
+    (void)snprintf(directory, sizeof directory, "%s/%s", config->output.directory, prefix);
+    if (status == 0)
+        status = ps_picks_remove_all(directory, &config->output.formats, name, &error);
+    free(name);
     char quoted[PS_LOG_TEXT];
-    if (ps_picks_remove_all(directory, &config->output.formats, job->name, &error) != 0)
+    if (status)
         ps_log_event(worker->pool->dependencies.log, PS_LOG_ERROR, "output_failed", "reason=%s",
                      ps_log_quote(error.message, quoted));
 }
@@ -99,10 +117,12 @@ static void write_files(const struct worker *worker, const struct ps_job *job,
 {
     const struct ps_config *config = worker->pool->dependencies.config;
     char prefix[PATH_MAX];
-    find_prefix(worker, job, prefix, sizeof prefix);
+    struct ps_error error;
+    char *name = NULL;
+    int status = find_output(worker, job, prefix, sizeof prefix, &name, &error);
     struct ps_pick_file file = {
         .path = job->path,
-        .name = job->name,
+        .name = name,
         .width = micrograph->image.width,
         .height = micrograph->image.height,
         .micrograph = micrograph,
@@ -111,8 +131,10 @@ static void write_files(const struct worker *worker, const struct ps_job *job,
         .read_milliseconds = read_milliseconds,
         .result = result,
     };
-    struct ps_error error;
-    if (ps_picks_write_all(config, prefix, &file, &error) == 0)
+    if (status == 0)
+        status = ps_picks_write_all(config, prefix, &file, &error);
+    free(name);
+    if (status == 0)
         return;
     char quoted[PS_LOG_TEXT];
     ps_log_event(worker->pool->dependencies.log, PS_LOG_ERROR, "output_failed", "reason=%s",
@@ -236,6 +258,23 @@ static bool needs_outcome(struct worker *worker, struct ps_job *job)
     return state != PS_JOURNAL_DONE;
 }
 
+/* True if the micrograph gives way to another version of its exposure. Also if that cannot be
+ * recorded: the next scan finds the file again. */
+static bool is_skipped(struct worker *worker, const struct ps_job *job)
+{
+    const struct ps_worker_dependencies *dependencies = &worker->pool->dependencies;
+    const struct ps_skip_dependencies skipping = {dependencies->config, dependencies->log,
+                                                  dependencies->journal};
+    enum ps_skip skip = PS_SKIP_NOT;
+    struct ps_error error;
+    char quoted[PS_LOG_TEXT];
+    if (ps_skip_before_pick(&skipping, job, &skip, &error) == 0)
+        return skip != PS_SKIP_NOT;
+    ps_log_event(dependencies->log, PS_LOG_ERROR, "journal_failed", "reason=%s",
+                 ps_log_quote(error.message, quoted));
+    return true;
+}
+
 static void device_failed(struct worker *worker, const struct ps_error *error)
 {
     struct ps_worker_pool *pool = worker->pool;
@@ -257,7 +296,7 @@ static void process(struct worker *worker, struct ps_job *job)
     bool same = unchanged(job, &now, &missing);
     if (!same && !missing)
         job->identity = now;
-    if (!needs_outcome(worker, job)) {
+    if (!needs_outcome(worker, job) || is_skipped(worker, job)) {
         ps_job_queue_finish(queue, job);
         return;
     }
@@ -336,6 +375,9 @@ int ps_worker_pool_start(const struct ps_worker_dependencies *dependencies,
         if (!pool->workers || !pool->profile)
             status = ps_fail_memory(error, workers * sizeof *pool->workers, "workers");
     }
+    if (status == 0)
+        status = ps_relion_find(dependencies->config->output.relion_project,
+                                dependencies->config->output.directory, &pool->relion, error);
     while (status == 0 && pool->count < workers)
         status = start_worker(pool, error);
     if (status) {
@@ -365,6 +407,7 @@ void ps_worker_pool_join(struct ps_worker_pool *pool)
     ps_picker_pool_close(pool->pickers);
     pthread_mutex_destroy(&pool->lock);
     free(pool->workers);
+    ps_relion_free(pool->relion);
     free(pool->profile);
     free(pool);
 }

@@ -1,13 +1,16 @@
 #include "watch/candidates.h"
 
 #include "base/clock.h"
+#include "layout/versions.h"
 #include "watch/known_files.h"
 #include "watch/settle.h"
 
+#include <fcntl.h>
 #include <search.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
+#include <unistd.h>
 
 TAILQ_HEAD(list, candidate);
 
@@ -18,22 +21,31 @@ struct candidate {
     struct ps_settle settle;
     int64_t closed_ns; /* of the last announcement, unless the file changed since; else 0 */
     int64_t closed_mono_ns;
-    struct list *list; /* the list that contains it, or NULL */
+    int64_t held_until_ns; /* complete, but a better version can follow until then; 0: not held */
+    struct list *list;     /* the list that contains it, or NULL */
     TAILQ_ENTRY(candidate) link;
 };
 
 struct ps_candidates {
     const struct ps_watcher_sink *sink;
+    const struct ps_config *config;
     double settle_seconds;
-    struct ps_known_files known; /* files that the sink knows or took lately */
+    struct ps_known_files known;     /* files that the sink knows or took lately */
+    struct ps_known_files alone;     /* directories in which a file waited for a version in vain */
+    struct ps_known_files paired;    /* directories with versions */
+    struct ps_rule_counts *left_out; /* by root */
+    struct ps_rule_counts *scanned;  /* by root: by the scan that is running */
+    bool scanning;
     void *by_path;
     size_t count;
     size_t root_count;
-    size_t *counts;       /* by root */
-    struct list quieting; /* must be quiet for settle_seconds */
-    struct list stalled;  /* quiet, but shorter than the header says: waiting for the timeout */
-    struct list refused;  /* complete, but the sink refused them */
-    struct list offered;  /* refused before, to be offered again now */
+    size_t *counts;        /* by root */
+    struct list quieting;  /* must be quiet for settle_seconds */
+    struct list stalled;   /* quiet, but shorter than the header says: waiting for the timeout */
+    struct list held;      /* complete, may get a better version soon */
+    struct list held_long; /* complete, will probably get one */
+    struct list refused;   /* complete, but the sink refused them */
+    struct list offered;   /* refused before, to be offered again now */
 };
 
 static int by_path(const void *a, const void *b)
@@ -41,25 +53,31 @@ static int by_path(const void *a, const void *b)
     return strcmp(((const struct candidate *)a)->path, ((const struct candidate *)b)->path);
 }
 
-struct ps_candidates *ps_candidates_new(const struct ps_watcher_sink *sink, double settle_seconds,
-                                        size_t roots)
+struct ps_candidates *ps_candidates_new(const struct ps_watcher_sink *sink,
+                                        const struct ps_config *config)
 {
+    const size_t roots = config->input.directories.count;
+    const size_t size = roots ? roots : 1;
     struct ps_candidates *candidates = calloc(1, sizeof *candidates);
-    size_t *counts = calloc(roots ? roots : 1, sizeof *counts);
-    if (!candidates || !counts) {
-        free(candidates);
-        free(counts);
+    if (!candidates)
         return NULL;
-    }
     candidates->sink = sink;
-    candidates->settle_seconds = settle_seconds;
+    candidates->config = config;
+    candidates->settle_seconds = config->input.settle_seconds;
     candidates->root_count = roots;
-    candidates->counts = counts;
+    candidates->counts = calloc(size, sizeof *candidates->counts);
+    candidates->left_out = calloc(size, sizeof *candidates->left_out);
+    candidates->scanned = calloc(size, sizeof *candidates->scanned);
     TAILQ_INIT(&candidates->quieting);
     TAILQ_INIT(&candidates->stalled);
+    TAILQ_INIT(&candidates->held);
+    TAILQ_INIT(&candidates->held_long);
     TAILQ_INIT(&candidates->refused);
     TAILQ_INIT(&candidates->offered);
-    return candidates;
+    if (candidates->counts && candidates->left_out && candidates->scanned)
+        return candidates;
+    ps_candidates_free(candidates);
+    return NULL;
 }
 
 /* ---- the table --------------------------------------------------------------------------------
@@ -114,14 +132,100 @@ void ps_candidates_free(struct ps_candidates *candidates)
 {
     if (!candidates)
         return;
-    struct list *const lists[] = {&candidates->quieting, &candidates->stalled, &candidates->refused,
-                                  &candidates->offered};
+    struct list *const lists[] = {&candidates->quieting, &candidates->stalled,
+                                  &candidates->held,     &candidates->held_long,
+                                  &candidates->refused,  &candidates->offered};
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
         while (!TAILQ_EMPTY(lists[i]))
             drop(candidates, TAILQ_FIRST(lists[i]));
     ps_known_files_clear(&candidates->known);
+    ps_known_files_clear(&candidates->alone);
+    ps_known_files_clear(&candidates->paired);
     free(candidates->counts);
+    free(candidates->left_out);
+    free(candidates->scanned);
     free(candidates);
+}
+
+/* ---- rules -----------------------------------------------------------------------------------
+ */
+
+static void count_left_out(struct ps_candidates *candidates, size_t root, enum ps_rule rule)
+{
+    struct ps_rule_counts *counts =
+        candidates->scanning ? candidates->scanned : candidates->left_out;
+    counts[root].of[rule]++;
+}
+
+const struct ps_rule_counts *ps_candidates_left_out(const struct ps_candidates *candidates,
+                                                    size_t root)
+{
+    return &candidates->left_out[root];
+}
+
+void ps_candidates_end_scan(struct ps_candidates *candidates)
+{
+    memcpy(candidates->left_out, candidates->scanned,
+           candidates->root_count * sizeof *candidates->left_out);
+    candidates->scanning = false;
+}
+
+/* Sets of directories: identities do not matter, and the sets are not aged. */
+static const struct ps_identity no_identity;
+
+static void directory_of(const char *path, char ret_directory[PATH_MAX])
+{
+    const char *slash = strrchr(path, '/');
+    const size_t length = slash ? (size_t)(slash - path) : 0;
+    const size_t kept = length < PATH_MAX ? length : PATH_MAX - 1;
+    memcpy(ret_directory, path, kept);
+    ret_directory[kept] = '\0';
+}
+
+/* Seconds to wait for a better version of a complete file. */
+static double version_seconds(struct ps_candidates *candidates, const char *path)
+{
+    const double settle = candidates->settle_seconds;
+    const double shortest = settle < PS_VERSION_SECONDS ? settle : PS_VERSION_SECONDS;
+    char directory[PATH_MAX];
+    directory_of(path, directory);
+    switch (ps_version_wait(candidates->config, path)) {
+    case PS_VERSION_PARTNER:
+        return PS_SETTLE_SHORT_FACTOR * settle;
+    case PS_VERSION_PLAIN:
+        if (ps_known_files_has(&candidates->paired, directory, &no_identity))
+            return PS_SETTLE_SHORT_FACTOR * settle;
+        return ps_known_files_has(&candidates->alone, directory, &no_identity) ? 0 : shortest;
+    case PS_VERSION_BEST:
+        break;
+    }
+    return 0;
+}
+
+/* True if a complete file is to wait for a better version, and does. */
+static bool hold(struct ps_candidates *candidates, struct candidate *candidate)
+{
+    char text[PATH_MAX];
+    const int64_t now = ps_clock_mono_ns();
+    if (ps_version_better(candidates->config, candidate->path, candidate->name_offset, text)) {
+        directory_of(candidate->path, text);
+        ps_known_files_add(&candidates->paired, text, &no_identity, PS_KNOWN_WHILE_SEEN);
+        return false; /* the sink skips it */
+    }
+    if (candidate->held_until_ns && now < candidate->held_until_ns)
+        return true;
+    if (candidate->held_until_ns) {
+        directory_of(candidate->path, text);
+        ps_known_files_add(&candidates->alone, text, &no_identity, PS_KNOWN_WHILE_SEEN);
+        return false;
+    }
+    const double seconds = version_seconds(candidates, candidate->path);
+    if (seconds <= 0)
+        return false;
+    candidate->held_until_ns = now + (int64_t)(seconds * 1e9);
+    move_to(candidate,
+            seconds > candidates->settle_seconds ? &candidates->held_long : &candidates->held);
+    return true;
 }
 
 /* ---- checks -----------------------------------------------------------------------------------
@@ -130,6 +234,8 @@ void ps_candidates_free(struct ps_candidates *candidates)
 /* Passes a complete file to the sink. */
 static void offer(struct ps_candidates *candidates, struct candidate *candidate)
 {
+    if (hold(candidates, candidate))
+        return;
     struct ps_job *job = ps_job_new(candidate->path, candidate->path + candidate->name_offset);
     bool taken = false;
     if (job) {
@@ -157,7 +263,9 @@ static bool is_known(struct ps_candidates *candidates, const char *path,
         return true;
     if (!sink->known(sink->context, path, identity))
         return false;
-    ps_known_files_add(&candidates->known, path, identity, PS_KNOWN_WHILE_SEEN);
+    /* A file that cannot be read may be readable later, with the same identity: ask again then. */
+    if (faccessat(AT_FDCWD, path, R_OK, AT_EACCESS) == 0)
+        ps_known_files_add(&candidates->known, path, identity, PS_KNOWN_WHILE_SEEN);
     return true;
 }
 
@@ -165,8 +273,12 @@ static void check(struct ps_candidates *candidates, struct candidate *candidate,
                   const struct ps_identity *identity, bool announced)
 {
     const int64_t changed_ns = candidate->settle.changed_ns;
-    switch (ps_settle_check(&candidate->settle, candidate->path, identity, announced,
-                            ps_clock_mono_ns(), candidates->settle_seconds)) {
+    const enum ps_settle_state state =
+        ps_settle_check(&candidate->settle, candidate->path, identity, announced,
+                        ps_clock_mono_ns(), candidates->settle_seconds);
+    if (candidate->settle.changed_ns != changed_ns)
+        candidate->held_until_ns = 0;
+    switch (state) {
     case PS_SETTLE_COMPLETE:
         offer(candidates, candidate);
         return;
@@ -186,6 +298,15 @@ void ps_candidates_observe(struct ps_candidates *candidates,
 {
     struct candidate *candidate = find(candidates, observation->path);
     if (is_known(candidates, observation->path, &observation->identity)) {
+        if (candidate)
+            drop(candidates, candidate);
+        return;
+    }
+    const enum ps_rule rule =
+        ps_layout_judge(candidates->config, observation->path, observation->name_offset);
+    if (rule != PS_RULE_NONE) {
+        if (!observation->again)
+            count_left_out(candidates, observation->root, rule);
         if (candidate)
             drop(candidates, candidate);
         return;
@@ -217,6 +338,7 @@ static void check_again(struct ps_candidates *candidates, struct candidate *cand
         .name_offset = candidate->name_offset,
         .root = candidate->root,
         .identity = ps_identity_of(&info),
+        .again = true,
     };
     ps_candidates_observe(candidates, &observation);
 }
@@ -234,6 +356,14 @@ static struct candidate *first_due(const struct ps_candidates *candidates, int64
         if (due < *ret_due) {
             *ret_due = due;
             first = firsts[i];
+        }
+    }
+    struct candidate *const held[] = {TAILQ_FIRST(&candidates->held),
+                                      TAILQ_FIRST(&candidates->held_long)};
+    for (size_t i = 0; i < sizeof held / sizeof *held; i++) {
+        if (held[i] && held[i]->held_until_ns < *ret_due) {
+            *ret_due = held[i]->held_until_ns;
+            first = held[i];
         }
     }
     return first;
@@ -263,6 +393,8 @@ void ps_candidates_begin_scan(struct ps_candidates *candidates, bool forget)
         ps_known_files_clear(&candidates->known);
     else
         ps_known_files_begin_scan(&candidates->known);
+    memset(candidates->scanned, 0, candidates->root_count * sizeof *candidates->scanned);
+    candidates->scanning = true;
     struct candidate *candidate;
     while ((candidate = TAILQ_FIRST(&candidates->refused)) != NULL)
         move_to(candidate, &candidates->offered);

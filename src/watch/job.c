@@ -15,8 +15,7 @@ struct ps_identity ps_identity_of(const struct stat *info)
 
 bool ps_identity_equal(const struct ps_identity *a, const struct ps_identity *b)
 {
-    return a->device == b->device && a->inode == b->inode && a->size == b->size &&
-           a->mtime_ns == b->mtime_ns;
+    return a->size == b->size && a->mtime_ns == b->mtime_ns;
 }
 
 struct ps_job *ps_job_new(const char *path, const char *name)

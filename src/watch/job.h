@@ -6,7 +6,10 @@
 #include <stdint.h>
 #include <sys/stat.h>
 
-/* The identity of a file: a rewritten file differs in size or time, a replaced one in the inode. */
+/* What makes a file, at one path, the same file: size and time of modification, to the nanosecond.
+ * Device and inode are recorded, but not compared: they change when a share is mounted again, when
+ * a session is copied back with its times (cp -a, rsync -a), and on sshfs and SMB at any time. So
+ * a file that is replaced by one of the same size and time is not noticed. */
 struct ps_identity {
     uint64_t device;
     uint64_t inode;

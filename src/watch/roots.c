@@ -1,11 +1,15 @@
 #include "watch/roots.h"
 
+#include "base/clock.h"
+
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/vfs.h>
+
+enum { LEFT_OUT_SECONDS = 60 }; /* between two log lines about files that are left out */
 
 struct root {
     char *path;
@@ -17,6 +21,9 @@ struct root {
     char reason[256];
     size_t directories;
     size_t candidates;
+    struct ps_rule_counts left_out;
+    struct ps_rule_counts logged; /* as of the last line about them */
+    int64_t logged_ns;            /* its time; 0: none */
 };
 
 struct ps_roots {
@@ -142,6 +149,21 @@ void ps_roots_present(struct ps_roots *roots, size_t number, bool elsewhere)
     root->remote = ps_remote_file_system(root->path);
 }
 
+/* Logs how many files the rules leave out, when that has changed. */
+static void log_left_out(struct ps_roots *roots, struct root *root)
+{
+    const int64_t now = ps_clock_mono_ns();
+    if (memcmp(&root->left_out, &root->logged, sizeof root->logged) == 0 ||
+        (root->logged_ns && now - root->logged_ns < (int64_t)LEFT_OUT_SECONDS * 1000000000))
+        return;
+    char text[512], path[PS_LOG_TEXT], quoted[PS_LOG_TEXT];
+    const size_t count = ps_rule_counts_text(&root->left_out, text, sizeof text);
+    ps_log_event(roots->log, PS_LOG_INFO, "files_left_out", "directory=%s files=%zu rules=%s",
+                 ps_log_quote(root->path, path), count, ps_log_quote(text, quoted));
+    root->logged = root->left_out;
+    root->logged_ns = now;
+}
+
 void ps_roots_update(struct ps_roots *roots, size_t number, const struct ps_root_view *view)
 {
     struct root *root = &roots->items[number];
@@ -149,7 +171,9 @@ void ps_roots_update(struct ps_roots *roots, size_t number, const struct ps_root
     (void)pthread_mutex_lock(&roots->lock);
     root->directories = view->directories;
     root->candidates = view->candidates;
+    root->left_out = *view->left_out;
     (void)pthread_mutex_unlock(&roots->lock);
+    log_left_out(roots, root);
     if (!root->present)
         return;
 
@@ -175,19 +199,24 @@ void ps_roots_update(struct ps_roots *roots, size_t number, const struct ps_root
     set_mode(roots, root, mode, limited, reason);
 }
 
-json_t *ps_roots_status(struct ps_roots *roots)
+size_t ps_roots_status(struct ps_roots *roots, struct ps_root_status **ret_items)
 {
-    json_t *array = json_array();
+    struct ps_root_status *items = calloc(roots->count ? roots->count : 1, sizeof *items);
+    if (!items)
+        return 0;
     (void)pthread_mutex_lock(&roots->lock);
     for (size_t i = 0; i < roots->count; i++) {
         const struct root *root = &roots->items[i];
-        json_t *reason = *root->reason ? json_string(root->reason) : json_null();
-        (void)json_array_append_new(array, json_pack("{s:s, s:s, s:o, s:I, s:I}", "path",
-                                                     root->path, "mode", mode_names[root->mode],
-                                                     "reason", reason ? reason : json_null(),
-                                                     "directories", (json_int_t)root->directories,
-                                                     "candidates", (json_int_t)root->candidates));
+        items[i] = (struct ps_root_status){
+            .path = root->path,
+            .mode = mode_names[root->mode],
+            .directories = root->directories,
+            .candidates = root->candidates,
+            .left_out = root->left_out,
+        };
+        memcpy(items[i].reason, root->reason, sizeof items[i].reason);
     }
     (void)pthread_mutex_unlock(&roots->lock);
-    return array;
+    *ret_items = items;
+    return roots->count;
 }

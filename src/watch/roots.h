@@ -7,8 +7,7 @@
 
 #include "base/log.h"
 #include "config/config.h"
-
-#include <jansson.h>
+#include "layout/layout.h"
 
 enum ps_watch_mode {
     PS_WATCH_UNKNOWN, /* not scanned yet */
@@ -33,6 +32,7 @@ struct ps_root_view {
     int refused;       /* errno of a refused watch; 0: none */
     bool no_inotify;   /* no event queue could be opened */
     size_t candidates; /* files that are not complete yet */
+    const struct ps_rule_counts *left_out;
 };
 
 /* The directory exists and is being read; or, if `elsewhere`, another configured directory is the
@@ -45,8 +45,19 @@ void ps_roots_update(struct ps_roots *roots, size_t number, const struct ps_root
 /* The directory does not exist or cannot be read; `reason` says why. */
 void ps_roots_missing(struct ps_roots *roots, size_t number, const char *reason);
 
-/* {"path", "mode", "reason" or null, "directories", "candidates"} of each. Any thread. */
-json_t *ps_roots_status(struct ps_roots *roots);
+/* The state of a configured directory. */
+struct ps_root_status {
+    const char *path; /* lives as long as the roots */
+    const char *mode; /* "inotify", "poll" or "missing" */
+    char reason[256]; /* "": none */
+    size_t directories;
+    size_t candidates;
+    struct ps_rule_counts left_out;
+};
+
+/* Returns the number of configured directories, and a new array of their states, to be freed by the
+ * caller. 0 without memory. Any thread. */
+size_t ps_roots_status(struct ps_roots *roots, struct ps_root_status **ret_items);
 
 /* Name of the file system at `path` if its files can change without a notice to this kernel, by
  * other machines or by the process behind it: NFS, SMB, GPFS, Lustre, FUSE and so on; else NULL. */

@@ -201,7 +201,7 @@ static void handle_entry(struct ps_scan *scan, const struct dirent *entry)
     if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
         return;
     const bool enters = entry->d_type != DT_REG && ps_scan_enters(dependencies->config, name);
-    const bool accepts = entry->d_type != DT_DIR && ps_config_accepts(dependencies->config, name);
+    const bool accepts = entry->d_type != DT_DIR && ps_config_includes(dependencies->config, name);
     if (!enters && !accepts)
         return;
     char path[PATH_MAX];

@@ -1,9 +1,9 @@
 /* Scans of directories, one portion at a time, so that events do not wait for a large tree.
  *
  * A scan takes directories from a queue. It sets the watch of a directory first (tree.h) and then
- * reads it, so that no file is missed in between; passes files that match the filters to the
- * candidates; and appends subdirectories to the queue. Directories behind links come last, when all
- * that can be reached without a link has been reached. Scans of everything and of single new
+ * reads it, so that no file is missed in between; passes files that input.include matches to
+ * the candidates; and appends subdirectories to the queue. Directories behind links come last, when
+ * all that can be reached without a link has been reached. Scans of everything and of single new
  * directories share the queue.
  *
  * Links to files and directories are followed. Hidden directories and those named *.tmp are

@@ -8,7 +8,7 @@
  *     short or unreadable: the writer has stopped, and the reader reports the error. If writing
  *     continues after that, the file becomes another revision.
  *
- * Quiet means: size, time of modification and inode did not change between two checks. The time is
+ * Quiet means: size and time of modification did not change between two checks. The time is
  * measured by the local monotonic clock, from the check that found the last change. The time of
  * modification is not compared with a clock: it comes from another machine's clock, or from a copy
  * program that sets it. So a file that a scan finds has to wait for settle_seconds, however old it

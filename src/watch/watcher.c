@@ -91,7 +91,7 @@ static void file_event(struct ps_watcher *watcher, const struct ps_tree_dir *dir
                        const struct timed_event *timed)
 {
     const char *name = timed->event->name;
-    const bool accepted = ps_config_accepts(watcher->config, name);
+    const bool accepted = ps_config_includes(watcher->config, name);
     const bool enters =
         timed->event->mask & (IN_CREATE | IN_MOVED_TO) && ps_scan_enters(watcher->config, name);
     struct stat info;
@@ -205,6 +205,7 @@ static bool continue_scan(struct ps_watcher *watcher)
     const bool more = ps_scan_step(watcher->scan);
     if (watcher->scanning && !ps_scan_running(watcher->scan)) {
         watcher->scanning = false;
+        ps_candidates_end_scan(watcher->candidates);
         watcher->next_scan_ns =
             ps_clock_mono_ns() + (int64_t)(watcher->config->input.poll_seconds * 1e9);
     }
@@ -222,6 +223,7 @@ static void update_roots(struct ps_watcher *watcher)
             .no_inotify = watcher->no_inotify != 0,
             .refused = watcher->no_inotify ? watcher->no_inotify : ps_tree_refused(watcher->tree),
             .candidates = ps_candidates_count(watcher->candidates, root),
+            .left_out = ps_candidates_left_out(watcher->candidates, root),
         };
         ps_roots_update(watcher->roots, root, &view);
     }
@@ -296,7 +298,7 @@ int ps_watcher_start(const struct ps_config *config, struct ps_log *log, struct 
     watcher->roots = ps_roots_new(config, log);
     const size_t roots = config->input.directories.count;
     watcher->tree = ps_tree_new(roots);
-    watcher->candidates = ps_candidates_new(&watcher->sink, config->input.settle_seconds, roots);
+    watcher->candidates = ps_candidates_new(&watcher->sink, config);
     const struct ps_scan_dependencies dependencies = {config, log, watcher->roots, watcher->tree,
                                                       watcher->candidates};
     watcher->scan = ps_scan_new(&dependencies);
@@ -345,7 +347,7 @@ uint64_t ps_watcher_ticks(const struct ps_watcher *watcher)
     return atomic_load(&watcher->ticks);
 }
 
-json_t *ps_watcher_status(struct ps_watcher *watcher)
+size_t ps_watcher_status(struct ps_watcher *watcher, struct ps_root_status **ret_items)
 {
-    return ps_roots_status(watcher->roots);
+    return ps_roots_status(watcher->roots, ret_items);
 }

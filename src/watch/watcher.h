@@ -3,7 +3,8 @@
  * One thread. It watches every configured directory and, if recursive, those below it, including
  * new ones (it sets the watch first and scans then, so that no file is missed). IN_CLOSE_WRITE,
  * IN_MOVED_TO and scans (at the start and every poll_seconds) create candidates. A candidate that
- * passes the name filters is handed to the sink when it is complete (settle.h).
+ * is a micrograph by its name (layout/layout.h) is handed to the sink when it is complete
+ * (settle.h).
  *
  * inotify does not report changes by other machines. On network and FUSE file systems (by statfs),
  * with poll = always, or if watches run out (ENOSPC, EMFILE), scans are the main source for a
@@ -20,9 +21,8 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "config/config.h"
+#include "watch/roots.h"
 #include "watch/sink.h"
-
-#include <jansson.h>
 
 struct ps_watcher;
 
@@ -42,8 +42,7 @@ void ps_watcher_rescan(struct ps_watcher *watcher);
  * call wakes it, so that the next call returns a larger value. */
 uint64_t ps_watcher_ticks(const struct ps_watcher *watcher);
 
-/* An array of {"path", "mode": "inotify"|"poll"|"missing", "reason", "directories", "candidates"},
- * one for each configured directory. Any thread. */
-json_t *ps_watcher_status(struct ps_watcher *watcher);
+/* The state of each configured directory, as ps_roots_status() returns it. Any thread. */
+size_t ps_watcher_status(struct ps_watcher *watcher, struct ps_root_status **ret_items);
 
 #endif

@@ -63,7 +63,7 @@ int main(void)
     struct ps_crop crop = {0, 0, SIDE};
     stop_if(ps_backend_cpu.preprocess(slot, &crop, &error), &error);
 
-    const struct ps_simd *list[PS_SIMD_MAX] = {NULL};
+    const struct ps_simd *list[PS_MAX_SIMD] = {NULL};
     size_t count = ps_simd_list(list);
     (void)printf("%s\nmicroseconds a pair\n   q      fftw", backend->device);
     for (size_t i = 0; i < count; i++)

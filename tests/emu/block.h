@@ -9,13 +9,13 @@
 namespace emu
 {
 
-/* Runs a kernel to its end. False: it went wrong; `*report` says in one line which kernel, block
- * and thread, and why. */
+/* Runs a kernel to its end. False: it failed; `*report` is one line with kernel, block, thread and
+ * reason. */
 bool run_grid(const emu_launch &launch, std::string *report);
 
 enum class Order { forward, reverse, random };
 
-/* For grids begun from now on. */
+/* Order for grids that start from now on. */
 void set_order(Order order, unsigned long seed);
 
 } // namespace emu

@@ -1,7 +1,7 @@
-/* cuFFT over FFTW, as far as the backend uses it: batches of images whose rows are without gaps
- * between elements, and a work area that the plan is given. What else cuFFT can is refused. Unlike
- * a lenient library, it spoils all that cuFFT may spoil: the work area, and the input of transforms
- * to real numbers. Plans are of one device and need a stream of it. */
+/* cuFFT on top of FFTW, as far as the backend uses it: batches of images without gaps between the
+ * elements of a row, and a work area that the caller supplies. Other uses are refused. It
+ * overwrites everything that cuFFT may overwrite: the work area, and the input of transforms to
+ * real numbers. A plan belongs to a device and needs a stream of that device. */
 #include "cufft.h"
 #include "runtime.h"
 
@@ -21,7 +21,7 @@ struct Layout {
 };
 
 struct Plan {
-    bool automatic = true; /* is to have a work area of its own, which it cannot */
+    bool automatic = true; /* allocates its work area itself; not supported */
     void *work = nullptr;
     size_t work_bytes = 0;
     cudaStream_t stream = nullptr;
@@ -32,7 +32,7 @@ struct Plan {
     Layout in = {};
     Layout out = {};
     int device = 0;
-    /* Made when they are first run: in place or not. */
+    /* Created by the first run: not in place, in place. */
     std::mutex mutex;
     fftwf_plan fftw[2] = {};
 
@@ -43,7 +43,7 @@ static std::mutex mutex; /* of the table, and of FFTW's planner */
 static std::map<cufftHandle, std::shared_ptr<Plan>> plans;
 static cufftHandle last_handle;
 
-/* Others of this process plan too, under locks of their own. */
+/* Other code of this process uses FFTW's planner too, under its own lock. */
 __attribute__((constructor)) static void share_planner()
 {
     fftwf_make_planner_thread_safe();
@@ -69,7 +69,7 @@ static std::shared_ptr<Plan> find(cufftHandle handle)
     return found == plans.end() ? nullptr : found->second;
 }
 
-/* Elements from the first to the end of the last. */
+/* Elements from the first to the end of the last one. */
 static size_t extent(const Plan &plan, const Layout &layout)
 {
     return (size_t)(plan.batch - 1) * (size_t)layout.distance +
@@ -81,7 +81,7 @@ static bool is_sound(const Layout &layout)
     return layout.row >= layout.width && layout.distance >= 0;
 }
 
-static fftwf_plan make(const Plan &plan, void *in, void *out)
+static fftwf_plan make_plan(const Plan &plan, void *in, void *out)
 {
     const unsigned flags = FFTW_ESTIMATE | FFTW_UNALIGNED;
     const Layout &i = plan.in;
@@ -109,7 +109,7 @@ static void spoil(const Plan &plan, fftwf_complex *values)
         }
 }
 
-static void run(Plan &plan, void *work, void *in, void *out)
+static void run_plan(Plan &plan, void *work, void *in, void *out)
 {
     if (tracing())
         trace("transform of %d x %d, %d of them", plan.size[0], plan.size[1], plan.batch);
@@ -119,7 +119,7 @@ static void run(Plan &plan, void *work, void *in, void *out)
         std::lock_guard<std::mutex> lock(plan.mutex);
         fftwf_plan &kept = plan.fftw[in == out];
         if (!kept)
-            kept = make(plan, in, out);
+            kept = make_plan(plan, in, out);
         fftw = kept;
     }
     if (!fftw) {
@@ -165,7 +165,7 @@ static cufftResult execute(cufftHandle handle, cufftType type, void *in, void *o
         overlap(work, plan->work_bytes, in, in_bytes) ||
         overlap(work, plan->work_bytes, out, out_bytes))
         return CUFFT_EXEC_FAILED;
-    enqueue(stream, [=] { run(*plan, work, in, out); });
+    enqueue(stream, [=] { run_plan(*plan, work, in, out); });
     return CUFFT_SUCCESS;
 }
 

@@ -19,12 +19,12 @@ EMU_WEAK void __tsan_switch_to_fiber(void *fiber, unsigned flags);
 namespace emu
 {
 
-/* Kernels keep little on the stack, and sanitizers make frames several times as large. All together
- * stay below 64 MiB, the most that AddressSanitizer takes for a stack. */
+/* Kernels use little stack; sanitizers multiply it. All stacks together must stay below 64 MiB,
+ * AddressSanitizer's limit for one stack. */
 const size_t Stacks::bytes = 52 << 10;
-enum { MOST_FIBERS = 1024 + 8, PAGE = 4 << 10 };
+enum { MAX_FIBERS = 1024 + 8, PAGE = 4 << 10 };
 
-Stacks::Stacks() : arena_bytes(MOST_FIBERS * (bytes + PAGE))
+Stacks::Stacks() : arena_bytes(MAX_FIBERS * (bytes + PAGE))
 {
     arena = mmap(nullptr, arena_bytes, PROT_READ | PROT_WRITE,
                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
@@ -44,16 +44,16 @@ Stacks::~Stacks()
 void *Stacks::take()
 {
     char *guard = static_cast<char *>(arena) + taken++ * (bytes + PAGE);
-    if (taken > MOST_FIBERS || mprotect(guard, PAGE, PROT_NONE))
+    if (taken > MAX_FIBERS || mprotect(guard, PAGE, PROT_NONE))
         abort();
     return guard + PAGE;
 }
 
-/* The fiber that is left and the one that is begun, for the first lines of the latter. */
+/* The fibers of the current switch, for the first lines of the one that starts. */
 static __thread Fiber *leaving;
 static __thread Fiber *arriving;
 
-/* Only between the OS thread's stack and the others. */
+/* Only for switches between the OS thread's stack and fibers. */
 static void arrived()
 {
     if (!__sanitizer_finish_switch_fiber || __tsan_switch_to_fiber ||
@@ -94,7 +94,7 @@ static void begin()
 }
 
 #ifdef __x86_64__
-/* Saves what a call must preserve on the stack and the stack's pointer in *save. */
+/* Saves the callee-saved registers on the stack, its pointer in *save, and switches to `load`. */
 extern "C" void emu_stack_switch(void **save, void *load);
 asm(R"(
     .text
@@ -133,14 +133,14 @@ Fiber::~Fiber()
 
 void Fiber::restart()
 {
-    /* What was left there had its frames' gaps poisoned. */
+    /* The abandoned frames had poisoned gaps. */
     if (__asan_unpoison_memory_region)
         __asan_unpoison_memory_region(stack, Stacks::bytes);
     if (__tsan_destroy_fiber && sanitizer)
         __tsan_destroy_fiber(sanitizer);
     sanitizer = nullptr;
 #ifdef __x86_64__
-    /* Six registers, where to go, and nowhere to return to: as a call would have left it. */
+    /* As a call would leave it: six registers, the entry, and no return address. */
     void **top = reinterpret_cast<void **>(static_cast<char *>(stack) + Stacks::bytes);
     top[-1] = nullptr;
     top[-2] = reinterpret_cast<void *>(begin);

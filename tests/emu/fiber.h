@@ -1,9 +1,10 @@
-/* Stacks to run on, and the way from one to another without the kernel's help.
+/* Stacks, and switches between them in user space.
  *
- * AddressSanitizer is told when the OS thread leaves its own stack for the fibers and comes back,
- * and that all fibers are one stack: it then need not hear of every switch between them, of which
- * there are millions. ThreadSanitizer must. This file and block.cpp are built without either; the
- * sanitizers' functions are there or not when the program starts. */
+ * AddressSanitizer is notified when the OS thread leaves its own stack for the fibers and returns;
+ * all fibers are one stack to it, so that the millions of switches between them need no
+ * notification. ThreadSanitizer is notified of every switch. fiber.cpp, block.cpp and meeting.cpp
+ * are compiled without sanitizers; whether their functions exist is found out when the program
+ * starts. */
 #ifndef EMU_FIBER_H
 #define EMU_FIBER_H
 
@@ -16,8 +17,7 @@
 namespace emu
 {
 
-/* Where fibers have their stacks: one after the other, each above a page that must not be touched.
- */
+/* Memory of all stacks, each above a guard page. */
 class Stacks
 {
   public:
@@ -27,7 +27,7 @@ class Stacks
 
     void *take();
 
-    static const size_t bytes; /* of a stack */
+    static const size_t bytes; /* per stack */
     void *arena;
     size_t arena_bytes;
 
@@ -35,8 +35,8 @@ class Stacks
     size_t taken = 0;
 };
 
-/* A stack with what is needed to go on there. Without stacks: that of the OS thread itself. The
- * entry never returns. A fiber stays on the OS thread that first ran it. */
+/* A stack and its saved state. The default-constructed fiber is the OS thread's own stack. The
+ * entry must not return. A fiber stays on the OS thread that first ran it. */
 struct Fiber {
     Fiber() = default;
     Fiber(Stacks &stacks, void (*entry)(void *), void *argument);
@@ -44,7 +44,7 @@ struct Fiber {
     Fiber(const Fiber &) = delete;
     Fiber &operator=(const Fiber &) = delete;
 
-    /* Forgets what ran on it: the next switch begins at the entry. Nothing is unwound. */
+    /* Abandons what ran on it without unwinding; the next switch starts at the entry. */
     void restart();
 
     Stacks *stacks = nullptr;
@@ -52,16 +52,16 @@ struct Fiber {
     void *argument = nullptr;
     void *stack = nullptr;
     void *sanitizer = nullptr;    /* ThreadSanitizer's fiber, or AddressSanitizer's fake stack */
-    const void *bottom = nullptr; /* of the OS thread's stack, once it was left */
+    const void *bottom = nullptr; /* of the OS thread's stack, after it was left */
     size_t bottom_bytes = 0;
 #ifdef __x86_64__
-    void *pointer = nullptr; /* of the stack, while another one runs */
+    void *pointer = nullptr; /* stack pointer while another fiber runs */
 #else
     ucontext_t context = {};
 #endif
 };
 
-/* Leaves `from`, which runs, for `to`; returns when something switches back. */
+/* Switches from the running fiber `from` to `to`; returns when something switches back. */
 void fiber_switch(Fiber &from, Fiber &to);
 
 } // namespace emu

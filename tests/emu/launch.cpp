@@ -1,4 +1,4 @@
-/* Launches: whether the grid can be run and its pointers mean something, and running it in turn. */
+/* Launches: checks of configuration and pointers, and execution in the stream's order. */
 #include "runtime.h"
 
 #include "block.h"
@@ -10,16 +10,16 @@ namespace emu
 {
 
 static std::mutex mutex;
-static std::map<const void *, size_t> shared_bytes_most; /* where more was asked for */
+static std::map<const void *, size_t> max_shared_bytes; /* by kernel, if set */
 
 static size_t shared_bytes_of(const void *function)
 {
     std::lock_guard<std::mutex> lock(mutex);
-    auto found = shared_bytes_most.find(function);
-    return found == shared_bytes_most.end() ? (size_t)EMU_SHARED_BYTES : found->second;
+    auto found = max_shared_bytes.find(function);
+    return found == max_shared_bytes.end() ? (size_t)EMU_DEFAULT_SHARED_BYTES : found->second;
 }
 
-static cudaError_t check(const emu_launch &launch, const Stream &stream)
+static cudaError_t check_launch(const emu_launch &launch, const Stream &stream)
 {
     const dim3 &grid = launch.grid;
     const dim3 &block = launch.block;
@@ -34,7 +34,7 @@ static cudaError_t check(const emu_launch &launch, const Stream &stream)
     return cudaSuccess;
 }
 
-/* Empty, or what is wrong with a pointer. */
+/* Describes an invalid pointer; empty if there is none. */
 static std::string check_pointers(const emu_launch &launch, int device)
 {
     for (int i = 0; i < launch.pointer_count; i++) {
@@ -52,7 +52,7 @@ static std::string check_pointers(const emu_launch &launch, int device)
     return "";
 }
 
-static void run(const emu_launch &launch, int device)
+static void run_kernel(const emu_launch &launch, int device)
 {
     if (tracing())
         trace("kernel %s, %u x %u x %u blocks of %u x %u x %u threads", launch.name, launch.grid.x,
@@ -84,10 +84,10 @@ cudaError_t emu_enqueue(const emu_launch &launch, cudaStream_t handle)
     Stream stream = enter_stream(EMU_LAUNCH, handle, &error);
     if (!stream)
         return error;
-    error = check(launch, stream);
+    error = check_launch(launch, stream);
     if (error != cudaSuccess)
         return remember(error);
-    enqueue(stream, [launch, call, device = stream->device] { run(launch, device); });
+    enqueue(stream, [launch, call, device = stream->device] { run_kernel(launch, device); });
     return cudaSuccess;
 }
 
@@ -98,9 +98,9 @@ cudaError_t cudaFuncSetAttribute(const void *function, enum cudaFuncAttribute at
         return error;
     if (attribute != cudaFuncAttributeMaxDynamicSharedMemorySize)
         return cudaSuccess;
-    if (value < 0 || value > EMU_SHARED_BYTES_MOST)
+    if (value < 0 || value > EMU_MAX_SHARED_BYTES)
         return remember(cudaErrorInvalidValue);
     std::lock_guard<std::mutex> lock(emu::mutex);
-    shared_bytes_most[function] = (size_t)value;
+    max_shared_bytes[function] = (size_t)value;
     return cudaSuccess;
 }

@@ -1,4 +1,4 @@
-/* Memory of the GPUs and pinned memory, and copies, which know what lies where. */
+/* Device memory, pinned memory, and copies, which check their addresses. */
 #include "runtime.h"
 
 #include <map>
@@ -17,7 +17,7 @@ struct Allocation {
 
 static std::mutex mutex; /* of all below */
 static std::map<uintptr_t, Allocation> allocations;
-static size_t used[MOST_DEVICES];
+static size_t used[MAX_DEVICES];
 
 Place place(const void *address)
 {
@@ -49,13 +49,13 @@ void count_memory(struct emu_live &live)
     }
 }
 
-/* New memory is NaN to floats and -1 to integers. Of what is very large, most is left as it comes:
- * filling it would take longer than all that is computed in it. */
+/* Fills new memory: NaN as float, -1 as integer. Only both ends of very large blocks, because
+ * filling all of it would take longer than the computations. */
 static void fill(void *memory, size_t bytes)
 {
-    const size_t most = 16 << 20;
-    const size_t last = bytes > most ? 1 << 20 : 0;
-    memset(memory, 0xff, bytes > most ? most : bytes);
+    const size_t max = 16 << 20;
+    const size_t last = bytes > max ? 1 << 20 : 0;
+    memset(memory, 0xff, bytes > max ? max : bytes);
     memset(static_cast<char *>(memory) + bytes - last, 0xff, last);
 }
 
@@ -100,7 +100,7 @@ static cudaError_t release(void *pointer, Kind kind)
 /* ---- copies ----------------------------------------------------------------------------------
  */
 
-/* Rows of a copy; a copy of bytes in a row is one. */
+/* Rows of a copy; a copy of contiguous bytes is one row. */
 struct Copy {
     char *to;
     size_t to_pitch;
@@ -124,8 +124,8 @@ struct Copy {
     }
 };
 
-static cudaError_t check(const Copy &copy, cudaMemcpyKind kind, const Place &to, const Place &from,
-                         int device)
+static cudaError_t check_copy(const Copy &copy, cudaMemcpyKind kind, const Place &to,
+                              const Place &from, int device)
 {
     bool up = kind == cudaMemcpyHostToDevice;
     if (!up && kind != cudaMemcpyDeviceToHost)
@@ -151,10 +151,10 @@ static cudaError_t copy_async(Copy copy, cudaMemcpyKind kind, cudaStream_t handl
         return remember(cudaErrorInvalidPitchValue);
     Place to = place(copy.to);
     Place from = place(copy.from);
-    error = check(copy, kind, to, from, stream->device);
+    error = check_copy(copy, kind, to, from, stream->device);
     if (error != cudaSuccess)
         return remember(error);
-    /* Pageable memory is read before this returns, pinned memory when the copy's turn comes. */
+    /* Pageable memory is read before the call returns, pinned memory when the copy runs. */
     std::shared_ptr<char> snapshot;
     if (from.kind == Kind::pageable) {
         size_t bytes = copy.from_bytes();

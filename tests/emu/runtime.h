@@ -1,17 +1,16 @@
-/* The inside of the emulated runtime: what its files share.
+/* Internals of the emulated runtime, shared by its files.
  *
- * The model, and where it differs from a real GPU:
- *  - A stream is a queue of work. Nothing runs it but a thread that waits for it: the work then
- * runs in that thread. Work that was begun is waited for by others. Of several GPUs, each has its
- * own memory, streams and errors.
+ * The model, and its differences from a GPU:
+ *  - A stream is a queue of work. Only a thread that waits for it runs it, in that thread; other
+ *    threads wait for work that is running. Each GPU has its own memory, streams and errors.
  *  - cudaFree() and cudaFreeHost() wait for all streams, as they do in practice; destroying a
- * stream waits for it; a copy to or from pageable memory reads or writes it before it returns.
- *  - A failure of a kernel stays: all later calls for that GPU return it, all later work is
- *    dropped. Calls that free do free, and then return it, so that leaks can be told from it.
- *  - No stream waits for another: all are made with cudaStreamNonBlocking, or refused. The default
- *    stream runs what it is given at once; its uses are counted, for the backend is to have none.
+ * stream waits for it; a copy to or from pageable memory accesses it before the call returns.
+ *  - The failure of a kernel is sticky: all later calls for that GPU return it, and all later work
+ *    is dropped. Calls that free memory do so and then return it, so that leaks can be told apart.
+ *  - Streams never wait for each other: cudaStreamNonBlocking is required. The default stream runs
+ *    work at once; its uses are counted, because the backend must not use it.
  *
- * Locks: the registry's (what is alive), then a stream's. None is held while work runs. */
+ * Lock order: a registry (of live objects), then a stream. None is held while work runs. */
 #ifndef EMU_RUNTIME_H
 #define EMU_RUNTIME_H
 
@@ -33,36 +32,40 @@ struct CUstream_st {
     std::mutex mutex;
     std::condition_variable changed;
     std::deque<std::function<void()>> queue;
-    uint64_t enqueued = 0; /* pieces of work, ever */
+    uint64_t enqueued = 0; /* pieces of work, in total */
     uint64_t completed = 0;
-    bool running = false; /* one of them, in some thread */
+    bool running = false; /* a thread runs a piece */
 };
 
 namespace emu
 {
 
 using Stream = std::shared_ptr<CUstream_st>;
-enum { MOST_DEVICES = 16 };
+enum { MAX_DEVICES = 16 };
 
-/* ---- errors and failures (device.cpp) ---- */
+/* ---- errors and failures (control.cpp) ---- */
 
-/* Counts a call of `site`. The error to return at once: an injected one, or one that stays with the
- * thread's GPU; both are remembered. */
+/* Counts a call of `site` and returns its error: an injected one, or the sticky one of the thread's
+ * GPU. Both are remembered. */
 cudaError_t enter(emu_site site);
 /* Remembers an error for cudaGetLastError(), and returns it. */
 cudaError_t remember(cudaError_t error);
-/* Makes an error stay with a GPU, and returns it. */
+/* Error that cudaGetLastError() reports, which is cleared. */
+cudaError_t take_last_error();
+/* Makes an error sticky for a GPU, and returns it. */
 cudaError_t stay(int device, cudaError_t error);
-/* What stays with a GPU, cudaSuccess mostly. */
+/* Sticky error of a GPU, or cudaSuccess. */
 cudaError_t staying(int device);
-/* Counts a call of `site` and says whether it is to fail: for those that have errors of their own.
- */
+/* Counts a call of `site` and returns whether it must fail, for sites with other error types. */
 bool injected(emu_site site);
 void report(const std::string &text);
 
-int current_device();
+int current_device(); /* of the calling thread */
+void set_current_device(int device);
 int device_count();
-size_t memory_bytes();
+size_t memory_bytes(); /* of each GPU */
+int driver_version();  /* CUDA that the driver supports */
+int old_device();      /* the GPU whose compute capability is too low */
 void count_default_stream_use();
 bool tracing();
 __attribute__((format(printf, 1, 2))) void trace(const char *format, ...);
@@ -73,24 +76,24 @@ enum class Kind { pageable, pinned, device };
 struct Place {
     Kind kind;
     int device;
-    size_t left; /* bytes from there to the end of the allocation */
+    size_t left; /* bytes to the end of the allocation */
 };
-/* Where an address lies. */
+/* Allocation that contains an address. */
 Place place(const void *address);
-/* Whether `bytes` from `address` on lie in one allocation on `device`. */
+/* True if `bytes` from `address` on lie in one allocation on `device`. */
 bool on_device(const void *address, size_t bytes, int device);
 void count_memory(struct emu_live &live);
 
 /* ---- streams (stream.cpp) ---- */
 
-/* NULL: no such stream. The default stream of the thread's GPU is one. */
+/* NULL: no such stream. A NULL handle is the default stream of the thread's GPU. */
 Stream find_stream(cudaStream_t handle);
-/* enter(), and the stream that the call is for. NULL: the call is to return `*ret_error`. */
+/* enter(), and the stream of the call. NULL: the call must return `*ret_error`. */
 Stream enter_stream(emu_site site, cudaStream_t handle, cudaError_t *ret_error);
-/* Adds work to a stream, which is dropped if an error stays with its GPU by then. Returns its
- * number there. */
+/* Adds work to a stream and returns its number there. It is dropped if its GPU has a sticky error
+ * when its turn comes. */
 uint64_t enqueue(const Stream &stream, std::function<void()> work);
-/* Runs a stream until all that is in it now is done. */
+/* Runs a stream until its present work is done. */
 void finish(const Stream &stream);
 /* Every stream of every GPU. */
 void finish_all();

@@ -1,5 +1,5 @@
-/* Streams and events. A stream's work has numbers; an event that was recorded is the number of a
- * piece of work in a stream, and waiting for it is running the stream up to there. */
+/* Streams and events. The work of a stream is numbered; a recorded event is a number in a stream,
+ * and waiting for it runs the stream up to that number. */
 #include "runtime.h"
 
 #include <map>
@@ -11,7 +11,7 @@ namespace emu
 struct Recording {
     Stream stream;
     uint64_t number;
-    double seconds; /* when it was reached; guarded by the stream's lock */
+    double seconds; /* time at which it was reached; guarded by the stream's lock */
 };
 
 struct Event {
@@ -24,7 +24,7 @@ static std::mutex mutex; /* of all below */
 static std::map<cudaStream_t, Stream> streams;
 static std::map<cudaEvent_t, Event> events;
 static uintptr_t events_made;
-static Stream default_streams[MOST_DEVICES];
+static Stream default_streams[MAX_DEVICES];
 
 static double now()
 {
@@ -58,7 +58,7 @@ static void run_until(const Stream &stream, uint64_t number)
         lock.unlock();
         if (work && staying(stream->device) == cudaSuccess)
             work();
-        work = nullptr; /* what it holds goes before others learn that it is done */
+        work = nullptr; /* destroy captured objects before other threads see it as completed */
         lock.lock();
         stream->running = false;
         stream->completed++;
@@ -231,7 +231,7 @@ cudaError_t cudaEventRecord(cudaEvent_t handle, cudaStream_t stream_handle)
     if (!find_event(handle, &event) || event.device != stream->device)
         return remember(cudaErrorInvalidResourceHandle);
     auto recording = std::make_shared<Recording>();
-    /* Held weakly, for the recording holds the stream. */
+    /* Weak, because the recording owns the stream. */
     std::weak_ptr<Recording> weak = recording;
     recording->stream = stream;
     recording->seconds = 0;

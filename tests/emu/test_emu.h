@@ -1,4 +1,4 @@
-/* What the tests of the emulation share. */
+/* Shared by the tests of the emulation. */
 #ifndef TEST_EMU_H
 #define TEST_EMU_H
 
@@ -30,7 +30,7 @@ template <class T> static inline cudaError_t cudaMalloc(T **pointer, size_t byte
     return cudaMalloc(reinterpret_cast<void **>(pointer), bytes);
 }
 
-/* Memory of the GPU, and what is in it, by the default stream: at once. */
+/* An array on the GPU; copies use the default stream and so are immediate. */
 template <class T> struct Device {
     T *data = nullptr;
     size_t count;
@@ -63,6 +63,20 @@ template <class T> struct Device {
     }
 };
 
+static inline __global__ void fill(float *values, int count, float value)
+{
+    int i = blockIdx.x * blockDim.x + threadIdx.x;
+    if (i < count)
+        values[i] = value;
+}
+
+static inline float *new_pinned(size_t count)
+{
+    void *pinned;
+    OK(cudaMallocHost(&pinned, count * sizeof(float)));
+    return static_cast<float *>(pinned);
+}
+
 static inline cudaStream_t new_stream()
 {
     cudaStream_t stream;
@@ -84,7 +98,7 @@ static inline void assert_reported(const char *text)
         fail_msg("\"%s\" is not in \"%s\"", text, emu_report());
 }
 
-/* Runs `body` in a child process; what it wrote to stderr, and how it ended. */
+/* Runs `body` in a child process; returns its stderr and its status. */
 template <class F> static std::string child(F body, int *ret_status)
 {
     int ends[2];

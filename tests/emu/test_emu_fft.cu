@@ -1,4 +1,4 @@
-/* cuFFT of the emulation against sums of the definition, and what it spoils on purpose. */
+/* The emulated cuFFT against the defining sums, and the memory that it overwrites on purpose. */
 #include "test_emu.h"
 
 #include <cufft.h>
@@ -8,14 +8,14 @@ using Complex = std::complex<double>;
 
 enum { HEIGHT = 5, WIDTH = 6, HALF = WIDTH / 2 + 1, BATCH = 2 };
 
-/* How images lie: floats, or complex numbers, from row to row and from image to image. */
+/* Layout: floats or complex numbers from row to row and from image to image. */
 struct Shape {
     int real_row;
     int complex_row;
     int real_image;
     int complex_image;
 };
-/* Rows and images with room between them; and as they lie for transforms in place. */
+/* With gaps between rows and images; and as for transforms in place. */
 static const Shape APART = {9, 7, HEIGHT * 9 + 3, HEIGHT * 7 + 2};
 static const Shape IN_PLACE = {2 * HALF, HALF, HEIGHT * 2 * HALF, HEIGHT *HALF};
 
@@ -45,7 +45,7 @@ static std::vector<float> new_images(const Shape &shape)
     return images;
 }
 
-/* The sum by which the transform is defined. */
+/* The defining sum of the transform. */
 static Complex direct(const std::vector<float> &images, const Shape &shape, int image, int v, int u)
 {
     Complex sum = 0;
@@ -145,7 +145,7 @@ static void test_in_place(void **)
     OK(cudaStreamDestroy(stream));
 }
 
-static void test_what_is_not_emulated_is_refused(void **)
+static void test_unsupported_use_is_refused(void **)
 {
     cufftHandle plan;
     int size[] = {HEIGHT, WIDTH};
@@ -172,7 +172,7 @@ int main()
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(test_there_and_back, nothing_left),
         cmocka_unit_test_teardown(test_in_place, nothing_left),
-        cmocka_unit_test_teardown(test_what_is_not_emulated_is_refused, nothing_left),
+        cmocka_unit_test_teardown(test_unsupported_use_is_refused, nothing_left),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);
 }

@@ -1,11 +1,11 @@
-/* The language of kernels as the emulation runs it, and the mistakes that it must not let pass. */
+/* The language of kernels in the emulation, and the mistakes that it must report. */
 #include "test_emu.h"
 
 #include <math.h>
 
 static const char *const ORDERS[] = {"forward", "reverse", "random:1", "random:2"};
 
-/* ---- where threads are ---- */
+/* ---- indices ---- */
 
 __global__ void __launch_bounds__(256) note_places(unsigned *visits, unsigned *rows)
 {
@@ -101,7 +101,7 @@ static void test_missing_barrier_shows(void **)
     }
 }
 
-/* Right only if threads run in their order. */
+/* Only correct if threads run in order. */
 __global__ void pass_on(int *value)
 {
     if (*value == (int)threadIdx.x)
@@ -150,12 +150,12 @@ __global__ void shuffle(unsigned *wrong)
     errors += __shfl_down_sync(all, lane, 20) != (lane + 20 > 31 ? lane : lane + 20);
     errors += __shfl_xor_sync(all, lane, 21) != (lane ^ 21);
     errors += __shfl_xor_sync(all, (double)lane / 3, 1) != (double)(lane ^ 1) / 3;
-    /* Two halves of a warp on ways of their own. */
+    /* Each half of a warp takes its own branch. */
     if (lane < 16)
         errors += __shfl_xor_sync(0xffffU, lane, 8) != (lane ^ 8);
     else
         errors += __shfl_down_sync(0xffff0000U, lane, 1) != (lane == 31 ? lane : lane + 1);
-    /* Others have gone. */
+    /* The other lanes have left. */
     if (lane % 2)
         errors += __shfl_up_sync(0xaaaaaaaaU, lane, 2) != (lane < 2 ? lane : lane - 2);
     atomicAdd(wrong, errors);
@@ -266,10 +266,10 @@ static void test_mistakes_are_reported(void **)
 {
     const char *const parts[MISTAKES] = {
         ": at __syncthreads of ",
-        nullptr, /* ended threads are not waited for: no mistake */
+        nullptr, /* no mistake: a barrier does not wait for ended threads */
         "thread (37, 0, 0): __ballot_sync of ",
         " with another mask",
-        "reads lane 5, which has ended or never was",
+        "reads lane 5, which has ended or does not exist",
         "for thread (37, 0, 0), which waits in __ballot_sync of line ",
     };
     for (const char *order : ORDERS)
@@ -288,7 +288,7 @@ static void test_mistakes_are_reported(void **)
                 OK(cudaStreamSynchronize(stream));
             emu_reset();
             OK(cudaStreamDestroy(stream));
-            /* What was given up has left no trace. */
+            /* The aborted kernel must not affect the next one. */
             test_votes(nullptr);
         }
 }

@@ -30,11 +30,20 @@ def files():
     yield "star_many_words", STAR, HEAD + "1 " * 500
     yield "star_long_label", STAR, "data_\nloop_\n_" + "l" * 200 + "\n"
     yield "star_pairs", STAR, "data_\n_rlnVersion 1\n" + HEAD + "1 2\n_rlnThing 7\n"
+    yield "star_one_row", STAR, "data_\n_rlnCoordinateX 1\n_rlnCoordinateY '2 '\n"
+    yield "star_pairs_then_loop", STAR, "data_\n_rlnVersion 1\nloop_\n_rlnCoordinateX\n_rlnCoordinateY\n1 2\n"
+    yield "star_pair_no_value", STAR, "data_\n_rlnCoordinateX\n"
+    yield "star_pair_end", STAR, "\ufeffdata_\r\n_rlnCoordinateX 1\r\n_rlnCoordinateY 2"
+    yield "star_pairs_long", STAR, "data_\n" + ("_l " + "v" * 40000 + "\n") * 3
+    yield "star_missing", STAR, HEAD + "_rlnAutopickFigureOfMerit #3\n1 2 <NA>\n3 4 nan\n5 6 ?\n"
+    yield "star_tomogram", STAR, HEAD + "_rlnCoordinateZ #3\n1 2 0\n1 2 3\n"
+    yield "star_no_block", STAR, "text\nloop_\n_rlnCoordinateX\n1\n"
     yield "star_list", STAR, ("data_\nloop_\n_rlnMicrographName\n_rlnMicrographCoordinates\n"
                               "x.mrc no/such.star\n")
     yield "star_end_of_labels", STAR, "data_\nloop_\n_rlnCoordinateX\n_rlnCoordinateY"
     yield "cryosparc", CRYOSPARC, HEAD + "_rlnMicrographName #3\n1 2 a.mrc\n3 4 b/a.mrc\n5 6 a.mrc\n"
     yield "box", BOX, "1 2 40 40\n-3\t4\t41\t41\t-3\n1.5 2 40 40.5\n"
+    yield "box_helix", BOX, "# a\n1 2 40 40 -1\n9 9 40 40 -2\n"
     yield "box_short", BOX, "1 2 3\n"
     yield "box_huge", BOX, "1e300 1 1 1\n"
     yield "cbox", CBOX, ("data_global\n_cbox_format_version 1.0\ndata_cryolo\nloop_\n_CoordinateX #1\n"
@@ -44,6 +53,7 @@ def files():
     yield "tsv_cells", TSV, "image_name\tx_coord\ty_coord\n" + "\t" * 100 + "\n"
     yield "tsv_names", TSV, "\t" * 100 + "\n"
     yield "csv", CSV, "x,y,score,area\r\n1.5,2.5,0.5,7\r\n1,2,,\r\n"
+    yield "csv_quotes", CSV, '\ufeff# c\n"x", "y" ,"a, ""b""",score\n"1","2","",-999\n"1"2,3,"4,\n'
     yield "csv_nan", CSV, "x,y\nnan,1\n"
     yield "json", JSON, (json.dumps(OBJECT) + "\n") * 2
     yield "json_rows", JSON, json.dumps(OBJECT | {"picks": [[1, 2], 7]})

@@ -1,5 +1,5 @@
-/* A golden case: what the reference implementation computed for one micrograph. See the README.md
- * beside the golden files for what they hold. */
+/* A golden case: the results of the reference implementation for one micrograph. README.md beside
+ * the golden files describes them. */
 #ifndef TEST_GOLDEN_H
 #define TEST_GOLDEN_H
 
@@ -25,10 +25,10 @@ struct golden_case {
     int segmentation_side;
 };
 
-/* Directory of the data, or NULL where it is not there. */
+/* Directory of the data; NULL if it does not exist. */
 const char *golden_directory(void);
 
-/* Fails the running test where something cannot be read. */
+/* Fails the running test if a file cannot be read. */
 struct golden_case golden_open(const char *name);
 void golden_close(struct golden_case *golden);
 

@@ -1,15 +1,15 @@
-/* The aspire profile against the outputs of the reference implementation, stage by stage.
+/* The aspire profile against the results of the reference implementation, stage by stage.
  *
- * Every stage is compared as it comes out of the stages before it, not from golden input. Limits,
- * with the reason:
+ * Each stage gets the output of the stages before it, not golden input. Limits and their reasons:
  *   preprocessed  1e-6 of the largest value: float32 sums here, double there
- *   references    all chosen alike; 1e-6 as above
+ *   references    the same ones chosen; 1e-6 as above
  *   score         equal
- *   training      windows chosen alike; 1e-6 of the feature's range
- *   support       as many support vectors of each class; offset within 1e-3, the solver's tolerance
- *   segmentation  at most 1 window in 100,000 on the other side of the model's boundary: features
- *                 and decision are float32 here
- *   morphology    at most 1 in 10,000: what those windows move
+ *   training      the same windows chosen; 1e-6 of the feature's range
+ *   support       equal numbers of support vectors per class; offset within 1e-3, the solver's
+ *                 tolerance
+ *   segmentation  at most 1 window in 100,000 classified differently: features and decision are
+ *                 float32 here
+ *   morphology    at most 1 in 10,000: the effect of those windows
  *   centres       equal as sets
  */
 #include "golden.h"
@@ -30,8 +30,8 @@ static void report_error(const struct golden_case *golden, const char *stage, do
     print_message("  %-8s %-13s largest error %.3g\n", golden->name, stage, error);
 }
 
-/* Largest difference of `count` floats, `offset` added, from a golden file, over its largest value.
- */
+/* Largest difference of `count` floats, plus `offset`, from a golden file, relative to its largest
+ * value. */
 static double relative_error(const struct golden_case *golden, const char *file,
                              const float *values, size_t count, double offset)
 {

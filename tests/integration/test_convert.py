@@ -8,6 +8,7 @@ was written is converted back to the picks that it came from. (P21, P22, P23, P4
 import csv
 import json
 import os
+import re
 import shutil
 import subprocess
 import types
@@ -317,12 +318,295 @@ def test_relion_reads_our_tables(picked):
     assert np.array_equal(np.array([row[1:] for row in rows], "f8"), picked.picks)
 
 
+# ---- what others write ---------------------------------------------------------------------------
+
+XYS = "_rlnCoordinateX #1\n_rlnCoordinateY #2\n_rlnAutopickFigureOfMerit #3\n"
+LOOP = f"data_\n\nloop_\n{XYS}"
+OPTICS = "data_optics\n\nloop_\n_rlnOpticsGroup #1\n_rlnVoltage #2\n1 300\n\n\n"
+BLOCK = f"data_particles\n\nloop_\n{XYS}"
+PAIRS = "data_\n\n_rlnCoordinateX 1.5\n_rlnCoordinateY 2\n_rlnAutopickFigureOfMerit 0.5\n"
+CBOX = "data_cryolo\nloop_\n_CoordinateX\n_CoordinateY\n_Width\n_Height\n"
+TWO = [(1.5, 2, 0.5), (3, 4, 0.25)]
+
+# What it is, its content, and the picks in it: x, y, score.
+READABLE_STAR = {
+    "plain": (f"{LOOP}1.5 2 0.5\n3 4 0.25\n\n", TWO),
+    "no newline at the end": (f"{LOOP}1.5 2 0.5\n3 4 0.25", TWO),
+    "labels without numbers": (re.sub(" #.", "", LOOP) + "1.5 2 0.5\n", TWO[:1]),
+    "labels with other numbers": (LOOP.replace("#1", "#7") + "1.5 2 0.5\n", TWO[:1]),
+    "tabs and blanks": (f"{LOOP}  1.5\t2 \t 0.5  \n3 4 0.25\n", TWO),
+    "no rows": (LOOP, []),
+    "other columns": ("data_\nloop_\n_rlnAutopickFigureOfMerit #1\n_rlnOther #2\n"
+                      "_rlnCoordinateY #3\n_rlnCoordinateX #4\n0.5 x 2 1.5\n", TWO[:1]),
+    "a column twice": (f"{LOOP}_rlnCoordinateX #4\n9 2 0.5 1.5\n", TWO[:1]),
+    "text before the block": (f"written by hand\n{LOOP}1.5 2 0.5\n", TWO[:1]),
+    "a comment behind a row": (f"# version 30001\n{LOOP}1.5 2 0.5 # good\n3 4 0.25\n", TWO),
+    "optics first": (f"{OPTICS}{BLOCK}1.5 2 0.5\n3 4 0.25\n", TWO),
+    "optics last": (f"{BLOCK}1.5 2 0.5\n3 4 0.25\n\n{OPTICS}", TWO),
+    "no blank line between blocks": (f"{BLOCK}1.5 2 0.5\n{OPTICS}", TWO[:1]),
+    "an exponent": (f"{LOOP}15e-1 +2 5E-1\n", TWO[:1]),
+    "Z of 0": (f"{LOOP}_rlnCoordinateZ #4\n1.5 2 0.5 0.000000\n", TWO[:1]),
+}
+# What relion_star_printtable, a script, cannot print, though RELION's own programs read it, or what
+# Windows and other programs write.
+READABLE_TOO = {
+    "one row": (PAIRS, TWO[:1]),
+    "one row, indented, with comments": (f"# one\n{PAIRS}".replace("\n_", "\n\n  _")
+                                         .replace("2\n", "2 # y\n"), TWO[:1]),
+    "one row after optics": (f"{OPTICS}{PAIRS}", TWO[:1]),
+    "one row before optics": (f"{PAIRS}{OPTICS}", TWO[:1]),
+    "one row and a loop": (f"{PAIRS}\nloop_\n{XYS}3 4 0.25\n", TWO),
+    "quotes": (f"{LOOP}'1.5' \"2\" 0.5\n", TWO[:1]),
+    "comments": (LOOP.replace("#1\n", "#1\n# one\n")
+                 + "# two\n1.5 2 0.5\n# three\n3 4 0.25\n", TWO),
+    "a byte-order mark": (f"\ufeff{LOOP}1.5 2 0.5\n", TWO[:1]),
+    "carriage returns": (f"{LOOP}1.5 2 0.5\n3 4 0.25\n\n".replace("\n", "\r\n"), TWO),
+    "all of it": (f"\ufeff{PAIRS}".replace("\n", "\r\n"), TWO[:1]),
+    "a blank line among the rows": (f"{LOOP}1.5 2 0.5\n\n3 4 0.25\n", TWO),
+}
+# What RELION finds no table in, or stops at.
+UNREADABLE_STAR = {
+    "empty": "",
+    "text": "no table\nat all\n",
+    "no block": LOOP.replace("data_\n", "") + "1.5 2 0.5\n",
+    "another keyword": LOOP.replace("loop_", "LOOP_") + "1.5 2 0.5\n",
+    "other case": LOOP.replace("data_", "DATA_") + "1.5 2 0.5\n",
+    "no labels": "data_\nloop_\n1.5 2 0.5\n",
+    "labels beside loop_": "data_\nloop_ _rlnCoordinateX _rlnCoordinateY\n1.5 2\n",
+    "other labels": LOOP.replace("Coordinate", "coordinate") + "1.5 2 0.5\n",
+    "a label that runs into its number": LOOP.replace(" #1", "#1") + "1.5 2 0.5\n",
+    "a row over several lines": f"{LOOP}1.5\n2\n0.5\n",
+    "a word for a number": f"{LOOP}1.5 two 0.5\n",
+    "half a number": f"{LOOP}1.5x 2 0.5\n",
+    "no number": f"{LOOP}nan 2 0.5\n",
+    "a row too short": f"{LOOP}1.5 2\n",
+}
+
+
+def picks_in(path):
+    """x, y and score of each row of a CSV; NaN for an empty cell."""
+    with open(path, encoding="ascii") as stream:
+        return [tuple(float(row[name] or "nan") for name in ("x", "y", "score"))
+                for row in csv.DictReader(stream)]
+
+
+@pytest.mark.parametrize("name", READABLE_STAR | READABLE_TOO)
+def test_star_files_of_others(tmp_path, name):
+    content, expected = (READABLE_STAR | READABLE_TOO)[name]
+    (tmp_path / "x.star").write_text(content, encoding="utf-8", newline="")
+    message = convert("x.star", "x.csv", cwd=tmp_path)
+    assert message == f"pickstream convert: 1 micrographs, {len(expected)} picks\n"
+    assert picks_in(tmp_path / "x.csv") == expected
+
+
+@pytest.mark.parametrize("name", UNREADABLE_STAR)
+def test_what_is_not_star(tmp_path, name):
+    (tmp_path / "x.star").write_text(UNREADABLE_STAR[name], encoding="utf-8")
+    message = convert("x.star", "x.csv", cwd=tmp_path, status=1)
+    assert message.startswith("pickstream convert: x.star:") and "expected" in message
+    assert not (tmp_path / "x.csv").exists()
+
+
+def printed_by_relion(path):
+    """The rows of the table that has coordinates, as RELION's script prints them; None if they are
+    not rows of three numbers."""
+    block = "data_particles" if "data_particles" in path.read_text(encoding="utf-8") else "data_"
+    printed = relion("relion_star_printtable", path, block, "rlnCoordinateX", "rlnCoordinateY",
+                     "rlnAutopickFigureOfMerit", cwd=path.parent)
+    try:
+        rows = [tuple(map(float, line.split())) for line in printed.splitlines()]
+    except ValueError:
+        return None
+    return rows if all(len(row) == 3 and np.isfinite(row).all() for row in rows) else None
+
+
+@needs_relion
+@pytest.mark.parametrize("name", READABLE_STAR | UNREADABLE_STAR)
+def test_relion_agrees_on_what_is_readable(tmp_path, name):
+    path = tmp_path / "x.star"
+    if name in READABLE_STAR:
+        path.write_text(READABLE_STAR[name][0], encoding="utf-8")
+        assert printed_by_relion(path) == READABLE_STAR[name][1]
+    else:
+        path.write_text(UNREADABLE_STAR[name], encoding="utf-8")
+        assert not printed_by_relion(path)
+
+
+@pytest.mark.parametrize("missing", ["<NA>", "nan", "NaN", "-999", "-999.00000", "None", "null",
+                                     "N/A", "?", "."])
+def test_a_missing_score_keeps_its_pick(tmp_path, missing):
+    """In its place among the others, and in each format as that has it."""
+    rows = [("1.5", "2", "0.5"), ("7", "8", missing), ("3", "4", "0.25")]
+    tables = {
+        "x.star": LOOP + "".join(" ".join(row) + "\n" for row in rows),
+        "x.csv": "x,y,score\n" + "".join(",".join(row) + "\n" for row in rows),
+        "x.tsv": "image_name\tx_coord\ty_coord\tscore\n"
+                 + "".join("\t".join(("x", *row)) + "\n" for row in rows),
+        "x.cbox": CBOX + "_Confidence\n" + "".join(
+            f"{float(x) - 5} {float(y) - 5} 10 10 {score}\n" for x, y, score in rows),
+    }
+    for name, content in tables.items():
+        (tmp_path / name).write_text(content)
+        convert(name, "out.csv", cwd=tmp_path)
+        assert np.array_equal(picks_in(tmp_path / "out.csv"), [TWO[0], (7, 8, np.nan), TWO[1]],
+                              equal_nan=True)
+    for name, row in [("out.star", "7 8 -999"), ("out.tsv", "x 7 8"),
+                      ("out.cbox", "2 3 <NA> 10 10 <NA> 10 10 1 <NA> <NA>"),
+                      ("out.box", "2 3 10 10")]:
+        convert("x.cbox", name, cwd=tmp_path)
+        rows = [line.split() for line in (tmp_path / name).read_text().splitlines()]
+        assert row.split() in rows
+    convert("x.star", "out.json", cwd=tmp_path)
+    assert json.loads((tmp_path / "out.json").read_text())["picks"][1][:3] == [7, 8, None]
+    convert("--min-score", 0, "x.star", "out.csv", cwd=tmp_path)
+    assert picks_in(tmp_path / "out.csv") == TWO
+
+
+TABLES = {
+    "csv": ("x.csv", "x,y,score\n1.5,2,0.5\n3,4,0.25\n"),
+    "csv, other columns": ("x.csv", "Score, Y, other, X\n0.5, 2, a, 1.5\n0.25, 4, b, 3\n"),
+    "csv, quotes": ("x.csv", '"x","y","note","score"\n"1.5","2","a, ""b""","0.5"\n3,4,,0.25\n'),
+    "csv, z of 0": ("x.csv", "x,y,z,score\n1.5,2,0,0.5\n3,4,,0.25\n"),
+    "tsv": ("x.tsv", "image_name\tx_coord\ty_coord\tscore\nx\t1.5\t2\t0.5\nx\t3\t4\t0.25\n"),
+    "tsv, other columns": ("x.tsv", "score\tdiameter\ty_coord\tx_coord\timage_name\n"
+                                    "0.5\t9\t2\t1.5\tx\n0.25\t9\t4\t3\tx\n"),
+    "box": ("x.box", "-3 -3 9 10\n1\t1\t4\t6\t-3\n"),
+    "cbox": ("x.cbox", "data_global\n\n_cbox_format_version 1.0\n\ndata_cryolo\n\nloop_\n"
+                       "_Confidence #1\n_Height #2\n_Width #3\n_CoordinateY #4\n_CoordinateX #5\n"
+                       "_filamentid #6\n0.5 10 10 -3 -3.5 <NA>\n0.25 10 10 -1 -2 <NA>\n\n"
+                       "data_cryolo_include\n\nloop_\n_slice_index #1\n\n"),
+}
+
+
+@pytest.mark.parametrize("written", [
+    lambda text: text,
+    lambda text: "\ufeff" + text,
+    lambda text: text.replace("\n", "\r\n"),
+    lambda text: "# by hand\n\n" + text.replace("\n", "\n# more\n"),
+    lambda text: text.replace("\n", "\n\n"),
+    lambda text: text.rstrip("\n"),
+], ids=["plain", "mark", "crlf", "comments", "blank lines", "no newline"])
+@pytest.mark.parametrize("kind", TABLES)
+def test_tables_of_others(tmp_path, kind, written):
+    name, content = TABLES[kind]
+    (tmp_path / name).write_text(written(content), encoding="utf-8", newline="")
+    convert(name, "out.csv", cwd=tmp_path)
+    if kind == "box":
+        assert [row[:2] for row in picks_in(tmp_path / "out.csv")] == [(1, 2), (3, 4)]
+    else:
+        assert picks_in(tmp_path / "out.csv") == TWO
+
+
+def test_relions_older_particles(tmp_path):
+    """Of version 3.0: no optics table, many columns, paths of jobs."""
+    labels = ["Voltage", "DefocusU", "CoordinateX", "CoordinateY", "ImageName", "MicrographName",
+              "AutopickFigureOfMerit"]
+    (tmp_path / "x.star").write_text(
+        "\ndata_\n\nloop_ \n" + "".join(f"_rln{name} #{i + 1} \n" for i, name in enumerate(labels))
+        + "  300.000000 10000.0 1.5 2 000001@Extract/job007/Movies/a.mrcs "
+          "MotionCorr/job002/Movies/a.mrc 0.5 \n"
+          "  300.000000 10000.0 3 4 000001@Extract/job007/Movies/b.mrcs "
+          "MotionCorr/job002/Movies/b.mrc -999.00000 \n \n")
+    convert("x.star", "x.json", cwd=tmp_path)
+    objects = list(map(json.loads, (tmp_path / "x.json").read_text().splitlines()))
+    assert [item["micrograph"]["name"] for item in objects] == [
+        f"MotionCorr/job002/Movies/{name}.mrc" for name in "ab"]
+    assert [item["picks"][0][:3] for item in objects] == [[1.5, 2, 0.5], [3, 4, None]]
+
+
+def test_rows_in_any_order(tmp_path):
+    """Particles of many micrographs, not one after the other: each gets its own, in their order."""
+    head = f"data_particles\n\nloop_\n_rlnMicrographName\n{XYS}"
+    (tmp_path / "x.star").write_text(
+        head + "".join(f"mics/{i % 1000}.mrc {i} {i // 1000} 0.5\n" for i in range(3000)))
+    message = convert("x.star", "x.json", cwd=tmp_path)
+    assert message == "pickstream convert: 1000 micrographs, 3000 picks\n"
+    for number, line in enumerate((tmp_path / "x.json").read_text().splitlines()):
+        item = json.loads(line)
+        assert item["micrograph"]["name"] == f"mics/{number}.mrc"
+        assert [row[:2] for row in item["picks"]] == [[number + 1000 * k, k] for k in range(3)]
+
+
+# ---- what would be lost --------------------------------------------------------------------------
+
+TUBE = f"{LOOP}_rlnHelicalTubeID #4\n1.5 2 0.5 1\n3 4 0.25 1\n"
+REFUSED = {
+    "RELION 5": ("x.star", "data_particles\nloop_\n_rlnTomoName\n_rlnCenteredCoordinateXAngst\n"
+                           "_rlnCenteredCoordinateYAngst\n_rlnCenteredCoordinateZAngst\nt 1 2 3\n",
+                 "_rlnTomoName: particles of a tomogram"),
+    "RELION 4": ("x.star", f"{BLOCK}_rlnTomoName\n1.5 2 0.5 t\n", "_rlnTomoName: particles of a"),
+    "RELION 3": ("x.star", f"{LOOP}_rlnCoordinateZ\n1 2 3 0\n1 2 3 17.5\n",
+                 "x.star:9: _rlnCoordinateZ is 17.5: particles of a tomogram"),
+    "one row": ("x.star", f"{PAIRS}_rlnCoordinateZ 3\n", "_rlnCoordinateZ is 3"),
+    "crYOLO's tomogram": ("x.cbox", f"{CBOX}_CoordinateZ\n1 2 9 9 3\n", "_CoordinateZ is 3"),
+    "Topaz's tomogram": ("x.tsv", "image_name\tx_coord\ty_coord\tz_coord\na\t1\t2\t3\n",
+                         "z_coord is 3: particles of a tomogram"),
+    "a table with z": ("x.csv", "x,y,z\n1,2,3\n", "z is 3: particles of a tomogram"),
+    "RELION's helix": ("x.star", TUBE, "_rlnHelicalTubeID: filaments are not supported"),
+    "crYOLO's ends": ("STAR_START_END/x.star", f"{LOOP}1.5 2 0.5\n3 4 0.25\n",
+                      "the ends of filaments are not supported"),
+    "crYOLO's boxes of ends": ("EMAN_START_END/x.box", "1 2 9 9\n", "the ends of filaments"),
+    "crYOLO's filament": ("x.cbox", f"{CBOX}_filamentid\n1 2 9 9 0\n",
+                          "_filamentid is 0: filaments are not supported"),
+    "EMAN's helix": ("x.box", "1 2 9 9 -1\n30 40 9 9 -2\n", "x.box:2: a helix of EMAN"),
+    "EMAN2's helix": ("x.box", "#micrograph: a.mrc\n#segment length: 9\n#helix: (1, 2),(3, 4),9\n"
+                               "1 2 9 9\n", "x.box:3: a helix of EMAN"),
+    "EMAN2's info": ("x_info.json", '{"boxes": [[1, 2, "manual"]]}',
+                     "EMAN2's info files are not supported: export .box"),
+    "EMAN2's info of another name": ("x.json", '{"boxes": [[1, 2, "manual"]]}',
+                                     "EMAN2's info files are not supported"),
+    "cryoSPARC": ("x.cs", "\x93NUMPY", "cryoSPARC's .cs files are not supported: export a STAR"),
+}
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_what_would_lose_something_is_refused(tmp_path, kind):
+    name, content, expected = REFUSED[kind]
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text(content, encoding="latin-1")
+    message = convert(name, "out.csv", cwd=tmp_path, status=1)
+    assert expected in message and name in message and message.count("\n") == 1
+    assert not (tmp_path / "out.csv").exists()
+
+
+@pytest.mark.parametrize("how", ["list", "directory"])
+def test_a_broken_file_of_several(tmp_path, how):
+    """It is named, nothing of it is converted, and the others are."""
+    (tmp_path / "d").mkdir()
+    for name in "abc":
+        (tmp_path / f"d/{name}_autopick.star").write_text(f"{LOOP}1.5 2 0.5\n3 4 0.25\n")
+    (tmp_path / "d/b_autopick.star").write_text(f"{LOOP}1.5 2 0.5\n3 four 0.25\n")
+    (tmp_path / "autopick.star").write_text(
+        "data_coordinate_files\nloop_\n_rlnMicrographName\n_rlnMicrographCoordinates\n"
+        + "".join(f"{name} d/{name}_autopick.star\n" for name in "abcd"))
+    operand = "autopick.star" if how == "list" else "d"
+    lines = convert(operand, "x.json", cwd=tmp_path, status=1).splitlines()
+    missing = ["pickstream convert: d/d_autopick.star: No such file or directory"]
+    assert lines == [
+        "pickstream convert: d/b_autopick.star:8: _rlnCoordinateY: expected a number, not four",
+        *(missing if how == "list" else []),
+        f"pickstream convert: 2 micrographs, 4 picks, {2 if how == 'list' else 1} files left out"]
+    objects = list(map(json.loads, (tmp_path / "x.json").read_text().splitlines()))
+    assert [item["micrograph"]["name"] for item in objects] == ["a", "c"]
+    convert("--format", "box", "--box", 9, operand, "boxes/", cwd=tmp_path, status=1)
+    assert sorted(path.name for path in (tmp_path / "boxes").iterdir()) == ["a.box", "c.box"]
+
+
+def test_nothing_is_written_when_all_are_broken(tmp_path):
+    (tmp_path / "d").mkdir()
+    for name in "ab":
+        (tmp_path / f"d/{name}_autopick.star").write_text("nonsense\n")
+    message = convert("d", "x.json", cwd=tmp_path, status=1)
+    assert "a_autopick.star:1" in message and "b_autopick.star:1" in message
+    assert not (tmp_path / "x.json").exists()
+
+
 # ---- what is wrong -------------------------------------------------------------------------------
 
 BAD = {
     "x.star": [
-        ("nonsense\n", "x.star:1: expected data_, loop_ or a label"),
-        ("data_\nloop_\n_rlnCoordinateX\n1\n", "expected a loop with _rlnCoordinateX"),
+        ("nonsense\n", "x.star:1: expected data_, then loop_ or a label"),
+        ("data_\nloop_\n_rlnCoordinateX\n1\n", "expected a table with _rlnCoordinateX"),
         ("data_\nloop_\n_rlnCoordinateX #1\n_rlnCoordinateY #2\n1 2\n3\n",
          "x.star:6: expected 2 words"),
         ("data_\nloop_\n_rlnCoordinateX #1\n_rlnCoordinateY #2\n1 2\n3 up\n",
@@ -341,7 +625,7 @@ BAD = {
         ("1 2 0 0\n", "x.box:1: expected a box that is wider"),
     ],
     "x.cbox": [
-        ("data_cryolo\nloop_\n_CoordinateX\n1\n", "expected a loop with _CoordinateX"),
+        ("data_cryolo\nloop_\n_CoordinateX\n1\n", "expected a table with _CoordinateX"),
         ("data_cryolo\nloop_\n_CoordinateX\n_CoordinateY\n_Width\n_Height\n1 2 <NA> 4\n",
          "x.cbox:7: _Width: expected a number, not <NA>"),
     ],
@@ -440,7 +724,7 @@ def test_paths_from_the_project(tmp_path, scene):
     run("pick", *scene.options, "--set", f"output.relion_project={project}/", "-o",
         project / "External/job001", project / "MotionCorr")
     assert (project / "External/job001/autopick.star").read_text().splitlines()[-2] \
-        == "MotionCorr/m.mrc External/job001/m_autopick.star"
+        == "MotionCorr/m.mrc External/job001/MotionCorr/m_autopick.star"
 
 
 def test_shards_share_a_list(tmp_path, scene):

@@ -73,14 +73,14 @@ def test_a_card_that_is_too_old_leaves_the_work_to_the_other(old, used):
     ("setting", "machine", "reason"),
     [
         ("compute.devices=0,5", "EMU_DEVICES=2", "compute.devices = 5: this machine has 2 GPUs"),
-        ("compute.backend=cuda", "EMU_DEVICES=0", "no GPU that can be used"),
-        ("compute.require_gpu=yes", "EMU_DEVICES=0", "compute.require_gpu: no GPU that can be used"),
+        ("compute.backend=cuda", "EMU_DEVICES=0", "no usable GPU"),
+        ("compute.require_gpu=yes", "EMU_DEVICES=0", "compute.require_gpu: no usable GPU"),
         ("compute.backend=cuda:1", "EMU_DEVICES=1", "no cuda:1: this machine has 1 GPU"),
         ("compute.backend=cuda", "EMU_DRIVER=0", "no NVIDIA driver"),
         (
             "compute.backend=cuda",
             "EMU_DRIVER=12040",
-            "the NVIDIA driver is of CUDA 12.4, at least 13.0 expected",
+            "the NVIDIA driver supports CUDA 12.4; 13.0 or newer is needed",
         ),
     ],
 )

@@ -69,7 +69,7 @@ def test_checks(binaries, tmp_path):
 
 @pytest.mark.parametrize("listed, expected, said", [
     (False, 77, "skipped: no GPU ("),
-    (True, 1, "FAILED: there is a GPU, and it cannot be used"),
+    (True, 1, "FAILED: there is a GPU, but it cannot be used"),
 ])
 def test_no_gpu_is_skipped_and_said(tmp_path, listed, expected, said):
     """No GPU, or one that the driver lists and the program does not get."""

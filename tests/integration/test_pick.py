@@ -8,6 +8,7 @@ import json
 import os
 import pty
 import re
+import shutil
 import zlib
 
 import numpy as np
@@ -147,7 +148,7 @@ def test_a_directory_without_micrographs_is_a_mistake(tmp_path, scene):
     (tmp_path / "notes.txt").touch()
     (tmp_path / "x.mrc").mkdir()
     done = run("pick", *scene.options, "-o", tmp_path / "out", tmp_path, status=1)
-    assert done.stderr == "pickstream: no micrographs there (input.include, input.exclude)\n"
+    assert done.stderr == f"pickstream: {tmp_path}: no micrographs in it (input.include)\n"
 
 
 def test_shards_are_a_partition(tmp_path, scene):
@@ -237,9 +238,26 @@ def test_resume_picks_what_has_changed_since(half_done, scene):
     later = star.stat().st_mtime_ns + 1
     os.utime(half_done / "in/a.mrc", ns=(later, later))
     assert resume(half_done, scene, status=1)[0] == ["a_autopick.star"]
-    same = (half_done / "out/c_autopick.star").stat().st_mtime_ns
-    os.utime(half_done / "in/c.mrc", ns=(same, same))
     assert resume(half_done, scene, status=1)[0] == []
+    earlier = (half_done / "in/c.mrc").stat().st_mtime_ns - 10**12  # an older file in its place
+    os.utime(half_done / "in/c.mrc", ns=(earlier, earlier))
+    assert resume(half_done, scene, status=1)[0] == ["c_autopick.star"]
+    copied = half_done / "copied"  # restored with its times
+    shutil.copytree(half_done / "in", copied)
+    shutil.rmtree(half_done / "in")
+    copied.rename(half_done / "in")
+    assert resume(half_done, scene, status=1)[0] == []
+
+
+def test_resume_without_records_compares_times(half_done, scene):
+    """Files of picks of another program, or on a file system without attributes."""
+    star = half_done / "out/a_autopick.star"
+    os.removexattr(star, "user.pickstream.micrograph")
+    same = star.stat().st_mtime_ns
+    os.utime(half_done / "in/a.mrc", ns=(same, same))
+    assert resume(half_done, scene, status=1)[0] == []
+    os.utime(half_done / "in/a.mrc", ns=(same + 1, same + 1))
+    assert resume(half_done, scene, status=1)[0] == ["a_autopick.star"]
 
 
 def test_resume_looks_for_every_file_that_is_wanted(half_done, scene):

@@ -10,6 +10,7 @@ import mrcfile
 import numpy as np
 import pytest
 from micrographs import PIXEL_SIZE, read_picks, write_mrc, write_tiff
+from service import Service, Subscriber
 from support import DATA, GOLDEN, needs_data, run
 
 pytestmark = pytest.mark.skipif(
@@ -67,6 +68,18 @@ def extract(project, names, box, suffix="_autopick.star", picks="Picks"):
     return stacks, said
 
 
+def count_extracted(project, names, coordinates, suffix="_autopick.star"):
+    """Number of particles that RELION extracts from these micrographs (paths from the project)."""
+    shutil.rmtree(project / "Particles", ignore_errors=True)
+    (project / "micrographs.star").write_text(MICROGRAPHS_STAR.format(
+        pixel_size=PIXEL_SIZE, rows="\n".join(f"{name} 1" for name in names)), encoding="utf-8")
+    said = relion("relion_preprocess", "--i", "micrographs.star", "--coord_dir", coordinates,
+                  "--coord_suffix", suffix, "--part_star", "particles.star", "--part_dir",
+                  "Particles/", "--extract", "--extract_size", 64, cwd=project)
+    found = re.search(r"with (\d+) particles in particles\.star", said)
+    return int(found[1]) if found else 0
+
+
 def boxes(image, picks, size):
     """The pixels around each pick, RELION's way: the centre is pixel size / 2, and beyond the edge
     of the image its last pixels go on."""
@@ -103,6 +116,126 @@ def test_relion_cuts_out_the_pixels_around_our_picks(project, scene, name, box):
     assert stacks[name].shape == (len(picks), box, box)
     assert np.array_equal(stacks[name][inside], expected[inside])
     assert np.array_equal(stacks[name], expected)
+
+
+# ---- where RELION looks --------------------------------------------------------------------------
+
+@pytest.fixture
+def tree(tmp_path, scene):
+    """A project with two micrographs in each of three places: in a directory, in that of a job with
+    an alias, and behind a link. RELION's own files are not there: nothing but the names tells."""
+    project = tmp_path / "project"
+    for directory in "Micrographs", "MotionCorr/job002/Movies/GridSquare_1", "../raw":
+        (project / directory).mkdir(parents=True)
+        for name in "a.mrc", "b.mrc":
+            write_mrc(project / directory / name, scene.image, "f4")
+    (project / "Linked").symlink_to("../raw")
+    (project / "MotionCorr/alias").symlink_to("job002")
+    (tmp_path / "way").symlink_to(project)
+    return project
+
+
+MICROGRAPHS = ["Micrographs/a.mrc", "Micrographs/b.mrc"]
+MOVIES = ["MotionCorr/job002/Movies/GridSquare_1/a.mrc",
+          "MotionCorr/job002/Movies/GridSquare_1/b.mrc"]
+LINKED = ["Linked/a.mrc", "Linked/b.mrc"]
+
+LAYOUTS = {
+    "plain": (".", "AutoPick/ps", "Micrographs", MICROGRAPHS),
+    "slashes": (".", "./AutoPick//ps/", "./Micrographs/", MICROGRAPHS),
+    "file": (".", "AutoPick/ps", "Micrographs/a.mrc", MICROGRAPHS[:1]),
+    "absolute": ("/", "{project}/AutoPick/ps", "{project}/Micrographs", MICROGRAPHS),
+    "from inside": ("Micrographs", "../AutoPick/ps", ".", MICROGRAPHS),
+    "another way": (".", "AutoPick/ps", "../way/Micrographs", MICROGRAPHS),
+    "all another way": ("..", "way/AutoPick/ps", "way/Micrographs", MICROGRAPHS),
+    "job": (".", "AutoPick/ps", "MotionCorr/job002", MOVIES),
+    "in a job": (".", "AutoPick/ps", "MotionCorr/job002/Movies/GridSquare_1", MOVIES),
+    "above a job": (".", "AutoPick/ps", "MotionCorr", MOVIES),
+    "alias": (".", "AutoPick/ps", "MotionCorr/alias/Movies", MOVIES),
+    "link": (".", "AutoPick/ps", "Linked", LINKED),
+    "behind the link": (".", "AutoPick/ps", "../raw", LINKED),
+    "job of its own": (".", "External/job007", "Micrographs", MICROGRAPHS),
+    "everything": (".", "AutoPick/ps", ".", MICROGRAPHS + MOVIES + LINKED),
+}
+
+
+def check_list(project, directory, names, count):
+    """autopick.star as RELION 4 and 5 read it: the same names, and files with all picks."""
+    words = [line.split() for line in (project / directory / "autopick.star").read_text()
+             .splitlines() if ".mrc" in line]
+    assert sorted(name for name, _ in words) == sorted(names)
+    assert sum(len(read_picks(project / path)) for _, path in words) == count
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_relion_finds_every_particle(tree, scene, name):
+    where, out, operand, names = LAYOUTS[name]
+    out, operand = (text.format(project=tree) for text in (out, operand))
+    done = run("pick", *scene.options, "-o", out, operand, cwd=tree / where)
+    picks = sum(map(int, re.findall(r": (\d+) picks in", done.stdout)))
+    directory = "External/job007" if "External" in out else "AutoPick/ps"
+    assert picks > 20 * len(names)
+    assert count_extracted(tree, names, f"{directory}/") == picks
+    check_list(tree, directory, names, picks)
+
+
+def test_a_directory_of_another_name_in_a_project(tree, scene):
+    """RELION's file in the project says what it is; outside one, nothing changes."""
+    options = ["pick", *scene.options, "-o", "Picks", "Micrographs"]
+    run(*options, cwd=tree)
+    assert (tree / "Picks/a_autopick.star").exists()
+    shutil.rmtree(tree / "Picks")
+    (tree / "default_pipeline.star").touch()
+    run(*options, cwd=tree)
+    picks = len(read_picks(tree / "Picks/Micrographs/a_autopick.star"))
+    assert count_extracted(tree, MICROGRAPHS, "Picks/") == 2 * picks
+    check_list(tree, "Picks", MICROGRAPHS, 2 * picks)
+
+
+def test_the_same_micrograph_in_two_jobs(tree, scene):
+    """RELION has one place for both. Nothing is overwritten, and RELION 4 and 5 find both."""
+    shutil.copytree(tree / "MotionCorr/job002", tree / "MotionCorr/job003")
+    run("pick", *scene.options, "-o", "AutoPick/ps", "MotionCorr/job002", "MotionCorr/job003",
+        cwd=tree)
+    names = MOVIES + [name.replace("job002", "job003") for name in MOVIES]
+    files = sorted((tree / "AutoPick/ps").rglob("*_autopick.star"))
+    assert len(files) == 4
+    check_list(tree, "AutoPick/ps", names, sum(len(read_picks(path)) for path in files))
+
+
+def test_resume_finds_what_was_written(tree, scene):
+    options = ["pick", *scene.options, "-o", "AutoPick/ps", "MotionCorr/job002", "--resume"]
+    run(*options, cwd=tree)
+    assert "2 done before" in run(*options, cwd=tree).stderr
+
+
+def test_a_service_in_a_project(tree, scene):
+    """What `watch` writes, `export` and `listen` write too, with the list."""
+    watched = tree / "MotionCorr/job002/Movies"
+    with Service(f"input.directories={watched}", f"output.directory={tree}/AutoPick/ps",
+                 diameter=f"{scene.diameter}px") as service, Subscriber(service) as subscriber:
+        outcomes = subscriber.outcomes(2)
+        for outcome in outcomes:
+            assert outcome.name.startswith("GridSquare_1/")
+        picks = sum(len(outcome.picks) for outcome in outcomes)
+        assert picks > 40
+        assert count_extracted(tree, MOVIES, "AutoPick/ps/") == picks
+        run("export", "-c", service.config, "-o", tree / "AutoPick/exported")
+        run("listen", "-c", service.config, "-o", tree / "AutoPick/heard", "--since", 0, "-n", 2)
+    for directory in "AutoPick/exported", "AutoPick/heard":
+        assert count_extracted(tree, MOVIES, f"{directory}/") == picks
+        check_list(tree, directory, MOVIES, picks)
+
+
+def test_converted_picks_in_a_project(tree, scene):
+    """One STAR file of all particles becomes files that RELION finds."""
+    run("pick", *scene.options, "-o", "AutoPick/ps", "MotionCorr/job002", cwd=tree)
+    run("convert", "AutoPick/ps/autopick.star", "all.star", cwd=tree)
+    run("convert", "--format", "star", "all.star", "AutoPick/again/", cwd=tree)
+    picks = count_extracted(tree, MOVIES, "AutoPick/ps/")
+    assert picks > 40
+    assert count_extracted(tree, MOVIES, "AutoPick/again/") == picks
+    check_list(tree, "AutoPick/again", MOVIES, picks)
 
 
 def darkness(particles, diameter):

@@ -223,6 +223,9 @@ def test_the_state_of_the_service(driver):
         assert (page.text("#total-failed"), page.text("#total-rejected")) == ("1", "0")
         assert page.text("#watch") == f"{service.data}: inotify"
         assert "waiting" in page.text("#queue") and "cpu" in page.text("#device")
+        for name in "x_PS.mrc", "gain.mrc":
+            (service.data / name).touch()
+        page.until(lambda: page.text("#left-out") == "left out: 1 spectrum, 1 reference")
         other = sqlite3.connect(service.state / "journal.sqlite", isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
         write(service, "z.mrc")

@@ -1,10 +1,9 @@
 #!/bin/sh
-# Proves the CUDA backend on a real GPU: check_gpu.sh BIN_DIR [WORK_DIR]
+# Tests the CUDA backend on a real GPU: check_gpu.sh BIN_DIR [WORK_DIR]
 #
-# BIN_DIR holds pickstream and the tests of this directory. Needs nothing else but, for the second part, NVIDIA's
-# compute-sanitizer; part 4 uses micrographs of ../shared where PICKSTREAM_DATA names them. SMALL=1 is
-# for trying the script itself, on a GPU that is slow because it is none. Exit status 0 if all that
-# could run passed; 77 without a GPU.
+# BIN_DIR contains pickstream and the tests of this directory. Part 2 uses NVIDIA's compute-sanitizer if it is installed;
+# part 4 uses micrographs of ../shared if PICKSTREAM_DATA names them. SMALL=1 is for testing the script itself on the
+# emulated GPU. Exit status 0: everything that could run passed; 77: no GPU.
 set -u
 if [ "${SMALL:-0}" = 1 ]; then
     large= runs=2 side=1024 many=12 small_side=512 diameter=60px
@@ -26,14 +25,14 @@ finish() {
 trap finish EXIT
 trap 'exit 130' INT TERM
 say() { printf '\n== %s\n' "$*"; }
-verdict() {
+report() {
     if [ "$1" -eq 0 ]; then echo "passed: $2"; else echo "FAILED: $2"; failed=1; fi
 }
 
 if ! "$bin/pickstream" bench --backend cuda --size 512 --repeat 1 --diameter 40px >"$work/first" 2>&1; then
     if command -v nvidia-smi >/dev/null && nvidia-smi -L >/dev/null 2>&1; then
         cat "$work/first"
-        echo "FAILED: there is a GPU, and it cannot be used"
+        echo "FAILED: there is a GPU, but it cannot be used"
         exit 1
     fi
     echo "skipped: no GPU ($(cat "$work/first"))"
@@ -44,7 +43,7 @@ sed -n 2p "$work/first"
 say "1. every stage and the picks, CPU against GPU, sizes up to 8192 x 8192"
 for test in "$bin"/test_*; do
     "$test" $large
-    verdict $? "${test##*/}"
+    report $? "${test##*/}"
 done
 
 say "2. compute-sanitizer"
@@ -52,10 +51,10 @@ if command -v compute-sanitizer >/dev/null; then
     for tool in memcheck racecheck initcheck; do
         compute-sanitizer --tool $tool --error-exitcode 9 --print-limit 20 "$bin/pickstream" bench \
             --backend cuda --size 640 --repeat 1 --slots 1 --diameter 40px >"$work/$tool.adaptive" 2>&1
-        verdict $? "$tool, adaptive"
+        report $? "$tool, adaptive"
         compute-sanitizer --tool $tool --error-exitcode 9 --print-limit 20 "$bin/pickstream" bench \
             --backend cuda --size 640 --repeat 1 --slots 1 --diameter 40px --profile aspire >"$work/$tool.aspire" 2>&1
-        verdict $? "$tool, aspire"
+        report $? "$tool, aspire"
     done
     grep -h "=========" "$work"/memcheck.* "$work"/racecheck.* "$work"/initcheck.* | sort | uniq -c | sort -rn | head -20
 else
@@ -70,7 +69,7 @@ for profile in adaptive aspire; do
     done
     [ "$(cat "$work/$profile".*/*_autopick.star | wc -c)" -gt $((runs * 150)) ] &&
         [ "$(sha256sum "$work/$profile".*/*_autopick.star | cut -d' ' -f1 | sort -u | wc -l)" -eq 1 ]
-    verdict $? "$runs equal runs, $profile"
+    report $? "$runs equal runs, $profile"
 done
 
 say "4. annotated micrographs"
@@ -85,7 +84,7 @@ if [ -d "$data/data" ]; then
         cat "$work/accuracy"
         sed -n 's/.*F1 \([0-9.]*\)).*/\1/p' "$work/accuracy" |
             awk '{f1[NR] = $1} END {exit !(NR == 2 && f1[1] - f1[2] <= 0.005 && f1[2] - f1[1] <= 0.005)}'
-        verdict $? "the same F1 of $d"
+        report $? "the same F1 of $d"
     done
 else
     echo "skipped: PICKSTREAM_DATA names no micrographs"
@@ -119,16 +118,16 @@ timeout --foreground 900 "$bin/pickstream" listen --connect "ipc://$work/picks" 
 } >"$work/outcomes"
 cat "$work/memory"
 [ "$(wc -l <"$work/outcomes")" -eq "$many" ]
-verdict $? "$many outcomes"
+report $? "$many outcomes"
 kill $writer 2>/dev/null
 writer=
 kill -TERM $service
 wait $service
-verdict $? "the service ended well"
+report $? "the service ended well"
 service=
 ! grep -qw failed "$work/outcomes"
-verdict $? "none failed"
+report $? "none failed"
 awk '{gsub(",", ""); h[NR] = $4; d[NR] = $7} END {exit !(NR > 1 && h[NR] <= h[1] * 1.05 && d[NR] <= d[1] * 1.05)}' "$work/memory"
-verdict $? "no growth from outcome $((many / 4)) to $many"
+report $? "no growth from outcome $((many / 4)) to $many"
 
 [ $failed -eq 0 ] && echo && echo "all passed" || exit 1

@@ -10,16 +10,34 @@
 
 #include <cmocka.h>
 
-bool parity_has_gpu(void)
+struct parity_profile parity_aspire = {"aspire", {340, 352, "20px"}};
+struct parity_profile parity_adaptive = {"adaptive", {61, 61, "8px"}};
+
+static bool has_gpu;
+
+int parity_find_gpu(void **state)
 {
     struct ps_error error;
     struct ps_backend *backend = NULL;
-    int status = ps_backend_open("cuda", 0, 0, true, &backend, &error);
-    if (status)
-        print_message("no GPU to compare: %s\n", error.message);
-    else
+    (void)state;
+    has_gpu = ps_backend_open("cuda", 0, 0, true, &backend, &error) == 0;
+    if (has_gpu)
         backend->ops->close(backend);
-    return status == 0;
+    else
+        print_message("no GPU to compare: %s\n", error.message);
+    return 0;
+}
+
+void parity_need_gpu(void)
+{
+    if (!has_gpu)
+        skip();
+}
+
+struct test_image parity_image(const struct parity_profile *profile)
+{
+    const struct parity_size *size = &profile->size;
+    return test_image_new(size->width, size->height, strtod(size->diameter, NULL), 2);
 }
 
 struct ps_config *parity_config(const char *profile, const char *backend, const char *diameter)

@@ -1,5 +1,5 @@
-/* What the parity tests share: micrographs, settings, and comparing picks. One source serves a real
- * GPU and the emulated one. */
+/* Shared by the parity tests: micrographs, settings, and comparison of picks. The same source tests
+ * a real GPU and the emulated one. */
 #ifndef TEST_PARITY_H
 #define TEST_PARITY_H
 
@@ -16,25 +16,38 @@
 #define PARITY_EMULATED 0
 #endif
 
-/* A micrograph to pick: its size, and the diameter of its particles in px. */
+/* Size of a micrograph, px, and the diameter of its particles. */
 struct parity_size {
     int width;
     int height;
     const char *diameter;
 };
 
-/* Whether there is a GPU; says why not. */
-bool parity_has_gpu(void);
+/* A profile, and the size of a small micrograph in which it finds picks. */
+struct parity_profile {
+    const char *name;
+    struct parity_size size;
+};
+extern struct parity_profile parity_aspire;
+extern struct parity_profile parity_adaptive;
 
-/* Settings of one profile on one backend ("cpu", "cuda"). */
+/* Group setup: looks for a GPU, and prints why there is none. */
+int parity_find_gpu(void **state);
+/* Skips the running test without a GPU. */
+void parity_need_gpu(void);
+
+/* A micrograph of the profile's size. */
+struct test_image parity_image(const struct parity_profile *profile);
+
+/* Settings for a profile on a backend ("cpu", "cuda"). */
 struct ps_config *parity_config(const char *profile, const char *backend, const char *diameter);
 struct ps_picker *parity_picker(const char *profile, const char *backend, const char *diameter);
 
-/* Share of the picks of `a` that `b` has within 2 px; 1 where `a` has none. */
+/* Share of the picks of `a` that lie within 2 px of one of `b`; 1 if `a` has none. */
 double parity_share(const struct ps_result *a, const struct ps_result *b);
 
-/* The results agree: the same outcome, margins and warnings, and at least 99 % of the picks of
- * either within 2 px of one of the other. */
+/* Asserts that the results agree: the same outcome, margins and warnings, and at least 99 % of the
+ * picks of each lie within 2 px of one of the other. */
 void parity_assert_agree(const struct ps_result *cpu, const struct ps_result *gpu);
 
 #endif

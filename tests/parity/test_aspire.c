@@ -1,8 +1,9 @@
-/* Stages of the aspire profile on the GPU (a real one or the emulated one) that the picker alone
- * does not lead everywhere: every way to compute a score, and masks of every kind.
+/* Stages of the aspire profile on the GPU (real or emulated), beyond what the picker covers: every
+ * path that computes a score, and many kinds of masks.
  *
- * Limits: responses 1e-5 of the largest one, as float32 transforms differ by 1e-6; scores differ at
- * 2 of 1,000 windows at most, whose correlation is near the threshold; regions not at all. */
+ * Limits: responses 1e-5 of the largest one, because float32 transforms differ by 1e-6; scores
+ * differ at no more than 2 of 1,000 windows, those whose correlation is near the threshold; regions
+ * equal. */
 #include "backend/cpu/slot.h"
 #include "backend/cuda/aspire.h"
 
@@ -66,7 +67,7 @@ static int close_both(void **state)
     return 0;
 }
 
-/* Waves about as long as the windows, and noise: windows that respond more and less. */
+/* Waves about as long as the windows, and noise, so that windows respond differently. */
 static float *micrograph(int width, int height, int query)
 {
     float *pixels = malloc((size_t)width * (size_t)height * sizeof *pixels);
@@ -84,7 +85,7 @@ static float *micrograph(int width, int height, int query)
     return pixels;
 }
 
-/* Both slots up to the references of windows of `query` px in a working image of `side`. */
+/* Runs both slots up to the references, with windows of `query` px in a working image of `side`. */
 static void prepare(int side, int query, int container)
 {
     int width = 2 * side + 9;
@@ -108,7 +109,7 @@ static void prepare(int side, int query, int container)
 
 static size_t queries(void)
 {
-    return (size_t)CPU_SLOT->queries * (size_t)CPU_SLOT->queries;
+    return (size_t)slots[0]->queries * (size_t)slots[0]->queries;
 }
 
 static int32_t *scores_of(int which)
@@ -129,8 +130,8 @@ static size_t different(const int32_t *a, const int32_t *b)
     return count;
 }
 
-/* The largest difference of the GPU's responses, which come in groups of `lanes` queries, from
- * those of FFTW, over the largest response. */
+/* Largest difference between the GPU's responses, in groups of `lanes` queries, and those of FFTW,
+ * relative to the largest response. */
 static double response_error(size_t lanes)
 {
     size_t references = (size_t)slots[0]->references;
@@ -157,12 +158,12 @@ static double response_error(size_t lanes)
     return difference / largest;
 }
 
-/* One way to compute, all responses kept and in three pieces. */
+/* Checks one path, with all responses kept and in three pieces. */
 static void check_path(const char *name, enum cuda_score_path path, size_t lanes,
                        const int32_t *expected)
 {
     struct ps_error error;
-    must(cuda_score_by(GPU_SLOT, path, CUDA_MOST_KEPT, &error), &error);
+    must(cuda_score_by(GPU_SLOT, path, CUDA_MAX_KEPT_BYTES, &error), &error);
     int32_t *scores = scores_of(1);
     double difference = response_error(lanes);
     size_t moved = different(scores, expected);
@@ -179,7 +180,7 @@ static void check_path(const char *name, enum cuda_score_path path, size_t lanes
     free(scores);
 }
 
-/* Shared memory of a block: of old cards, of the newest. */
+/* Shared memory per block of old to new GPUs. */
 static const int shared_limits[] = {48 << 10, 64 << 10, 99 << 10, 227 << 10};
 
 static void scores_agree(void **state)
@@ -188,7 +189,7 @@ static void scores_agree(void **state)
     static const int sizes[] = {2, 4, 6, 10, 16, 20, 22, 26, 30, 32, 34, 60, 84, 98};
     struct cuda_backend *cuda = GPU_SLOT->cuda;
     const int limit = cuda->shared_limit;
-    unsigned seen = 0; /* numbers of lanes */
+    unsigned seen = 0; /* lane numbers, as a mask */
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         int q = sizes[i];
         int side = q < 30 ? 4 * q + 3 : 2 * q + q / 2 + 1;
@@ -220,8 +221,8 @@ static void scores_agree(void **state)
 
 enum { SIDE = 150, QUERY = 12, WINDOWS = SIDE - QUERY + 1 };
 
-/* Masks that take labelling apart: nothing, everything, noise from sparse to dense, a checkerboard,
- * a cross, a snake and what it leaves, rings. */
+/* Masks that test labelling: empty, full, noise from sparse to dense, a checkerboard, a cross, a
+ * snake and its complement, rings. */
 static bool painted(int kind, int x, int y, uint32_t random)
 {
     bool snake = y % 2 == 0 || (y % 4 == 1 && x == WINDOWS - 1) || (y % 4 == 3 && x == 0);
@@ -271,7 +272,7 @@ static void put(const uint8_t *mask)
          &error);
 }
 
-/* Returns how many there are. */
+/* Returns the number of regions. */
 static size_t compare_regions(int before, int after)
 {
     struct ps_region *regions[2];

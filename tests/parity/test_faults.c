@@ -1,5 +1,5 @@
-/* What can go wrong on a GPU, made to happen on the emulated one: every call fails once, threads
- * run in other orders. Skipped on a real one. */
+/* Failures of a GPU, produced on the emulated one: every call fails once, threads run in other
+ * orders. Skipped on a real GPU. */
 #include "parity.h"
 
 #include "base/error.h"
@@ -52,7 +52,7 @@ static void assert_nothing_left(void)
 
 /* ---- failures -------------------------------------------------------------------------------- */
 
-/* One picker's life; where it ends early, nothing was returned. */
+/* Life of one picker. If it ends early, nothing was returned. */
 struct attempt {
     int status;
     struct ps_error error;
@@ -71,17 +71,16 @@ static struct attempt attempt(const struct ps_config *config, const struct ps_im
     return a;
 }
 
-/* The line says what failed: a call by its name, or memory. */
-static void assert_says_what(const struct ps_error *error)
+/* The message names what failed: a call, or memory. */
+static void assert_names_cause(const struct ps_error *error)
 {
     bool named = strstr(error->message, "cuda") || strstr(error->message, "fft") ||
                  strstr(error->message, "no memory") || strstr(error->message, "launch");
     if (!named)
-        fail_msg("\"%s\" does not say what failed", error->message);
+        fail_msg("\"%s\" does not name what failed", error->message);
 }
 
-/* The picker after the failure: where that stays, nothing comes of it any more; else it is as good
- * as new. */
+/* Uses the picker after the failure: if the error is sticky, it returns nothing; else it works. */
 static void try_again(struct attempt *failed, const struct ps_image *image,
                       const struct ps_result *expected)
 {
@@ -99,7 +98,7 @@ static void try_again(struct attempt *failed, const struct ps_image *image,
     }
 }
 
-/* Fails the k-th call of a site. False: there are fewer calls. */
+/* Makes the k-th call of a site fail. False: there are fewer calls. */
 static bool fails(const struct ps_config *config, const struct sample *sample,
                   const struct ps_result *expected, enum emu_site site, unsigned long k)
 {
@@ -113,12 +112,12 @@ static bool fails(const struct ps_config *config, const struct sample *sample,
         if (survived ? a.status != PS_E_BUG && a.status != PS_E_NOMEM
                      : a.status != PS_E_DEVICE && a.status != PS_E_NOMEM)
             fail_msg("%s %lu: code %d, %s", emu_site_name(site), k, a.status, a.error.message);
-        assert_says_what(&a.error);
+        assert_names_cause(&a.error);
         if (a.picker && k <= 2)
             try_again(&a, &sample->image, expected);
     } else {
         if (reached)
-            fail_msg("%s %lu failed, and nobody saw it", emu_site_name(site), k);
+            fail_msg("%s %lu failed, and the picker did not notice", emu_site_name(site), k);
         assert_same_result(expected, &a.result);
         ps_result_done(&a.result);
     }
@@ -127,7 +126,7 @@ static bool fails(const struct ps_config *config, const struct sample *sample,
     return reached;
 }
 
-static void every_failure_is_seen(void **state)
+static void every_failure_is_reported(void **state)
 {
     const struct sample *sample = *state;
     struct ps_config *config = parity_config(sample->profile, "cuda", sample->size.diameter);
@@ -138,7 +137,7 @@ static void every_failure_is_seen(void **state)
     for (int site = 0; site < EMU_SITES; site++) {
         unsigned long tried = 0;
         unsigned long k = 1;
-        /* The first ones, then fewer and fewer: the later ones are much alike. */
+        /* Later calls are similar, so fewer of them are tried. */
         for (; fails(config, sample, &good.result, (enum emu_site)site, k); tried++)
             k *= 2;
         print_message("  %lu of fewer than %lu calls of %s failed\n", tried, k,
@@ -149,10 +148,10 @@ static void every_failure_is_seen(void **state)
     ps_config_free(config);
 }
 
-/* ---- manners --------------------------------------------------------------------------------- */
+/* ---- resources ------------------------------------------------------------------------------- */
 
-/* The second micrograph of a size allocates nothing, and nothing uses the default stream.
- * (cudaDeviceSynchronize() need not be counted: with it the backend would not link.) */
+/* The second micrograph of a size allocates nothing, and nothing uses the default stream. A use of
+ * cudaDeviceSynchronize() would not link. */
 static void steady_state_allocates_nothing(void **state)
 {
     const struct sample *sample = *state;
@@ -175,7 +174,7 @@ static void steady_state_allocates_nothing(void **state)
     assert_nothing_left();
 }
 
-/* Threads and blocks in another order give the same bytes: nothing depends on who comes first. */
+/* Results do not depend on the order in which threads and blocks run. */
 static void order_of_threads_does_not_matter(void **state)
 {
     const struct sample *sample = *state;
@@ -201,7 +200,7 @@ int main(void)
         {"order_of_threads_does_not_matter_" #sample, order_of_threads_does_not_matter,            \
          make_sample, drop_sample, &(sample)},                                                     \
     {                                                                                              \
-        "every_failure_is_seen_" #sample, every_failure_is_seen, make_sample, drop_sample,         \
+        "every_failure_is_reported_" #sample, every_failure_is_reported, make_sample, drop_sample, \
             &(sample)                                                                              \
     }
     const struct CMUnitTest tests[] = {TESTS_OF(aspire), TESTS_OF(adaptive)};

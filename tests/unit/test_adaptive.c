@@ -261,8 +261,11 @@ static struct ps_field reduce(struct bed *bed, int frame)
     struct ps_pixel_report report;
     struct ps_error error;
     struct ps_field field;
-    struct ps_reduction reduction = {
-        .bin = BIN, .frame = frame, .diameter = 20, .largest = 20, .mask = true};
+    struct ps_reduction reduction = {.bin = BIN,
+                                     .frame_field_px = frame,
+                                     .diameter_field_px = 20,
+                                     .max_diameter_field_px = 20,
+                                     .mask = true};
     check(ps_backend_cpu.upload(&bed->slot->base, &image, &report, &error), &error);
     check(ps_adaptive_cpu.reduce(&bed->slot->base, &reduction, &field, &error), &error);
     free(pixels);
@@ -285,14 +288,14 @@ static double plain_response(const struct cpu_adaptive *a, const float *image,
     double both = 0;
     for (int v = -a->reach; v <= a->reach; v++) {
         for (int u = -a->reach; u <= a->reach; u++) {
-            if (hypot(u, v) > PS_TEMPLATE_REACH * a->diameter)
+            if (hypot(u, v) > PS_TEMPLATE_REACH * a->diameter_field_px)
                 continue;
             int ring = (int)rint(hypot(u, v));
             double t = radial->values[ring < radial->count ? ring : radial->count - 1];
             all += 1;
             whole1 += t;
             whole2 += t * t;
-            int frame = a->field.frame;
+            int frame = a->field.frame_field_px;
             if (x + u < frame || x + u >= a->field.width - frame || y + v < frame ||
                 y + v >= a->field.height - frame)
                 continue;
@@ -359,12 +362,12 @@ static void peaks_are_the_particles(void **state)
         struct ps_field field = reduce(&bed, 5);
         const double diameter = 20;
         check(ps_adaptive_cpu.scale(slot, &diameter, 1, &error), &error);
-        struct ps_lane lane = {
-            .templates = {ps_adaptive_start(20, -1)}, .weights = {2, 0}, .distance = 14};
-        check(ps_adaptive_cpu.respond(slot, &lane, 1, &error), &error);
-        check(ps_adaptive_cpu.peaks(slot, &lane, 1, &error), &error);
-        struct ps_peak *peaks = lane.peaks;
-        size_t count = lane.peak_count;
+        struct ps_batch_item item = {
+            .templates = {ps_adaptive_start(20, -1)}, .weights = {2, 0}, .distance_field_px = 14};
+        check(ps_adaptive_cpu.respond(slot, &item, 1, &error), &error);
+        check(ps_adaptive_cpu.peaks(slot, &item, 1, &error), &error);
+        struct ps_peak *peaks = item.peaks;
+        size_t count = item.peak_count;
         assert_true(count > 10);
         static struct ps_peak first[8];
         if (threads == 1)
@@ -377,8 +380,8 @@ static void peaks_are_the_particles(void **state)
             assert_true(i == 0 || peaks[i].value <= peaks[i - 1].value);
             for (size_t k = 0; k < i; k++)
                 assert_true(hypot(peaks[i].x - peaks[k].x, peaks[i].y - peaks[k].y) > 14);
-            double x = (centres[i][0] - field.frame + 0.5) * BIN - 0.5;
-            double y = (centres[i][1] - field.frame + 0.5) * BIN - 0.5;
+            double x = (centres[i][0] - field.frame_field_px + 0.5) * BIN - 0.5;
+            double y = (centres[i][1] - field.frame_field_px + 0.5) * BIN - 0.5;
             assert_true(fabs(centres[i][0] - peaks[i].x) <= 0.5);
             border |= i < 8 && hypot(x - 4, y - 130) < 4;
         }

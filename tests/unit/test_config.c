@@ -489,6 +489,7 @@ static void printed_reads_back(void **state)
         {"input.recursive", "no"},
         {"input.include", "*.mrc"},
         {"input.exclude", ""},
+        {"input.layout", "plain"},
         {"input.movies", "sum"},
         {"input.settle_seconds", "0.5"},
         {"input.poll", "always"},
@@ -686,23 +687,8 @@ static void names_of_micrographs(void **state)
         "stack.mrcs",
     };
     static const char *const left_out[] = {
-        ".a.mrc",
-        ".a.mrc.Xy12Qz",
-        "a.mrc.tmp",
-        "a.tmp",
-        "a.jpg",
-        "a.xml",
-        "a.mrc~",
-        "Gain.mrc",
-        "20200101_EER_GainReference.tif",
-        "K3-gain_ref.mrc",
-        "CountRef_x.mrc",
-        "superref_a.mrc",
-        "x_fractions.tiff",
-        "x_Fractions.tif",
-        "a.eer",
-        "mrc",
-        "a_autopick.star",
+        ".a.mrc", ".a.mrc.Xy12Qz", "a.mrc.tmp", "a.tmp", "a.jpg",
+        "a.xml",  "a.mrc~",        "a.eer",     "mrc",   "a_autopick.star",
     };
     struct ps_config *config = ps_config_new();
     for (size_t i = 0; i < sizeof accepted / sizeof *accepted; i++) {
@@ -713,8 +699,24 @@ static void names_of_micrographs(void **state)
         if (ps_config_accepts(config, left_out[i]))
             fail_msg("%s is accepted", left_out[i]);
     }
+    assert_true(ps_config_includes(config, ".a.mrc"));
     set(config, "input.exclude", "");
-    assert_true(ps_config_accepts(config, "gain.mrc"));
+    assert_true(ps_config_accepts(config, ".a.mrc"));
+    ps_config_free(config);
+}
+
+/* A glob that says more than an extension. */
+static void names_that_include_names(void **state)
+{
+    (void)state;
+    struct ps_config *config = ps_config_new();
+    assert_false(ps_config_names(config, "x_noDW.mrc"));
+    set(config, "input.include", "* *.* *.mrc *.tif*");
+    assert_false(ps_config_names(config, "x_noDW.mrc"));
+    set(config, "input.include", "*.mrc *_noDW.mrc *.avg.mrc");
+    assert_true(ps_config_names(config, "x_nodw.mrc"));
+    assert_true(ps_config_names(config, "x.avg.mrc"));
+    assert_false(ps_config_names(config, "x.mrc"));
     ps_config_free(config);
 }
 
@@ -767,6 +769,7 @@ int main(void)
         cmocka_unit_test(man_page_names_every_key),
         cmocka_unit_test(contradictions),
         cmocka_unit_test(names_of_micrographs),
+        cmocka_unit_test(names_that_include_names),
         cmocka_unit_test(numbers_as_text),
         cmocka_unit_test(utf8),
     };

@@ -423,7 +423,8 @@ static void shards_are_of_like_size(void **state)
             size_t least = COUNT;
             size_t most = 0;
             for (uint32_t number = 1; number <= of; number++) {
-                struct ps_found_list list = {calloc(COUNT, sizeof *list.items), COUNT};
+                struct ps_found_list list = {.items = calloc(COUNT, sizeof *list.items),
+                                             .count = COUNT};
                 assert_non_null(list.items);
                 for (int i = 0; i < COUNT; i++)
                     assert_true(asprintf(&list.items[i].name, "%s%d%s%06d%s", patterns[p].start,

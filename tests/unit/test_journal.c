@@ -2,6 +2,8 @@
  * outcomes in order, and the messages read back. */
 #include "journal_fixture.h"
 
+#include <sqlite3.h>
+
 static void test_a_new_journal_is_empty_and_keeps_its_name(void **state)
 {
     struct ps_journal *journal = open_journal(*state);
@@ -79,12 +81,12 @@ static void test_a_file_rewritten_after_its_outcome_is_a_new_revision(void **sta
         assert_int_equal(see(journal, job), PS_JOURNAL_DONE);
         ps_job_free(job);
     }
-    /* Only the size differs, then only the inode. */
+    /* Only the size differs, then only the time. */
     struct ps_job *job = make_job("/data/a.mrc", 3);
     job->identity.size++;
     assert_int_equal(see(journal, job), PS_JOURNAL_NEW);
     finish(journal, job, "picked");
-    job->identity.inode++;
+    job->identity.mtime_ns++;
     assert_int_equal(see(journal, job), PS_JOURNAL_NEW);
     assert_int_equal(job->revision, 5);
     ps_job_free(job);
@@ -133,17 +135,76 @@ static void test_a_file_rewritten_while_it_is_picked_has_two_outcomes(void **sta
     ps_journal_close(journal);
 }
 
-/* P47: a share that is mounted again. */
-static void test_another_device_number_is_no_rewriting(void **state)
+/* P47: a share that is mounted again, a session that is copied back, also while a job waits. */
+static void test_another_device_or_inode_is_no_rewriting(void **state)
 {
     struct ps_journal *journal = open_journal(*state);
     struct ps_job *job = make_job("/data/a.mrc", 1);
     (void)see(journal, job);
     finish(journal, job, "picked");
     job->identity.device = 0x2f;
+    job->identity.inode++;
     assert_int_equal(see(journal, job), PS_JOURNAL_DONE);
     assert_true(ps_journal_done(journal, job->path, &job->identity));
     ps_job_free(job);
+    job = make_job("/data/b.mrc", 1);
+    assert_int_equal(see(journal, job), PS_JOURNAL_NEW);
+    job->identity.inode++;
+    finish(journal, job, "picked");
+    assert_int_equal(see(journal, job), PS_JOURNAL_DONE);
+    assert_int_equal(job->revision, 1);
+    assert_int_equal(totals_of(journal).open, 0);
+    ps_job_free(job);
+    ps_journal_close(journal);
+}
+
+/* A version of an exposure that another one stands for: not open any more, and still known to the
+ * next process. */
+static void test_a_skipped_file_has_no_outcome(void **state)
+{
+    struct ps_journal *journal = open_journal(*state);
+    struct ps_job *job = make_job("/data/x.mrc", 1);
+    struct ps_error error;
+    char version[64];
+    assert_int_equal(see(journal, job), PS_JOURNAL_NEW);
+    assert_int_equal(ps_journal_file(journal, job->path), PS_JOURNAL_FILE_OPEN);
+    assert_int_equal(ps_journal_skip(journal, job, "/data/x_DW.mrc", &error), 0);
+    assert_int_equal(ps_journal_file(journal, job->path), PS_JOURNAL_FILE_NONE);
+    ps_journal_close(journal);
+    journal = open_journal(*state);
+    assert_int_equal(totals_of(journal).open, 0);
+    assert_int_equal(totals_of(journal).skipped, 1);
+    assert_false(ps_journal_done(journal, job->path, &job->identity));
+    assert_true(ps_journal_skipped(journal, job->path, &job->identity, version, sizeof version));
+    assert_string_equal(version, "/data/x_DW.mrc");
+    job->identity.size++;
+    assert_false(ps_journal_skipped(journal, job->path, &job->identity, version, sizeof version));
+    assert_int_equal(see(journal, job), PS_JOURNAL_NEW); /* it is needed after all */
+    assert_int_equal(totals_of(journal).skipped, 0);
+    finish(journal, job, "rejected");
+    assert_int_equal(ps_journal_file(journal, job->path), PS_JOURNAL_FILE_DONE);
+    ps_job_free(job);
+    ps_journal_close(journal);
+}
+
+/* Of an earlier version of pickstream: readable as it is, and completed by a service. */
+static void test_a_journal_without_skipped_files(void **state)
+{
+    ps_journal_close(open_journal(*state));
+    char path[300];
+    (void)snprintf(path, sizeof path, "%s/journal.sqlite", (const char *)*state);
+    sqlite3 *db;
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, "DROP TABLE skipped", NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+    struct ps_journal *journal;
+    struct ps_error error;
+    if (ps_journal_open_reading(*state, &journal, &error))
+        fail_msg("%s", error.message);
+    assert_int_equal(totals_of(journal).skipped, 0);
+    ps_journal_close(journal);
+    journal = open_journal(*state);
+    assert_int_equal(totals_of(journal).skipped, 0);
     ps_journal_close(journal);
 }
 
@@ -495,7 +556,9 @@ int main(void)
         TEST(test_a_file_rewritten_after_its_outcome_is_a_new_revision),
         TEST(test_a_file_rewritten_while_it_waits_has_one_outcome),
         TEST(test_a_file_rewritten_while_it_is_picked_has_two_outcomes),
-        TEST(test_another_device_number_is_no_rewriting),
+        TEST(test_another_device_or_inode_is_no_rewriting),
+        TEST(test_a_skipped_file_has_no_outcome),
+        TEST(test_a_journal_without_skipped_files),
         TEST(test_what_was_left_over_comes_back_whole),
         TEST(test_many_left_over_come_back_once_each),
         TEST(test_replay_gives_what_was_asked_for),

@@ -208,7 +208,7 @@ static void failed_message(void **state)
 /* The metrics have a table and tests of their own. */
 static struct ps_status_facts status_facts(void)
 {
-    static const struct ps_journal_totals totals = {1200, 30, 4, 2, 345678};
+    static const struct ps_journal_totals totals = {1200, 30, 4, 2, 345678, 5};
     return (struct ps_status_facts){
         .stream = "8d7c4f0e-5d0c-4a3b-9a53-0d2a5e3a9b11",
         .session = "s1",

@@ -245,7 +245,7 @@ static struct cpu_slot *slot_with_moments(void)
 {
     struct ps_error error;
     struct cpu_slot *slot = calloc(1, sizeof *slot);
-    slot->windows = PER_SIDE;
+    slot->base.windows = PER_SIDE;
     slot->base.grey_offset = GREY;
     if (cpu_buffer_reserve(&slot->mean, WINDOWS * sizeof(float), "means", &error) ||
         cpu_buffer_reserve(&slot->deviation, WINDOWS * sizeof(float), "deviations", &error))
@@ -288,7 +288,7 @@ static void instruction_sets_decide_alike(void **state)
     struct cpu_slot *slot = slot_with_moments();
     float support[3 * COUNT];
     struct ps_rbf rbf = ps_decision_rbf(&model, GREY, support);
-    const struct ps_simd *list[PS_SIMD_MAX];
+    const struct ps_simd *list[PS_MAX_SIMD];
     size_t sets = ps_simd_list(list);
     float *values = malloc(WINDOWS * sizeof *values);
     for (size_t s = 0; s < sets; s++) {
@@ -322,7 +322,7 @@ static void instruction_sets_decide_alike(void **state)
 static void the_mask_is_the_sign(void **state)
 {
     (void)state;
-    const struct ps_simd *list[PS_SIMD_MAX];
+    const struct ps_simd *list[PS_MAX_SIMD];
     size_t sets = ps_simd_list(list);
     for (int classifier = PS_CLASSIFIER_SVM; classifier <= PS_CLASSIFIER_MIXTURE; classifier++) {
         struct ps_model model = train((enum ps_classifier)classifier, windows, COUNT, POSITIVES);

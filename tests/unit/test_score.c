@@ -57,7 +57,7 @@ static struct stage stage_open(int q, int threads)
         ops->references_choose(stage.slot, container, &error))
         fail_msg("%s", error.message);
     free(pixels);
-    assert_int_equal(((struct cpu_slot *)stage.slot)->queries, 7);
+    assert_int_equal(stage.slot->queries, 7);
     assert_int_equal(stage.slot->references, q > 2 ? MAX_REFERENCES : 16);
     stage.references = (size_t)stage.slot->references;
     stage.pairs = QUERIES * stage.references;
@@ -152,10 +152,10 @@ static void check_against_definition(const struct stage *stage, int q)
 }
 
 /* Not counting NULL, which is FFTW. */
-static size_t list_simd(const struct ps_simd *ret_list[PS_SIMD_MAX])
+static size_t list_simd(const struct ps_simd *ret_list[PS_MAX_SIMD])
 {
     size_t count = ps_simd_list(ret_list);
-    assert_true(count >= 1 && count <= PS_SIMD_MAX);
+    assert_true(count >= 1 && count <= PS_MAX_SIMD);
     return count;
 }
 
@@ -173,9 +173,9 @@ static void responses_are_what_defines_them(void **state)
 static void instruction_sets_agree_with_fftw(void **state)
 {
     (void)state;
-    const struct ps_simd *list[PS_SIMD_MAX];
+    const struct ps_simd *list[PS_MAX_SIMD];
     size_t sets = list_simd(list);
-    double worst[PS_SIMD_MAX] = {0};
+    double worst[PS_MAX_SIMD] = {0};
     for (size_t i = 0; i < QUERY_SIDES; i++) {
         struct stage stage = stage_open(query_sides[i], 2);
         respond(&stage, NULL);
@@ -202,7 +202,7 @@ static void instruction_sets_agree_with_fftw(void **state)
 static void threads_change_no_bit(void **state)
 {
     (void)state;
-    const struct ps_simd *list[PS_SIMD_MAX + 1] = {NULL};
+    const struct ps_simd *list[PS_MAX_SIMD + 1] = {NULL};
     size_t paths = 1 + list_simd(list + 1);
     struct stage one = stage_open(26, 1);
     struct stage three = stage_open(26, 3);
@@ -240,7 +240,7 @@ static void a_slot_remembers_nothing(void **state)
 static void counts_responses_above_a_twentieth(void **state)
 {
     (void)state;
-    const struct ps_simd *list[PS_SIMD_MAX];
+    const struct ps_simd *list[PS_MAX_SIMD];
     size_t sets = list_simd(list);
     for (size_t s = 0; s < sets; s++) {
         for (int q = 4; q <= 40; q += 12) {
@@ -291,7 +291,7 @@ static void scores_do_not_depend_on_what_is_kept(void **state)
     free(slot->responses.data);
     slot->responses = (struct cpu_buffer){0};
     memset(slot->score.data, 0, sizeof kept);
-    slot->most_kept = 0;
+    slot->max_kept_bytes = 0;
     assert_int_equal(ps_backend_cpu.score(stage.slot, &error), 0);
     assert_true(slot->responses.bytes < bytes);
     assert_int_equal(ps_backend_cpu.fetch(stage.slot, PS_BUFFER_SCORE, again, sizeof again, &error),
@@ -304,7 +304,7 @@ static void scores_do_not_depend_on_what_is_kept(void **state)
 static void large_windows_go_by_fftw(void **state)
 {
     (void)state;
-    const struct ps_simd *list[PS_SIMD_MAX];
+    const struct ps_simd *list[PS_MAX_SIMD];
     (void)list_simd(list);
     assert_ptr_equal(cpu_score_choose(list[0], 26), list[0]);
     assert_null(cpu_score_choose(list[0], 1000));

@@ -182,7 +182,7 @@ static void a_replaced_file_starts_again(void **state)
     struct ps_settle settle = {0};
     write_file(WHOLE, 0, 1000);
     assert_int_equal(look(&settle, false, 100), PS_SETTLE_WAITING);
-    settle.identity.inode++; /* another file */
+    settle.identity.mtime_ns++; /* another file */
     assert_int_equal(look(&settle, false, 105), PS_SETTLE_WAITING);
     assert_due(&settle, 110);
 }

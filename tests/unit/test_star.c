@@ -1,4 +1,5 @@
-/* STAR files: loops, labels, quotes, comments; and words written so that they are read back. */
+/* STAR files: tables with and without loop_, labels, quotes, comments; and words written so that
+ * they are read back. */
 #include "picks/star.h"
 
 #include <setjmp.h>
@@ -10,7 +11,7 @@
 
 #include <cmocka.h>
 
-/* Reads a text to its end: "L" and the labels of each loop, "R" and the words of each row; or the
+/* Reads a text to its end: "L" and the labels of each table, "R" and the words of each row; or the
  * message of the failure. To be freed. */
 static char *events_of(const char *text)
 {
@@ -26,11 +27,11 @@ static char *events_of(const char *text)
     struct ps_error error;
     int event;
     while ((event = ps_star_next(star, &error)) > 0) {
-        bool loop = event == PS_STAR_LOOP;
-        size_t count = loop ? star->label_count : star->word_count;
-        (void)fputc(loop ? 'L' : 'R', out);
+        bool table = event == PS_STAR_TABLE;
+        size_t count = table ? star->label_count : star->word_count;
+        (void)fputc(table ? 'L' : 'R', out);
         for (size_t i = 0; i < count; i++)
-            (void)fprintf(out, "[%s]", loop ? star->labels[i] : star->words[i]);
+            (void)fprintf(out, "[%s]", table ? star->labels[i] : star->words[i]);
     }
     if (event < 0)
         (void)fprintf(out, "%s", error.message);
@@ -52,16 +53,28 @@ static void loops_and_rows(void **state)
         {"data_\nloop_\n_a\n1", "L[_a]R[1]"},
         {"data_\nloop_\n_a\n", "L[_a]"},
         {"data_\nloop_\n_a", "L[_a]"},
-        {"# head\n\ndata_x # more\n\n_pair 1\n\nloop_\n\n_a\n\n1\n\n2\n", "L[_a]R[1]R[2]"},
+        {"# head\n\ndata_x # more\n\n_pair 1\n\nloop_\n\n_a\n\n1\n\n2\n",
+         "L[_pair]R[1]L[_a]R[1]R[2]"},
         {"data_a\nloop_\n_a\n1\ndata_b\nloop_\n_b\n2\nloop_\n_c\n3\n",
          "L[_a]R[1]L[_b]R[2]L[_c]R[3]"},
-        {"data_\nloop_\n_a\n1\n_pair 7\n", "L[_a]R[1]"},
+        {"data_\nloop_\n_a\n1\n_pair 7\n", "L[_a]R[1]L[_pair]R[7]"},
+        {"data_\n_a 1\n\n_b 'two words' # c\n", "L[_a][_b]R[1][two words]"},
+        {"data_x\n_a 1\n_b 2\ndata_y\n_a 3\n", "L[_a][_b]R[1][2]L[_a]R[3]"},
+        {"data_\n_a 1 #1\n  _b 2 3\nstray\nloop_\n_c\n4", "L[_a][_b]R[1][2]L[_c]R[4]"},
+        {"\xef\xbb\xbf"
+         "data_\nloop_\n_a\n1\n",
+         "L[_a]R[1]"},
+        {"\xef\xbb\xbf", ""},
+        {"version 3\ndata_\nloop_\n_a\n1\n", "L[_a]R[1]"},
+        {"data_\n_a\n_b 2\n", "x.star:2: expected a value for _a"},
         {"data_\nloop_\n_a\n'data_ x'\n\"_b\"\n\"it's\"\n'#1'\n''\n",
          "L[_a]R[data_ x]R[_b]R[it's]R[#1]R[]"},
         {"data_\nloop_\n_a\nit's\n", "L[_a]R[it's]"},
         {"data_\nloop_\n_a\n_b\n'x' y#z\n", "L[_a][_b]R[x][y#z]"},
         {"\n", ""},
-        {"words\n", "x.star:1: expected data_, loop_ or a label: a STAR file"},
+        {"words\n", "x.star:1: expected data_, then loop_ or a label: a STAR file"},
+        {"\nloop_\n_a\n1\n", "x.star:2: expected data_, then loop_ or a label: a STAR file"},
+        {"data_\n1 2\n", "x.star:2: expected data_, then loop_ or a label: a STAR file"},
         {"data_\nloop_\n_a\n1 2\n", "L[_a]x.star:4: expected 1 words, as there are labels"},
         {"data_\nloop_\n1\n", "x.star:3: expected a label behind loop_"},
         {"data_\nloop_\n", "x.star:3: expected a label behind loop_"},
@@ -95,13 +108,32 @@ static void no_text(void **state)
     free(line);
 }
 
+/* The values of a table without loop_ have one buffer. */
+static void too_many_values(void **state)
+{
+    (void)state;
+    char *text = malloc(3 * PS_LINE), *at = text;
+    assert_non_null(text);
+    at = stpcpy(at, "data_\n");
+    for (int i = 0; i < 2; i++) {
+        at = stpcpy(at, "_a ");
+        memset(at, 'x', PS_LINE / 2);
+        at = stpcpy(at + PS_LINE / 2, "\n");
+    }
+    char *events = events_of(text);
+    assert_string_equal(events, "x.star:3: expected values of at most 65536 bytes");
+    free(events);
+    free(text);
+}
+
 static void columns_by_label(void **state)
 {
     (void)state;
-    struct ps_star star = {.labels = {"_a", "_ab"}, .label_count = 2};
+    struct ps_star star = {.labels = {"_a", "_ab", "_c", "_c"}, .label_count = 4};
     assert_int_equal(ps_star_column(&star, "_a"), 0);
     assert_int_equal(ps_star_column(&star, "_ab"), 1);
     assert_int_equal(ps_star_column(&star, "_b"), -1);
+    assert_int_equal(ps_star_column(&star, "_c"), 3); /* as RELION */
 }
 
 /* A value that is written as a word is read back unchanged, whatever its first character. */
@@ -147,7 +179,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(loops_and_rows),       cmocka_unit_test(no_text),
         cmocka_unit_test(columns_by_label),     cmocka_unit_test(words_are_read_back),
-        cmocka_unit_test(words_that_cannot_be),
+        cmocka_unit_test(words_that_cannot_be), cmocka_unit_test(too_many_values),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -252,6 +252,7 @@ static void what_is_no_micrograph_is_left_out(void **state)
     make_directories("in/pipes");
     assert_int_equal(mkfifo("in/pipes/x.mrc", 0644), 0);
     make_directories("in/directory.mrc");
+    watching->layout = "auto";
     watch_scans(watching, "in");
     write_file("in/before.mrc");
     await(watching, "in/before.mrc");
@@ -261,6 +262,12 @@ static void what_is_no_micrograph_is_left_out(void **state)
     rescan(watching);
     await_mode(watching, 0, "inotify", 0);
     assert_int_equal(count_of(watching, &watching->count), 2);
+    struct ps_root_status *items = NULL;
+    assert_int_equal(ps_watcher_status(watching->watcher, &items), 1);
+    char text[200];
+    (void)ps_rule_counts_text(&items[0].left_out, text, sizeof text);
+    assert_string_equal(text, "1 matching input.exclude, 1 movies, 2 gain and defect references");
+    free(items);
 }
 
 static void settled_files_are_not_asked_about_again(void **state)

@@ -129,6 +129,7 @@ static void start(struct watching *watching, const char *directories, const char
     const struct ps_watcher_sink sink = {found, wants_rescan, known, watching};
     struct ps_error error;
     set(watching, "input.directories", directories);
+    set(watching, "input.layout", watching->layout ? watching->layout : "plain");
     set(watching, "input.settle_seconds", settle);
     set(watching, "input.poll_seconds", poll);
     if (ps_watcher_start(watching->config, watching->log, watching->metrics, &sink,
@@ -255,12 +256,11 @@ void await_mode(struct watching *watching, size_t root, const char *mode, int ca
 {
     const struct timespec end = deadline();
     for (bool done = false; !done;) {
-        json_t *status = ps_watcher_status(watching->watcher);
-        json_t *item = json_array_get(status, root);
-        done = strcmp(json_string_value(json_object_get(item, "mode")), mode) == 0 &&
-               (candidates < 0 ||
-                json_integer_value(json_object_get(item, "candidates")) == candidates);
-        json_decref(status);
+        struct ps_root_status *items = NULL;
+        assert_true(ps_watcher_status(watching->watcher, &items) > root);
+        done = strcmp(items[root].mode, mode) == 0 &&
+               (candidates < 0 || items[root].candidates == (size_t)candidates);
+        free(items);
         pthread_mutex_lock(&watching->lock);
         if (!done)
             wait_until(watching, &end, mode);

@@ -39,6 +39,7 @@ struct watching {
     struct ps_log *log;
     struct ps_metrics *metrics;
     struct ps_watcher *watcher;
+    const char *layout; /* input.layout; NULL: plain */
 
     pthread_mutex_t lock;
     pthread_cond_t changed;

@@ -1,4 +1,4 @@
-/* The adaptive profile on the CPU: the state of a slot. */
+/* State of the adaptive profile in a slot of the CPU. */
 #include "backend/cpu/adaptive.h"
 
 #include "base/error.h"

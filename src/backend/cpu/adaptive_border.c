@@ -1,11 +1,11 @@
-/* Windows that the border cuts. */
+/* Windows that the border cuts, and sums over what is left of them. */
 #include "backend/cpu/adaptive.h"
 
 #include <stdlib.h>
 
 int cpu_next_cut(const struct cpu_adaptive *a, int x, int y)
 {
-    int margin = a->reach + a->field.frame;
+    int margin = a->reach + a->field.frame_field_px;
     int right = a->field.width - margin;
     if (y < margin || y >= a->field.height - margin || x < margin || x >= right)
         return x;

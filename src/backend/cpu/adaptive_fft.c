@@ -1,7 +1,7 @@
 /* Correlation of a field with small templates, by FFT.
  *
- * The field is extended by zeros, as far as a template reaches, so that nothing wraps around. A
- * template only has a few rows: the others' transforms are zeros. Its columns are transformed,
+ * The field is extended by zeros as far as a template reaches, so that nothing wraps around. Only
+ * the few rows of a template are transformed; the others are zero. Its columns are transformed,
  * multiplied and transformed back while they are in the cache, so its spectrum is never stored.
  */
 #include "backend/cpu/adaptive.h"
@@ -35,7 +35,7 @@ static size_t row_floats(const struct cpu_fft *fft)
     return ((size_t)fft->width + 15) / 16 * 16;
 }
 
-/* One row of pixels, or twice eight columns. */
+/* Scratch of a thread: one row of pixels, or two blocks of eight columns. */
 static size_t thread_bytes(const struct cpu_fft *fft)
 {
     size_t row = row_floats(fft) * sizeof(float);
@@ -50,7 +50,7 @@ static void *thread_memory(const struct cpu_slot *slot, int thread)
     return (char *)a->lines.data + (size_t)thread * bytes;
 }
 
-/* FFTW_ESTIMATE, because a measured plan may differ, and so round differently, from run to run. */
+/* FFTW_ESTIMATE: a measured plan can differ from run to run, and then round differently. */
 static int make_plans(struct cpu_fft *fft, struct ps_error *error)
 {
     float *row = fftwf_alloc_real(row_floats(fft));
@@ -102,7 +102,7 @@ int cpu_fft_prepare(struct cpu_slot *slot, struct ps_error *error)
     return status;
 }
 
-/* Filters and transforms share the lines: each asks for what it needs. */
+/* Filters and transforms share the lines; each reserves what it needs. */
 static int reserve_lines(struct cpu_slot *slot, struct ps_error *error)
 {
     struct cpu_adaptive *a = slot->adaptive;
@@ -116,7 +116,7 @@ static int reserve_lines(struct cpu_slot *slot, struct ps_error *error)
 struct transform {
     const struct cpu_slot *slot;
     const struct cpu_adaptive *a;
-    const float *field; /* of the image, or the template */
+    const float *field; /* field or template */
     bool squared;
     const fftwf_complex *spectrum;
     const fftwf_complex *noise;
@@ -157,7 +157,7 @@ static void template_rows(void *context, int thread, size_t piece)
     fftwf_execute_dft_r2c(fft->rows_forward, line, t->out + piece * fft->stride);
 }
 
-/* Eight columns of the first `rows` rows; the rest is zero. */
+/* Loads eight columns of the first `rows` rows and sets the rest to zero. */
 static void load_columns(const struct cpu_fft *fft, const fftwf_complex *spectrum, size_t rows,
                          size_t block, fftwf_complex *ret_columns)
 {
@@ -192,11 +192,8 @@ int cpu_fft_forward(struct cpu_slot *slot, const float *field, bool squared,
 {
     struct cpu_adaptive *a = slot->adaptive;
     size_t bytes = (size_t)a->fft.height * a->fft.stride * sizeof(fftwf_complex);
-    int status = cpu_buffer_reserve(ret_spectrum, bytes, "a spectrum", error);
-    if (status == 0)
-        status = reserve_lines(slot, error);
-    if (status)
-        return status;
+    PS_TRY(cpu_buffer_reserve(ret_spectrum, bytes, "a spectrum", error));
+    PS_TRY(reserve_lines(slot, error));
     struct transform t = {
         .slot = slot, .a = a, .field = field, .squared = squared, .out = ret_spectrum->data};
     size_t rows = (size_t)a->field.height + 2 * (size_t)a->reach;
@@ -248,9 +245,7 @@ int cpu_fft_correlate(struct cpu_slot *slot, const struct cpu_buffer *spectrum, 
                       double factor, const float *map, float *ret_field, struct ps_error *error)
 {
     struct cpu_adaptive *a = slot->adaptive;
-    int status = reserve_lines(slot, error);
-    if (status)
-        return status;
+    PS_TRY(reserve_lines(slot, error));
     struct transform t = {
         .slot = slot,
         .a = a,
@@ -269,10 +264,10 @@ int cpu_fft_correlate(struct cpu_slot *slot, const struct cpu_buffer *spectrum, 
     return 0;
 }
 
-/* ---- a field of the same spectrum without particles -------------------------------------------
+/* ---- null field -------------------------------------------------------------------------------
  */
 
-/* Turns the phases of a spectrum by those of another one, which is that of noise. */
+/* Replaces the phases of a spectrum by those of the noise's spectrum. */
 static void turn_columns(void *context, int thread, size_t block)
 {
     const struct transform *t = context;
@@ -297,11 +292,8 @@ int cpu_fft_randomise(struct cpu_slot *slot, const float *noise, float *field,
                       struct ps_error *error)
 {
     struct cpu_adaptive *a = slot->adaptive;
-    int status = cpu_fft_forward(slot, field, false, &a->spectrum[0], error);
-    if (status == 0)
-        status = cpu_fft_forward(slot, noise, false, &a->spectrum[1], error);
-    if (status)
-        return status;
+    PS_TRY(cpu_fft_forward(slot, field, false, &a->spectrum[0], error));
+    PS_TRY(cpu_fft_forward(slot, noise, false, &a->spectrum[1], error));
     struct transform t = {
         .slot = slot,
         .a = a,

@@ -1,5 +1,5 @@
-/* Box, Gaussian and binary square filters of a field: separable, in time that does not depend on
- * the width but for the Gaussian. Columns first, strip by strip, then rows. */
+/* Box, Gaussian and binary square filters of a field. Separable: columns first, in strips, then
+ * rows. The time of box and square does not depend on the width. */
 #include "backend/cpu/adaptive.h"
 
 #include "base/error.h"
@@ -9,13 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { STRIP = 64, ROWS_PER_PIECE = 32, LARGEST_SIGMA_RADIUS = 512 };
+enum { STRIP = 64, ROWS_PER_PIECE = 32, MAX_GAUSS_RADIUS = 512 };
 
 struct filter {
     int width;
     int height;
     int radius;
-    const float *weights; /* of a Gaussian: at distances 0 to radius */
+    const float *weights; /* of a Gaussian, at distances 0 to radius */
     const float *in;
     float *passing;
     float *out;
@@ -33,7 +33,8 @@ static size_t row_pieces(int height)
     return ((size_t)height + ROWS_PER_PIECE - 1) / ROWS_PER_PIECE;
 }
 
-/* A row of the thread's own, with `radius` mirrored pixels on both sides; returns its pixel 0. */
+/* Copies a row to the thread's line with `radius` mirrored pixels on both sides; returns pixel
+ * 0. */
 static float *extended_row(const struct filter *f, int thread, const float *row)
 {
     float *line = f->lines + (size_t)thread * f->line_size + f->radius;
@@ -45,18 +46,14 @@ static float *extended_row(const struct filter *f, int thread, const float *row)
     return line;
 }
 
-static int prepare(struct cpu_slot *slot, const float *in, int radius, float *out,
-                   struct filter *ret_filter, struct ps_error *error)
+static int filter_prepare(struct cpu_slot *slot, const float *in, int radius, float *out,
+                          struct filter *ret_filter, struct ps_error *error)
 {
     struct cpu_adaptive *a = slot->adaptive;
     size_t line = ((size_t)a->field.width + 2 * (size_t)radius + 15) / 16 * 16;
-    int status =
-        cpu_buffer_reserve(&a->passing, cpu_field_pixels(a) * sizeof(float), "a filter", error);
-    if (status == 0)
-        status = cpu_buffer_reserve(&a->lines, line * (size_t)slot->threads * sizeof(float),
-                                    "a filter", error);
-    if (status)
-        return status;
+    PS_TRY(cpu_buffer_reserve(&a->passing, cpu_field_pixels(a) * sizeof(float), "a filter", error));
+    PS_TRY(cpu_buffer_reserve(&a->lines, line * (size_t)slot->threads * sizeof(float), "a filter",
+                              error));
     *ret_filter = (struct filter){
         .width = a->field.width,
         .height = a->field.height,
@@ -121,9 +118,7 @@ int cpu_box(struct cpu_slot *slot, const float *in, int side, float *ret_out,
             struct ps_error *error)
 {
     struct filter f;
-    int status = prepare(slot, in, side / 2, ret_out, &f, error);
-    if (status)
-        return status;
+    PS_TRY(filter_prepare(slot, in, side / 2, ret_out, &f, error));
     ps_parallel(slot->threads, strips(f.width), box_columns, &f);
     ps_parallel(slot->threads, row_pieces(f.height), box_rows, &f);
     return 0;
@@ -173,15 +168,13 @@ static void gauss_rows(void *context, int thread, size_t piece)
 int cpu_gauss(struct cpu_slot *slot, const float *in, double sigma, float *ret_out,
               struct ps_error *error)
 {
-    float weights[LARGEST_SIGMA_RADIUS + 1];
+    float weights[MAX_GAUSS_RADIUS + 1];
     int radius = ps_gauss_radius(sigma);
-    if (radius > LARGEST_SIGMA_RADIUS)
+    if (radius > MAX_GAUSS_RADIUS)
         return ps_fail(error, PS_E_BUG, "a Gaussian of %g px", sigma);
     ps_gauss_weights(sigma, weights);
     struct filter f;
-    int status = prepare(slot, in, radius, ret_out, &f, error);
-    if (status)
-        return status;
+    PS_TRY(filter_prepare(slot, in, radius, ret_out, &f, error));
     f.weights = weights;
     ps_parallel(slot->threads, row_pieces(f.height), gauss_columns, &f);
     ps_parallel(slot->threads, row_pieces(f.height), gauss_rows, &f);
@@ -261,9 +254,7 @@ int cpu_square(struct cpu_slot *slot, const uint8_t *in, int side, bool erode, u
                struct ps_error *error)
 {
     struct cpu_adaptive *a = slot->adaptive;
-    int status = cpu_buffer_reserve(&a->passing, cpu_field_pixels(a), "a filter", error);
-    if (status)
-        return status;
+    PS_TRY(cpu_buffer_reserve(&a->passing, cpu_field_pixels(a), "a filter", error));
     struct square s = {
         .width = a->field.width,
         .height = a->field.height,

@@ -38,15 +38,15 @@ int cpu_template_disk(struct cpu_adaptive *a, float **ret_disk, struct ps_error 
         return ps_fail_memory(error, size * sizeof *disk, "a template");
     a->disk = 0;
     for (size_t i = 0; i < size; i++) {
-        disk[i] = radius_at(a, i) <= PS_TEMPLATE_REACH * a->diameter;
+        disk[i] = radius_at(a, i) <= PS_TEMPLATE_REACH * a->diameter_field_px;
         a->disk += disk[i] != 0;
     }
     *ret_disk = disk;
     return 0;
 }
 
-/* Values of zero mean and unit norm in the disk, 0 outside. Returns whether there is a template:
- * one that is the same at every radius has no norm. */
+/* Fills in values of zero mean and unit norm in the disk, 0 outside. False: the template is
+ * constant and has no norm. */
 static bool draw_template(const struct cpu_adaptive *a, const struct ps_radial *radial,
                           float *ret_values)
 {
@@ -58,7 +58,7 @@ static bool draw_template(const struct cpu_adaptive *a, const struct ps_radial *
             double r = radius_at(a, i);
             if (pass == 0)
                 ret_values[i] = 0;
-            if (r > PS_TEMPLATE_REACH * a->diameter)
+            if (r > PS_TEMPLATE_REACH * a->diameter_field_px)
                 continue;
             int bin = ps_ring(r);
             double value = radial->values[bin < radial->count ? bin : radial->count - 1];
@@ -78,8 +78,9 @@ static bool draw_template(const struct cpu_adaptive *a, const struct ps_radial *
     return true;
 }
 
-/* Responses near the border: the template has zero mean and unit norm over what is left of it, and
- * the less that is, the less a response is worth: under noise all have the same spread. */
+/* Corrects responses near the border: the template gets zero mean and unit norm over the part that
+ * is inside, and the response is damped as that part shrinks, so that noise has the same spread
+ * everywhere. */
 static int correct_cut_windows(const struct cpu_adaptive *a, int channel, const float *values,
                                float *response, struct ps_error *error)
 {
@@ -134,7 +135,8 @@ int cpu_adaptive_respond(struct cpu_slot *slot, const struct ps_radial templates
         if (status == 0)
             status = correct_cut_windows(a, c, values, response, error);
         if (status == 0)
-            status = cpu_gauss(slot, response, SMOOTHING[c] * a->diameter, response, error);
+            status =
+                cpu_gauss(slot, response, SMOOTHING[c] * a->diameter_field_px, response, error);
     }
     free(values);
     return status;
@@ -149,7 +151,7 @@ struct combination {
     float *score;
     float offset;
     float scale;
-    double (*sums)[PS_MOMENT_SUMS]; /* a piece */
+    double (*sums)[PS_MOMENT_SUMS]; /* per piece */
     size_t count;
 };
 
@@ -195,9 +197,7 @@ int cpu_adaptive_combine(struct cpu_slot *slot, const double weights[PS_CHANNELS
     ps_parallel(slot->threads, pieces_of(c.count), sum_piece, &c);
     double median = 0;
     double deviation = 0;
-    int status = cpu_lower_spread(slot, c.score, a->unmasked.data, &median, &deviation, error);
-    if (status)
-        return status;
+    PS_TRY(cpu_lower_spread(slot, c.score, a->unmasked.data, &median, &deviation, error));
     c.offset = (float)median;
     c.scale = (float)(1 / deviation);
     ps_parallel(slot->threads, pieces_of(c.count), normalise_piece, &c);

@@ -1,60 +1,63 @@
-/* The adaptive profile on the CPU: the one lane that it has, and the table of the stages. */
+/* The adaptive profile on the CPU, one batch item at a time: table of the stages. */
 #include "backend/cpu/adaptive.h"
 
 #include "base/error.h"
 
 #include <string.h>
 
-/* ---- the lane ---------------------------------------------------------------------------------
+/* ---- stages of a batch ------------------------------------------------------------------------
  */
 
-static bool runs(const struct ps_lane *lane, int count)
+static bool runs(const struct ps_batch_item *item, int count)
 {
-    return count > 0 && !lane->idle && !lane->flat;
+    return count > 0 && !item->idle && !item->flat;
 }
 
-static int respond(struct ps_slot *base, struct ps_lane *lane, int count, struct ps_error *error)
+static int batch_respond(struct ps_slot *base, struct ps_batch_item *item, int count,
+                         struct ps_error *error)
 {
-    if (!runs(lane, count))
+    if (!runs(item, count))
         return 0;
-    return cpu_adaptive_respond((struct cpu_slot *)base, lane->templates, &lane->flat, error);
+    return cpu_adaptive_respond((struct cpu_slot *)base, item->templates, &item->flat, error);
 }
 
-static int learn(struct ps_slot *base, struct ps_lane *lane, int count, struct ps_error *error)
+static int batch_learn(struct ps_slot *base, struct ps_batch_item *item, int count,
+                       struct ps_error *error)
 {
     struct cpu_slot *slot = (struct cpu_slot *)base;
-    if (!runs(lane, count))
+    if (!runs(item, count))
         return 0;
     int status =
-        cpu_adaptive_average(slot, lane->examples, lane->example_count, lane->templates, error);
+        cpu_adaptive_average(slot, item->examples, item->example_count, item->templates, error);
     if (status == 0)
-        status = cpu_adaptive_respond(slot, lane->templates, &lane->flat, error);
-    if (status || lane->flat)
+        status = cpu_adaptive_respond(slot, item->templates, &item->flat, error);
+    if (status || item->flat)
         return status;
     static const enum ps_map maps[PS_CHANNELS] = {PS_MAP_INTENSITY_MATCH, PS_MAP_ENERGY_MATCH};
     for (int c = 0; c < PS_CHANNELS && status == 0; c++)
-        status = cpu_adaptive_sample(base, maps[c], lane->examples, lane->example_count,
-                                     lane->responses[c], error);
+        status = cpu_adaptive_sample(base, maps[c], item->examples, item->example_count,
+                                     item->responses[c], error);
     if (status == 0)
-        status = cpu_adaptive_moments(slot, &lane->moments, error);
+        status = cpu_adaptive_moments(slot, &item->moments, error);
     return status;
 }
 
-static int peaks(struct ps_slot *base, struct ps_lane *lane, int count, struct ps_error *error)
+static int batch_peaks(struct ps_slot *base, struct ps_batch_item *item, int count,
+                       struct ps_error *error)
 {
     struct cpu_slot *slot = (struct cpu_slot *)base;
-    if (!runs(lane, count))
+    if (!runs(item, count))
         return 0;
-    int status = cpu_adaptive_combine(slot, lane->weights, error);
-    if (status == 0)
-        status = cpu_adaptive_peaks(slot, lane->distance, &lane->peaks, &lane->peak_count, error);
-    return status;
+    PS_TRY(cpu_adaptive_combine(slot, item->weights, error));
+    return cpu_adaptive_peaks(slot, item->distance_field_px, &item->peaks, &item->peak_count,
+                              error);
 }
 
 /* ---- the table --------------------------------------------------------------------------------
  */
 
-static int fetch(struct ps_slot *base, enum ps_map map, float *ret_values, struct ps_error *error)
+static int adaptive_fetch(struct ps_slot *base, enum ps_map map, float *ret_values,
+                          struct ps_error *error)
 {
     (void)error;
     const struct cpu_adaptive *a = ((const struct cpu_slot *)base)->adaptive;
@@ -62,7 +65,8 @@ static int fetch(struct ps_slot *base, enum ps_map map, float *ret_values, struc
     return 0;
 }
 
-static int fetch_mask(struct ps_slot *base, unsigned char *ret_mask, struct ps_error *error)
+static int adaptive_fetch_mask(struct ps_slot *base, unsigned char *ret_mask,
+                               struct ps_error *error)
 {
     (void)error;
     const struct cpu_adaptive *a = ((const struct cpu_slot *)base)->adaptive;
@@ -71,15 +75,15 @@ static int fetch_mask(struct ps_slot *base, unsigned char *ret_mask, struct ps_e
 }
 
 const struct ps_adaptive_ops ps_adaptive_cpu = {
-    .lanes = 1,
+    .max_items = 1,
     .reduce = cpu_adaptive_reduce,
     .randomise = cpu_adaptive_randomise,
     .scale = cpu_adaptive_scale,
-    .respond = respond,
-    .learn = learn,
-    .peaks = peaks,
+    .respond = batch_respond,
+    .learn = batch_learn,
+    .peaks = batch_peaks,
     .sample = cpu_adaptive_sample,
     .locate = cpu_adaptive_locate,
-    .fetch = fetch,
-    .fetch_mask = fetch_mask,
+    .fetch = adaptive_fetch,
+    .fetch_mask = adaptive_fetch_mask,
 };

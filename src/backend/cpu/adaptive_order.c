@@ -1,6 +1,5 @@
-/* Exact medians of a field, by counting: a float's bits, turned so that they grow with it, are
- * looked at from the top, 11, 11 and 10 of them. Counts are whole numbers: the threads' share of
- * the work cannot show in them. */
+/* Exact quantiles of a field by radix counting: ps_order_key() of the values, 11, 11 and 10 bits at
+ * a time from the top. Counts are integers, so the result does not depend on the threads. */
 #include "backend/cpu/adaptive.h"
 #include "formulas/formulas.h"
 
@@ -18,7 +17,7 @@ struct order {
     size_t count;
     bool deviations;
     float centre;
-    uint32_t known;      /* bits that the value has */
+    uint32_t known;      /* bits of the quantile found so far */
     uint32_t known_mask; /* which bits these are */
     int shift;
     uint32_t bin_mask;
@@ -40,8 +39,8 @@ static void count_piece(void *context, int thread, size_t piece)
     }
 }
 
-/* Counts all pieces into the first thread's bins. */
-static void count(struct cpu_slot *slot, struct order *o)
+/* Counts all pieces and sums the threads' counts into the first thread's bins. */
+static void order_count(struct cpu_slot *slot, struct order *o)
 {
     memset(o->counts, 0, (size_t)slot->threads * BINS * sizeof *o->counts);
     ps_parallel(slot->threads, (o->count + PIECE - 1) / PIECE, count_piece, o);
@@ -50,7 +49,7 @@ static void count(struct cpu_slot *slot, struct order *o)
             o->counts[i] += o->counts[(size_t)t * BINS + i];
 }
 
-/* The value that `share` of the pixels are below; of two, the lower one. */
+/* The value below which `share` of the pixels lie; of two, the lower one. */
 static float find_quantile(struct cpu_slot *slot, struct order *o, double share)
 {
     static const int shifts[] = {21, 10, 0};
@@ -59,7 +58,7 @@ static float find_quantile(struct cpu_slot *slot, struct order *o, double share)
     for (int pass = 0; pass < 3; pass++) {
         o->shift = shifts[pass];
         o->bin_mask = bin_masks[pass];
-        count(slot, o);
+        order_count(slot, o);
         if (pass == 0) {
             size_t total = 0;
             for (size_t i = 0; i < BINS; i++)
@@ -77,14 +76,13 @@ static float find_quantile(struct cpu_slot *slot, struct order *o, double share)
     return ps_order_value(o->known);
 }
 
-static int quantile(struct cpu_slot *slot, const float *values, const uint8_t *mask,
-                    const double *centre, double share, double *ret_value, struct ps_error *error)
+static int order_quantile(struct cpu_slot *slot, const float *values, const uint8_t *mask,
+                          const double *centre, double share, double *ret_value,
+                          struct ps_error *error)
 {
     struct cpu_adaptive *a = slot->adaptive;
-    int status = cpu_buffer_reserve(&a->counts, (size_t)slot->threads * BINS * sizeof(uint32_t),
-                                    "counts", error);
-    if (status)
-        return status;
+    PS_TRY(cpu_buffer_reserve(&a->counts, (size_t)slot->threads * BINS * sizeof(uint32_t), "counts",
+                              error));
     struct order o = {
         .values = values,
         .mask = mask,
@@ -100,7 +98,7 @@ static int quantile(struct cpu_slot *slot, const float *values, const uint8_t *m
 int cpu_median(struct cpu_slot *slot, const float *values, const uint8_t *mask,
                const double *centre, double *ret_median, struct ps_error *error)
 {
-    return quantile(slot, values, mask, centre, 0.5, ret_median, error);
+    return order_quantile(slot, values, mask, centre, 0.5, ret_median, error);
 }
 
 int cpu_lower_spread(struct cpu_slot *slot, const float *values, const uint8_t *mask,
@@ -108,11 +106,8 @@ int cpu_lower_spread(struct cpu_slot *slot, const float *values, const uint8_t *
 {
     double median = 0;
     double lower = 0;
-    int status = quantile(slot, values, mask, NULL, 0.5, &median, error);
-    if (status == 0)
-        status = quantile(slot, values, mask, NULL, PS_LOWER_SHARE, &lower, error);
-    if (status)
-        return status;
+    PS_TRY(order_quantile(slot, values, mask, NULL, 0.5, &median, error));
+    PS_TRY(order_quantile(slot, values, mask, NULL, PS_LOWER_SHARE, &lower, error));
     *ret_median = median;
     *ret_deviation = ps_lower_deviation(median, lower);
     return 0;
@@ -123,11 +118,8 @@ int cpu_spread(struct cpu_slot *slot, const float *values, const uint8_t *mask, 
 {
     double median = 0;
     double deviation = 0;
-    int status = cpu_median(slot, values, mask, NULL, &median, error);
-    if (status == 0)
-        status = cpu_median(slot, values, mask, &median, &deviation, error);
-    if (status)
-        return status;
+    PS_TRY(cpu_median(slot, values, mask, NULL, &median, error));
+    PS_TRY(cpu_median(slot, values, mask, &median, &deviation, error));
     *ret_median = median;
     *ret_deviation = ps_robust_deviation(deviation);
     return 0;

@@ -7,7 +7,7 @@
 
 enum { CPU_PIXELS_PER_PIECE = 65536 };
 
-/* What passes read and write; which they do, their names say. */
+/* Inputs and outputs of a pass; each pass uses some of them. */
 struct cpu_pass {
     size_t count;
     const float *in;
@@ -40,14 +40,14 @@ static inline void cpu_pass_run(struct cpu_slot *slot, void (*body)(void *, int,
                                                              : (p)->count;                         \
          i < end_; i++)
 
-/* out = clip((in - offset) * scale) * weight, without a weight 1 */
+/* out = clip((in - offset) * scale) * weight; weight is 1 if NULL. */
 void cpu_pass_normalise(void *context, int thread, size_t piece);
 
-/* Takes a weighted local mean off `image`: `passes` boxes of odd side one after the other. */
+/* Subtracts the weighted local mean from `image`: `passes` boxes of odd side in succession. */
 int cpu_subtract_background(struct cpu_slot *slot, float *image, int side, int passes,
                             struct ps_error *error);
 
-/* Divides by the spread over the unmasked pixels and clips. */
+/* Divides `image` by its spread over the unmasked pixels and clips it. */
 int cpu_normalise(struct cpu_slot *slot, float *image, float clip, struct ps_error *error);
 
 #endif

@@ -1,4 +1,4 @@
-/* Candidates of the adaptive profile: maxima of the score, and what is around them. */
+/* Step 7 of the adaptive profile: peaks of the score, and averages around peaks. */
 #include "backend/cpu/adaptive.h"
 
 #include "base/error.h"
@@ -23,10 +23,10 @@ struct peak_list {
 struct search {
     const struct cpu_adaptive *a;
     int radius;
-    struct peak_list *lists; /* a piece */
+    struct peak_list *lists; /* per piece */
 };
 
-static void append(struct peak_list *list, struct ps_peak peak)
+static void peaks_append(struct peak_list *list, struct ps_peak peak)
 {
     if (list->count == list->capacity) {
         size_t grown = list->capacity ? 2 * list->capacity : 64;
@@ -41,8 +41,9 @@ static void append(struct peak_list *list, struct ps_peak peak)
     list->items[list->count++] = peak;
 }
 
-/* A maximum on the border is none: the score may go on growing beyond it.
- * No pixel within `radius` rows and columns is larger; the near ones are asked first. */
+/* True if no pixel within `radius` rows and columns is larger. Adjacent pixels are compared first:
+ * most pixels fail there. The caller leaves out the border, where a maximum may continue
+ * outside. */
 static bool is_maximum(const struct cpu_adaptive *a, const float *score, int x, int y, int radius)
 {
     size_t width = (size_t)a->field.width;
@@ -74,7 +75,8 @@ static void find_maxima(void *context, int thread, size_t piece)
         for (int x = 1; y > 0 && x < a->field.width - 1; x++) {
             size_t i = (size_t)y * (size_t)a->field.width + (size_t)x;
             if (allowed[i] && is_maximum(a, score, x, y, search->radius))
-                append(&search->lists[piece], (struct ps_peak){.x = x, .y = y, .value = score[i]});
+                peaks_append(&search->lists[piece],
+                             (struct ps_peak){.x = x, .y = y, .value = score[i]});
         }
     }
 }
@@ -90,8 +92,8 @@ static int by_value(const void *left, const void *right)
     return (a->x > b->x) - (a->x < b->x);
 }
 
-static int join(struct peak_list *lists, size_t pieces, struct ps_peak **ret_peaks,
-                size_t *ret_count, struct ps_error *error)
+static int peaks_join(struct peak_list *lists, size_t pieces, struct ps_peak **ret_peaks,
+                      size_t *ret_count, struct ps_error *error)
 {
     size_t count = 0;
     bool failed = false;
@@ -114,10 +116,10 @@ static int join(struct peak_list *lists, size_t pieces, struct ps_peak **ret_pea
     return 0;
 }
 
-/* Greedy suppression on a grid of cells as wide as the distance: who is near is in the cells
- * around. `chain` links the peaks of a cell. */
-static int suppress(struct ps_peak *peaks, size_t *count, int width, int height, double distance,
-                    struct ps_error *error)
+/* Greedy suppression on a grid of cells as wide as the distance, so that all near peaks lie in the
+ * adjacent cells. `chain` links the peaks of a cell. */
+static int peaks_suppress(struct ps_peak *peaks, size_t *count, int width, int height,
+                          double distance, struct ps_error *error)
 {
     double cell = distance > 1 ? distance : 1;
     int columns = (int)(width / cell) + 1;
@@ -151,7 +153,7 @@ static int suppress(struct ps_peak *peaks, size_t *count, int width, int height,
     return 0;
 }
 
-static void describe(const struct cpu_adaptive *a, struct ps_peak *peaks, size_t count)
+static void peaks_describe(const struct cpu_adaptive *a, struct ps_peak *peaks, size_t count)
 {
     const float *mean = a->mean.data;
     const float *deviation = a->deviation.data;
@@ -173,17 +175,17 @@ int cpu_adaptive_peaks(struct cpu_slot *slot, double distance, struct ps_peak **
     ps_parallel(slot->threads, pieces, find_maxima, &search);
     struct ps_peak *peaks = NULL;
     size_t count = 0;
-    int status = join(search.lists, pieces, &peaks, &count, error);
+    int status = peaks_join(search.lists, pieces, &peaks, &count, error);
     for (size_t i = 0; i < pieces; i++)
         free(search.lists[i].items);
     free(search.lists);
     if (status == 0)
-        status = suppress(peaks, &count, a->field.width, a->field.height, distance, error);
+        status = peaks_suppress(peaks, &count, a->field.width, a->field.height, distance, error);
     if (status) {
         free(peaks);
         return status;
     }
-    describe(a, peaks, count);
+    peaks_describe(a, peaks, count);
     *ret_peaks = peaks;
     *ret_count = count;
     return 0;
@@ -192,11 +194,11 @@ int cpu_adaptive_peaks(struct cpu_slot *slot, double distance, struct ps_peak **
 /* ---- around the peaks -------------------------------------------------------------------------
  */
 
-/* Windows that the border cuts count as far as they go. Each is divided by its norm, so that none
- * outweighs the others. */
+/* Sums of one channel per ring. Windows that the border cuts count as far as they reach; each is
+ * divided by its norm, so that none dominates. */
 struct ring_sums {
-    double sum[PS_RADIAL_MAX];
-    double area[PS_RADIAL_MAX];
+    double sum[PS_MAX_RINGS];
+    double area[PS_MAX_RINGS];
 };
 
 static void add_window(const struct cpu_adaptive *a, enum ps_channel channel,
@@ -207,7 +209,7 @@ static void add_window(const struct cpu_adaptive *a, enum ps_channel channel,
     double weight = (double)((const float *)a->inverse[channel]
                                  .data)[(size_t)peak->y * width + (size_t)peak->x];
     int side = 2 * a->reach + 1;
-    int frame = a->field.frame;
+    int frame = a->field.frame_field_px;
     for (int v = 0; v < side; v++) {
         int y = peak->y + v - a->reach;
         if (y < frame || y >= a->field.height - frame)
@@ -229,7 +231,7 @@ struct averaging {
     size_t count;
     const int *ring;
     int bins;
-    struct ring_sums *sums; /* a piece: a channel of some windows */
+    struct ring_sums *sums; /* per piece: one channel of WINDOWS_PER_PIECE windows */
 };
 
 enum { WINDOWS_PER_PIECE = 16 };
@@ -248,8 +250,8 @@ int cpu_adaptive_average(const struct cpu_slot *slot, const struct ps_peak *peak
                          struct ps_radial ret_profiles[PS_CHANNELS], struct ps_error *error)
 {
     const struct cpu_adaptive *a = slot->adaptive;
-    int bins = ps_template_rings(a->diameter);
-    if (bins > PS_RADIAL_MAX)
+    int bins = ps_template_rings(a->diameter_field_px);
+    if (bins > PS_MAX_RINGS)
         return ps_fail(error, PS_E_BUG, "a template of %d rings", bins);
     int side = 2 * a->reach + 1;
     size_t pieces = (count + WINDOWS_PER_PIECE - 1) / WINDOWS_PER_PIECE * PS_CHANNELS;

@@ -1,4 +1,4 @@
-/* Steps 1 to 3 of the adaptive profile: from the micrograph to the first channel. */
+/* Steps 1 to 3 of the adaptive profile: from the micrograph to the intensity channel. */
 #include "backend/cpu/adaptive_pass.h"
 
 #include "base/error.h"
@@ -19,7 +19,7 @@ void cpu_pass_normalise(void *context, int thread, size_t piece)
     }
 }
 
-/* out = (out - in / max(other, least)) * weight */
+/* out = (out - in / share(other)) * weight */
 static void subtract_background_piece(void *context, int thread, size_t piece)
 {
     (void)thread;
@@ -33,8 +33,8 @@ static void subtract_background_piece(void *context, int thread, size_t piece)
 /* ---- step 1: binning --------------------------------------------------------------------------
  */
 
-/* The frame is filled with the mirror image for now: contaminants are looked for before it is
- * emptied. */
+/* Fills the frame with the mirror image, which the search for contaminants needs; apply_mask()
+ * clears it. */
 static void bin_rows(void *context, int thread, size_t piece)
 {
     (void)thread;
@@ -69,7 +69,9 @@ static void bin_rows(void *context, int thread, size_t piece)
     }
 }
 
-static int bin_micrograph(struct cpu_slot *slot, int bin, float *ret_out, struct ps_error *error)
+/* `live`: pixels that hold image data; NULL: all. Dead ones become 0, the median. */
+static int bin_micrograph(struct cpu_slot *slot, int bin, const uint8_t *live, float *ret_out,
+                          struct ps_error *error)
 {
     struct cpu_adaptive *a = slot->adaptive;
     struct cpu_pass p = {
@@ -77,19 +79,18 @@ static int bin_micrograph(struct cpu_slot *slot, int bin, float *ret_out, struct
         .micrograph = slot->micrograph.data,
         .width = slot->width,
         .field_width = a->field.width,
-        .frame = a->field.frame,
+        .frame = a->field.frame_field_px,
         .bin = bin,
         .out = ret_out,
         .in = ret_out,
+        .weight = live ? a->weight.data : NULL,
         .clip = PS_FIRST_CLIP,
     };
     size_t rows = (size_t)a->field.height;
     ps_parallel(slot->threads, (rows + ROWS_PER_PIECE - 1) / ROWS_PER_PIECE, bin_rows, &p);
     double median = 0;
     double deviation = 0;
-    int status = cpu_spread(slot, ret_out, NULL, &median, &deviation, error);
-    if (status)
-        return status;
+    PS_TRY(cpu_spread(slot, ret_out, live, &median, &deviation, error));
     p.offset = (float)median;
     p.scale = (float)(1 / deviation);
     cpu_pass_run(slot, cpu_pass_normalise, &p);
@@ -107,10 +108,10 @@ static void extreme_piece(void *context, int thread, size_t piece)
     p->mask[i] = p->sign * (p->in[i] - p->offset) > p->scale;
 }
 
-/* Regions whose mean over half a diameter is far from the rest, and that hold a square wider than a
- * particle: set in `found`. */
+/* Sets `found` in regions whose mean over half a diameter is extreme and that hold a square wider
+ * than a particle. */
 static int find_contaminants(struct cpu_slot *slot, const float *image, double diameter,
-                             uint8_t *found, struct ps_error *error)
+                             const uint8_t *live, uint8_t *found, struct ps_error *error)
 {
     struct cpu_adaptive *a = slot->adaptive;
     size_t count = cpu_field_pixels(a);
@@ -118,11 +119,10 @@ static int find_contaminants(struct cpu_slot *slot, const float *image, double d
     uint8_t *extreme = a->spare[1].data;
     double median = 0;
     double deviation = 0;
-    int status = cpu_box(slot, image, ps_box_side(PS_CONTAMINANT_MEAN * diameter), mean, error);
-    if (status == 0)
-        status = cpu_spread(slot, mean, NULL, &median, &deviation, error);
+    PS_TRY(cpu_box(slot, image, ps_box_side(PS_CONTAMINANT_MEAN * diameter), mean, error));
+    PS_TRY(cpu_spread(slot, mean, live, &median, &deviation, error));
     int side = ps_box_side(PS_CONTAMINANT_SIDE * diameter);
-    for (int sign = -1; sign <= 1 && status == 0; sign += 2) {
+    for (int sign = -1; sign <= 1; sign += 2) {
         struct cpu_pass p = {
             .count = count,
             .in = mean,
@@ -132,16 +132,14 @@ static int find_contaminants(struct cpu_slot *slot, const float *image, double d
             .scale = (float)(PS_CONTAMINANT_FAR * deviation),
         };
         cpu_pass_run(slot, extreme_piece, &p);
-        status = cpu_square(slot, extreme, side, true, extreme, error);
-        if (status == 0)
-            status = cpu_square(slot, extreme, side, false, extreme, error);
-        if (status == 0)
-            status = cpu_square(slot, extreme, ps_box_side(PS_CONTAMINANT_MARGIN * diameter), false,
-                                extreme, error);
+        PS_TRY(cpu_square(slot, extreme, side, true, extreme, error));
+        PS_TRY(cpu_square(slot, extreme, side, false, extreme, error));
+        PS_TRY(cpu_square(slot, extreme, ps_box_side(PS_CONTAMINANT_MARGIN * diameter), false,
+                          extreme, error));
         for (size_t i = 0; i < count; i++)
             found[i] |= extreme[i];
     }
-    return status;
+    return 0;
 }
 
 /* ---- step 3: background -----------------------------------------------------------------------
@@ -158,17 +156,14 @@ int cpu_subtract_background(struct cpu_slot *slot, float *image, int side, int p
         .weight = a->weight.data,
         .out = image,
     };
-    int status = cpu_box(slot, image, side, a->spare[0].data, error);
-    if (status == 0)
-        status = cpu_box(slot, a->weight.data, side, a->spare[1].data, error);
-    for (int pass = 1; pass < passes && status == 0; pass++) {
-        status = cpu_box(slot, a->spare[0].data, side, a->spare[0].data, error);
-        if (status == 0)
-            status = cpu_box(slot, a->spare[1].data, side, a->spare[1].data, error);
+    PS_TRY(cpu_box(slot, image, side, a->spare[0].data, error));
+    PS_TRY(cpu_box(slot, a->weight.data, side, a->spare[1].data, error));
+    for (int pass = 1; pass < passes; pass++) {
+        PS_TRY(cpu_box(slot, a->spare[0].data, side, a->spare[0].data, error));
+        PS_TRY(cpu_box(slot, a->spare[1].data, side, a->spare[1].data, error));
     }
-    if (status == 0)
-        cpu_pass_run(slot, subtract_background_piece, &p);
-    return status;
+    cpu_pass_run(slot, subtract_background_piece, &p);
+    return 0;
 }
 
 int cpu_normalise(struct cpu_slot *slot, float *image, float clip, struct ps_error *error)
@@ -176,9 +171,7 @@ int cpu_normalise(struct cpu_slot *slot, float *image, float clip, struct ps_err
     struct cpu_adaptive *a = slot->adaptive;
     double median = 0;
     double deviation = 0;
-    int status = cpu_spread(slot, image, a->unmasked.data, &median, &deviation, error);
-    if (status)
-        return status;
+    PS_TRY(cpu_spread(slot, image, a->unmasked.data, &median, &deviation, error));
     struct cpu_pass p = {
         .count = cpu_field_pixels(a),
         .in = image,
@@ -194,7 +187,7 @@ int cpu_normalise(struct cpu_slot *slot, float *image, float clip, struct ps_err
 /* ---- the stages -------------------------------------------------------------------------------
  */
 
-static int reserve(struct cpu_adaptive *a, struct ps_error *error)
+static int reduce_reserve(struct cpu_adaptive *a, struct ps_error *error)
 {
     size_t bytes = cpu_field_pixels(a) * sizeof(float);
     struct cpu_buffer *buffers[] = {
@@ -202,30 +195,48 @@ static int reserve(struct cpu_adaptive *a, struct ps_error *error)
         &a->inverse[0], &a->inverse[1], &a->response[0], &a->response[1], &a->score,
         &a->mean,       &a->deviation,  &a->spare[0],    &a->spare[1],
     };
-    int status = cpu_buffer_reserve(&a->unmasked, cpu_field_pixels(a), "the mask", error);
-    if (status == 0)
-        status = cpu_buffer_reserve(&a->allowed, cpu_field_pixels(a), "the mask", error);
-    for (size_t i = 0; i < sizeof buffers / sizeof *buffers && status == 0; i++)
-        status = cpu_buffer_reserve(buffers[i], bytes, "the field", error);
-    return status;
+    PS_TRY(cpu_buffer_reserve(&a->unmasked, cpu_field_pixels(a), "the mask", error));
+    PS_TRY(cpu_buffer_reserve(&a->allowed, cpu_field_pixels(a), "the mask", error));
+    for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++)
+        PS_TRY(cpu_buffer_reserve(buffers[i], bytes, "the field", error));
+    return 0;
 }
 
-/* From the contaminants that a->unmasked holds to what counts; the rest of the image becomes 0. */
-static void apply_mask(struct cpu_adaptive *a, const struct ps_margins *margins, float *image)
+/* Marks pixels that hold image data in a->allowed, and in a->weight. A pixel of the frame is as the
+ * nearest one of the image. */
+static void mark_live(struct cpu_adaptive *a, const unsigned char *dead)
+{
+    uint8_t *live = a->allowed.data;
+    float *weight = a->weight.data;
+    int frame = a->field.frame_field_px;
+    int inner_width = a->field.width - 2 * frame;
+    int inner_height = a->field.height - 2 * frame;
+    memset(live, 1, cpu_field_pixels(a));
+    for (int y = 0; y < a->field.height && dead; y++) {
+        size_t row = (size_t)ps_nearest(y - frame, inner_height) * (size_t)inner_width;
+        for (int x = 0; x < a->field.width; x++) {
+            size_t i = (size_t)y * (size_t)a->field.width + (size_t)x;
+            live[i] = !dead[row + (size_t)ps_nearest(x - frame, inner_width)];
+            weight[i] = live[i];
+        }
+    }
+}
+
+/* From the live pixels in a->allowed and the contaminants in a->unmasked to what counts; the rest
+ * of the image becomes 0. */
+static void apply_mask(struct cpu_adaptive *a, float *image)
 {
     uint8_t *unmasked = a->unmasked.data;
     uint8_t *allowed = a->allowed.data;
     float *weight = a->weight.data;
-    int frame = a->field.frame;
+    int frame = a->field.frame_field_px;
     a->field.unmasked = 0;
     for (int y = 0; y < a->field.height; y++) {
         bool row_inside = y >= frame && y < a->field.height - frame;
-        bool row_real = ps_in_image(y, a->field.height, frame, margins->top, margins->bottom);
         for (int x = 0; x < a->field.width; x++) {
             size_t i = (size_t)y * (size_t)a->field.width + (size_t)x;
             bool inside = row_inside && x >= frame && x < a->field.width - frame;
-            allowed[i] = !unmasked[i] && row_real &&
-                         ps_in_image(x, a->field.width, frame, margins->left, margins->right);
+            allowed[i] = allowed[i] && !unmasked[i];
             unmasked[i] = inside && allowed[i];
             weight[i] = unmasked[i];
             image[i] *= weight[i];
@@ -241,31 +252,28 @@ int cpu_adaptive_reduce(struct ps_slot *base, const struct ps_reduction *reducti
     struct cpu_adaptive *a = cpu_adaptive_of(slot, error);
     if (!a)
         return PS_E_NOMEM;
-    a->diameter = 0;
-    a->field.frame = reduction->frame;
-    a->field.width = slot->width / reduction->bin + 2 * reduction->frame;
-    a->field.height = slot->height / reduction->bin + 2 * reduction->frame;
-    int status = reserve(a, error);
-    if (status)
-        return status;
+    a->diameter_field_px = 0;
+    a->field.frame_field_px = reduction->frame_field_px;
+    a->field.width = slot->width / reduction->bin + 2 * reduction->frame_field_px;
+    a->field.height = slot->height / reduction->bin + 2 * reduction->frame_field_px;
+    PS_TRY(reduce_reserve(a, error));
     float *image = a->channel[PS_CHANNEL_INTENSITY].data;
     uint8_t *mask = a->unmasked.data;
     memset(mask, 0, cpu_field_pixels(a));
-    status = bin_micrograph(slot, reduction->bin, image, error);
-    if (status == 0 && reduction->mask)
-        status = find_contaminants(slot, image, reduction->diameter, mask, error);
-    if (status)
-        return status;
-    apply_mask(a, &reduction->margins, image);
+    mark_live(a, reduction->dead);
+    const uint8_t *live = reduction->dead ? a->allowed.data : NULL;
+    PS_TRY(bin_micrograph(slot, reduction->bin, live, image, error));
+    if (reduction->mask)
+        PS_TRY(find_contaminants(slot, image, reduction->diameter_field_px, live, mask, error));
+    apply_mask(a, image);
     if (a->field.unmasked == 0)
-        return ps_fail(error, PS_E_INPUT, "contaminants and margins cover the whole micrograph");
-    status = cpu_subtract_background(
-        slot, image, ps_box_side(PS_INTENSITY_SURROUND * reduction->diameter), 2, error);
-    if (status == 0)
-        status = cpu_normalise(slot, image, PS_INTENSITY_CLIP, error);
-    if (status == 0)
-        *ret_field = a->field;
-    return status;
+        return ps_fail(error, PS_E_INPUT,
+                       "contaminants and areas without image data cover the whole micrograph");
+    PS_TRY(cpu_subtract_background(
+        slot, image, ps_box_side(PS_INTENSITY_SURROUND * reduction->diameter_field_px), 2, error));
+    PS_TRY(cpu_normalise(slot, image, PS_INTENSITY_CLIP, error));
+    *ret_field = a->field;
+    return 0;
 }
 
 /* ---- a null -----------------------------------------------------------------------------------
@@ -290,12 +298,9 @@ int cpu_adaptive_randomise(struct ps_slot *base, unsigned seed, struct ps_error 
         .seed = seed,
     };
     cpu_pass_run(slot, noise_piece, &p);
-    a->diameter = 0;
+    a->diameter_field_px = 0;
     a->reach = 0;
-    int status = cpu_fft_prepare(slot, error);
-    if (status == 0)
-        status = cpu_fft_randomise(slot, a->spare[0].data, image, error);
-    if (status == 0)
-        status = cpu_normalise(slot, image, PS_INTENSITY_CLIP, error);
-    return status;
+    PS_TRY(cpu_fft_prepare(slot, error));
+    PS_TRY(cpu_fft_randomise(slot, a->spare[0].data, image, error));
+    return cpu_normalise(slot, image, PS_INTENSITY_CLIP, error);
 }

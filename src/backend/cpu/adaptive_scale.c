@@ -1,4 +1,4 @@
-/* Step 4 of the adaptive profile, the energy channel, and what correlation needs of each window. */
+/* Step 4 of the adaptive profile: the energy channel, and what correlation needs of each window. */
 #include "backend/cpu/adaptive_pass.h"
 
 #include "base/error.h"
@@ -6,7 +6,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-/* out = in / max(other, least) */
+/* out = in / share(other) */
 static void divide_by_share_piece(void *context, int thread, size_t piece)
 {
     (void)thread;
@@ -45,41 +45,30 @@ static int make_energy(struct cpu_slot *slot, double diameter, struct ps_error *
         .other = a->spare[1].data,
         .out = energy,
     };
-    int status = cpu_gauss(slot, image, PS_DETAIL_FINE * diameter, a->spare[0].data, error);
-    if (status == 0)
-        status = cpu_gauss(slot, image, PS_DETAIL_COARSE * diameter, a->spare[1].data, error);
-    if (status)
-        return status;
+    PS_TRY(cpu_gauss(slot, image, PS_DETAIL_FINE * diameter, a->spare[0].data, error));
+    PS_TRY(cpu_gauss(slot, image, PS_DETAIL_COARSE * diameter, a->spare[1].data, error));
     p.weight = a->weight.data;
     cpu_pass_run(slot, square_difference_piece, &p);
     double median = 0;
-    status = cpu_gauss(slot, energy, PS_ENERGY_SMOOTHING * diameter, energy, error);
-    if (status == 0)
-        status = cpu_gauss(slot, a->weight.data, PS_ENERGY_SMOOTHING * diameter, a->spare[0].data,
-                           error);
+    PS_TRY(cpu_gauss(slot, energy, PS_ENERGY_SMOOTHING * diameter, energy, error));
+    PS_TRY(
+        cpu_gauss(slot, a->weight.data, PS_ENERGY_SMOOTHING * diameter, a->spare[0].data, error));
     p.in = energy;
     p.other = a->spare[0].data;
     cpu_pass_run(slot, divide_by_share_piece, &p);
-    if (status == 0)
-        status = cpu_median(slot, energy, a->unmasked.data, NULL, &median, error);
-    if (status)
-        return status;
+    PS_TRY(cpu_median(slot, energy, a->unmasked.data, NULL, &median, error));
     p.in = energy;
     p.offset = ps_energy_floor(median);
     cpu_pass_run(slot, logarithm_piece, &p);
-    status = cpu_median(slot, energy, a->unmasked.data, NULL, &median, error);
-    if (status)
-        return status;
+    PS_TRY(cpu_median(slot, energy, a->unmasked.data, NULL, &median, error));
     p.offset = (float)median;
     p.scale = 1;
     p.clip = INFINITY;
     p.weight = a->weight.data;
     cpu_pass_run(slot, cpu_pass_normalise, &p);
-    status =
-        cpu_subtract_background(slot, energy, ps_box_side(PS_ENERGY_SURROUND * diameter), 1, error);
-    if (status == 0)
-        status = cpu_normalise(slot, energy, PS_ENERGY_CLIP, error);
-    return status;
+    PS_TRY(cpu_subtract_background(slot, energy, ps_box_side(PS_ENERGY_SURROUND * diameter), 1,
+                                   error));
+    return cpu_normalise(slot, energy, PS_ENERGY_CLIP, error);
 }
 
 static void window_norm_piece(void *context, int thread, size_t piece)
@@ -98,7 +87,7 @@ static void inverse_piece(void *context, int thread, size_t piece)
     p->out[i] = 1 / (p->in[i] > p->offset ? p->in[i] : p->offset);
 }
 
-/* Means over the disk to means over what the border leaves of it. */
+/* Rescales means over the disk to means over the part that the border leaves of it. */
 static int complete_cut_windows(const struct cpu_adaptive *a, const float *disk, float *squares,
                                 float *means, struct ps_error *error)
 {
@@ -120,7 +109,7 @@ static int complete_cut_windows(const struct cpu_adaptive *a, const float *disk,
     return 0;
 }
 
-/* 1 / max(sqrt(n variance), half its median), variance over the disk of each window. */
+/* 1 / max(sqrt(n variance), half its median); the variance is over the disk of each window. */
 static int make_norms(struct cpu_slot *slot, enum ps_channel channel, const float *disk,
                       struct ps_error *error)
 {
@@ -130,17 +119,11 @@ static int make_norms(struct cpu_slot *slot, enum ps_channel channel, const floa
     struct cpu_buffer *spectrum = &a->spectrum[channel];
     float *local = a->local[channel].data;
     double share = 1.0 / a->disk;
-    int status = cpu_fft_forward(slot, image, true, spectrum, error);
-    if (status == 0)
-        status = cpu_fft_correlate(slot, spectrum, disk, share, NULL, a->spare[0].data, error);
-    if (status == 0)
-        status = cpu_fft_forward(slot, image, false, spectrum, error);
-    if (status == 0)
-        status = cpu_fft_correlate(slot, spectrum, disk, share, NULL, local, error);
-    if (status == 0)
-        status = complete_cut_windows(a, disk, a->spare[0].data, local, error);
-    if (status)
-        return status;
+    PS_TRY(cpu_fft_forward(slot, image, true, spectrum, error));
+    PS_TRY(cpu_fft_correlate(slot, spectrum, disk, share, NULL, a->spare[0].data, error));
+    PS_TRY(cpu_fft_forward(slot, image, false, spectrum, error));
+    PS_TRY(cpu_fft_correlate(slot, spectrum, disk, share, NULL, local, error));
+    PS_TRY(complete_cut_windows(a, disk, a->spare[0].data, local, error));
     struct cpu_pass p = {
         .count = cpu_field_pixels(a),
         .in = a->spare[0].data,
@@ -150,11 +133,11 @@ static int make_norms(struct cpu_slot *slot, enum ps_channel channel, const floa
     };
     cpu_pass_run(slot, window_norm_piece, &p);
     double median = 0;
-    status = cpu_median(slot, inverse, a->unmasked.data, NULL, &median, error);
+    PS_TRY(cpu_median(slot, inverse, a->unmasked.data, NULL, &median, error));
     p.in = inverse;
     p.offset = ps_norm_floor(median);
     cpu_pass_run(slot, inverse_piece, &p);
-    return status;
+    return 0;
 }
 
 static void square_piece(void *context, int thread, size_t piece)
@@ -177,13 +160,9 @@ static int make_moments(struct cpu_slot *slot, double diameter, struct ps_error 
     };
     cpu_pass_run(slot, square_piece, &p);
     int side = ps_box_side(diameter);
-    int status = cpu_box(slot, image, side, a->mean.data, error);
-    if (status == 0)
-        status = cpu_box(slot, a->spare[0].data, side, a->spare[0].data, error);
-    if (status == 0)
-        status = cpu_box(slot, a->weight.data, side, a->spare[1].data, error);
-    if (status)
-        return status;
+    PS_TRY(cpu_box(slot, image, side, a->mean.data, error));
+    PS_TRY(cpu_box(slot, a->spare[0].data, side, a->spare[0].data, error));
+    PS_TRY(cpu_box(slot, a->weight.data, side, a->spare[1].data, error));
     p.other = a->spare[1].data;
     p.in = p.out = a->mean.data;
     cpu_pass_run(slot, divide_by_share_piece, &p);
@@ -196,17 +175,17 @@ static int make_moments(struct cpu_slot *slot, double diameter, struct ps_error 
     return 0;
 }
 
-int cpu_adaptive_scale(struct ps_slot *base, const double *diameters, int lanes,
+int cpu_adaptive_scale(struct ps_slot *base, const double *diameters_field_px, int count,
                        struct ps_error *error)
 {
     struct cpu_slot *slot = (struct cpu_slot *)base;
     struct cpu_adaptive *a = slot->adaptive;
-    double diameter = diameters[0];
-    if (lanes != 1)
-        return ps_fail(error, PS_E_BUG, "%d lanes: the CPU has one", lanes);
-    if (a->diameter == diameter)
+    double diameter = diameters_field_px[0];
+    if (count != 1)
+        return ps_fail(error, PS_E_BUG, "%d batch items: the CPU takes one", count);
+    if (a->diameter_field_px == diameter)
         return 0;
-    a->diameter = diameter;
+    a->diameter_field_px = diameter;
     a->reach = ps_template_reach(diameter);
     int status = cpu_fft_prepare(slot, error);
     if (status == 0)
@@ -220,6 +199,6 @@ int cpu_adaptive_scale(struct ps_slot *base, const double *diameters, int lanes,
         status = make_norms(slot, (enum ps_channel)channel, disk, error);
     free(disk);
     if (status)
-        a->diameter = 0;
+        a->diameter_field_px = 0;
     return status;
 }

@@ -1,4 +1,4 @@
-/* apple-reference section 7: the model's verdict on every window. */
+/* apple-reference section 7: classifies every window. */
 #include "backend/cpu/slot.h"
 #include "formulas/decision.h"
 
@@ -15,10 +15,10 @@ struct classify_job {
     struct ps_rbf rbf;
     struct ps_quadratic quadratic;
     size_t windows;
-    size_t *particle; /* a piece */
+    size_t *particle; /* windows classified as particle, per piece */
 };
 
-/* So cheap that the compiler's own vectors do. */
+/* The compiler vectorises this loop. */
 static void classify_quadratic(const struct ps_quadratic *model, const float *mean,
                                const float *deviation, size_t count, float *ret_value)
 {
@@ -51,7 +51,7 @@ int cpu_classify(struct ps_slot *base, const struct ps_model *model, size_t *ret
                  struct ps_error *error)
 {
     struct cpu_slot *slot = (struct cpu_slot *)base;
-    size_t windows = (size_t)slot->windows * (size_t)slot->windows;
+    size_t windows = (size_t)slot->base.windows * (size_t)slot->base.windows;
     int status = cpu_buffer_reserve(&slot->mask, windows, "the mask", error);
     if (status)
         return status;

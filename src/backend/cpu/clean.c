@@ -6,18 +6,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int fill(struct cpu_slot *slot, struct ps_error *error)
+static int clean_fill(struct cpu_slot *slot, struct ps_error *error)
 {
     uint8_t *mask = slot->mask.data;
-    int side = slot->windows;
+    int side = slot->base.windows;
     size_t set = 0;
-    int status = ps_binary_fill_holes(mask, side, side, &set, error);
-    if (status == 0 && set == (size_t)side * (size_t)side) {
+    PS_TRY(ps_binary_fill_holes(mask, side, side, &set, error));
+    if (set == (size_t)side * (size_t)side) {
         int corner = side < PS_CLEARED_CORNER ? side : PS_CLEARED_CORNER;
         for (int y = 0; y < corner; y++)
             memset(mask + (size_t)y * (size_t)side, 0, (size_t)corner);
     }
-    return status;
+    return 0;
 }
 
 /* Clears the regions of level 1 that hold a pixel of level 2. */
@@ -54,31 +54,26 @@ static int drop_large(const uint8_t *levels, uint8_t *mask, int side, struct ps_
 int cpu_clean(struct ps_slot *base, int smallest, int largest, struct ps_error *error)
 {
     struct cpu_slot *slot = (struct cpu_slot *)base;
-    int side = slot->windows;
+    int side = slot->base.windows;
     const int radii[2] = {smallest, largest};
-    int status =
-        cpu_buffer_reserve(&slot->levels, (size_t)side * (size_t)side, "the erosions", error);
-    if (status == 0)
-        status = fill(slot, error);
-    if (status == 0)
-        status = ps_binary_erosion_levels(slot->mask.data, side, side, radii, 2, slot->threads,
-                                          slot->levels.data, error);
-    if (status == 0)
-        status = drop_large(slot->levels.data, slot->mask.data, side, error);
-    return status;
+    PS_TRY(cpu_buffer_reserve(&slot->levels, (size_t)side * (size_t)side, "the erosions", error));
+    PS_TRY(clean_fill(slot, error));
+    PS_TRY(ps_binary_erosion_levels(slot->mask.data, side, side, radii, 2, slot->threads,
+                                    slot->levels.data, error));
+    return drop_large(slot->levels.data, slot->mask.data, side, error);
 }
 
 int cpu_regions(struct ps_slot *base, int margin_before, int margin_after,
                 struct ps_region **ret_regions, size_t *ret_count, struct ps_error *error)
 {
     const struct cpu_slot *slot = (const struct cpu_slot *)base;
-    int side = slot->windows - margin_before - margin_after;
+    int side = slot->base.windows - margin_before - margin_after;
     if (side <= 0) {
         *ret_regions = NULL;
         *ret_count = 0;
         return 0;
     }
-    size_t stride = (size_t)slot->windows;
+    size_t stride = (size_t)slot->base.windows;
     const uint8_t *mask = (const uint8_t *)slot->mask.data + (size_t)margin_before * (stride + 1);
     struct ps_regions regions;
     int status = ps_regions_find(mask, side, side, stride, false, PS_CONNECT_8, &regions, error);

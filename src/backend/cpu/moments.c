@@ -1,5 +1,6 @@
-/* apple-reference sections 3 and 4: moments of every window, and the references chosen by them. */
+/* apple-reference sections 3 and 4: moments of every window, and the choice of references. */
 #include "backend/cpu/slot.h"
+#include "backend/windows.h"
 
 #include "base/error.h"
 #include "base/parallel.h"
@@ -9,7 +10,7 @@
 /* ---- moments ----------------------------------------------------------------------------------
  */
 
-/* Rows of windows whose running sums start afresh: fixed, so that rounding is too. */
+/* Rows after which the running sums restart. Fixed, so that rounding does not depend on threads. */
 enum { ROWS_PER_PIECE = 64 };
 
 static double *column_sums(const struct cpu_slot *slot, int thread)
@@ -31,7 +32,7 @@ static void window_rows(void *context, int thread, size_t piece)
     const struct cpu_slot *slot = context;
     int side = slot->base.side;
     int q = slot->base.query;
-    int windows = slot->windows;
+    int windows = slot->base.windows;
     const float *image = slot->preprocessed.data;
     double *sums = column_sums(slot, thread);
     double *squares = sums + side;
@@ -66,21 +67,14 @@ static void window_rows(void *context, int thread, size_t piece)
 int cpu_moments(struct ps_slot *base, int query, struct ps_error *error)
 {
     struct cpu_slot *slot = (struct cpu_slot *)base;
-    if (query < 2 || query % 2 != 0 || query > base->side)
-        return ps_fail(error, PS_E_BUG, "window of %d px in an image of %d", query, base->side);
+    PS_TRY(ps_windows_check_query(base, query, error));
     int windows = base->side - query + 1;
     size_t bytes = (size_t)windows * (size_t)windows * sizeof(float);
     size_t scratch = (size_t)slot->threads * 2 * (size_t)base->side * sizeof(double);
-    int status = cpu_buffer_reserve(&slot->mean, bytes, "window means", error);
-    if (status == 0)
-        status = cpu_buffer_reserve(&slot->deviation, bytes, "window deviations", error);
-    if (status == 0)
-        status = cpu_buffer_reserve(&slot->scratch, scratch, "column sums", error);
-    if (status)
-        return status;
-    base->query = query;
-    slot->windows = windows;
-    slot->queries = base->side / (query / 2) - 1;
+    PS_TRY(cpu_buffer_reserve(&slot->mean, bytes, "window means", error));
+    PS_TRY(cpu_buffer_reserve(&slot->deviation, bytes, "window deviations", error));
+    PS_TRY(cpu_buffer_reserve(&slot->scratch, scratch, "column sums", error));
+    ps_windows_set_query(base, query);
     ps_parallel(slot->threads, ((size_t)windows + ROWS_PER_PIECE - 1) / ROWS_PER_PIECE, window_rows,
                 slot);
     return 0;
@@ -89,8 +83,8 @@ int cpu_moments(struct ps_slot *base, int query, struct ps_error *error)
 /* ---- references -------------------------------------------------------------------------------
  */
 
-/* The first windows, row by row, with the extreme values among those whose first pixel lies in rows
- * [top, bottom) and columns [left, right). */
+/* Finds the first windows in scan order with the extreme values, among those whose first pixel lies
+ * in rows [top, bottom) and columns [left, right). */
 static void extremes(const float *values, size_t stride, int top, int bottom, int left, int right,
                      int ret_largest[2], int ret_smallest[2])
 {
@@ -131,7 +125,7 @@ static void choose_in_container(void *context, int thread, size_t piece)
     int bottom = (top + job->container < side - 1 ? top + job->container : side - 1) - q + 1;
     int right = (left + job->container < side - 1 ? left + job->container : side - 1) - q + 1;
     int(*origins)[2] = (int(*)[2])slot->reference_origins.data + piece * 4;
-    size_t stride = (size_t)slot->windows;
+    size_t stride = (size_t)slot->base.windows;
     extremes(slot->mean.data, stride, top, bottom, left, right, origins[0], origins[1]);
     extremes(slot->deviation.data, stride, top, bottom, left, right, origins[2], origins[3]);
 }
@@ -139,15 +133,11 @@ static void choose_in_container(void *context, int thread, size_t piece)
 int cpu_references_choose(struct ps_slot *base, int container, struct ps_error *error)
 {
     struct cpu_slot *slot = (struct cpu_slot *)base;
-    if (container <= base->query || container > base->side)
-        return ps_fail(error, PS_E_BUG, "container of %d px in an image of %d, windows of %d",
-                       container, base->side, base->query);
-    int per_side = base->side / container;
+    int per_side = 0;
+    PS_TRY(ps_windows_check_container(base, container, &per_side, error));
     size_t containers = (size_t)per_side * (size_t)per_side;
-    int status = cpu_buffer_reserve(&slot->reference_origins, containers * 8 * sizeof(int),
-                                    "references", error);
-    if (status)
-        return status;
+    PS_TRY(cpu_buffer_reserve(&slot->reference_origins, containers * 8 * sizeof(int), "references",
+                              error));
     struct container_job job = {slot, container, per_side};
     ps_parallel(slot->threads, containers, choose_in_container, &job);
     base->references = (int)containers * 4;

@@ -1,5 +1,6 @@
-/* The CPU backend: device, slots, what is copied out of them, and the table of the stages. */
+/* The CPU backend: device, slots, fetch, and the table of the stages. */
 #include "backend/cpu/adaptive.h"
+#include "backend/windows.h"
 
 #include "base/error.h"
 #include "base/parallel.h"
@@ -8,10 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Responses of a 4096 x 4096 micrograph with particles of 78 px are 22 MB. */
-static const size_t MOST_KEPT = (size_t)256 << 20;
+/* Responses of a 4096 x 4096 micrograph with particles of 78 px take 22 MB. */
+static const size_t MAX_KEPT_BYTES = (size_t)256 << 20;
 
-/* "AMD EPYC 9654 96-Core Processor" of /proc/cpuinfo, where there is one. */
+/* "AMD EPYC 9654 96-Core Processor" from /proc/cpuinfo, or "processor". */
 static void processor_name(char *ret_name, size_t size)
 {
     (void)snprintf(ret_name, size, "processor");
@@ -61,7 +62,7 @@ static int cpu_slot_new(struct ps_backend *backend, struct ps_slot **ret_slot,
     slot->base.backend = backend;
     slot->threads = cpu->threads;
     slot->simd = cpu->simd;
-    slot->most_kept = MOST_KEPT;
+    slot->max_kept_bytes = MAX_KEPT_BYTES;
     *ret_slot = &slot->base;
     return 0;
 }
@@ -90,19 +91,16 @@ static int cpu_features(struct ps_slot *base, const int (*windows)[2], size_t co
     const struct cpu_slot *slot = (const struct cpu_slot *)base;
     const float *mean = slot->mean.data;
     const float *deviation = slot->deviation.data;
+    PS_TRY(ps_windows_check_origins(base, windows, count, error));
     for (size_t i = 0; i < count; i++) {
-        int row = windows[i][0];
-        int column = windows[i][1];
-        if (row < 0 || row >= slot->windows || column < 0 || column >= slot->windows)
-            return ps_fail(error, PS_E_BUG, "window (%d, %d) lies outside", row, column);
-        size_t at = (size_t)row * (size_t)slot->windows + (size_t)column;
+        size_t at = (size_t)windows[i][0] * (size_t)base->windows + (size_t)windows[i][1];
         ret_features[i] =
             (struct ps_feature){base->grey_offset + (double)mean[at], (double)deviation[at]};
     }
     return 0;
 }
 
-static int fetch_references(const struct cpu_slot *slot, float *ret_data)
+static void fetch_references(const struct cpu_slot *slot, float *ret_data)
 {
     const float *image = slot->preprocessed.data;
     const int *origin = slot->reference_origins.data;
@@ -112,34 +110,24 @@ static int fetch_references(const struct cpu_slot *slot, float *ret_data)
         for (size_t y = 0; y < q; y++, ret_data += q)
             memcpy(ret_data, image + ((size_t)origin[0] + y) * side + (size_t)origin[1],
                    q * sizeof *image);
-    return 0;
 }
 
 static int cpu_fetch(struct ps_slot *base, enum ps_buffer which, void *ret_data, size_t bytes,
                      struct ps_error *error)
 {
     const struct cpu_slot *slot = (const struct cpu_slot *)base;
-    size_t image = (size_t)base->side * (size_t)base->side;
-    size_t windows = (size_t)slot->windows * (size_t)slot->windows;
-    size_t queries = (size_t)slot->queries * (size_t)slot->queries;
-    size_t references = (size_t)base->references * (size_t)base->query * (size_t)base->query;
-    const struct {
-        const struct cpu_buffer *buffer;
-        size_t bytes;
-    } buffers[] = {
-        [PS_BUFFER_PREPROCESSED] = {&slot->preprocessed, image * sizeof(float)},
-        [PS_BUFFER_MEAN] = {&slot->mean, windows * sizeof(float)},
-        [PS_BUFFER_DEVIATION] = {&slot->deviation, windows * sizeof(float)},
-        [PS_BUFFER_REFERENCES] = {NULL, references * sizeof(float)},
-        [PS_BUFFER_SCORE] = {&slot->score, queries * sizeof(int32_t)},
-        [PS_BUFFER_MASK] = {&slot->mask, windows},
+    PS_TRY(ps_windows_check_fetch(base, which, bytes, error));
+    const struct cpu_buffer *const buffers[] = {
+        [PS_BUFFER_PREPROCESSED] = &slot->preprocessed,
+        [PS_BUFFER_MEAN] = &slot->mean,
+        [PS_BUFFER_DEVIATION] = &slot->deviation,
+        [PS_BUFFER_SCORE] = &slot->score,
+        [PS_BUFFER_MASK] = &slot->mask,
     };
-    if (buffers[which].bytes != bytes)
-        return ps_fail(error, PS_E_BUG, "buffer %d has %zu bytes, %zu were asked for", (int)which,
-                       buffers[which].bytes, bytes);
     if (which == PS_BUFFER_REFERENCES)
-        return fetch_references(slot, ret_data);
-    memcpy(ret_data, buffers[which].buffer->data, bytes);
+        fetch_references(slot, ret_data);
+    else
+        memcpy(ret_data, buffers[which]->data, bytes);
     return 0;
 }
 

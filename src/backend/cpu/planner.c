@@ -1,4 +1,4 @@
-/* FFTW's planner, which one thread at a time may use. */
+/* Lock of FFTW's planner, which is not thread-safe. */
 #include "backend/cpu/slot.h"
 
 #include <pthread.h>

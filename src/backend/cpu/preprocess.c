@@ -19,7 +19,7 @@ struct preprocess {
     float *shrunk;
     float *preprocessed;
     double *row_sums; /* of the shrunk image */
-    float outside;    /* value of the pixels beyond the border: grey 0 less the offset */
+    float outside;    /* value beyond the border: grey 0 minus the offset */
     struct ps_smooth smooth;
 };
 
@@ -29,9 +29,9 @@ static void narrow_rows(void *context, int thread, size_t piece)
     const struct preprocess *p = context;
     int taps = p->resampler.taps;
     int first = (int)piece * ROWS_PER_PIECE;
-    for (int y = first; y < first + ROWS_PER_PIECE && y < p->crop->side; y++) {
-        const float *row =
-            p->micrograph + (size_t)(p->crop->top + y) * (size_t)p->slot->width + p->crop->left;
+    for (int y = first; y < first + ROWS_PER_PIECE && y < p->crop->side_px; y++) {
+        const float *row = p->micrograph + (size_t)(p->crop->top_px + y) * (size_t)p->slot->width +
+                           p->crop->left_px;
         float *out = p->narrowed + (size_t)y * (size_t)p->side;
         for (int i = 0; i < p->side; i++) {
             const double *weights = p->resampler.weights + (size_t)i * (size_t)taps;
@@ -70,7 +70,7 @@ static void shorten_columns(void *context, int thread, size_t piece)
     }
 }
 
-/* `narrowed`, done with, now takes the rows between the two passes of the low-pass. */
+/* Reuses `narrowed` for the rows between the two passes of the low-pass. */
 static void smooth_along_x(void *context, int thread, size_t piece)
 {
     const struct preprocess *p = context;
@@ -114,26 +114,23 @@ static void smooth_along_y(void *context, int thread, size_t piece)
     }
 }
 
-static int reserve(struct cpu_slot *slot, size_t crop, size_t side, struct ps_error *error)
+static int preprocess_reserve(struct cpu_slot *slot, size_t crop, size_t side,
+                              struct ps_error *error)
 {
     size_t narrowed = crop * side * sizeof(float);
     size_t image = side * side * sizeof(float);
     size_t scratch = (size_t)slot->threads * (side + 64) * sizeof(double);
-    int status = cpu_buffer_reserve(&slot->narrowed, narrowed, "the narrowed image", error);
-    if (status == 0)
-        status = cpu_buffer_reserve(&slot->shrunk, image, "the shrunk image", error);
-    if (status == 0)
-        status = cpu_buffer_reserve(&slot->preprocessed, image, "the preprocessed image", error);
-    if (status == 0)
-        status = cpu_buffer_reserve(&slot->scratch, scratch, "rows in double precision", error);
-    return status;
+    PS_TRY(cpu_buffer_reserve(&slot->narrowed, narrowed, "the narrowed image", error));
+    PS_TRY(cpu_buffer_reserve(&slot->shrunk, image, "the shrunk image", error));
+    PS_TRY(cpu_buffer_reserve(&slot->preprocessed, image, "the preprocessed image", error));
+    return cpu_buffer_reserve(&slot->scratch, scratch, "rows in double precision", error);
 }
 
 int cpu_preprocess(struct ps_slot *base, const struct ps_crop *crop, struct ps_error *error)
 {
     struct cpu_slot *slot = (struct cpu_slot *)base;
-    size_t side = (size_t)crop->side / 2;
-    int status = reserve(slot, (size_t)crop->side, side, error);
+    size_t side = (size_t)crop->side_px / 2;
+    int status = preprocess_reserve(slot, (size_t)crop->side_px, side, error);
     if (status)
         return status;
     struct preprocess p = {
@@ -145,12 +142,12 @@ int cpu_preprocess(struct ps_slot *base, const struct ps_crop *crop, struct ps_e
         .shrunk = slot->shrunk.data,
         .preprocessed = slot->preprocessed.data,
     };
-    status = ps_resampler_new(crop->side, p.side, &p.resampler, error);
+    status = ps_resampler_new(crop->side_px, p.side, &p.resampler, error);
     if (status)
         return status;
     p.row_sums = calloc(side, sizeof *p.row_sums);
     if (p.row_sums) {
-        size_t rows = ((size_t)crop->side + ROWS_PER_PIECE - 1) / ROWS_PER_PIECE;
+        size_t rows = ((size_t)crop->side_px + ROWS_PER_PIECE - 1) / ROWS_PER_PIECE;
         size_t half_rows = (side + ROWS_PER_PIECE - 1) / ROWS_PER_PIECE;
         ps_parallel(slot->threads, rows, narrow_rows, &p);
         ps_parallel(slot->threads, half_rows, shorten_columns, &p);

@@ -1,9 +1,9 @@
 /* apple-reference section 5: how many references respond to each query window.
  *
- * DC of every spectrum is zero, so the mean of a correlation is too and a response is its largest
- * value. References are transformed once; a piece of work is one block of queries, as many as the
- * vectors have lanes, against all references. All responses are kept until their range is known;
- * where they are too many (tiny particles on a large micrograph) they are computed twice instead.
+ * DC of every spectrum is zero, so correlations have zero mean and a response is their largest
+ * value. References are transformed once. A piece of work is a block of queries, one per vector
+ * lane, against all references. Responses are kept until their range is known; if there are too
+ * many (tiny particles on a large micrograph), they are computed twice.
  */
 #include "backend/cpu/slot.h"
 
@@ -13,16 +13,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The direct path was the faster one at every size measured (`make bench`: 7 to 12 times at 8 to
- * 130, 2.8 times at 300), by less and less: its products grow with the cube of the size. */
-enum { LARGEST_DIRECT_QUERY = 400 };
+/* The direct path was faster at every size measured (`make bench`: 7 to 12 times at 8 to 130, 2.8
+ * times at 300). Its advantage shrinks because its products grow with the cube of the size. */
+enum { MAX_DIRECT_QUERY = 400 };
 
-/* Correlations that FFTW inverts in one call. */
+/* Correlations per call of FFTW's inverse transform. */
 enum { INVERSE_BATCH = 16 };
 
 const struct ps_simd *cpu_score_choose(const struct ps_simd *simd, int query)
 {
-    return query <= LARGEST_DIRECT_QUERY ? simd : NULL;
+    return query <= MAX_DIRECT_QUERY ? simd : NULL;
 }
 
 static size_t spectrum_size(int q)
@@ -42,8 +42,8 @@ void cpu_score_done(struct cpu_slot *slot)
     slot->planned_query = 0;
 }
 
-/* FFTW_ESTIMATE, because a measured plan may differ, and so round differently, from run to run. */
-static int plan(struct cpu_slot *slot, struct ps_error *error)
+/* FFTW_ESTIMATE: a measured plan can differ from run to run, and then round differently. */
+static int score_plan(struct cpu_slot *slot, struct ps_error *error)
 {
     int q = slot->base.query;
     if (slot->planned_query == q)
@@ -88,11 +88,11 @@ struct score_job {
     struct cpu_slot *slot;
     const struct ps_simd *simd; /* NULL: FFTW */
     int lanes;
-    size_t queries; /* in all */
+    size_t queries; /* total */
     float *table;
     size_t scratch_floats;
-    bool kept;     /* all responses, or only those of the block at hand */
-    float *minima; /* a block */
+    bool kept;     /* responses of all blocks are kept; else those of each thread's current block */
+    float *minima; /* per block */
     float *maxima;
     float threshold;
 };
@@ -102,8 +102,8 @@ static float *thread_scratch(const struct score_job *job, int thread)
     return (float *)job->slot->scratch.data + (size_t)thread * job->scratch_floats;
 }
 
-/* A reference as the chosen path reads it: divided by q^2, for the direct path transposed and but
- * for the first and last column doubled, which stand for their mirror images. */
+/* Transforms a reference and divides it by q^2. For the direct path it is transposed, and all but
+ * the first and last columns are doubled, because they stand for their mirror images too. */
 static void transform_reference(void *context, int thread, size_t piece)
 {
     const struct score_job *job = context;
@@ -158,12 +158,12 @@ static void respond_by_fft(const struct score_job *job, const fftwf_complex *que
     }
 }
 
-/* Where the responses of a block are: lanes x references. */
+/* Responses of a block: references x lanes. */
 static float *block_responses(const struct score_job *job, int thread, size_t block)
 {
-    size_t place = job->kept ? block : (size_t)thread;
+    size_t index = job->kept ? block : (size_t)thread;
     return (float *)job->slot->responses.data +
-           place * (size_t)job->slot->base.references * (size_t)job->lanes;
+           index * (size_t)job->slot->base.references * (size_t)job->lanes;
 }
 
 static void correlate_block(const struct score_job *job, int thread, size_t block)
@@ -178,11 +178,11 @@ static void correlate_block(const struct score_job *job, int thread, size_t bloc
     rest += (64 - (uintptr_t)rest % 64) / sizeof *rest % 16;
     float *responses = block_responses(job, thread, block);
     for (size_t lane = 0; lane < lanes; lane++) {
-        /* The last block repeats its last query in the lanes that are left over. */
+        /* Unused lanes of the last block repeat its last query. */
         size_t index = block * lanes + lane;
         index = index < job->queries ? index : job->queries - 1;
-        int row = (int)(index / (size_t)slot->queries) * slot->base.query / 2;
-        int column = (int)(index % (size_t)slot->queries) * slot->base.query / 2;
+        int row = (int)(index / (size_t)slot->base.queries) * slot->base.query / 2;
+        int column = (int)(index % (size_t)slot->base.queries) * slot->base.query / 2;
         transform_window(slot, row, column, window, spectra + lane * spectrum_size((int)q));
     }
     if (job->simd)
@@ -225,7 +225,8 @@ static void count_block(void *context, int thread, size_t block)
     }
 }
 
-static int reserve(struct score_job *job, size_t blocks, bool counting, struct ps_error *error)
+static int score_reserve(struct score_job *job, size_t blocks, bool counting,
+                         struct ps_error *error)
 {
     struct cpu_slot *slot = job->slot;
     int q = slot->base.query;
@@ -236,20 +237,16 @@ static int reserve(struct score_job *job, size_t blocks, bool counting, struct p
     size_t inner =
         job->simd ? job->simd->score_scratch(q) * sizeof(float) : INVERSE_BATCH * (n + window);
     job->scratch_floats = (window + lanes * n + inner + 127) / 64 * 16;
-    size_t responses = references * lanes * sizeof(float); /* a block */
-    job->kept = !counting || blocks * responses <= slot->most_kept;
-    int status = cpu_buffer_reserve(&slot->spectra, references * n, "reference spectra", error);
-    if (status == 0)
-        status = cpu_buffer_reserve(&slot->responses,
-                                    (job->kept ? blocks : (size_t)slot->threads) * responses,
-                                    "responses", error);
-    if (status == 0)
-        status = cpu_buffer_reserve(&slot->score, job->queries * sizeof(int32_t), "scores", error);
-    if (status == 0)
-        status = cpu_buffer_reserve(&slot->scratch,
-                                    (size_t)slot->threads * job->scratch_floats * sizeof(float),
-                                    "correlations", error);
-    return status;
+    size_t responses = references * lanes * sizeof(float); /* per block */
+    job->kept = !counting || blocks * responses <= slot->max_kept_bytes;
+    PS_TRY(cpu_buffer_reserve(&slot->spectra, references * n, "reference spectra", error));
+    PS_TRY(cpu_buffer_reserve(&slot->responses,
+                              (job->kept ? blocks : (size_t)slot->threads) * responses, "responses",
+                              error));
+    PS_TRY(cpu_buffer_reserve(&slot->score, job->queries * sizeof(int32_t), "scores", error));
+    return cpu_buffer_reserve(&slot->scratch,
+                              (size_t)slot->threads * job->scratch_floats * sizeof(float),
+                              "correlations", error);
 }
 
 static int score_by(struct cpu_slot *slot, const struct ps_simd *simd, bool counting,
@@ -257,11 +254,11 @@ static int score_by(struct cpu_slot *slot, const struct ps_simd *simd, bool coun
 {
     int q = slot->base.query;
     struct score_job job = {.slot = slot, .simd = simd, .lanes = simd ? simd->lanes : 1};
-    job.queries = (size_t)slot->queries * (size_t)slot->queries;
+    job.queries = (size_t)slot->base.queries * (size_t)slot->base.queries;
     size_t blocks = (job.queries + (size_t)job.lanes - 1) / (size_t)job.lanes;
-    int status = plan(slot, error);
+    int status = score_plan(slot, error);
     if (status == 0)
-        status = reserve(&job, blocks, counting, error);
+        status = score_reserve(&job, blocks, counting, error);
     if (status)
         return status;
     size_t table = ps_score_table_size(q);

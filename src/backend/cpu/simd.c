@@ -1,4 +1,4 @@
-/* The choice of instruction set, and the tables that its loops read. */
+/* Choice of the instruction set, and the tables for its loops. */
 #include "backend/cpu/simd.h"
 
 #include <math.h>
@@ -11,7 +11,7 @@ static const struct ps_simd avx2 = {
 static const struct ps_simd avx512 = {
     "avx512", 16, ps_score_avx512, ps_score_scratch_avx512, ps_classify_rbf_avx512, ps_peak_avx512};
 
-size_t ps_simd_list(const struct ps_simd *ret_list[PS_SIMD_MAX])
+size_t ps_simd_list(const struct ps_simd *ret_list[PS_MAX_SIMD])
 {
     size_t count = 0;
     ret_list[count++] = &sse2;
@@ -27,7 +27,7 @@ static const struct ps_simd generic = {
     "generic",      4, ps_score_generic, ps_score_scratch_generic, ps_classify_rbf_generic,
     ps_peak_generic};
 
-size_t ps_simd_list(const struct ps_simd *ret_list[PS_SIMD_MAX])
+size_t ps_simd_list(const struct ps_simd *ret_list[PS_MAX_SIMD])
 {
     ret_list[0] = &generic;
     return 1;
@@ -36,12 +36,12 @@ size_t ps_simd_list(const struct ps_simd *ret_list[PS_SIMD_MAX])
 
 const struct ps_simd *ps_simd_best(void)
 {
-    const struct ps_simd *list[PS_SIMD_MAX] = {NULL};
+    const struct ps_simd *list[PS_MAX_SIMD] = {NULL};
     return list[ps_simd_list(list) - 1];
 }
 
-/* One of the four sums of simd_score.c: terms k = first, first + 2, ... up to `last`, outputs from
- * y = `from` to q/4. Returns how many entries; `table` may be NULL to count only. */
+/* One of the four sums of simd_score.c: terms k = first, first + 2, ... up to `last`, outputs y =
+ * `from` to q/4. Returns the number of entries; `table` can be NULL to count them only. */
 static size_t table_part(int q, int first, int last, int from, double (*wave)(double), float *table)
 {
     size_t count = 0;
@@ -64,7 +64,7 @@ static size_t table_fill(int q, float *table)
 
 double ps_score_operations(int q)
 {
-    /* Both passes apply all tables to two vectors, once a column and once a pair of rows. */
+    /* Both passes apply all tables to two vectors, once per column and once per pair of rows. */
     int columns = q / 2 + 1;
     int row_pairs = q / 2;
     return (double)((size_t)(columns + row_pairs) * 2 * table_fill(q, NULL) +

@@ -1,7 +1,7 @@
-/* The two inner loops that take the time of a micrograph on a CPU.
+/* Inner loops that take most of the time on a CPU.
  *
- * They are built once for each instruction set: simd_*.c with PS_ISA and the flags that the
- * Makefile gives it. simd.c lists what this machine can run.
+ * They are compiled once per instruction set: simd_*.c with PS_ISA and the flags in the Makefile.
+ * simd.c lists the sets that this machine supports.
  */
 #ifndef PS_BACKEND_CPU_SIMD_H
 #define PS_BACKEND_CPU_SIMD_H
@@ -10,8 +10,8 @@
 
 #include <stddef.h>
 
-/* For `lanes` queries against `count` references the largest value of the circular
- * cross-correlation of two q x q windows without their means (apple-reference section 5).
+/* Largest value of the circular cross-correlation of q x q windows without their means, of `lanes`
+ * queries with `count` references (apple-reference section 5).
  *   table       from ps_score_table()
  *   queries     half spectra, lanes x q x (q/2 + 1) complex, DC zero
  *   references  half spectra, count x (q/2 + 1) x q complex: transposed, divided by q^2, and all
@@ -27,13 +27,13 @@ typedef size_t ps_score_scratch_function(int q);
 typedef void ps_classify_rbf_function(const struct ps_rbf *model, const float *mean,
                                       const float *deviation, size_t count, float *ret_value);
 
-/* Does `rounds` rounds of multiply-adds and nothing else; returns how many these were. `*ret_sum`
- * is of no use but to the optimiser. */
+/* Runs `rounds` rounds of multiply-adds and returns their number. `*ret_sum` only keeps the
+ * compiler from removing the loop. */
 typedef double ps_peak_function(size_t rounds, float *ret_sum);
 
 struct ps_simd {
     const char *name;
-    int lanes; /* queries that score() takes at once */
+    int lanes; /* queries per call of score(): one per vector lane */
     ps_score_function *score;
     ps_score_scratch_function *score_scratch;
     ps_classify_rbf_function *classify_rbf;
@@ -58,16 +58,16 @@ PS_SIMD_DECLARE(avx512)
 PS_SIMD_DECLARE(generic)
 #endif
 
-/* What this machine can run, the best last. */
-enum { PS_SIMD_MAX = 3 };
-size_t ps_simd_list(const struct ps_simd *ret_list[PS_SIMD_MAX]);
+/* Instruction sets that this machine supports, the best last. */
+enum { PS_MAX_SIMD = 3 };
+size_t ps_simd_list(const struct ps_simd *ret_list[PS_MAX_SIMD]);
 const struct ps_simd *ps_simd_best(void);
 
-/* Multiply-adds (or products) that the score of one pair takes at query size q. */
+/* Multiply-adds or products per pair at query size q. */
 double ps_score_operations(int q);
 
-/* Cosines and sines for windows of side q (even) as ps_score_function reads them, and how many
- * floats they are. */
+/* Cosines and sines that ps_score_function reads for windows of even side q, and their number of
+ * floats. */
 size_t ps_score_table_size(int q);
 void ps_score_table(int q, float *ret_table);
 

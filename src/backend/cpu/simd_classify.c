@@ -1,11 +1,11 @@
-/* An RBF model on millions of windows (apple-reference section 7): the compiler makes vectors of
- * the loops over a block of windows, one lane a window. */
+/* RBF model of millions of windows (apple-reference section 7). The compiler vectorises the loops
+ * over a block of windows, one lane per window. */
 #include "backend/cpu/simd.h"
 #include "backend/cpu/simd_lanes.h"
 
 #include <string.h>
 
-/* Windows at once: enough vectors that one's chain of multiply-adds hides behind the others'. */
+/* Windows per block: enough vectors to hide the latency of each chain of multiply-adds. */
 enum { BLOCK = 4 * LANES };
 
 void PS_SIMD_NAME(ps_classify_rbf)(const struct ps_rbf *model, const float *mean,

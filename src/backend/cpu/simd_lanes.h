@@ -1,5 +1,4 @@
-/* A vector of floats as wide as the instruction set that a simd_*.c file is being built for. Only
- * such files include this. */
+/* Vector of floats of the width of the instruction set being compiled. For simd_*.c only. */
 #ifndef PS_BACKEND_SIMD_LANES_H
 #define PS_BACKEND_SIMD_LANES_H
 
@@ -10,7 +9,7 @@
 #include <immintrin.h>
 #endif
 
-/* MAX_BLOCK outputs x 2 sums, 2 inputs and 1 coefficient fit the vector registers. */
+/* MAX_BLOCK outputs x 2 sums, 2 inputs and 1 coefficient fit into the vector registers. */
 #if defined(__AVX512F__)
 enum { LANES = 16, MAX_BLOCK = 8 };
 #elif defined(__AVX__)
@@ -27,7 +26,7 @@ static inline lanes broadcast(float value)
     return value - (lanes){0.0F};
 }
 
-/* gcc has no maximum of vectors in C: x86 by its instruction, others by the comparison's mask. */
+/* GNU C vectors have no maximum: an instruction on x86, a comparison mask elsewhere. */
 static inline lanes larger(lanes a, lanes b)
 {
 #if defined(__AVX512F__)

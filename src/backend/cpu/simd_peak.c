@@ -1,10 +1,10 @@
-/* How many multiply-adds a core can do: the limit that `bench` holds the score stage against. */
+/* Multiply-adds per second of a core: the limit that `bench` compares the score stage with. */
 #include "backend/cpu/simd.h"
 #include "backend/cpu/simd_lanes.h"
 
 #include <string.h>
 
-/* Enough independent sums to hide the latency of an addition on every known core. */
+/* Independent sums that hide the latency of an addition on all known cores. */
 enum { CHAINS = 12 };
 
 double PS_SIMD_NAME(ps_peak)(size_t rounds, float *ret_sum)

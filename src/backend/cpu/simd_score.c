@@ -1,16 +1,16 @@
-/* The largest value of a circular cross-correlation, many queries at once.
+/* Largest value of a circular cross-correlation, many queries at once.
  *
- * One vector lane holds one query, so nothing is shuffled. For a pair of windows the inverse
- * transform of the half spectrum P[kx][ky] is done as two passes of small real matrix products and
- * is never stored: the second pass only keeps a running maximum.
+ * Each vector lane holds one query, so nothing is shuffled. For a pair of windows the inverse
+ * transform of the half spectrum P[kx][ky] is computed as two passes of small real matrix products.
+ * It is never stored: the second pass only keeps a running maximum.
  *
  * With h = q/2, S_k = P_k + P_(q-k), D_k = P_k - P_(q-k), a pass over ky is
  *     C[y] = sum_k S_k cos(2 pi k y / q), T[y] = sum_k D_k sin(2 pi k y / q), 0 <= k <= h
  *     G[y] = C[y] + i T[y],  G[q - y] = C[y] - i T[y]
  * and splitting each sum by the parity of k gives y and h - y together:
  *     C[y] = Ce + Co,  C[h - y] = Ce - Co,  T[y] = Te + To,  T[h - y] = To - Te.
- * A quarter of the products of the plain matrix remain, about as many as an FFT of these sizes
- * needs, in straight loops of fused multiply-adds. The pass over kx is the same on real numbers:
+ * This leaves a quarter of the products of the plain matrix, about as many as an FFT of these sizes
+ * takes, in straight loops of fused multiply-adds. The pass over kx is the same on real numbers:
  *     E[x] = sum Re G cos, O[x] = sum Im G sin;  values E - O at x and E + O at q - x,
  * of which the larger one is E + |O|.
  */
@@ -19,7 +19,7 @@
 
 #include <string.h>
 
-/* Shape of the sums: how many even and odd k in the cosine and sine sums, how many outputs. */
+/* Shape of the sums: numbers of even and odd k in the cosine and sine sums, numbers of outputs. */
 struct shape {
     int h;               /* q / 2 */
     int cosines;         /* outputs y = 0 .. h/2 */
@@ -65,8 +65,8 @@ DOT_BLOCK(6)
 DOT_BLOCK(7)
 DOT_BLOCK(8)
 
-/* The same for any number of outputs, in equal blocks of at most MAX_BLOCK. Inputs are every second
- * pair of vectors: the even or the odd k. */
+/* The same for any number of outputs, in blocks of equal size up to MAX_BLOCK. Inputs are every
+ * second pair of vectors: the even or the odd k. */
 static void dot(const float *table, int outputs, const lanes *in, int terms, lanes *ret)
 {
     int blocks = (outputs + MAX_BLOCK - 1) / MAX_BLOCK;
@@ -104,8 +104,8 @@ static void dot(const float *table, int outputs, const lanes *in, int terms, lan
     }
 }
 
-/* Both parities of both sums: `even` and `odd` parts of the cosine sums of `c` and of the sine sums
- * of `s`, pairs of vectors indexed by k from 0. ret[0], ret[1]: cosines, ret[2], ret[3]: sines. */
+/* Even and odd parts of the cosine sums of `c` and of the sine sums of `s`, pairs of vectors
+ * indexed by k from 0. ret[0], ret[1]: cosines, even and odd; ret[2], ret[3]: sines. */
 static void half_sums(const struct shape *shape, const float *table, const lanes *c, const lanes *s,
                       lanes *ret[4])
 {
@@ -121,7 +121,7 @@ static void half_sums(const struct shape *shape, const float *table, const lanes
     }
 }
 
-/* Scratch, in vectors. Rows y and q - y of G are kept as a pair, rows 0 and h as pair 0. */
+/* Scratch, in vectors. Rows y and q - y of G are stored as a pair, rows 0 and h as pair 0. */
 struct scratch {
     lanes *query; /* [kx][ky] complex */
     lanes *real;  /* Re G, [pair][kx][2] */

@@ -1,4 +1,4 @@
-/* From the file's pixels to float32, and the repair of what would poison every later stage. */
+/* Converts the file's pixels to float32 and repairs defects that would spoil later stages. */
 #include "backend/cpu/slot.h"
 #include "formulas/dead_lines.h"
 #include "formulas/formulas.h"
@@ -25,8 +25,8 @@ struct upload {
     float *pixels;
     size_t width;
     size_t height;
-    struct piece_statistics *statistics; /* one a piece, so that sums do not depend on threads */
-    uint8_t *constant;                   /* one a column */
+    struct piece_statistics *statistics; /* per piece: sums must not depend on threads */
+    uint8_t *constant;                   /* per column */
 };
 
 static void convert_rows(void *context, int thread, size_t piece)
@@ -52,7 +52,7 @@ static void convert_rows(void *context, int thread, size_t piece)
     u->statistics[piece] = s;
 }
 
-/* Most columns show a second value in their second row: the scan ends there. */
+/* Stops at the first row after which no column is constant; usually the second. */
 static void find_constant_columns(void *context, int thread, size_t piece)
 {
     (void)thread;
@@ -79,8 +79,8 @@ static bool row_is_constant(const float *row, size_t width)
     return true;
 }
 
-/* Replaces dead lines of `count` pixels each, `stride` apart pixel by pixel and `step` apart line
- * by line. */
+/* Replaces `lines` dead lines of `count` pixels. Pixels of a line are `stride` apart, lines
+ * `step`. */
 static void interpolate_lines(float *pixels, const struct ps_dead_line *dead, size_t lines,
                               size_t step, size_t count, size_t stride)
 {

@@ -1,4 +1,4 @@
-/* The adaptive profile on the GPU: its memory, plans, and what is copied out. */
+/* The adaptive profile on the GPU: memory, plans, and copies to the host. */
 #include "backend/cuda/adaptive.h"
 
 #include <stdlib.h>
@@ -16,7 +16,7 @@ void cuda_adaptive_done(struct cuda_slot *slot)
         cuda_release(&a->buffers[i]);
     for (int i = 0; i < ADAPTIVE_PLANS; i++)
         cuda_plan_done(slot, &a->plans[i]);
-    (void)cudaFreeHost(a->answer.data);
+    (void)cudaFreeHost(a->pinned_result.data);
     free(a);
     slot->adaptive = NULL;
 }
@@ -28,29 +28,27 @@ int adaptive_reserve(struct cuda_slot *slot, enum adaptive_buffer buffer, size_t
                         error);
 }
 
-/* Memory whose size never changes. */
+/* Reserves the buffers of constant size. */
 static int reserve_small(struct cuda_slot *slot, struct ps_error *error)
 {
     const struct {
         enum adaptive_buffer buffer;
         size_t bytes;
     } small[] = {
-        {PROFILES, PS_JOBS * sizeof(struct ps_radial)},
-        {TEMPLATES, PS_JOBS * PS_RADIAL_MAX * sizeof(float)},
-        {ANSWERS, PS_LANES * sizeof(struct ps_adaptive_answer)},
+        {PROFILES, PS_MAX_JOBS * sizeof(struct ps_radial)},
+        {TEMPLATES, PS_MAX_JOBS * PS_MAX_RINGS * sizeof(float)},
+        {RESULTS, PS_MAX_ITEMS * sizeof(struct ps_adaptive_result)},
         {UNMASKED_COUNT, sizeof(unsigned long long)},
-        {SPREADS, PS_JOBS * sizeof(struct ps_spread)},
-        {ORDER, PS_JOBS * sizeof(struct ps_order_state)},
-        {PARTS, (size_t)PS_MOMENT_SUMS * PS_LANES * PS_MOMENT_BLOCKS * sizeof(double)},
+        {SPREADS, PS_MAX_JOBS * sizeof(struct ps_spread)},
+        {ORDER, PS_MAX_JOBS * sizeof(struct ps_order_state)},
+        {PARTS, (size_t)PS_MOMENT_SUMS * PS_MAX_ITEMS * PS_MOMENT_BLOCKS * sizeof(double)},
     };
-    int status = 0;
-    for (size_t i = 0; i < sizeof small / sizeof *small && status == 0; i++) {
-        status = adaptive_reserve(slot, small[i].buffer, small[i].bytes, error);
-        if (status == 0)
-            status = CU(cudaMemsetAsync(slot->adaptive->buffers[small[i].buffer].data, 0,
-                                        small[i].bytes, slot->stream));
+    for (size_t i = 0; i < sizeof small / sizeof *small; i++) {
+        PS_TRY(adaptive_reserve(slot, small[i].buffer, small[i].bytes, error));
+        PS_TRY(CU(cudaMemsetAsync(slot->adaptive->buffers[small[i].buffer].data, 0, small[i].bytes,
+                                  slot->stream)));
     }
-    return status;
+    return 0;
 }
 
 int cuda_adaptive_of(struct cuda_slot *slot, struct cuda_adaptive **ret_adaptive,
@@ -76,7 +74,7 @@ struct ps_adaptive_maps adaptive_maps(const struct cuda_adaptive *a)
     return (struct ps_adaptive_maps){
         .width = a->field.width,
         .height = a->field.height,
-        .frame = a->field.frame,
+        .frame = a->field.frame_field_px,
         .stride = a->stride,
         .sums_stride = adaptive_cut_sums(a),
         .fft_width = a->fft_width,
@@ -97,7 +95,7 @@ struct ps_adaptive_maps adaptive_maps(const struct cuda_adaptive *a)
         .profiles = a->buffers[PROFILES].data,
         .templates = a->buffers[TEMPLATES].data,
         .sums = a->buffers[SUMS].data,
-        .answers = a->buffers[ANSWERS].data,
+        .results = a->buffers[RESULTS].data,
     };
 }
 
@@ -148,8 +146,8 @@ struct ps_pixel_jobs adaptive_spread_jobs(const struct cuda_adaptive *a, enum ad
 /* ---- transforms -------------------------------------------------------------------------------
  */
 
-static int transform(struct cuda_slot *slot, float *images, int width, int height, int batch,
-                     bool forward, struct ps_error *error)
+static int run_transform(struct cuda_slot *slot, float *images, int width, int height, int batch,
+                         bool forward, struct ps_error *error)
 {
     struct cuda_adaptive *a = slot->adaptive;
     int row = (int)ps_image_row(width);
@@ -170,9 +168,7 @@ static int transform(struct cuda_slot *slot, float *images, int width, int heigh
         plan = &a->plans[a->next_plan];
         a->next_plan = (a->next_plan + 1) % ADAPTIVE_PLANS;
     }
-    int status = cuda_plan_reserve(slot, plan, &shape, &a->buffers[WORK], error);
-    if (status)
-        return status;
+    PS_TRY(cuda_plan_reserve(slot, plan, &shape, &a->buffers[WORK], error));
     if (forward)
         return CUFFT(slot->cuda->fft.exec_r2c(plan->forward, images, (cufftComplex *)images));
     return CUFFT(slot->cuda->fft.exec_c2r(plan->inverse, (cufftComplex *)images, images));
@@ -182,69 +178,67 @@ int adaptive_transform(struct cuda_slot *slot, int first, int batch, bool forwar
                        struct ps_error *error)
 {
     const struct cuda_adaptive *a = slot->adaptive;
-    return transform(slot, adaptive_image(a, first), a->fft_width, a->fft_height, batch, forward,
-                     error);
+    return run_transform(slot, adaptive_image(a, first), a->fft_width, a->fft_height, batch,
+                         forward, error);
 }
 
 int adaptive_transform_image(struct cuda_slot *slot, float *image, int width, int height,
                              bool forward, struct ps_error *error)
 {
-    return transform(slot, image, width, height, 1, forward, error);
+    return run_transform(slot, image, width, height, 1, forward, error);
 }
 
-/* ---- what comes back --------------------------------------------------------------------------
+/* ---- results ----------------------------------------------------------------------------------
  */
 
-static int reserve_answer(struct cuda_slot *slot, size_t bytes, struct ps_error *error)
+static int reserve_result(struct cuda_slot *slot, size_t bytes, struct ps_error *error)
 {
     struct cuda_adaptive *a = slot->adaptive;
-    if (a->answer.bytes >= bytes)
+    if (a->pinned_result.bytes >= bytes)
         return 0;
-    bytes = cuda_generous(bytes);
+    bytes = cuda_round_up_pow2(bytes);
     int status = CU(cudaStreamSynchronize(slot->stream));
     if (status)
         return status;
-    (void)cudaFreeHost(a->answer.data);
-    a->answer.data = NULL;
-    a->answer.bytes = 0;
-    status = CU(cudaMallocHost(&a->answer.data, bytes));
+    (void)cudaFreeHost(a->pinned_result.data);
+    a->pinned_result.data = NULL;
+    a->pinned_result.bytes = 0;
+    status = CU(cudaMallocHost(&a->pinned_result.data, bytes));
     if (status == 0)
-        a->answer.bytes = bytes;
+        a->pinned_result.bytes = bytes;
     return status;
 }
 
-/* Each part begins where any type may. */
-static size_t aligned(size_t bytes)
+/* Alignment of the parts: suits any type. */
+static size_t align_part(size_t bytes)
 {
     return (bytes + 15) / 16 * 16;
 }
 
 int adaptive_receive(struct cuda_slot *slot, struct adaptive_part *parts, int count,
-                     const struct ps_adaptive_answer **ret_answers, struct ps_error *error)
+                     const struct ps_adaptive_result **ret_results, struct ps_error *error)
 {
     struct cuda_adaptive *a = slot->adaptive;
-    const size_t header = PS_LANES * sizeof(struct ps_adaptive_answer);
-    size_t at = aligned(header);
+    const size_t header = PS_MAX_ITEMS * sizeof(struct ps_adaptive_result);
+    size_t at = align_part(header);
     for (int i = 0; i < count; i++)
-        at += aligned(parts[i].bytes);
-    int status = reserve_answer(slot, at, error);
-    at = aligned(header);
-    for (int i = 0; i < count && status == 0; i++) {
-        char *data = (char *)a->answer.data + at;
+        at += align_part(parts[i].bytes);
+    PS_TRY(reserve_result(slot, at, error));
+    at = align_part(header);
+    for (int i = 0; i < count; i++) {
+        char *data = (char *)a->pinned_result.data + at;
         if (parts[i].bytes)
-            status = CU(cudaMemcpyAsync(data, parts[i].device, parts[i].bytes,
-                                        cudaMemcpyDeviceToHost, slot->stream));
+            PS_TRY(CU(cudaMemcpyAsync(data, parts[i].device, parts[i].bytes, cudaMemcpyDeviceToHost,
+                                      slot->stream)));
         parts[i].data = data;
-        at += aligned(parts[i].bytes);
+        at += align_part(parts[i].bytes);
     }
-    if (status == 0)
-        status = cuda_receive(slot, a->answer.data, a->buffers[ANSWERS].data, header, error);
-    if (status == 0)
-        *ret_answers = a->answer.data;
-    return status;
+    PS_TRY(cuda_receive(slot, a->pinned_result.data, a->buffers[RESULTS].data, header, error));
+    *ret_results = a->pinned_result.data;
+    return 0;
 }
 
-/* ---- what is copied out -----------------------------------------------------------------------
+/* ---- copies -----------------------------------------------------------------------------------
  */
 
 static const float *map_of(const struct cuda_adaptive *a, enum ps_map map)
@@ -265,13 +259,10 @@ static const float *map_of(const struct cuda_adaptive *a, enum ps_map map)
 static int send_peaks(struct cuda_slot *slot, const struct ps_peak *peaks, size_t count,
                       size_t value_bytes, struct ps_error *error)
 {
-    int status = adaptive_reserve(slot, EXAMPLES, cuda_generous(count * sizeof *peaks), error);
-    if (status == 0)
-        status = adaptive_reserve(slot, VALUES, cuda_generous(count * value_bytes), error);
-    if (status == 0)
-        status = cuda_send(slot, slot->adaptive->buffers[EXAMPLES].data, peaks,
-                           count * sizeof *peaks, error);
-    return status;
+    PS_TRY(adaptive_reserve(slot, EXAMPLES, cuda_round_up_pow2(count * sizeof *peaks), error));
+    PS_TRY(adaptive_reserve(slot, VALUES, cuda_round_up_pow2(count * value_bytes), error));
+    return cuda_send(slot, slot->adaptive->buffers[EXAMPLES].data, peaks, count * sizeof *peaks,
+                     error);
 }
 
 int cuda_adaptive_sample(struct ps_slot *base, enum ps_map map, const struct ps_peak *peaks,
@@ -281,17 +272,13 @@ int cuda_adaptive_sample(struct ps_slot *base, enum ps_map map, const struct ps_
     struct cuda_adaptive *a = slot->adaptive;
     if (count == 0)
         return 0;
-    int status = send_peaks(slot, peaks, count, sizeof(float), error);
-    if (status)
-        return status;
+    PS_TRY(send_peaks(slot, peaks, count, sizeof(float), error));
     float *values = a->buffers[VALUES].data;
     struct ps_adaptive_examples examples = {.peaks = a->buffers[EXAMPLES].data,
                                             .count = {(int)count}};
-    status = CU(ps_launch_adaptive_sample(map_of(a, map), 0, 1, a->field.width, 1, &examples, 0,
-                                          values, slot->stream));
-    if (status == 0)
-        status = cuda_receive(slot, ret_values, values, count * sizeof *values, error);
-    return status;
+    PS_TRY(CU(ps_launch_adaptive_sample(map_of(a, map), 0, 1, a->field.width, 1, &examples, 0,
+                                        values, slot->stream)));
+    return cuda_receive(slot, ret_values, values, count * sizeof *values, error);
 }
 
 int cuda_adaptive_locate(struct ps_slot *base, const struct ps_peak *peaks, size_t count,
@@ -301,15 +288,11 @@ int cuda_adaptive_locate(struct ps_slot *base, const struct ps_peak *peaks, size
     struct cuda_adaptive *a = slot->adaptive;
     if (count == 0)
         return 0;
-    int status = send_peaks(slot, peaks, count, sizeof *ret_centres, error);
-    if (status)
-        return status;
+    PS_TRY(send_peaks(slot, peaks, count, sizeof *ret_centres, error));
     double *centres = a->buffers[VALUES].data;
-    status = CU(ps_launch_adaptive_locate(a->buffers[SCORE].data, a->field.width, a->field.height,
-                                          a->buffers[EXAMPLES].data, count, centres, slot->stream));
-    if (status == 0)
-        status = cuda_receive(slot, ret_centres, centres, count * sizeof *ret_centres, error);
-    return status;
+    PS_TRY(CU(ps_launch_adaptive_locate(a->buffers[SCORE].data, a->field.width, a->field.height,
+                                        a->buffers[EXAMPLES].data, count, centres, slot->stream)));
+    return cuda_receive(slot, ret_centres, centres, count * sizeof *ret_centres, error);
 }
 
 int cuda_adaptive_fetch(struct ps_slot *base, enum ps_map map, float *ret_values,

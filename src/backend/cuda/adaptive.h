@@ -1,24 +1,23 @@
-/* The adaptive profile's stages on the GPU: what their files (cuda_adaptive*.c) share.
+/* Shared by the stages of the adaptive profile on the GPU (adaptive_*.c).
  *
- * The lanes of a call go through every kernel together, so that one launch has enough to do and the
- * host waits for all of them at once. Lanes of one diameter share a level: its energy channel, the
- * norms of windows, spectra. How often that is for one micrograph, with the picker's defaults (14
- * lanes of 7 levels in the search, 1 lane in the refinement, and each again in a field of noise):
+ * All items of a batch go through every kernel together, so that one launch has enough work and the
+ * host waits once for all of them. Items of one diameter share a level: its energy channel, window
+ * norms and spectra. Counts for one micrograph with the picker's defaults (14 items of 7 levels in
+ * the search, 1 item in the refinement, and each again in a field of noise):
  *
- *     stage      calls   launches a call   waits a call
- *     reduce         2   34                1: how many pixels are unmasked
- *     randomise      2   10                0
- *     scale          4   34                0
- *     respond        4    6                0
- *     learn          7    9                1: templates, responses at the examples, moments
- *     peaks         11   11                1: peaks
- *     sample         2    1                1: responses at the candidates
- *     locate         1    1                1: centres
+ *     stage      calls   launches per call   waits per call
+ *     reduce         2   34                  1: number of unmasked pixels
+ *     randomise      2   10                  0
+ *     scale          4   34                  0
+ *     respond        4    6                  0
+ *     learn          7    9                  1: templates, responses at the examples, moments
+ *     peaks         11   11                  1: peaks
+ *     sample         2    1                  1: responses at the candidates
+ *     locate         1    1                  1: centres
  *
- * which makes 435 launches, 36 batches of transforms and 23 waits; where a launch takes 3 us and a
- * wait 20 us, less than 2 ms. 174 of the launches are passes of medians and of other quantiles. A
- * small field has up to three fields of noise, which makes up to 793 launches, 76 batches and 37
- * waits.
+ * Together 435 launches, 36 batches of transforms and 23 waits: less than 2 ms if a launch takes 3
+ * us and a wait 20 us. 174 of the launches are passes of medians and other quantiles. A small field
+ * has up to three fields of noise: up to 793 launches, 76 batches and 37 waits.
  */
 #ifndef PS_BACKEND_CUDA_ADAPTIVE_H
 #define PS_BACKEND_CUDA_ADAPTIVE_H
@@ -27,8 +26,9 @@
 #include "backend/cuda/slot.h"
 #include "launch_adaptive.h"
 
-/* Memory of the card. Maps have the field's size, `stride` floats from one to the next. */
+/* Device memory. Maps have the field's size and are `stride` floats apart. */
 enum adaptive_buffer {
+    DEAD,      /* uint8, the field without its frame */
     UNMASKED,  /* uint8 map */
     ALLOWED,   /* uint8 map */
     WEIGHT,    /* map */
@@ -36,21 +36,21 @@ enum adaptive_buffer {
     ENERGY,    /* maps [level] */
     INVERSE,   /* maps [level][channel] */
     LOCAL,     /* maps [level][channel] */
-    RESPONSE,  /* maps [lane][channel] */
-    RAW,       /* maps [lane] */
-    SCORE,     /* maps [lane] */
+    RESPONSE,  /* maps [item][channel] */
+    RAW,       /* maps [item] */
+    SCORE,     /* maps [item] */
     MEAN,      /* maps [level] */
     DEVIATION, /* maps [level] */
-    SPARE,     /* maps, of whoever needs them */
-    STACK,     /* images to be transformed, in place: spectra of the channels first */
+    SPARE,     /* maps, scratch of any stage */
+    STACK,     /* images transformed in place; the channels' spectra first */
     WORK,      /* of cuFFT */
-    LEVELS,    /* struct ps_adaptive_level [level], and what they point to */
+    LEVELS,    /* struct ps_adaptive_level [level], and the data they point to */
     PROFILES,
     TEMPLATES,
     SUMS,
     EXAMPLES, /* struct ps_peak */
     VALUES,   /* float or double, at examples */
-    ANSWERS,
+    RESULTS,
     UNMASKED_COUNT, /* unsigned long long */
     SPREADS,
     ORDER,
@@ -65,14 +65,14 @@ enum adaptive_buffer {
     BUFFERS
 };
 
-/* Gaussians of a level. */
+/* Gaussians of a level: the deviations in diameters. */
 enum adaptive_gauss { GAUSS_FINE, GAUSS_COARSE, GAUSS_TENTH, GAUSS_EIGHTH, GAUSSES };
 
 struct adaptive_level {
-    double diameter;
+    double diameter_field_px;
     int reach;
     int rings;
-    const float *weights[GAUSSES]; /* on the card */
+    const float *weights[GAUSSES]; /* device */
     int radii[GAUSSES];
 };
 
@@ -80,26 +80,26 @@ enum { ADAPTIVE_PLANS = 48 };
 
 struct cuda_adaptive {
     struct ps_field field;
-    double largest; /* diameter that scale() may be asked for */
+    double max_diameter_field_px; /* of scale() */
     size_t stride;
     int fft_width;
     int fft_height;
     int levels;
-    struct adaptive_level level[PS_LEVELS];
-    int lanes;
-    short level_of[PS_LANES];
-    size_t capacity; /* maxima of a lane */
-    size_t expected; /* peaks of a call: as many are copied at once */
+    struct adaptive_level level[PS_MAX_LEVELS];
+    int items;
+    short level_of[PS_MAX_ITEMS];
+    size_t capacity; /* maxima per item */
+    size_t expected; /* peaks of a call that are copied before their number is known */
     struct cuda_buffer buffers[BUFFERS];
     struct cuda_plan plans[ADAPTIVE_PLANS];
-    int next_plan; /* to be replaced */
+    int next_plan; /* the one to replace */
     struct {
         void *data;
         size_t bytes;
-    } answer; /* pinned: struct ps_adaptive_answer [PS_LANES], then what a stage asks for */
+    } pinned_result; /* struct ps_adaptive_result [PS_MAX_ITEMS], then the parts of a stage */
 };
 
-/* The state of a slot, made when it is first asked for. */
+/* State of a slot, created by the first call. */
 int cuda_adaptive_of(struct cuda_slot *slot, struct cuda_adaptive **ret_adaptive,
                      struct ps_error *error);
 
@@ -125,7 +125,7 @@ static inline float *adaptive_image(const struct cuda_adaptive *a, int index)
     return (float *)a->buffers[STACK].data + (size_t)index * adaptive_image_floats(a);
 }
 
-/* How many sums over a template's first rows and columns the largest one has. */
+/* Entries of the integral image of the largest template. */
 static inline size_t adaptive_cut_sums(const struct cuda_adaptive *a)
 {
     size_t side = 0;
@@ -135,73 +135,65 @@ static inline size_t adaptive_cut_sums(const struct cuda_adaptive *a)
     return side * side;
 }
 
-/* What the kernels see of it. */
+/* The state as the kernels see it. */
 struct ps_adaptive_maps adaptive_maps(const struct cuda_adaptive *a);
 
 int adaptive_reserve(struct cuda_slot *slot, enum adaptive_buffer buffer, size_t bytes,
                      struct ps_error *error);
 
-/* Transforms `batch` images of the stack, from `first` on, in place. How many they are may show in
- * how cuFFT rounds: it must not depend on which lanes are idle. */
+/* Transforms `batch` images of the stack, beginning with `first`, in place. cuFFT's rounding may
+ * depend on the batch size, so `batch` must not depend on which items are idle. */
 int adaptive_transform(struct cuda_slot *slot, int first, int batch, bool forward,
                        struct ps_error *error);
-/* The same for one image of another size. */
+/* Transforms one image of any size. */
 int adaptive_transform_image(struct cuda_slot *slot, float *image, int width, int height,
                              bool forward, struct ps_error *error);
 
-/* Jobs that are all done to maps of the field. */
+/* Jobs on maps of the field, without their count and maps. */
 struct ps_filter_jobs adaptive_filter_jobs(const struct cuda_adaptive *a);
 struct ps_pixel_jobs adaptive_pixel_jobs(const struct cuda_adaptive *a);
 
-/* The first `count` maps of a buffer, each with the spread of its number: to find it where the mask
- * leaves them (`unmasked`) or everywhere, and to use it, in place, by the weights (`weighted`) or
- * everywhere. */
+/* Jobs on the first `count` maps of a buffer, map i with spread i: one computes the spreads, over
+ * the unmasked pixels (`unmasked`) or all, the other applies them in place, with the weights
+ * (`weighted`) or without. */
 struct ps_order_jobs adaptive_order_jobs(const struct cuda_slot *slot, enum adaptive_buffer maps,
                                          int count, bool unmasked);
 struct ps_pixel_jobs adaptive_spread_jobs(const struct cuda_adaptive *a, enum adaptive_buffer maps,
                                           int count, bool weighted);
 
-/* Copies the answers of all lanes, and the parts after them, into a->answer, and waits for all. */
+/* Copies the results of all items and then the parts to pinned_result, and waits. */
 struct adaptive_part {
     const void *device;
     size_t bytes;
-    const void *data; /* where they are then */
+    const void *data; /* output: the copy */
 };
 int adaptive_receive(struct cuda_slot *slot, struct adaptive_part *parts, int count,
-                     const struct ps_adaptive_answer **ret_answers, struct ps_error *error);
+                     const struct ps_adaptive_result **ret_results, struct ps_error *error);
 
-/* Finds the levels of the lanes; adds those that are missing if `add`. Returns whether all are
- * there. */
-bool adaptive_find_levels(struct cuda_adaptive *a, const double *diameters, int lanes, bool add);
-/* Describes the levels, to the card and in a->level. */
+/* Finds the level of each item; adds missing ones if `add`. Returns whether all have one. */
+bool adaptive_find_levels(struct cuda_adaptive *a, const double *diameters_field_px, int count,
+                          bool add);
+/* Computes the levels' data, in a->level and on the device. */
 int adaptive_send_levels(struct cuda_slot *slot, struct ps_error *error);
 
-/* out = (out - in / share) * weight, with a box of `side` on `image` and on the weight, `passes`
- * times: of `count` images, whose sides may differ. */
+/* out = (out - in / share) * weight for `count` images, where `in` and `share` are boxes of the
+ * image and of the weight, `passes` times; each image has its own side, px. */
 int adaptive_background(struct cuda_slot *slot, enum adaptive_buffer images, int count,
                         const int *sides, int passes, struct ps_error *error);
-/* Divides such images by the spread over the unmasked pixels, and clips. */
+/* Divides such images by their spread over the unmasked pixels, and clips them. */
 int adaptive_normalise(struct cuda_slot *slot, enum adaptive_buffer images, int count, float clip,
                        struct ps_error *error);
 
-/* ---- stages, as adaptive.h states them ---- */
-int cuda_adaptive_reduce(struct ps_slot *base, const struct ps_reduction *reduction,
-                         struct ps_field *ret_field, struct ps_error *error);
-int cuda_adaptive_randomise(struct ps_slot *base, unsigned seed, struct ps_error *error);
-int cuda_adaptive_scale(struct ps_slot *base, const double *diameters, int lanes,
-                        struct ps_error *error);
-int cuda_adaptive_respond(struct ps_slot *base, struct ps_lane *lanes, int count,
-                          struct ps_error *error);
-int cuda_adaptive_learn(struct ps_slot *base, struct ps_lane *lanes, int count,
-                        struct ps_error *error);
-int cuda_adaptive_peaks(struct ps_slot *base, struct ps_lane *lanes, int count,
-                        struct ps_error *error);
-int cuda_adaptive_sample(struct ps_slot *base, enum ps_map map, const struct ps_peak *peaks,
-                         size_t count, float *ret_values, struct ps_error *error);
-int cuda_adaptive_locate(struct ps_slot *base, const struct ps_peak *peaks, size_t count,
-                         double (*ret_centres)[2], struct ps_error *error);
-int cuda_adaptive_fetch(struct ps_slot *base, enum ps_map map, float *ret_values,
-                        struct ps_error *error);
-int cuda_adaptive_fetch_mask(struct ps_slot *base, unsigned char *ret_mask, struct ps_error *error);
+/* ---- stages, see backend/adaptive.h ---- */
+ps_adaptive_reduce_stage cuda_adaptive_reduce;
+ps_adaptive_randomise_stage cuda_adaptive_randomise;
+ps_adaptive_scale_stage cuda_adaptive_scale;
+ps_adaptive_respond_stage cuda_adaptive_respond;
+ps_adaptive_learn_stage cuda_adaptive_learn;
+ps_adaptive_peaks_stage cuda_adaptive_peaks;
+ps_adaptive_sample_stage cuda_adaptive_sample;
+ps_adaptive_locate_stage cuda_adaptive_locate;
+ps_adaptive_fetch_stage cuda_adaptive_fetch;
+ps_adaptive_fetch_mask_stage cuda_adaptive_fetch_mask;
 
 #endif

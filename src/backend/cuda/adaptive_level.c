@@ -1,5 +1,5 @@
-/* Levels of the adaptive profile on the GPU: the diameters of its lanes, and what the kernels need
- * to know of each. */
+/* Levels of the adaptive profile on the GPU: the diameters of a batch, and their data for the
+ * kernels. */
 #include "backend/cuda/adaptive.h"
 
 #include <stdlib.h>
@@ -7,14 +7,14 @@
 static const double DEVIATIONS[GAUSSES] = {
     [GAUSS_FINE] = PS_DETAIL_FINE,
     [GAUSS_COARSE] = PS_DETAIL_COARSE,
-    [GAUSS_TENTH] = PS_ENERGY_SMOOTHING, /* and that of responses to the intensity */
+    [GAUSS_TENTH] = PS_ENERGY_SMOOTHING, /* equals PS_INTENSITY_SMOOTHING */
     [GAUSS_EIGHTH] = PS_DETAIL_SMOOTHING,
 };
 
-/* What a level's description points to: so much of it is put together on the host. */
+/* Data of a level that its description points to. */
 struct level_data {
-    float weights[GAUSSES][PS_GAUSS_RADIUS_MAX + 1];
-    int area[]; /* (2 reach + 2)^2, then as many pairs of shorts as pixels */
+    float weights[GAUSSES][PS_MAX_GAUSS_RADIUS + 1];
+    int area[]; /* (2 reach + 2)^2, then (2 reach + 1)^2 pairs of shorts */
 };
 
 static size_t level_bytes(int reach)
@@ -31,12 +31,12 @@ static short (*level_pixels(struct level_data *data, int reach))[2]
     return (short(*)[2])(data->area + side * side);
 }
 
-/* Pixels ring by ring, each ring in the order of rows; counts those that count. Once over the
- * square to see how long the rings are, and once to put its pixels in their places. */
+/* Lists the pixels ring by ring, each ring in the order of rows, and counts those inside the disk.
+ * The first pass finds the lengths of the rings, the second stores the pixels. */
 static void list_rings(struct ps_adaptive_level *level, short (*ret_pixels)[2])
 {
     int reach = level->reach;
-    int length[PS_RADIAL_MAX] = {0};
+    int length[PS_MAX_RINGS] = {0};
     for (int y = -reach; y <= reach; y++) {
         for (int x = -reach; x <= reach; x++) {
             double r = ps_radius(x, y);
@@ -48,7 +48,7 @@ static void list_rings(struct ps_adaptive_level *level, short (*ret_pixels)[2])
             level->disk += r <= level->limit;
         }
     }
-    int next[PS_RADIAL_MAX];
+    int next[PS_MAX_RINGS];
     level->first[0] = 0;
     for (int ring = 0; ring < level->rings; ring++) {
         next[ring] = level->first[ring];
@@ -78,13 +78,13 @@ static void sum_area(const struct ps_adaptive_level *level, int *ret_area)
     }
 }
 
-/* Level `index`, whose data will be at `device`. */
-static int describe(struct cuda_adaptive *a, int index, struct level_data *data, char *device,
-                    struct ps_adaptive_level *ret_level, struct ps_error *error)
+/* Computes the data of level `index`, to be copied to `device`. */
+static int level_describe(struct cuda_adaptive *a, int index, struct level_data *data, char *device,
+                          struct ps_adaptive_level *ret_level, struct ps_error *error)
 {
     struct adaptive_level *level = &a->level[index];
     struct ps_adaptive_level *out = ret_level;
-    out->limit = PS_TEMPLATE_REACH * level->diameter;
+    out->limit = PS_TEMPLATE_REACH * level->diameter_field_px;
     out->reach = level->reach;
     out->rings = level->rings;
     short(*pixels)[2] = level_pixels(data, level->reach);
@@ -93,12 +93,12 @@ static int describe(struct cuda_adaptive *a, int index, struct level_data *data,
     out->area = (const int *)(device + offsetof(struct level_data, area));
     out->pixels = (const short(*)[2])(device + ((char *)pixels - (char *)data));
     for (int g = 0; g < GAUSSES; g++) {
-        double sigma = DEVIATIONS[g] * level->diameter;
+        double sigma = DEVIATIONS[g] * level->diameter_field_px;
         level->radii[g] = ps_gauss_radius(sigma);
-        if (level->radii[g] > PS_GAUSS_RADIUS_MAX)
+        if (level->radii[g] > PS_MAX_GAUSS_RADIUS)
             return ps_fail(error, PS_E_BUG, "a Gaussian of %g px", sigma);
         ps_gauss_weights(sigma, data->weights[g]);
-        level->weights[g] = (const float *)device + (size_t)g * (PS_GAUSS_RADIUS_MAX + 1);
+        level->weights[g] = (const float *)device + (size_t)g * (PS_MAX_GAUSS_RADIUS + 1);
     }
     return 0;
 }
@@ -106,11 +106,11 @@ static int describe(struct cuda_adaptive *a, int index, struct level_data *data,
 int adaptive_send_levels(struct cuda_slot *slot, struct ps_error *error)
 {
     struct cuda_adaptive *a = slot->adaptive;
-    size_t begin = PS_LEVELS * sizeof(struct ps_adaptive_level);
+    size_t begin = PS_MAX_LEVELS * sizeof(struct ps_adaptive_level);
     size_t bytes = begin;
     for (int i = 0; i < a->levels; i++)
         bytes += level_bytes(a->level[i].reach);
-    int status = adaptive_reserve(slot, LEVELS, cuda_generous(bytes), error);
+    int status = adaptive_reserve(slot, LEVELS, cuda_round_up_pow2(bytes), error);
     if (status)
         return status;
     char *host = calloc(1, bytes);
@@ -119,8 +119,8 @@ int adaptive_send_levels(struct cuda_slot *slot, struct ps_error *error)
     struct ps_adaptive_level *levels = (struct ps_adaptive_level *)host;
     size_t at = begin;
     for (int i = 0; i < a->levels && status == 0; i++) {
-        status = describe(a, i, (struct level_data *)(host + at),
-                          (char *)a->buffers[LEVELS].data + at, &levels[i], error);
+        status = level_describe(a, i, (struct level_data *)(host + at),
+                                (char *)a->buffers[LEVELS].data + at, &levels[i], error);
         at += level_bytes(a->level[i].reach);
     }
     if (status == 0)
@@ -129,19 +129,20 @@ int adaptive_send_levels(struct cuda_slot *slot, struct ps_error *error)
     return status;
 }
 
-bool adaptive_find_levels(struct cuda_adaptive *a, const double *diameters, int lanes, bool add)
+bool adaptive_find_levels(struct cuda_adaptive *a, const double *diameters_field_px, int count,
+                          bool add)
 {
-    for (int i = 0; i < lanes; i++) {
+    for (int i = 0; i < count; i++) {
         int level = 0;
-        while (level < a->levels && a->level[level].diameter != diameters[i])
+        while (level < a->levels && a->level[level].diameter_field_px != diameters_field_px[i])
             level++;
-        if (level == a->levels && (!add || level == PS_LEVELS))
+        if (level == a->levels && (!add || level == PS_MAX_LEVELS))
             return false;
         if (level == a->levels)
             a->level[a->levels++] = (struct adaptive_level){
-                .diameter = diameters[i],
-                .reach = ps_template_reach(diameters[i]),
-                .rings = ps_template_rings(diameters[i]),
+                .diameter_field_px = diameters_field_px[i],
+                .reach = ps_template_reach(diameters_field_px[i]),
+                .rings = ps_template_rings(diameters_field_px[i]),
             };
         a->level_of[i] = (short)level;
     }

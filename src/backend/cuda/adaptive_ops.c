@@ -8,17 +8,17 @@ CUDA_STAGE(adaptive_reduce,
 CUDA_STAGE(adaptive_randomise, (struct ps_slot * base, unsigned seed, struct ps_error *error), base,
            seed, error)
 CUDA_STAGE(adaptive_scale,
-           (struct ps_slot * base, const double *diameters, int lanes, struct ps_error *error),
-           base, diameters, lanes, error)
+           (struct ps_slot * base, const double *diameters, int items, struct ps_error *error),
+           base, diameters, items, error)
 CUDA_STAGE(adaptive_respond,
-           (struct ps_slot * base, struct ps_lane *lanes, int count, struct ps_error *error), base,
-           lanes, count, error)
+           (struct ps_slot * base, struct ps_batch_item *items, int count, struct ps_error *error),
+           base, items, count, error)
 CUDA_STAGE(adaptive_learn,
-           (struct ps_slot * base, struct ps_lane *lanes, int count, struct ps_error *error), base,
-           lanes, count, error)
+           (struct ps_slot * base, struct ps_batch_item *items, int count, struct ps_error *error),
+           base, items, count, error)
 CUDA_STAGE(adaptive_peaks,
-           (struct ps_slot * base, struct ps_lane *lanes, int count, struct ps_error *error), base,
-           lanes, count, error)
+           (struct ps_slot * base, struct ps_batch_item *items, int count, struct ps_error *error),
+           base, items, count, error)
 CUDA_STAGE(adaptive_sample,
            (struct ps_slot * base, enum ps_map map, const struct ps_peak *peaks, size_t count,
             float *ret_values, struct ps_error *error),
@@ -35,7 +35,7 @@ CUDA_STAGE(adaptive_fetch_mask,
            error)
 
 const struct ps_adaptive_ops ps_adaptive_cuda = {
-    .lanes = 15,
+    .max_items = 15,
     .reduce = stage_adaptive_reduce,
     .randomise = stage_adaptive_randomise,
     .scale = stage_adaptive_scale,

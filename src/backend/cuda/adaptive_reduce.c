@@ -3,16 +3,16 @@
 
 #include <string.h>
 
-/* Robust statistics of maps, to the spreads from 0 on. */
-static int spread(struct cuda_slot *slot, enum adaptive_buffer maps, int count, bool unmasked,
-                  struct ps_error *error)
+/* Robust statistics of the first `count` maps, stored as the spreads from 0 on. */
+static int reduce_spread(struct cuda_slot *slot, enum adaptive_buffer maps, int count,
+                         bool unmasked, struct ps_error *error)
 {
     struct ps_order_jobs jobs = adaptive_order_jobs(slot, maps, count, unmasked);
     return CU(ps_launch_adaptive_spread(&jobs, slot->adaptive->buffers[ORDER].data, slot->stream));
 }
 
-static int normalise(struct cuda_slot *slot, enum adaptive_buffer images, int count, bool centre,
-                     bool weighted, float clip, struct ps_error *error)
+static int reduce_normalise(struct cuda_slot *slot, enum adaptive_buffer images, int count,
+                            bool centre, bool weighted, float clip, struct ps_error *error)
 {
     struct ps_pixel_jobs jobs = adaptive_spread_jobs(slot->adaptive, images, count, weighted);
     return CU(ps_launch_adaptive_normalise(&jobs, centre, clip, slot->stream));
@@ -21,10 +21,8 @@ static int normalise(struct cuda_slot *slot, enum adaptive_buffer images, int co
 int adaptive_normalise(struct cuda_slot *slot, enum adaptive_buffer images, int count, float clip,
                        struct ps_error *error)
 {
-    int status = spread(slot, images, count, true, error);
-    if (status == 0)
-        status = normalise(slot, images, count, false, true, clip, error);
-    return status;
+    PS_TRY(reduce_spread(slot, images, count, true, error));
+    return reduce_normalise(slot, images, count, false, true, clip, error);
 }
 
 int adaptive_background(struct cuda_slot *slot, enum adaptive_buffer images, int count,
@@ -52,35 +50,42 @@ int adaptive_background(struct cuda_slot *slot, enum adaptive_buffer images, int
             .out = adaptive_map(a, images, i),
         };
     }
-    int status = 0;
-    for (int pass = 0; pass < passes && status == 0; pass++) {
-        status = CU(ps_launch_adaptive_box(&boxes, slot->stream));
+    for (int pass = 0; pass < passes; pass++) {
+        PS_TRY(CU(ps_launch_adaptive_box(&boxes, slot->stream)));
         for (int i = 0; i < boxes.count; i++)
             boxes.job[i].in = boxes.job[i].out;
     }
-    if (status == 0)
-        status = CU(ps_launch_adaptive_background(&pixels, slot->stream));
-    return status;
+    return CU(ps_launch_adaptive_background(&pixels, slot->stream));
 }
 
-/* Step 1. */
-static int bin_micrograph(struct cuda_slot *slot, int bin, struct ps_error *error)
+/* Marks pixels that hold image data in the maps of the unmasked and of weights. */
+static int mark_live(struct cuda_slot *slot, const unsigned char *dead, struct ps_error *error)
 {
     const struct cuda_adaptive *a = slot->adaptive;
-    int status = CU(ps_launch_adaptive_bin(slot->micrograph.data, slot->width, bin, a->field.width,
-                                           a->field.height, a->field.frame,
-                                           a->buffers[INTENSITY].data, slot->stream));
-    if (status == 0)
-        status = spread(slot, INTENSITY, 1, false, error);
-    if (status == 0)
-        status = normalise(slot, INTENSITY, 1, true, false, PS_FIRST_CLIP, error);
-    return status;
+    int frame = a->field.frame_field_px;
+    size_t bytes = (size_t)(a->field.width - 2 * frame) * (size_t)(a->field.height - 2 * frame);
+    PS_TRY(adaptive_reserve(slot, DEAD, bytes, error));
+    PS_TRY(cuda_send(slot, a->buffers[DEAD].data, dead, bytes, error));
+    return CU(ps_launch_adaptive_live(a->buffers[DEAD].data, a->field.width, a->field.height, frame,
+                                      a->buffers[UNMASKED].data, a->buffers[WEIGHT].data,
+                                      slot->stream));
 }
 
-/* Step 2: regions whose mean over half a diameter is far from the rest, and that hold a square
- * wider than a particle, in two maps of bytes: darker and brighter ones. */
-static int find_contaminants(struct cuda_slot *slot, double diameter, uint8_t *found[2],
-                             struct ps_error *error)
+/* Step 1. With `masked`, dead pixels do not count and become 0, the median. */
+static int bin_micrograph(struct cuda_slot *slot, int bin, bool masked, struct ps_error *error)
+{
+    const struct cuda_adaptive *a = slot->adaptive;
+    PS_TRY(CU(ps_launch_adaptive_bin(slot->micrograph.data, slot->width, bin, a->field.width,
+                                     a->field.height, a->field.frame_field_px,
+                                     a->buffers[INTENSITY].data, slot->stream)));
+    PS_TRY(reduce_spread(slot, INTENSITY, 1, masked, error));
+    return reduce_normalise(slot, INTENSITY, 1, true, masked, PS_FIRST_CLIP, error);
+}
+
+/* Step 2: regions whose mean over half a diameter is extreme and that hold a square wider than a
+ * particle, in two byte maps: darker and brighter ones. */
+static int find_contaminants(struct cuda_slot *slot, double diameter, bool masked,
+                             uint8_t *found[2], struct ps_error *error)
 {
     const struct cuda_adaptive *a = slot->adaptive;
     struct ps_filter_jobs box = adaptive_filter_jobs(a);
@@ -91,15 +96,11 @@ static int find_contaminants(struct cuda_slot *slot, double diameter, uint8_t *f
         .out = adaptive_map(a, SPARE, 0),
         .radius = ps_box_side(PS_CONTAMINANT_MEAN * diameter) / 2,
     };
-    int status = CU(ps_launch_adaptive_box(&box, slot->stream));
-    if (status == 0)
-        status = spread(slot, SPARE, 1, false, error);
-    if (status == 0)
-        status = CU(ps_launch_adaptive_extremes(box.job[0].out, a->buffers[SPREADS].data,
-                                                PS_CONTAMINANT_FAR, adaptive_pixels(a), found[0],
-                                                found[1], slot->stream));
-    if (status)
-        return status;
+    PS_TRY(CU(ps_launch_adaptive_box(&box, slot->stream)));
+    PS_TRY(reduce_spread(slot, SPARE, 1, masked, error));
+    PS_TRY(
+        CU(ps_launch_adaptive_extremes(box.job[0].out, a->buffers[SPREADS].data, PS_CONTAMINANT_FAR,
+                                       adaptive_pixels(a), found[0], found[1], slot->stream)));
     struct ps_filter_jobs squares = adaptive_filter_jobs(a);
     int opening = ps_box_side(PS_CONTAMINANT_SIDE * diameter) / 2;
     int margin = ps_box_side(PS_CONTAMINANT_MARGIN * diameter) / 2;
@@ -111,59 +112,58 @@ static int find_contaminants(struct cuda_slot *slot, double diameter, uint8_t *f
             .out = found[i],
             .radius = opening,
         };
-    status = CU(ps_launch_adaptive_square(&squares, true, slot->stream));
-    /* Two dilations by squares are one by their sum. */
+    PS_TRY(CU(ps_launch_adaptive_square(&squares, true, slot->stream)));
+    /* Two successive dilations by squares equal one by a square of the summed radius. */
     for (int i = 0; i < 2; i++)
         squares.job[i].radius = opening + margin;
-    if (status == 0)
-        status = CU(ps_launch_adaptive_square(&squares, false, slot->stream));
-    return status;
+    return CU(ps_launch_adaptive_square(&squares, false, slot->stream));
 }
 
-/* The mask, from its two maps or none, and how many pixels it leaves. */
-static int apply_mask(struct cuda_slot *slot, uint8_t *const found[2],
-                      const struct ps_margins *margins, struct ps_error *error)
+/* Applies the contaminant maps (or none) and counts the unmasked pixels. With `masked`, the map of
+ * the unmasked holds the live pixels before. */
+static int apply_mask(struct cuda_slot *slot, uint8_t *const found[2], bool masked,
+                      struct ps_error *error)
 {
     const struct cuda_adaptive *a = slot->adaptive;
+    struct ps_mask_inputs inputs = {
+        .below = found[0],
+        .above = found[1],
+        .live = masked ? a->buffers[UNMASKED].data : NULL,
+    };
     return CU(ps_launch_adaptive_mask(
-        found[0], found[1], a->field.width, a->field.height, a->field.frame, margins,
+        &inputs, a->field.width, a->field.height, a->field.frame_field_px,
         a->buffers[INTENSITY].data, a->buffers[ALLOWED].data, a->buffers[UNMASKED].data,
         a->buffers[WEIGHT].data, a->buffers[UNMASKED_COUNT].data, slot->stream));
 }
 
-/* Lengths of transforms: the field with zeros after it, as far as the largest template reaches. */
+/* Sizes of transforms: the field, followed by zeros as far as the largest template reaches. */
 static void begin_field(struct cuda_slot *slot, const struct ps_reduction *reduction)
 {
     enum { ALIGNMENT = 64 };
     struct cuda_adaptive *a = slot->adaptive;
-    int reach = ps_template_reach(reduction->largest);
+    int reach = ps_template_reach(reduction->max_diameter_field_px);
     a->field = (struct ps_field){
-        .width = slot->width / reduction->bin + 2 * reduction->frame,
-        .height = slot->height / reduction->bin + 2 * reduction->frame,
-        .frame = reduction->frame,
+        .width = slot->width / reduction->bin + 2 * reduction->frame_field_px,
+        .height = slot->height / reduction->bin + 2 * reduction->frame_field_px,
+        .frame_field_px = reduction->frame_field_px,
     };
     a->stride = (adaptive_pixels(a) + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
     a->fft_width = ps_good_length(a->field.width + reach);
     a->fft_height = ps_good_length(a->field.height + reach);
-    a->largest = reduction->largest;
+    a->max_diameter_field_px = reduction->max_diameter_field_px;
     a->levels = 0;
-    a->lanes = 0;
+    a->items = 0;
 }
 
-static int reserve(struct cuda_slot *slot, struct ps_error *error)
+static int reduce_reserve(struct cuda_slot *slot, struct ps_error *error)
 {
     enum { SPARE_MAPS = 4 };
     size_t pixels = slot->adaptive->stride;
-    int status = adaptive_reserve(slot, UNMASKED, pixels, error);
-    if (status == 0)
-        status = adaptive_reserve(slot, ALLOWED, pixels, error);
-    if (status == 0)
-        status = adaptive_reserve(slot, WEIGHT, pixels * sizeof(float), error);
-    if (status == 0)
-        status = adaptive_reserve(slot, INTENSITY, pixels * sizeof(float), error);
-    if (status == 0)
-        status = adaptive_reserve(slot, SPARE, SPARE_MAPS * pixels * sizeof(float), error);
-    return status;
+    PS_TRY(adaptive_reserve(slot, UNMASKED, pixels, error));
+    PS_TRY(adaptive_reserve(slot, ALLOWED, pixels, error));
+    PS_TRY(adaptive_reserve(slot, WEIGHT, pixels * sizeof(float), error));
+    PS_TRY(adaptive_reserve(slot, INTENSITY, pixels * sizeof(float), error));
+    return adaptive_reserve(slot, SPARE, SPARE_MAPS * pixels * sizeof(float), error);
 }
 
 int cuda_adaptive_reduce(struct ps_slot *base, const struct ps_reduction *reduction,
@@ -171,45 +171,39 @@ int cuda_adaptive_reduce(struct ps_slot *base, const struct ps_reduction *reduct
 {
     struct cuda_slot *slot = (struct cuda_slot *)base;
     struct cuda_adaptive *a = NULL;
-    int status = cuda_adaptive_of(slot, &a, error);
-    if (status)
-        return status;
-    int side = ps_box_side(PS_INTENSITY_SURROUND * reduction->diameter);
-    if (side / 2 > PS_BOX_RADIUS_MAX)
-        return ps_fail(error, PS_E_BUG, "a diameter of %g px", reduction->diameter);
+    PS_TRY(cuda_adaptive_of(slot, &a, error));
+    int side = ps_box_side(PS_INTENSITY_SURROUND * reduction->diameter_field_px);
+    if (side / 2 > PS_MAX_BOX_RADIUS)
+        return ps_fail(error, PS_E_BUG, "a diameter of %g px", reduction->diameter_field_px);
     begin_field(slot, reduction);
-    status = reserve(slot, error);
+    PS_TRY(reduce_reserve(slot, error));
     uint8_t *found[2] = {NULL, NULL};
-    if (status == 0)
-        status = bin_micrograph(slot, reduction->bin, error);
-    if (status == 0 && reduction->mask) {
+    bool masked = reduction->dead != NULL;
+    if (masked)
+        PS_TRY(mark_live(slot, reduction->dead, error));
+    PS_TRY(bin_micrograph(slot, reduction->bin, masked, error));
+    if (reduction->mask) {
         found[0] = (uint8_t *)adaptive_map(a, SPARE, 2);
         found[1] = (uint8_t *)adaptive_map(a, SPARE, 3);
-        status = find_contaminants(slot, reduction->diameter, found, error);
+        PS_TRY(find_contaminants(slot, reduction->diameter_field_px, masked, found, error));
     }
-    if (status == 0)
-        status = apply_mask(slot, found, &reduction->margins, error);
-    if (status == 0)
-        status = adaptive_background(slot, INTENSITY, 1, &side, 2, error);
-    if (status == 0)
-        status = adaptive_normalise(slot, INTENSITY, 1, PS_INTENSITY_CLIP, error);
+    PS_TRY(apply_mask(slot, found, masked, error));
+    PS_TRY(adaptive_background(slot, INTENSITY, 1, &side, 2, error));
+    PS_TRY(adaptive_normalise(slot, INTENSITY, 1, PS_INTENSITY_CLIP, error));
     unsigned long long unmasked = 0;
-    if (status == 0)
-        status =
-            cuda_receive(slot, &unmasked, a->buffers[UNMASKED_COUNT].data, sizeof unmasked, error);
-    if (status)
-        return status;
+    PS_TRY(cuda_receive(slot, &unmasked, a->buffers[UNMASKED_COUNT].data, sizeof unmasked, error));
     if (unmasked == 0)
-        return ps_fail(error, PS_E_INPUT, "contaminants and margins cover the whole micrograph");
+        return ps_fail(error, PS_E_INPUT,
+                       "contaminants and areas without image data cover the whole micrograph");
     a->field.unmasked = (size_t)unmasked;
     *ret_field = a->field;
     return 0;
 }
 
-/* ---- a null -----------------------------------------------------------------------------------
+/* ---- null field -------------------------------------------------------------------------------
  */
 
-/* Transforms have the field's own size, as on the CPU: the noise is the same there. */
+/* Transforms have the field's size, as on the CPU, so that both get the same noise. */
 int cuda_adaptive_randomise(struct ps_slot *base, unsigned seed, struct ps_error *error)
 {
     struct cuda_slot *slot = (struct cuda_slot *)base;
@@ -218,25 +212,19 @@ int cuda_adaptive_randomise(struct ps_slot *base, unsigned seed, struct ps_error
     int height = ps_good_length(a->field.height);
     size_t floats = ps_image_floats(width, height);
     a->levels = 0;
-    a->lanes = 0;
-    int status = adaptive_reserve(slot, STACK, 2 * floats * sizeof(float), error);
+    a->items = 0;
+    PS_TRY(adaptive_reserve(slot, STACK, 2 * floats * sizeof(float), error));
     struct ps_adaptive_maps maps = adaptive_maps(a);
     maps.fft_width = width;
     maps.fft_height = height;
     maps.fft_scale = (float)(1 / ((double)width * (double)height));
     float *images = a->buffers[STACK].data;
-    if (status == 0)
-        status = CU(ps_launch_adaptive_noise(&maps, seed, images, slot->stream));
-    for (int i = 0; i < 2 && status == 0; i++)
-        status =
-            adaptive_transform_image(slot, images + (size_t)i * floats, width, height, true, error);
-    if (status == 0)
-        status = CU(ps_launch_adaptive_turn(&maps, images, slot->stream));
-    if (status == 0)
-        status = adaptive_transform_image(slot, images, width, height, false, error);
-    if (status == 0)
-        status = CU(ps_launch_adaptive_null(&maps, images, slot->stream));
-    if (status == 0)
-        status = adaptive_normalise(slot, INTENSITY, 1, PS_INTENSITY_CLIP, error);
-    return status;
+    PS_TRY(CU(ps_launch_adaptive_noise(&maps, seed, images, slot->stream)));
+    for (int i = 0; i < 2; i++)
+        PS_TRY(adaptive_transform_image(slot, images + (size_t)i * floats, width, height, true,
+                                        error));
+    PS_TRY(CU(ps_launch_adaptive_turn(&maps, images, slot->stream)));
+    PS_TRY(adaptive_transform_image(slot, images, width, height, false, error));
+    PS_TRY(CU(ps_launch_adaptive_null(&maps, images, slot->stream)));
+    return adaptive_normalise(slot, INTENSITY, 1, PS_INTENSITY_CLIP, error);
 }

@@ -1,25 +1,25 @@
-/* Step 4 of the adaptive profile on the GPU, the energy channels, and what correlation needs of
- * each window: for all levels at once. */
+/* Step 4 of the adaptive profile on the GPU: energy channels, and what correlation needs of each
+ * window, for all levels at once. */
 #include "backend/cuda/adaptive.h"
 
 /* ---- memory -----------------------------------------------------------------------------------
  */
 
-static int more(int a, int b)
+static int max_int(int a, int b)
 {
     return a > b ? a : b;
 }
 
-static int reserve(struct cuda_slot *slot, struct ps_error *error)
+static int scale_reserve(struct cuda_slot *slot, struct ps_error *error)
 {
-    enum { PIXELS_PER_MAXIMUM = 8, LEAST_CAPACITY = 1024 };
+    enum { PIXELS_PER_MAXIMUM = 8, MIN_CAPACITY = 1024 };
     struct cuda_adaptive *a = slot->adaptive;
     size_t map = a->stride * sizeof(float);
     size_t image = adaptive_image_floats(a) * sizeof(float);
     size_t levels = (size_t)a->levels;
-    size_t lanes = (size_t)a->lanes;
-    size_t spare = (size_t)more(6 * a->levels, 2 * a->lanes);
-    size_t stack = 1 + levels + (size_t)more(6 * a->levels + 1, 2 * a->lanes);
+    size_t items = (size_t)a->items;
+    size_t spare = (size_t)max_int(6 * a->levels, 2 * a->items);
+    size_t stack = 1 + levels + (size_t)max_int(6 * a->levels + 1, 2 * a->items);
     const struct {
         enum adaptive_buffer buffer;
         size_t bytes;
@@ -29,32 +29,31 @@ static int reserve(struct cuda_slot *slot, struct ps_error *error)
         {LOCAL, 2 * levels * map},
         {MEAN, levels * map},
         {DEVIATION, levels * map},
-        {RESPONSE, 2 * lanes * map},
-        {RAW, lanes * map},
-        {SCORE, lanes * map},
+        {RESPONSE, 2 * items * map},
+        {RAW, items * map},
+        {SCORE, items * map},
         {SPARE, spare * map},
         {STACK, stack * image},
-        {SUMS, cuda_generous(2 * lanes * adaptive_cut_sums(a) * sizeof(struct ps_cut_sums))},
+        {SUMS, cuda_round_up_pow2(2 * items * adaptive_cut_sums(a) * sizeof(struct ps_cut_sums))},
     };
-    int status = 0;
-    for (size_t i = 0; i < sizeof buffers / sizeof *buffers && status == 0; i++)
-        status = adaptive_reserve(slot, buffers[i].buffer, buffers[i].bytes, error);
-    a->capacity = adaptive_pixels(a) / PIXELS_PER_MAXIMUM + LEAST_CAPACITY;
-    return status;
+    for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++)
+        PS_TRY(adaptive_reserve(slot, buffers[i].buffer, buffers[i].bytes, error));
+    a->capacity = adaptive_pixels(a) / PIXELS_PER_MAXIMUM + MIN_CAPACITY;
+    return 0;
 }
 
 /* ---- step 4 -----------------------------------------------------------------------------------
  */
 
-static int median(struct cuda_slot *slot, enum adaptive_buffer maps, int count,
-                  struct ps_error *error)
+static int scale_median(struct cuda_slot *slot, enum adaptive_buffer maps, int count,
+                        struct ps_error *error)
 {
     struct ps_order_jobs jobs = adaptive_order_jobs(slot, maps, count, true);
     return CU(ps_launch_adaptive_median(&jobs, slot->adaptive->buffers[ORDER].data, slot->stream));
 }
 
-/* Two filters for each level, of what `in` says: NULL for the level's energy. The results are those
- * of `out`, NULL again, or spare maps 2 level + filter. */
+/* Two filters per level. Input `in`, NULL for the level's energy; output in spare map 2 level +
+ * filter, or, for the first filter if `first_to_energy`, in the level's energy. */
 static struct ps_filter_jobs two_gaussians(const struct cuda_adaptive *a,
                                            const enum adaptive_gauss gauss[2], const float *in[2],
                                            bool first_to_energy)
@@ -76,7 +75,7 @@ static struct ps_filter_jobs two_gaussians(const struct cuda_adaptive *a,
     return jobs;
 }
 
-/* The energy of fine detail, smoothed, as a mean over what is unmasked. */
+/* Energy of fine detail, smoothed, as a mean over the unmasked pixels. */
 static int make_detail(struct cuda_slot *slot, struct ps_error *error)
 {
     const struct cuda_adaptive *a = slot->adaptive;
@@ -105,47 +104,36 @@ static int make_detail(struct cuda_slot *slot, struct ps_error *error)
             .out = energy,
         };
     }
-    int status = CU(ps_launch_adaptive_gauss(&details, slot->stream));
-    if (status == 0)
-        status = CU(ps_launch_adaptive_detail(&squares, slot->stream));
-    if (status == 0)
-        status = CU(ps_launch_adaptive_gauss(&smoothing, slot->stream));
-    if (status == 0)
-        status = CU(ps_launch_adaptive_divide(&shares, slot->stream));
-    return status;
+    PS_TRY(CU(ps_launch_adaptive_gauss(&details, slot->stream)));
+    PS_TRY(CU(ps_launch_adaptive_detail(&squares, slot->stream)));
+    PS_TRY(CU(ps_launch_adaptive_gauss(&smoothing, slot->stream)));
+    return CU(ps_launch_adaptive_divide(&shares, slot->stream));
 }
 
 static int make_energy(struct cuda_slot *slot, struct ps_error *error)
 {
     const struct cuda_adaptive *a = slot->adaptive;
     struct ps_pixel_jobs energies = adaptive_spread_jobs(a, ENERGY, a->levels, true);
-    int sides[PS_LEVELS];
+    int sides[PS_MAX_LEVELS];
     for (int i = 0; i < a->levels; i++)
-        sides[i] = ps_box_side(PS_ENERGY_SURROUND * a->level[i].diameter);
-    int status = make_detail(slot, error);
-    if (status == 0)
-        status = median(slot, ENERGY, a->levels, error);
-    if (status == 0)
-        status = CU(ps_launch_adaptive_logarithm(&energies, slot->stream));
-    if (status == 0)
-        status = median(slot, ENERGY, a->levels, error);
-    if (status == 0)
-        status = CU(ps_launch_adaptive_centre(&energies, slot->stream));
-    if (status == 0)
-        status = adaptive_background(slot, ENERGY, a->levels, sides, 1, error);
-    if (status == 0)
-        status = adaptive_normalise(slot, ENERGY, a->levels, PS_ENERGY_CLIP, error);
-    return status;
+        sides[i] = ps_box_side(PS_ENERGY_SURROUND * a->level[i].diameter_field_px);
+    PS_TRY(make_detail(slot, error));
+    PS_TRY(scale_median(slot, ENERGY, a->levels, error));
+    PS_TRY(CU(ps_launch_adaptive_logarithm(&energies, slot->stream)));
+    PS_TRY(scale_median(slot, ENERGY, a->levels, error));
+    PS_TRY(CU(ps_launch_adaptive_centre(&energies, slot->stream)));
+    PS_TRY(adaptive_background(slot, ENERGY, a->levels, sides, 1, error));
+    return adaptive_normalise(slot, ENERGY, a->levels, PS_ENERGY_CLIP, error);
 }
 
 /* ---- norms of windows -------------------------------------------------------------------------
  */
 
 /* Images of the stack: the channels, which stay; their squares; the disks; the correlations of both
- * with the disks. The intensity is channel 0, the energy of a level is the channel after it. */
+ * with the disks. Channel 0 is the intensity, channel 1 + level the energy of a level. */
 static int norms_of_levels(struct cuda_slot *slot, struct ps_error *error)
 {
-    _Static_assert(4 * PS_LEVELS <= PS_JOBS, "products of all levels");
+    _Static_assert(4 * PS_MAX_LEVELS <= PS_MAX_JOBS, "products of all levels");
     const struct cuda_adaptive *a = slot->adaptive;
     struct ps_adaptive_maps maps = adaptive_maps(a);
     struct ps_image_jobs images = {.count = 2 + 3 * a->levels};
@@ -160,7 +148,7 @@ static int norms_of_levels(struct cuda_slot *slot, struct ps_error *error)
     struct ps_product_jobs products = {.count = 4 * a->levels};
     for (int i = 0; i < a->levels; i++) {
         images.job[disks + i].level = i;
-        for (int k = 0; k < 4; k++) { /* channel, then squares and plain */
+        for (int k = 0; k < 4; k++) { /* intensity, energy: of the squares, of the channel */
             int channel = k < 2 ? 0 : 1 + i;
             int from = k % 2 ? channel : squares + channel;
             products.job[4 * i + k].image = (const float2 *)adaptive_image(a, from);
@@ -168,30 +156,21 @@ static int norms_of_levels(struct cuda_slot *slot, struct ps_error *error)
             products.job[4 * i + k].out = (float2 *)adaptive_image(a, results + 4 * i + k);
         }
     }
-    int status =
-        CU(ps_launch_adaptive_images(&maps, &images, a->buffers[STACK].data, slot->stream));
-    if (status == 0)
-        status = adaptive_transform(slot, 0, images.count, true, error);
-    if (status == 0)
-        status = CU(ps_launch_adaptive_multiply(&maps, &products, slot->stream));
-    if (status == 0)
-        status = adaptive_transform(slot, results, products.count, false, error);
-    if (status == 0)
-        status = CU(ps_launch_adaptive_norms(&maps, 2 * a->levels, adaptive_image(a, results),
-                                             slot->stream));
-    return status;
+    PS_TRY(CU(ps_launch_adaptive_images(&maps, &images, a->buffers[STACK].data, slot->stream)));
+    PS_TRY(adaptive_transform(slot, 0, images.count, true, error));
+    PS_TRY(CU(ps_launch_adaptive_multiply(&maps, &products, slot->stream)));
+    PS_TRY(adaptive_transform(slot, results, products.count, false, error));
+    return CU(
+        ps_launch_adaptive_norms(&maps, 2 * a->levels, adaptive_image(a, results), slot->stream));
 }
 
 static int make_norms(struct cuda_slot *slot, struct ps_error *error)
 {
     const struct cuda_adaptive *a = slot->adaptive;
-    int status = norms_of_levels(slot, error);
-    if (status == 0)
-        status = median(slot, INVERSE, 2 * a->levels, error);
+    PS_TRY(norms_of_levels(slot, error));
+    PS_TRY(scale_median(slot, INVERSE, 2 * a->levels, error));
     struct ps_pixel_jobs inverses = adaptive_spread_jobs(a, INVERSE, 2 * a->levels, true);
-    if (status == 0)
-        status = CU(ps_launch_adaptive_inverse(&inverses, slot->stream));
-    return status;
+    return CU(ps_launch_adaptive_inverse(&inverses, slot->stream));
 }
 
 /* ---- mean and deviation -----------------------------------------------------------------------
@@ -199,7 +178,7 @@ static int make_norms(struct cuda_slot *slot, struct ps_error *error)
 
 static int make_moments(struct cuda_slot *slot, struct ps_error *error)
 {
-    enum { BOXES = 3 }; /* of the intensity, its squares, the weight */
+    enum { BOXES = 3 }; /* of intensity, squared intensity, weight */
     const struct cuda_adaptive *a = slot->adaptive;
     struct ps_filter_jobs boxes = adaptive_filter_jobs(a);
     boxes.count = BOXES * a->levels;
@@ -208,67 +187,59 @@ static int make_moments(struct cuda_slot *slot, struct ps_error *error)
             .in = a->buffers[i % BOXES < 2 ? INTENSITY : WEIGHT].data,
             .passing = adaptive_map(a, SPARE, boxes.count + i),
             .out = adaptive_map(a, SPARE, i),
-            .radius = ps_box_side(a->level[i / BOXES].diameter) / 2,
+            .radius = ps_box_side(a->level[i / BOXES].diameter_field_px) / 2,
             .squared = i % BOXES == 1,
         };
-    int status = CU(ps_launch_adaptive_box(&boxes, slot->stream));
-    if (status == 0)
-        status = CU(ps_launch_adaptive_deviation(
-            a->buffers[SPARE].data, a->stride, adaptive_pixels(a), a->levels, a->buffers[MEAN].data,
-            a->buffers[DEVIATION].data, slot->stream));
-    return status;
+    PS_TRY(CU(ps_launch_adaptive_box(&boxes, slot->stream)));
+    return CU(ps_launch_adaptive_deviation(a->buffers[SPARE].data, a->stride, adaptive_pixels(a),
+                                           a->levels, a->buffers[MEAN].data,
+                                           a->buffers[DEVIATION].data, slot->stream));
 }
 
 /* ---- the stage --------------------------------------------------------------------------------
  */
 
-static int check(const struct cuda_adaptive *a, struct ps_error *error)
+static int scale_check(const struct cuda_adaptive *a, struct ps_error *error)
 {
     for (int i = 0; i < a->levels; i++) {
         const struct adaptive_level *level = &a->level[i];
-        int box = ps_box_side(PS_ENERGY_SURROUND * level->diameter) / 2;
-        if (level->rings > PS_RADIAL_MAX || box > PS_BOX_RADIUS_MAX)
+        int box = ps_box_side(PS_ENERGY_SURROUND * level->diameter_field_px) / 2;
+        if (level->rings > PS_MAX_RINGS || box > PS_MAX_BOX_RADIUS)
             return ps_fail(error, PS_E_BUG, "a template of %d rings", level->rings);
-        if (level->diameter > a->largest)
-            return ps_fail(error, PS_E_BUG, "a diameter of %g px after one of %g at most",
-                           level->diameter, a->largest);
+        if (level->diameter_field_px > a->max_diameter_field_px)
+            return ps_fail(error, PS_E_BUG, "a diameter of %g px, at most %g px expected",
+                           level->diameter_field_px, a->max_diameter_field_px);
     }
     return 0;
 }
 
 static int make_levels(struct cuda_slot *slot, struct ps_error *error)
 {
-    int status = check(slot->adaptive, error);
-    if (status == 0)
-        status = reserve(slot, error);
-    if (status == 0)
-        status = adaptive_send_levels(slot, error);
-    if (status == 0)
-        status = make_energy(slot, error);
-    if (status == 0)
-        status = make_moments(slot, error);
-    if (status == 0)
-        status = make_norms(slot, error);
-    return status;
+    PS_TRY(scale_check(slot->adaptive, error));
+    PS_TRY(scale_reserve(slot, error));
+    PS_TRY(adaptive_send_levels(slot, error));
+    PS_TRY(make_energy(slot, error));
+    PS_TRY(make_moments(slot, error));
+    return make_norms(slot, error);
 }
 
-int cuda_adaptive_scale(struct ps_slot *base, const double *diameters, int lanes,
+int cuda_adaptive_scale(struct ps_slot *base, const double *diameters_field_px, int count,
                         struct ps_error *error)
 {
     struct cuda_slot *slot = (struct cuda_slot *)base;
     struct cuda_adaptive *a = slot->adaptive;
-    if (lanes > PS_LANES)
-        return ps_fail(error, PS_E_BUG, "%d lanes: at most %d expected", lanes, PS_LANES);
-    if (lanes <= a->lanes && adaptive_find_levels(a, diameters, lanes, false))
+    if (count > PS_MAX_ITEMS)
+        return ps_fail(error, PS_E_BUG, "%d batch items, at most %d expected", count, PS_MAX_ITEMS);
+    if (count <= a->items && adaptive_find_levels(a, diameters_field_px, count, false))
         return 0;
     a->levels = 0;
-    a->lanes = lanes;
-    if (!adaptive_find_levels(a, diameters, lanes, true)) {
+    a->items = count;
+    if (!adaptive_find_levels(a, diameters_field_px, count, true)) {
         a->levels = 0;
-        return ps_fail(error, PS_E_BUG, "more than %d diameters at once", PS_LEVELS);
+        return ps_fail(error, PS_E_BUG, "more than %d diameters at once", PS_MAX_LEVELS);
     }
     int status = make_levels(slot, error);
     if (status)
-        a->levels = a->lanes = 0;
+        a->levels = a->items = 0;
     return status;
 }

@@ -1,6 +1,7 @@
-/* The aspire profile on the GPU: from the micrograph to windows, references, verdicts; and what is
- * copied out. Scores are in score.c, regions in clean.c. */
+/* The aspire profile on the GPU: preprocessing, windows, references, classification, fetch. Scores
+ * are in score.c, regions in clean.c. */
 #include "backend/cuda/aspire.h"
+#include "backend/windows.h"
 
 #include "formulas/decision.h"
 #include "formulas/weights.h"
@@ -48,7 +49,7 @@ void cuda_aspire_done(struct cuda_slot *slot)
 
 /* ---- preprocess ------------------------------------------------------------------------------ */
 
-/* The weights that shrink `from` pixels stay on the card for the next micrograph of that size. */
+/* Sends the weights that shrink `from` px; they stay for the next micrograph of that size. */
 static int send_weights(struct cuda_slot *slot, struct cuda_aspire *a, int from,
                         struct ps_error *error)
 {
@@ -62,7 +63,7 @@ static int send_weights(struct cuda_slot *slot, struct cuda_aspire *a, int from,
         return status;
     size_t weights = side * (size_t)resampler.taps * sizeof *resampler.weights;
     size_t first = side * sizeof *resampler.first;
-    if (resampler.taps > PS_SHRINK_MOST_TAPS)
+    if (resampler.taps > PS_SHRINK_MAX_TAPS)
         status = ps_fail(error, PS_E_BUG, "%d taps to shrink %d px", resampler.taps, from);
     if (status == 0)
         status = cuda_reserve(slot, &a->weights, weights + first, "bicubic weights", error);
@@ -77,10 +78,10 @@ static int send_weights(struct cuda_slot *slot, struct cuda_aspire *a, int from,
     return status;
 }
 
-static int shrink(struct cuda_slot *slot, struct cuda_aspire *a, const struct ps_crop *crop,
-                  struct ps_error *error)
+static int aspire_shrink(struct cuda_slot *slot, struct cuda_aspire *a, const struct ps_crop *crop,
+                         struct ps_error *error)
 {
-    size_t side = (size_t)crop->side / 2;
+    size_t side = (size_t)crop->side_px / 2;
     const double *weights = a->weights.data;
     const struct ps_shrink shrink = {
         .side = (int)side,
@@ -88,41 +89,31 @@ static int shrink(struct cuda_slot *slot, struct cuda_aspire *a, const struct ps
         .first = (const int *)(weights + side * (size_t)a->taps),
         .weights = weights,
     };
-    const float *from =
-        (const float *)slot->micrograph.data + (size_t)crop->top * (size_t)slot->width + crop->left;
+    const float *from = (const float *)slot->micrograph.data +
+                        (size_t)crop->top_px * (size_t)slot->width + crop->left_px;
     float *outside = a->sums.data;
     struct ps_smooth smooth = ps_smooth_weights();
-    int status = CU(ps_launch_preprocess_shrink(from, slot->width, &shrink, a->shrunk.data,
-                                                (double *)a->sums.data + 1, outside, slot->stream));
-    if (status == 0)
-        status = CU(ps_launch_preprocess_smooth(a->shrunk.data, (int)side, &smooth, outside,
-                                                a->preprocessed.data, slot->stream));
-    return status;
+    PS_TRY(CU(ps_launch_preprocess_shrink(from, slot->width, &shrink, a->shrunk.data,
+                                          (double *)a->sums.data + 1, outside, slot->stream)));
+    return CU(ps_launch_preprocess_smooth(a->shrunk.data, (int)side, &smooth, outside,
+                                          a->preprocessed.data, slot->stream));
 }
 
 int cuda_preprocess(struct ps_slot *base, const struct ps_crop *crop, struct ps_error *error)
 {
     struct cuda_slot *slot = (struct cuda_slot *)base;
     struct cuda_aspire *a = NULL;
-    size_t side = (size_t)crop->side / 2;
+    size_t side = (size_t)crop->side_px / 2;
     size_t image = side * side * sizeof(float);
     size_t sums = (ps_shrink_parts((int)side) + 1) * sizeof(double);
-    int status = cuda_aspire_get(slot, &a, error);
-    if (status == 0)
-        status = cuda_reserve(slot, &a->shrunk, image, "the shrunk image", error);
-    if (status == 0)
-        status = cuda_reserve(slot, &a->preprocessed, image, "the preprocessed image", error);
-    if (status == 0)
-        status = cuda_reserve(slot, &a->sums, sums, "sums of the shrunk image", error);
-    if (status == 0)
-        status = send_weights(slot, a, crop->side, error);
-    if (status == 0)
-        status = shrink(slot, a, crop, error);
+    PS_TRY(cuda_aspire_get(slot, &a, error));
+    PS_TRY(cuda_reserve(slot, &a->shrunk, image, "the shrunk image", error));
+    PS_TRY(cuda_reserve(slot, &a->preprocessed, image, "the preprocessed image", error));
+    PS_TRY(cuda_reserve(slot, &a->sums, sums, "sums of the shrunk image", error));
+    PS_TRY(send_weights(slot, a, crop->side_px, error));
+    PS_TRY(aspire_shrink(slot, a, crop, error));
     float outside = 0;
-    if (status == 0)
-        status = cuda_receive(slot, &outside, a->sums.data, sizeof outside, error);
-    if (status)
-        return status;
+    PS_TRY(cuda_receive(slot, &outside, a->sums.data, sizeof outside, error));
     base->side = (int)side;
     base->grey_offset = -(double)outside;
     return 0;
@@ -134,24 +125,16 @@ int cuda_moments(struct ps_slot *base, int query, struct ps_error *error)
 {
     struct cuda_slot *slot = (struct cuda_slot *)base;
     struct cuda_aspire *a = slot->aspire;
-    if (query < 2 || query % 2 != 0 || query > base->side)
-        return ps_fail(error, PS_E_BUG, "window of %d px in an image of %d", query, base->side);
+    PS_TRY(ps_windows_check_query(base, query, error));
     int windows = base->side - query + 1;
     size_t bytes = (size_t)windows * (size_t)windows * sizeof(float);
     size_t prefix = (size_t)base->side * ((size_t)base->side + 1) * 2 * sizeof(double);
-    int status = cuda_reserve(slot, &a->mean, bytes, "window means", error);
-    if (status == 0)
-        status = cuda_reserve(slot, &a->deviation, bytes, "window deviations", error);
-    if (status == 0)
-        status = cuda_reserve(slot, &a->prefix, prefix, "prefix sums", error);
-    if (status == 0)
-        status = CU(ps_launch_moments(a->preprocessed.data, base->side, query, a->prefix.data,
-                                      a->mean.data, a->deviation.data, slot->stream));
-    if (status)
-        return status;
-    base->query = query;
-    a->windows = windows;
-    a->queries = base->side / (query / 2) - 1;
+    PS_TRY(cuda_reserve(slot, &a->mean, bytes, "window means", error));
+    PS_TRY(cuda_reserve(slot, &a->deviation, bytes, "window deviations", error));
+    PS_TRY(cuda_reserve(slot, &a->prefix, prefix, "prefix sums", error));
+    PS_TRY(CU(ps_launch_moments(a->preprocessed.data, base->side, query, a->prefix.data,
+                                a->mean.data, a->deviation.data, slot->stream)));
+    ps_windows_set_query(base, query);
     return 0;
 }
 
@@ -159,30 +142,13 @@ int cuda_references_choose(struct ps_slot *base, int container, struct ps_error 
 {
     struct cuda_slot *slot = (struct cuda_slot *)base;
     struct cuda_aspire *a = slot->aspire;
-    if (container <= base->query || container > base->side)
-        return ps_fail(error, PS_E_BUG, "container of %d px in an image of %d, windows of %d",
-                       container, base->side, base->query);
-    int per_side = base->side / container;
+    int per_side = 0;
+    PS_TRY(ps_windows_check_container(base, container, &per_side, error));
     size_t references = (size_t)per_side * (size_t)per_side * 4;
-    int status = cuda_reserve(slot, &a->origins, references * 2 * sizeof(int), "references", error);
-    if (status == 0)
-        status =
-            CU(ps_launch_references_choose(a->mean.data, a->deviation.data, base->side, base->query,
-                                           container, per_side, a->origins.data, slot->stream));
-    if (status == 0)
-        base->references = (int)references;
-    return status;
-}
-
-static int check_windows(const struct cuda_aspire *a, const int (*windows)[2], size_t count,
-                         struct ps_error *error)
-{
-    for (size_t i = 0; i < count; i++) {
-        int row = windows[i][0];
-        int column = windows[i][1];
-        if (row < 0 || row >= a->windows || column < 0 || column >= a->windows)
-            return ps_fail(error, PS_E_BUG, "window (%d, %d) lies outside", row, column);
-    }
+    PS_TRY(cuda_reserve(slot, &a->origins, references * 2 * sizeof(int), "references", error));
+    PS_TRY(CU(ps_launch_references_choose(a->mean.data, a->deviation.data, base->side, base->query,
+                                          container, per_side, a->origins.data, slot->stream)));
+    base->references = (int)references;
     return 0;
 }
 
@@ -191,21 +157,21 @@ int cuda_features(struct ps_slot *base, const int (*windows)[2], size_t count,
 {
     struct cuda_slot *slot = (struct cuda_slot *)base;
     struct cuda_aspire *a = slot->aspire;
-    int status = check_windows(a, windows, count, error);
-    if (status || count == 0)
-        return status;
+    PS_TRY(ps_windows_check_origins(base, windows, count, error));
+    if (count == 0)
+        return 0;
     size_t places = count * sizeof *windows;
     size_t bytes = count * 2 * sizeof(float);
     float(*features)[2] = malloc(bytes);
     if (!features)
         return ps_fail_memory(error, bytes, "the features of windows");
-    status = cuda_reserve(slot, &a->features, places + bytes, "the features of windows", error);
+    int status = cuda_reserve(slot, &a->features, places + bytes, "the features of windows", error);
     float(*gathered)[2] = (float(*)[2])((char *)a->features.data + places);
     if (status == 0)
         status = cuda_send(slot, a->features.data, windows, places, error);
     if (status == 0)
         status =
-            CU(ps_launch_features_gather(a->mean.data, a->deviation.data, a->windows,
+            CU(ps_launch_features_gather(a->mean.data, a->deviation.data, slot->base.windows,
                                          a->features.data, (int)count, gathered, slot->stream));
     if (status == 0)
         status = cuda_receive(slot, features, gathered, bytes, error);
@@ -227,7 +193,8 @@ static int classify_rbf(struct cuda_slot *slot, const struct ps_model *model, si
     if (!support)
         return ps_fail_memory(error, bytes, "support vectors");
     struct ps_rbf rbf = ps_decision_rbf(model, slot->base.grey_offset, support);
-    int status = cuda_reserve(slot, &a->support, cuda_generous(bytes), "support vectors", error);
+    int status =
+        cuda_reserve(slot, &a->support, cuda_round_up_pow2(bytes), "support vectors", error);
     if (status == 0 && bytes)
         status = cuda_send(slot, a->support.data, support, bytes, error);
     free(support);
@@ -245,24 +212,20 @@ int cuda_classify(struct ps_slot *base, const struct ps_model *model, size_t *re
 {
     struct cuda_slot *slot = (struct cuda_slot *)base;
     struct cuda_aspire *a = slot->aspire;
-    size_t windows = (size_t)a->windows * (size_t)a->windows;
+    size_t windows = (size_t)base->windows * (size_t)base->windows;
     unsigned long long particle = 0;
-    int status = cuda_reserve(slot, &a->mask, windows, "the mask", error);
-    if (status == 0)
-        status = cuda_reserve(slot, &a->counters, sizeof particle, "counters", error);
-    if (status == 0 && model->form == PS_MODEL_RBF) {
-        status = classify_rbf(slot, model, windows, error);
-    } else if (status == 0) {
+    PS_TRY(cuda_reserve(slot, &a->mask, windows, "the mask", error));
+    PS_TRY(cuda_reserve(slot, &a->counters, sizeof particle, "counters", error));
+    if (model->form == PS_MODEL_RBF) {
+        PS_TRY(classify_rbf(slot, model, windows, error));
+    } else {
         struct ps_quadratic quadratic = ps_decision_quadratic(model, base->grey_offset);
-        status =
-            CU(ps_launch_classify_quadratic(&quadratic, a->mean.data, a->deviation.data, windows,
-                                            a->mask.data, a->counters.data, slot->stream));
+        PS_TRY(CU(ps_launch_classify_quadratic(&quadratic, a->mean.data, a->deviation.data, windows,
+                                               a->mask.data, a->counters.data, slot->stream)));
     }
-    if (status == 0)
-        status = cuda_receive(slot, &particle, a->counters.data, sizeof particle, error);
-    if (status == 0)
-        *ret_particle = (size_t)particle;
-    return status;
+    PS_TRY(cuda_receive(slot, &particle, a->counters.data, sizeof particle, error));
+    *ret_particle = (size_t)particle;
+    return 0;
 }
 
 /* ---- copies ---------------------------------------------------------------------------------- */
@@ -296,28 +259,16 @@ int cuda_fetch(struct ps_slot *base, enum ps_buffer which, void *ret_data, size_
 {
     struct cuda_slot *slot = (struct cuda_slot *)base;
     struct cuda_aspire *a = NULL;
-    int status = cuda_aspire_get(slot, &a, error);
-    if (status)
-        return status;
-    size_t image = (size_t)base->side * (size_t)base->side;
-    size_t windows = (size_t)a->windows * (size_t)a->windows;
-    size_t queries = (size_t)a->queries * (size_t)a->queries;
-    size_t references = (size_t)base->references * (size_t)base->query * (size_t)base->query;
-    const struct {
-        const struct cuda_buffer *buffer;
-        size_t bytes;
-    } buffers[] = {
-        [PS_BUFFER_PREPROCESSED] = {&a->preprocessed, image * sizeof(float)},
-        [PS_BUFFER_MEAN] = {&a->mean, windows * sizeof(float)},
-        [PS_BUFFER_DEVIATION] = {&a->deviation, windows * sizeof(float)},
-        [PS_BUFFER_REFERENCES] = {NULL, references * sizeof(float)},
-        [PS_BUFFER_SCORE] = {&a->score, queries * sizeof(int32_t)},
-        [PS_BUFFER_MASK] = {&a->mask, windows},
-    };
-    if (buffers[which].bytes != bytes)
-        return ps_fail(error, PS_E_BUG, "buffer %d has %zu bytes, %zu were asked for", (int)which,
-                       buffers[which].bytes, bytes);
+    PS_TRY(cuda_aspire_get(slot, &a, error));
+    PS_TRY(ps_windows_check_fetch(base, which, bytes, error));
     if (which == PS_BUFFER_REFERENCES)
         return fetch_references(slot, ret_data, error);
-    return cuda_receive(slot, ret_data, buffers[which].buffer->data, bytes, error);
+    const struct cuda_buffer *const buffers[] = {
+        [PS_BUFFER_PREPROCESSED] = &a->preprocessed,
+        [PS_BUFFER_MEAN] = &a->mean,
+        [PS_BUFFER_DEVIATION] = &a->deviation,
+        [PS_BUFFER_SCORE] = &a->score,
+        [PS_BUFFER_MASK] = &a->mask,
+    };
+    return cuda_receive(slot, ret_data, buffers[which]->data, bytes, error);
 }

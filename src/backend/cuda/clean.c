@@ -1,5 +1,5 @@
 /* The aspire profile on the GPU: from the mask of windows to regions (apple-reference sections 8
- * and 9). Integers only: the same mask gives the same regions as on the CPU. */
+ * and 9). All in integers: the same mask gives the same regions as on the CPU. */
 #include "backend/cuda/aspire.h"
 
 #include "launch.h"
@@ -7,53 +7,41 @@
 #include <stddef.h>
 #include <stdlib.h>
 
-static int reserve(struct cuda_slot *slot, struct cuda_aspire *a, struct ps_error *error)
+static int clean_reserve(struct cuda_slot *slot, struct cuda_aspire *a, struct ps_error *error)
 {
-    size_t side = (size_t)a->windows;
+    size_t side = (size_t)slot->base.windows;
     size_t pixels = side * side;
     size_t regions = (side + 1) / 2 * ((side + 1) / 2);
-    int status = cuda_reserve(slot, &a->labels, (pixels + 1) * sizeof(int), "labels", error);
-    if (status == 0)
-        status = cuda_reserve(slot, &a->levels, 2 * pixels, "the erosions", error);
-    if (status == 0)
-        status = cuda_reserve(slot, &a->distances, pixels * sizeof(uint16_t), "distances", error);
-    if (status == 0)
-        status = cuda_reserve(slot, &a->row_counts, side * sizeof(int), "regions", error);
-    if (status == 0)
-        status = cuda_reserve(slot, &a->measures, regions * sizeof(struct ps_region_sums),
-                              "regions", error);
-    return status;
+    PS_TRY(cuda_reserve(slot, &a->labels, (pixels + 1) * sizeof(int), "labels", error));
+    PS_TRY(cuda_reserve(slot, &a->levels, 2 * pixels, "the erosions", error));
+    PS_TRY(cuda_reserve(slot, &a->distances, pixels * sizeof(uint16_t), "distances", error));
+    PS_TRY(cuda_reserve(slot, &a->row_counts, side * sizeof(int), "regions", error));
+    return cuda_reserve(slot, &a->measures, regions * sizeof(struct ps_region_sums), "regions",
+                        error);
 }
 
 int cuda_clean(struct ps_slot *base, int smallest, int largest, struct ps_error *error)
 {
     struct cuda_slot *slot = (struct cuda_slot *)base;
     struct cuda_aspire *a = slot->aspire;
-    int side = a->windows;
-    int status = reserve(slot, a, error);
-    if (status)
-        return status;
+    int side = slot->base.windows;
+    PS_TRY(clean_reserve(slot, a, error));
     uint8_t *large = a->levels.data;
     uint8_t *levels = large + (size_t)side * (size_t)side;
     const struct ps_mask_view holes = {a->mask.data, side, side, side, true};
     const struct ps_mask_view eroded = {levels, side, side, side, false};
     int corner = side < PS_CLEARED_CORNER ? side : PS_CLEARED_CORNER;
-    status = CU(ps_launch_label(&holes, false, true, a->labels.data, slot->stream));
-    if (status == 0)
-        status = CU(ps_launch_clean_fill(a->labels.data, side, corner, a->mask.data,
-                                         a->counters.data, slot->stream));
-    if (status == 0)
-        status = CU(ps_launch_clean_erode(a->mask.data, side, smallest, largest, a->distances.data,
-                                          levels, slot->stream));
-    if (status == 0)
-        status = CU(ps_launch_label(&eroded, true, false, a->labels.data, slot->stream));
-    if (status == 0)
-        status = CU(
-            ps_launch_clean_drop(levels, a->labels.data, side, large, a->mask.data, slot->stream));
-    return status;
+    PS_TRY(CU(ps_launch_label(&holes, false, true, a->labels.data, slot->stream)));
+    PS_TRY(CU(ps_launch_clean_fill(a->labels.data, side, corner, a->mask.data, a->counters.data,
+                                   slot->stream)));
+    PS_TRY(CU(ps_launch_clean_erode(a->mask.data, side, smallest, largest, a->distances.data,
+                                    levels, slot->stream)));
+    PS_TRY(CU(ps_launch_label(&eroded, true, false, a->labels.data, slot->stream)));
+    return CU(
+        ps_launch_clean_drop(levels, a->labels.data, side, large, a->mask.data, slot->stream));
 }
 
-/* A kernel's sums are a region's measures, but for the sign that neither needs. */
+/* ps_region_sums has the layout of ps_region; only the signedness differs. */
 _Static_assert(sizeof(struct ps_region) == sizeof(struct ps_region_sums) &&
                    offsetof(struct ps_region, area) == offsetof(struct ps_region_sums, area) &&
                    offsetof(struct ps_region, row_sum) ==
@@ -62,8 +50,8 @@ _Static_assert(sizeof(struct ps_region) == sizeof(struct ps_region_sums) &&
                        offsetof(struct ps_region_sums, column_sum),
                "regions are copied as they are");
 
-static int receive(struct cuda_slot *slot, size_t count, struct ps_region **ret_regions,
-                   struct ps_error *error)
+static int clean_receive(struct cuda_slot *slot, size_t count, struct ps_region **ret_regions,
+                         struct ps_error *error)
 {
     size_t bytes = count * sizeof(struct ps_region);
     struct ps_region *regions = malloc(bytes + sizeof *regions);
@@ -84,28 +72,22 @@ int cuda_regions(struct ps_slot *base, int margin_before, int margin_after,
 {
     struct cuda_slot *slot = (struct cuda_slot *)base;
     struct cuda_aspire *a = slot->aspire;
-    int side = a->windows - margin_before - margin_after;
+    int side = slot->base.windows - margin_before - margin_after;
     if (side <= 0) {
         *ret_regions = NULL;
         *ret_count = 0;
         return 0;
     }
-    int status = reserve(slot, a, error);
-    if (status)
-        return status;
-    size_t skipped = (size_t)margin_before * ((size_t)a->windows + 1);
+    PS_TRY(clean_reserve(slot, a, error));
+    size_t skipped = (size_t)margin_before * ((size_t)slot->base.windows + 1);
     const struct ps_mask_view mask = {(const uint8_t *)a->mask.data + skipped, side, side,
-                                      a->windows, false};
+                                      slot->base.windows, false};
     int count = 0;
-    status = CU(ps_launch_label(&mask, true, false, a->labels.data, slot->stream));
-    if (status == 0)
-        status = CU(ps_launch_regions(&mask, a->labels.data, a->row_counts.data, a->counters.data,
-                                      a->measures.data, slot->stream));
-    if (status == 0)
-        status = cuda_receive(slot, &count, a->counters.data, sizeof count, error);
-    if (status == 0)
-        status = receive(slot, (size_t)count, ret_regions, error);
-    if (status == 0)
-        *ret_count = (size_t)count;
-    return status;
+    PS_TRY(CU(ps_launch_label(&mask, true, false, a->labels.data, slot->stream)));
+    PS_TRY(CU(ps_launch_regions(&mask, a->labels.data, a->row_counts.data, a->counters.data,
+                                a->measures.data, slot->stream)));
+    PS_TRY(cuda_receive(slot, &count, a->counters.data, sizeof count, error));
+    PS_TRY(clean_receive(slot, (size_t)count, ret_regions, error));
+    *ret_count = (size_t)count;
+    return 0;
 }

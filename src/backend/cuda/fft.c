@@ -1,4 +1,4 @@
-/* cuFFT: the library, and plans. */
+/* cuFFT: the library and its plans. */
 #include "backend/cuda/slot.h"
 
 #include <dlfcn.h>
@@ -7,12 +7,12 @@
 #define TEXT(x)        #x
 #define LIBRARY(major) "libcufft.so." TEXT(major)
 
-/* It is not unloaded again: the runtime may still know kernels of it when the program ends. */
+/* RTLD_NODELETE: the runtime can still refer to cuFFT's kernels when the program ends. */
 enum { HOW = RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE };
 
 int cuda_fft_load(struct cuda_fft *ret_fft, struct ps_error *error)
 {
-    /* The loader may not know where the toolkit puts it. */
+    /* The dynamic loader does not always search the toolkit's directory. */
     static const char *const names[] = {LIBRARY(CUFFT_VER_MAJOR),
                                         "/usr/local/cuda/lib64/" LIBRARY(CUFFT_VER_MAJOR)};
     const char *name = names[0];
@@ -83,15 +83,15 @@ int cuda_check_fft(cufftResult result, const char *expression, struct ps_error *
                    "%s (%d) in %.120s", result_name(result), (int)result, expression);
 }
 
-/* Where there is no memory for a plan, cuFFT says that something inside it went wrong. */
-static int check_plan(cufftResult result, const char *expression, struct ps_error *error)
+/* cuFFT reports an internal error if memory for a plan is missing. */
+static int plan_check(cufftResult result, const char *expression, struct ps_error *error)
 {
     int status = cuda_check_fft(result, expression, error);
     if (result == CUFFT_INTERNAL_ERROR || result == CUFFT_SETUP_FAILED)
         status = error->code = PS_E_NOMEM;
     return status;
 }
-#define PLAN(expression) check_plan(expression, #expression, error)
+#define PLAN(expression) plan_check(expression, #expression, error)
 
 void cuda_plan_done(struct cuda_slot *slot, struct cuda_plan *plan)
 {
@@ -102,8 +102,8 @@ void cuda_plan_done(struct cuda_slot *slot, struct cuda_plan *plan)
     *plan = (struct cuda_plan){0};
 }
 
-static int make(struct cuda_slot *slot, struct cuda_plan *plan, bool forward,
-                size_t *ret_work_bytes, struct ps_error *error)
+static int plan_make(struct cuda_slot *slot, struct cuda_plan *plan, bool forward,
+                     size_t *ret_work_bytes, struct ps_error *error)
 {
     const struct cuda_fft *fft = &slot->cuda->fft;
     struct cuda_fft_shape *s = &plan->shape;
@@ -139,14 +139,14 @@ int cuda_plan_reserve(struct cuda_slot *slot, struct cuda_plan *plan,
         plan->shape = *shape;
         size_t forward = 0;
         size_t inverse = 0;
-        status = make(slot, plan, true, &forward, error);
+        status = plan_make(slot, plan, true, &forward, error);
         if (status == 0)
-            status = make(slot, plan, false, &inverse, error);
+            status = plan_make(slot, plan, false, &inverse, error);
         if (status == 0)
             status = cuda_reserve(slot, work, forward > inverse ? forward : inverse,
                                   "the work area of cuFFT", error);
     }
-    /* Another plan may have made the work area grow, and so move. */
+    /* Another plan of the slot can have grown, and so moved, the work area. */
     if (status == 0)
         status = CUFFT(fft->set_work_area(plan->forward, work->data));
     if (status == 0)

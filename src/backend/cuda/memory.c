@@ -1,5 +1,4 @@
-/* Memory of the device: what a slot reserves of it, what is copied between it and the host, and the
- * errors of the runtime. */
+/* Device memory: reservations of a slot, copies between host and device, errors of the runtime. */
 #include "backend/cuda/slot.h"
 
 #include <string.h>
@@ -11,7 +10,7 @@ int cuda_check(cudaError_t result, const char *expression, struct ps_error *erro
 {
     if (result == cudaSuccess)
         return 0;
-    /* Or the next launch would report it once more. What stays is reported all the same. */
+    /* Clears the error, which the next launch would report again. Sticky errors stay. */
     (void)cudaGetLastError();
     return ps_fail(error, result == cudaErrorMemoryAllocation ? PS_E_NOMEM : PS_E_DEVICE,
                    "%s (%s) in %.120s", cudaGetErrorName(result), cudaGetErrorString(result),
@@ -37,14 +36,14 @@ int cuda_reserve(struct cuda_slot *slot, struct cuda_buffer *buffer, size_t byte
 {
     if (buffer->bytes >= bytes)
         return 0;
-    /* What is still in the stream may use the old memory. */
+    /* Work in the stream can still use the old memory. */
     int status = CU(cudaStreamSynchronize(slot->stream));
     if (status)
         return status;
     cuda_release(buffer);
     cudaError_t result = cudaMalloc(&buffer->data, bytes);
     if (result == cudaErrorMemoryAllocation) {
-        /* The runtime would go on to report it from later calls. */
+        /* Clears the error, which later calls would report again. */
         (void)cudaGetLastError();
         buffer->data = NULL;
         return ps_fail(error, PS_E_NOMEM, "no memory on %s: %zu bytes for %s",
@@ -56,20 +55,18 @@ int cuda_reserve(struct cuda_slot *slot, struct cuda_buffer *buffer, size_t byte
     return status;
 }
 
-size_t cuda_generous(size_t bytes)
+size_t cuda_round_up_pow2(size_t bytes)
 {
-    size_t generous = (size_t)1 << 18;
-    while (generous < bytes)
-        generous *= 2;
-    return generous;
+    size_t rounded = (size_t)1 << 18;
+    while (rounded < bytes)
+        rounded *= 2;
+    return rounded;
 }
 
-/* Goes on with the other piece as soon as the card has what was in it. */
-static int turn_over(struct cuda_slot *slot, struct ps_error *error)
+/* Continues with the other staging piece, after the device has read it. */
+static int swap_staging(struct cuda_slot *slot, struct ps_error *error)
 {
-    int status = CU(cudaEventRecord(slot->staged[slot->piece], slot->stream));
-    if (status)
-        return status;
+    PS_TRY(CU(cudaEventRecord(slot->staged[slot->piece], slot->stream)));
     slot->piece = !slot->piece;
     slot->filled = 0;
     return CU(cudaEventSynchronize(slot->staged[slot->piece]));
@@ -81,11 +78,11 @@ int cuda_send(struct cuda_slot *slot, void *ret_device, const void *data, size_t
     int status = 0;
     for (size_t done = 0; done < bytes && status == 0;) {
         if (slot->filled == CUDA_STAGING_BYTES)
-            status = turn_over(slot, error);
+            status = swap_staging(slot, error);
         if (status)
             break;
-        size_t room = CUDA_STAGING_BYTES - slot->filled;
-        size_t length = bytes - done < room ? bytes - done : room;
+        size_t capacity = CUDA_STAGING_BYTES - slot->filled;
+        size_t length = bytes - done < capacity ? bytes - done : capacity;
         char *staging = slot->staging[slot->piece] + slot->filled;
         memcpy(staging, (const char *)data + done, length);
         status = CU(cudaMemcpyAsync((char *)ret_device + done, staging, length,
@@ -99,13 +96,13 @@ int cuda_send(struct cuda_slot *slot, void *ret_device, const void *data, size_t
 int cuda_receive(struct cuda_slot *slot, void *ret_data, const void *device, size_t bytes,
                  struct ps_error *error)
 {
-    /* Into other than pinned memory the wait would be the copy's, which does not sleep. */
-    bool small = bytes <= CUDA_ANSWER_BYTES;
-    int status = CU(cudaMemcpyAsync(small ? slot->answer : ret_data, device, bytes,
-                                    cudaMemcpyDeviceToHost, slot->stream));
-    if (status == 0)
-        status = CU(cudaStreamSynchronize(slot->stream));
-    if (status == 0 && small)
-        memcpy(ret_data, slot->answer, bytes);
-    return status;
+    /* A copy into pageable memory waits by itself, and spins; a copy into pinned memory does
+     * not. */
+    bool small = bytes <= CUDA_RESULT_BYTES;
+    PS_TRY(CU(cudaMemcpyAsync(small ? slot->pinned_result : ret_data, device, bytes,
+                              cudaMemcpyDeviceToHost, slot->stream)));
+    PS_TRY(CU(cudaStreamSynchronize(slot->stream)));
+    if (small)
+        memcpy(ret_data, slot->pinned_result, bytes);
+    return 0;
 }

@@ -8,8 +8,8 @@
 /* ---- device -----------------------------------------------------------------------------------
  */
 
-/* The oldest cards that kernels are built for (Turing). */
-enum { LEAST_MAJOR = 7, LEAST_MINOR = 5 };
+/* Oldest compute capability that kernels are built for (Turing). */
+enum { MIN_MAJOR = 7, MIN_MINOR = 5 };
 
 int ps_cuda_count(void)
 {
@@ -17,15 +17,14 @@ int ps_cuda_count(void)
     return cudaGetDeviceCount(&count) == cudaSuccess ? count : 0;
 }
 
-/* What CUDA calls insufficient may be old, or not there at all. */
+/* cudaErrorInsufficientDriver: the driver is too old, or there is none. */
 static int fail_driver(struct ps_error *error)
 {
     int version = 0;
     if (cudaDriverGetVersion(&version) != cudaSuccess || version == 0)
-        return ps_fail(error, PS_E_DEVICE, "no GPU that can be used: no NVIDIA driver");
+        return ps_fail(error, PS_E_DEVICE, "no usable GPU: no NVIDIA driver");
     return ps_fail(error, PS_E_DEVICE,
-                   "no GPU that can be used: the NVIDIA driver is of CUDA %d.%d, at least %d.%d "
-                   "expected",
+                   "no usable GPU: the NVIDIA driver supports CUDA %d.%d; %d.%d or newer is needed",
                    version / 1000, version % 1000 / 10, CUDART_VERSION / 1000,
                    CUDART_VERSION % 1000 / 10);
 }
@@ -37,30 +36,26 @@ static int open_device(struct cuda_backend *cuda, struct ps_error *error)
     if (result == cudaErrorInsufficientDriver)
         return fail_driver(error);
     if (result != cudaSuccess)
-        return ps_fail(error, PS_E_DEVICE, "no GPU that can be used: %s (%s)",
-                       cudaGetErrorString(result), cudaGetErrorName(result));
+        return ps_fail(error, PS_E_DEVICE, "no usable GPU: %s (%s)", cudaGetErrorString(result),
+                       cudaGetErrorName(result));
     if (cuda->device >= count)
         return ps_fail(error, PS_E_DEVICE, "no cuda:%d: this machine has %d GPU%s", cuda->device,
                        count, count == 1 ? "" : "s");
     struct cudaDeviceProp properties;
-    int status = CU(cudaGetDeviceProperties(&properties, cuda->device));
-    if (status)
-        return status;
-    if (properties.major < LEAST_MAJOR ||
-        (properties.major == LEAST_MAJOR && properties.minor < LEAST_MINOR))
+    PS_TRY(CU(cudaGetDeviceProperties(&properties, cuda->device)));
+    if (properties.major < MIN_MAJOR ||
+        (properties.major == MIN_MAJOR && properties.minor < MIN_MINOR))
         return ps_fail(error, PS_E_DEVICE,
-                       "cuda:%d, %s: compute capability %d.%d, at least %d.%d expected",
-                       cuda->device, properties.name, properties.major, properties.minor,
-                       LEAST_MAJOR, LEAST_MINOR);
+                       "cuda:%d, %s: compute capability %d.%d; %d.%d or newer is needed",
+                       cuda->device, properties.name, properties.major, properties.minor, MIN_MAJOR,
+                       MIN_MINOR);
     cuda->multiprocessors = properties.multiProcessorCount;
     cuda->shared_limit = (int)properties.sharedMemPerBlockOptin;
     (void)snprintf(cuda->base.device, sizeof cuda->base.device, "cuda:%d %.80s", cuda->device,
                    properties.name);
-    status = CU(cudaSetDevice(cuda->device));
-    /* A waiting thread sleeps: the cores are for reading, decoding and training. */
-    if (status == 0)
-        status = CU(cudaSetDeviceFlags(cudaDeviceScheduleBlockingSync));
-    return status;
+    PS_TRY(CU(cudaSetDevice(cuda->device)));
+    /* A waiting thread sleeps and leaves its core to reading, decoding and training. */
+    return CU(cudaSetDeviceFlags(cudaDeviceScheduleBlockingSync));
 }
 
 static void cuda_close(struct ps_backend *backend)
@@ -92,8 +87,8 @@ static int cuda_open(const struct ps_backend_options *options, struct ps_backend
 /* ---- slots ------------------------------------------------------------------------------------
  */
 
-/* A slot that cannot be made fails when the service starts, not in the middle of the night: what
- * any profile needs for the pixels of a K3 or Falcon micrograph is taken at once. */
+/* Memory for the pixels of a K3 or Falcon micrograph is reserved when the slot is created, so that
+ * a lack of memory shows when the service starts and not later. */
 static const size_t EXPECTED_PIXELS = (size_t)24 << 20;
 
 static void cuda_slot_free(struct ps_slot *base)
@@ -115,7 +110,7 @@ static void cuda_slot_free(struct ps_slot *base)
         if (slot->staged[i])
             (void)cudaEventDestroy(slot->staged[i]);
     }
-    (void)cudaFreeHost(slot->answer);
+    (void)cudaFreeHost(slot->pinned_result);
     if (slot->stream)
         (void)cudaStreamDestroy(slot->stream);
     free(slot);
@@ -123,24 +118,18 @@ static void cuda_slot_free(struct ps_slot *base)
 
 static int prepare_slot(struct cuda_slot *slot, struct ps_error *error)
 {
-    int status = cuda_enter(slot, error);
-    if (status == 0)
-        status = CU(cudaStreamCreateWithFlags(&slot->stream, cudaStreamNonBlocking));
-    for (int i = 0; i < 2 && status == 0; i++) {
-        status = CU(cudaMallocHost((void **)&slot->staging[i], CUDA_STAGING_BYTES));
-        if (status == 0)
-            status = CU(cudaEventCreateWithFlags(&slot->staged[i],
-                                                 cudaEventDisableTiming | cudaEventBlockingSync));
+    PS_TRY(cuda_enter(slot, error));
+    PS_TRY(CU(cudaStreamCreateWithFlags(&slot->stream, cudaStreamNonBlocking)));
+    for (int i = 0; i < 2; i++) {
+        PS_TRY(CU(cudaMallocHost((void **)&slot->staging[i], CUDA_STAGING_BYTES)));
+        PS_TRY(CU(cudaEventCreateWithFlags(&slot->staged[i],
+                                           cudaEventDisableTiming | cudaEventBlockingSync)));
     }
-    if (status == 0)
-        status = CU(cudaMallocHost(&slot->answer, CUDA_ANSWER_BYTES));
-    if (status == 0)
-        status = cuda_reserve(slot, &slot->raw, EXPECTED_PIXELS * sizeof(uint16_t),
-                              "the file's pixels", error);
-    if (status == 0)
-        status = cuda_reserve(slot, &slot->micrograph, EXPECTED_PIXELS * sizeof(float),
-                              "a micrograph", error);
-    return status;
+    PS_TRY(CU(cudaMallocHost(&slot->pinned_result, CUDA_RESULT_BYTES)));
+    PS_TRY(cuda_reserve(slot, &slot->raw, EXPECTED_PIXELS * sizeof(uint16_t), "the file's pixels",
+                        error));
+    return cuda_reserve(slot, &slot->micrograph, EXPECTED_PIXELS * sizeof(float), "a micrograph",
+                        error);
 }
 
 static int cuda_slot_new(struct ps_backend *backend, struct ps_slot **ret_slot,

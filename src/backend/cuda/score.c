@@ -1,29 +1,29 @@
 /* apple-reference section 5 on the GPU: how many references respond to each query window.
  *
- * All windows are transformed by cuFFT, in batches that stay in the L2 cache: 64 MB of spectra for
- * 4096 x 4096 pixels, whatever the size of the windows. Pairs are then correlated by the fused
- * kernel (kernels/score_fused_kernel.h), or the plain way where it has little room. All responses
- * are kept until their range is known; where they are too many they are computed twice. Nothing is
- * waited for: the scores are there when they are fetched. */
+ * cuFFT transforms all windows in batches that stay in the L2 cache: 64 MB of spectra for 4096 x
+ * 4096 px at any window size. The fused kernel (kernels/score_fused_kernel.h) then correlates
+ * pairs, or cuFFT does if the kernel has too little shared memory. Responses are kept until their
+ * range is known; if there are too many, they are computed twice. The stage does not wait for the
+ * device. */
 #include "backend/cuda/aspire.h"
 
 #include <math.h>
 #include <stdlib.h>
 
-/* Of windows and their spectra, in one batch: stays in the L2 cache of large cards. */
+/* Windows and spectra of one batch: fits the L2 cache of large GPUs. */
 static const size_t BATCH_BYTES = (size_t)16 << 20;
 
 struct score {
     struct cuda_slot *slot;
     struct cuda_aspire *a;
     int q;
-    size_t complexes; /* of a spectrum */
+    size_t complexes; /* per spectrum */
     size_t batch;
     size_t references;
     size_t queries;
-    size_t lanes;  /* queries of a group: responses are [group][reference][lane] */
-    size_t groups; /* in all */
-    size_t kept;   /* groups whose responses there is room for */
+    size_t lanes;  /* queries per group: responses are [group][reference][lane] */
+    size_t groups; /* total */
+    size_t kept;   /* groups whose responses fit into memory */
     bool fused;
     struct ps_fused shape;
 };
@@ -35,36 +35,32 @@ static size_t chunks_of(size_t count, size_t chunk)
 
 /* ---- spectra --------------------------------------------------------------------------------- */
 
-/* Spectra of `count` windows: of references at their `origins`, of queries without. */
-static int transform(const struct score *s, const int (*origins)[2], size_t count, float scale,
-                     float *ret_spectra, struct ps_error *error)
+/* Spectra of `count` windows: references at `origins`, or the query grid if that is NULL. */
+static int score_transform(const struct score *s, const int (*origins)[2], size_t count,
+                           float scale, float *ret_spectra, struct ps_error *error)
 {
     const struct cuda_fft *fft = &s->slot->cuda->fft;
-    int status = 0;
-    for (size_t first = 0; first < count && status == 0; first += s->batch) {
-        status = CU(ps_launch_score_gather(s->a->preprocessed.data, s->slot->base.side, s->q,
-                                           origins, s->a->queries, first, count - 1, s->batch,
-                                           scale, s->a->batch.data, s->slot->stream));
-        if (status == 0)
-            status = CUFFT(fft->exec_r2c(s->a->plan.forward, s->a->batch.data,
-                                         (cufftComplex *)ret_spectra + first * s->complexes));
+    for (size_t first = 0; first < count; first += s->batch) {
+        PS_TRY(CU(ps_launch_score_gather(s->a->preprocessed.data, s->slot->base.side, s->q, origins,
+                                         s->slot->base.queries, first, count - 1, s->batch, scale,
+                                         s->a->batch.data, s->slot->stream)));
+        PS_TRY(CUFFT(fft->exec_r2c(s->a->plan.forward, s->a->batch.data,
+                                   (cufftComplex *)ret_spectra + first * s->complexes)));
     }
-    return status;
+    return 0;
 }
 
 static int transform_all(const struct score *s, struct ps_error *error)
 {
     float scale = (s->fused ? 2.0F : 1.0F) / ((float)s->q * (float)s->q);
-    int status =
-        transform(s, s->a->origins.data, s->references, scale, s->a->reference_spectra.data, error);
-    if (status == 0)
-        status = transform(s, NULL, s->queries, 1.0F, s->a->spectra.data, error);
-    return status;
+    PS_TRY(score_transform(s, s->a->origins.data, s->references, scale,
+                           s->a->reference_spectra.data, error));
+    return score_transform(s, NULL, s->queries, 1.0F, s->a->spectra.data, error);
 }
 
 /* ---- responses ------------------------------------------------------------------------------- */
 
-/* Cosines and sines as the fused kernel reads them (kernels/score_fused_kernel.h). */
+/* Fills in cosines and sines as the fused kernel reads them (kernels/score_fused_kernel.h). */
 static void fill_table(const struct ps_fused *shape, float *ret_table)
 {
     int h = shape->q / 2;
@@ -73,7 +69,7 @@ static void fill_table(const struct ps_fused *shape, float *ret_table)
         for (int k = 0; k <= h; k++, ret_table += 2 * padded) {
             double weight = k == 0 || k == h ? 0.5 : 1;
             for (int j = 0; j < padded; j++) {
-                /* What is computed beyond the last output is that output again. */
+                /* Padding beyond the last output repeats that output. */
                 int y = part * shape->outputs + j;
                 double angle = 2 * M_PI * ((double)k * (y < h / 2 ? y : h / 2) / shape->q);
                 ret_table[j] = (float)(cos(angle) * weight);
@@ -83,7 +79,7 @@ static void fill_table(const struct ps_fused *shape, float *ret_table)
     }
 }
 
-/* The tables stay on the card for the next micrograph with windows of that size. */
+/* Sends the tables; they stay for the next micrograph with windows of that size. */
 static int send_table(const struct score *s, struct ps_error *error)
 {
     struct cuda_aspire *a = s->a;
@@ -132,24 +128,21 @@ static int respond_plain(const struct score *s, size_t first, size_t queries,
     const struct cuda_fft *fft = &s->slot->cuda->fft;
     const float *spectra = (const float *)a->spectra.data + 2 * first * s->complexes;
     size_t pairs = queries * s->references;
-    int status = 0;
-    for (size_t done = 0; done < pairs && status == 0; done += s->batch) {
+    for (size_t done = 0; done < pairs; done += s->batch) {
         size_t count = pairs - done < s->batch ? pairs - done : s->batch;
-        status =
+        PS_TRY(
             CU(ps_launch_score_multiply(spectra, a->reference_spectra.data, s->q, s->references,
-                                        pairs, done, s->batch, a->product.data, s->slot->stream));
-        if (status == 0)
-            status = CUFFT(fft->exec_c2r(a->plan.inverse, a->product.data, a->batch.data));
-        if (status == 0)
-            status =
-                CU(ps_launch_score_largest(a->batch.data, (size_t)s->q * (size_t)s->q, count,
-                                           (float *)a->responses.data + done, s->slot->stream));
+                                        pairs, done, s->batch, a->product.data, s->slot->stream)));
+        PS_TRY(CUFFT(fft->exec_c2r(a->plan.inverse, a->product.data, a->batch.data)));
+        PS_TRY(CU(ps_launch_score_largest(a->batch.data, (size_t)s->q * (size_t)s->q, count,
+                                          (float *)a->responses.data + done, s->slot->stream)));
     }
-    return status;
+    return 0;
 }
 
-/* Responses of the groups from number `first` on, as many as are kept. */
-static int respond(const struct score *s, size_t first, size_t *ret_queries, struct ps_error *error)
+/* Responses of the groups from number `first` on, at most as many as are kept. */
+static int score_respond(const struct score *s, size_t first, size_t *ret_queries,
+                         struct ps_error *error)
 {
     size_t query = first * s->lanes;
     size_t left = s->queries - query;
@@ -160,43 +153,38 @@ static int respond(const struct score *s, size_t first, size_t *ret_queries, str
 
 /* ---- score ----------------------------------------------------------------------------------- */
 
-static int count(const struct score *s, size_t first, size_t queries, struct ps_error *error)
+static int score_count(const struct score *s, size_t first, size_t queries, struct ps_error *error)
 {
     return CU(ps_launch_score_count(
         s->a->responses.data, (int)s->lanes, (int)s->references, queries, s->a->ranges.data,
         (int32_t *)s->a->score.data + first * s->lanes, s->slot->stream));
 }
 
-/* The range of all responses first, then how many are within its upper part. */
-static int correlate(const struct score *s, struct ps_error *error)
+/* Finds the range of all responses, then counts those in its upper part. */
+static int score_correlate(const struct score *s, struct ps_error *error)
 {
     size_t chunks = chunks_of(s->groups, s->kept);
     float *threshold = s->a->ranges.data;
     float(*ranges)[2] = (float(*)[2])(threshold + 2);
     size_t queries = 0;
-    int status = 0;
-    for (size_t chunk = 0; chunk < chunks && status == 0; chunk++) {
-        status = respond(s, chunk * s->kept, &queries, error);
+    for (size_t chunk = 0; chunk < chunks; chunk++) {
+        PS_TRY(score_respond(s, chunk * s->kept, &queries, error));
         size_t responses = chunks_of(queries, s->lanes) * s->lanes * s->references;
-        if (status == 0)
-            status = CU(ps_launch_score_range(s->a->responses.data, responses,
-                                              ranges + chunk * PS_SCORE_RANGES, s->slot->stream));
+        PS_TRY(CU(ps_launch_score_range(s->a->responses.data, responses,
+                                        ranges + chunk * PS_SCORE_RANGES, s->slot->stream)));
     }
-    if (status == 0)
-        status =
-            CU(ps_launch_score_threshold((const float(*)[2])ranges, (int)(chunks * PS_SCORE_RANGES),
-                                         threshold, s->slot->stream));
-    if (status == 0 && chunks == 1)
-        return count(s, 0, queries, error);
-    for (size_t chunk = 0; chunk < chunks && status == 0; chunk++) {
-        status = respond(s, chunk * s->kept, &queries, error);
-        if (status == 0)
-            status = count(s, chunk * s->kept, queries, error);
+    PS_TRY(CU(ps_launch_score_threshold((const float(*)[2])ranges, (int)(chunks * PS_SCORE_RANGES),
+                                        threshold, s->slot->stream)));
+    if (chunks == 1)
+        return score_count(s, 0, queries, error);
+    for (size_t chunk = 0; chunk < chunks; chunk++) {
+        PS_TRY(score_respond(s, chunk * s->kept, &queries, error));
+        PS_TRY(score_count(s, chunk * s->kept, queries, error));
     }
-    return status;
+    return 0;
 }
 
-static int reserve(const struct score *s, struct ps_error *error)
+static int score_reserve(const struct score *s, struct ps_error *error)
 {
     struct cuda_slot *slot = s->slot;
     struct cuda_aspire *a = s->a;
@@ -217,9 +205,8 @@ static int reserve(const struct score *s, struct ps_error *error)
         {&a->ranges, ranges * sizeof(float), "ranges of responses"},
         {&a->score, s->queries * sizeof(int32_t), "scores"},
     };
-    int status = 0;
-    for (size_t i = 0; i < sizeof wanted / sizeof *wanted && status == 0; i++)
-        status = cuda_reserve(slot, wanted[i].buffer, wanted[i].bytes, wanted[i].what, error);
+    for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
+        PS_TRY(cuda_reserve(slot, wanted[i].buffer, wanted[i].bytes, wanted[i].what, error));
     struct cuda_fft_shape shape = {
         .width = s->q,
         .height = s->q,
@@ -229,12 +216,10 @@ static int reserve(const struct score *s, struct ps_error *error)
         .real_distance = s->q * s->q,
         .complex_distance = (int)s->complexes,
     };
-    if (status == 0)
-        status = cuda_plan_reserve(slot, &a->plan, &shape, &a->work, error);
-    return status;
+    return cuda_plan_reserve(slot, &a->plan, &shape, &a->work, error);
 }
 
-int cuda_score_by(struct cuda_slot *slot, enum cuda_score_path path, size_t most_kept,
+int cuda_score_by(struct cuda_slot *slot, enum cuda_score_path path, size_t max_kept_bytes,
                   struct ps_error *error)
 {
     struct cuda_aspire *a = slot->aspire;
@@ -245,7 +230,7 @@ int cuda_score_by(struct cuda_slot *slot, enum cuda_score_path path, size_t most
         .q = q,
         .complexes = (size_t)q * ((size_t)q / 2 + 1),
         .references = (size_t)slot->base.references,
-        .queries = (size_t)a->queries * (size_t)a->queries,
+        .queries = (size_t)slot->base.queries * (size_t)slot->base.queries,
         .lanes = 1,
     };
     s.fused = path == CUDA_SCORE_BEST &&
@@ -254,21 +239,17 @@ int cuda_score_by(struct cuda_slot *slot, enum cuda_score_path path, size_t most
     if (s.fused)
         s.lanes = (size_t)s.shape.lanes;
     s.groups = chunks_of(s.queries, s.lanes);
-    s.kept = most_kept / (s.lanes * s.references * sizeof(float));
+    s.kept = max_kept_bytes / (s.lanes * s.references * sizeof(float));
     s.kept = s.kept < 1 ? 1 : s.kept < s.groups ? s.kept : s.groups;
     s.batch = BATCH_BYTES / (s.complexes * sizeof(cufftComplex) + (size_t)q * (size_t)q * 4);
     s.batch = s.batch < 1 ? 1 : s.batch < s.queries ? s.batch : s.queries;
-    int status = reserve(&s, error);
-    if (status == 0)
-        status = send_table(&s, error);
-    if (status == 0)
-        status = transform_all(&s, error);
-    if (status == 0)
-        status = correlate(&s, error);
-    return status;
+    PS_TRY(score_reserve(&s, error));
+    PS_TRY(send_table(&s, error));
+    PS_TRY(transform_all(&s, error));
+    return score_correlate(&s, error);
 }
 
 int cuda_score(struct ps_slot *base, struct ps_error *error)
 {
-    return cuda_score_by((struct cuda_slot *)base, CUDA_SCORE_BEST, CUDA_MOST_KEPT, error);
+    return cuda_score_by((struct cuda_slot *)base, CUDA_SCORE_BEST, CUDA_MAX_KEPT_BYTES, error);
 }

@@ -1,9 +1,9 @@
-/* When the card worked on what: events around stages, for `bench --timeline`, and ranges for
+/* Times of the stages on the GPU: events around stages, for `bench --timeline`, and NVTX ranges for
  * NVIDIA's profilers.
  *
- * Events are in the slot's stream, so a span begins when the card comes to a stage and ends when it
- * has done it. A slot's clock is tied to the monotonic clock once, when tracing begins, to within
- * the time that waiting for one event takes (some ten microseconds). */
+ * Events lie in the slot's stream, so a span begins when the GPU reaches a stage and ends when it
+ * has finished it. The first call of cuda_trace() relates the slot's clock to the monotonic clock,
+ * with the error of waiting for one event (some ten microseconds). */
 #include "backend/cuda/slot.h"
 
 #include <nvtx3/nvToolsExt.h>
@@ -18,10 +18,10 @@ struct noted {
 
 struct cuda_trace {
     cudaEvent_t origin;
-    double origin_ms; /* by the monotonic clock */
-    size_t made;      /* events exist for so many spans */
+    double origin_ms; /* monotonic clock */
+    size_t made;      /* spans that have events */
     size_t count;
-    struct noted spans[PS_MOST_SPANS];
+    struct noted spans[PS_MAX_SPANS];
 };
 
 void cuda_trace_done(struct cuda_slot *slot)
@@ -39,21 +39,19 @@ void cuda_trace_done(struct cuda_slot *slot)
     slot->trace = NULL;
 }
 
-static int start(struct cuda_slot *slot, struct ps_error *error)
+static int trace_start(struct cuda_slot *slot, struct ps_error *error)
 {
     struct cuda_trace *trace = calloc(1, sizeof *trace);
     if (!trace)
         return ps_fail_memory(error, sizeof *trace, "a trace");
     slot->trace = trace;
-    int status = CU(cudaEventCreate(&trace->origin));
-    if (status == 0)
-        status = CU(cudaEventRecord(trace->origin, slot->stream));
-    if (status == 0)
-        status = CU(cudaEventSynchronize(trace->origin));
+    PS_TRY(CU(cudaEventCreate(&trace->origin)));
+    PS_TRY(CU(cudaEventRecord(trace->origin, slot->stream)));
+    PS_TRY(CU(cudaEventSynchronize(trace->origin)));
     struct timespec now;
     (void)clock_gettime(CLOCK_MONOTONIC, &now);
     trace->origin_ms = (double)now.tv_sec * 1e3 + (double)now.tv_nsec * 1e-6;
-    return status;
+    return 0;
 }
 
 static int make_events(struct cuda_trace *trace, struct ps_error *error)
@@ -75,7 +73,7 @@ int cuda_stage_begin(struct cuda_slot *slot, const char *name, struct ps_error *
     nvtxRangePushA(name);
     int status = cuda_enter(slot, error);
     struct cuda_trace *trace = slot->trace;
-    if (status || !trace || trace->count == PS_MOST_SPANS)
+    if (status || !trace || trace->count == PS_MAX_SPANS)
         return status;
     if (trace->count == trace->made)
         status = make_events(trace, error);
@@ -85,9 +83,9 @@ int cuda_stage_begin(struct cuda_slot *slot, const char *name, struct ps_error *
     return CU(cudaEventRecord(trace->spans[trace->count].begin, slot->stream));
 }
 
-/* After an error of the device every call fails, with whatever it makes of that. Where the stream
- * still answers the device is well: it had no memory, or what it was asked was wrong. */
-static int judge(struct cuda_slot *slot, struct ps_error *error)
+/* After a device error every call fails, so the first error seen may not be the cause. If the
+ * stream still works, the device does: it lacked memory, or the call was wrong. */
+static int trace_judge(struct cuda_slot *slot, struct ps_error *error)
 {
     (void)cudaGetLastError();
     if (cudaStreamSynchronize(slot->stream) != cudaSuccess)
@@ -102,37 +100,34 @@ int cuda_stage_end(struct cuda_slot *slot, int status, struct ps_error *error)
     nvtxRangePop();
     struct cuda_trace *trace = slot->trace;
     if (status == PS_E_DEVICE || status == PS_E_NOMEM)
-        return judge(slot, error);
-    if (status || !trace || trace->count == PS_MOST_SPANS)
+        return trace_judge(slot, error);
+    if (status || !trace || trace->count == PS_MAX_SPANS)
         return status;
     return CU(cudaEventRecord(trace->spans[trace->count++].end, slot->stream));
 }
 
-int cuda_trace(struct ps_slot *base, struct ps_span *ret_spans, size_t room, size_t *ret_count,
+int cuda_trace(struct ps_slot *base, struct ps_span *ret_spans, size_t capacity, size_t *ret_count,
                struct ps_error *error)
 {
     struct cuda_slot *slot = (struct cuda_slot *)base;
     *ret_count = 0;
-    int status = cuda_enter(slot, error);
-    if (status == 0 && !slot->trace)
-        return start(slot, error);
-    if (status == 0)
-        status = CU(cudaStreamSynchronize(slot->stream));
+    PS_TRY(cuda_enter(slot, error));
+    if (!slot->trace)
+        return trace_start(slot, error);
+    PS_TRY(CU(cudaStreamSynchronize(slot->stream)));
     struct cuda_trace *trace = slot->trace;
-    size_t count = trace->count < room ? trace->count : room;
-    for (size_t i = 0; i < count && status == 0; i++) {
+    size_t count = trace->count < capacity ? trace->count : capacity;
+    for (size_t i = 0; i < count; i++) {
         const struct noted *span = &trace->spans[i];
         float before = 0;
         float length = 0;
-        status = CU(cudaEventElapsedTime(&before, trace->origin, span->begin));
-        /* Not the difference of two floats that have grown with the time since the origin. */
-        if (status == 0)
-            status = CU(cudaEventElapsedTime(&length, span->begin, span->end));
+        PS_TRY(CU(cudaEventElapsedTime(&before, trace->origin, span->begin)));
+        /* The difference of two times since the origin would lose precision as they grow. */
+        PS_TRY(CU(cudaEventElapsedTime(&length, span->begin, span->end)));
         double begin = trace->origin_ms + (double)before;
         ret_spans[i] = (struct ps_span){span->name, begin, begin + (double)length};
     }
     trace->count = 0;
-    if (status == 0)
-        *ret_count = count;
-    return status;
+    *ret_count = count;
+    return 0;
 }

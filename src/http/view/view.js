@@ -38,6 +38,16 @@ function duration(seconds) {
 
 let status = null;
 
+// What the rules about names leave out, and versions of exposures that others stand for.
+function leftOutText(status) {
+  const counts = {};
+  for (const watch of status.watch)
+    for (const [rule, count] of Object.entries(watch.left_out)) counts[rule] = (counts[rule] || 0) + count;
+  if (status.totals && status.totals.skipped) counts.version = (counts.version || 0) + status.totals.skipped;
+  const parts = Object.entries(counts).map(([rule, count]) => `${number(count)} ${rule.replace("_", " ")}`);
+  return parts.length ? `left out: ${parts.join(", ")}` : "";
+}
+
 function showService() {
   if (!status) return;
   const state = byId("state"), totals = status.totals, lost = document.body.classList.contains("lost");
@@ -56,6 +66,9 @@ function showService() {
   byId("rate").textContent = number(Math.round(status.rates.micrographs_per_hour));
   byId("watch").textContent = status.watch.map(w => `${w.path}: ${w.mode}${w.reason ? ` (${w.reason})` : ""}`).join(", ");
   byId("watch").title = status.watch.map(w => `${w.path}: ${w.mode}, ${w.directories} directories, ${w.candidates} files not complete yet`).join("\n");
+  const leftOut = leftOutText(status);
+  byId("left-out").textContent = leftOut;
+  byId("left-out").hidden = !leftOut;
   byId("queue").textContent = `${number(status.queue.waiting)} waiting, ${status.queue.in_flight} being picked`;
   byId("device").textContent = status.devices.map(d => `${d.device}: ${d.micrograph || "idle"}`).join(", ");
   byId("device").title = byId("device").textContent;

@@ -1,4 +1,4 @@
-/* The runtime as C++ sees it: kernels as arguments, and the maker of a short vector. */
+/* C++ part of the runtime: kernels as arguments, and a constructor of a short vector. */
 #ifndef EMU_CUDA_RUNTIME_H
 #define EMU_CUDA_RUNTIME_H
 

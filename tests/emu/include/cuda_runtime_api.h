@@ -1,6 +1,6 @@
-/* The CUDA runtime as this project uses it, for the emulation: names, values and signatures of
- * NVIDIA's interface, in C and C++. What is not here is not emulated. What the functions do beyond
- * or short of the real ones: ../runtime.h. */
+/* The CUDA runtime as far as this project uses it, for the emulation: names, values and signatures
+ * of NVIDIA's interface, in C and C++. Everything else is missing on purpose. ../runtime.h lists
+ * the differences in behaviour. */
 #ifndef EMU_CUDA_RUNTIME_API_H
 #define EMU_CUDA_RUNTIME_API_H
 

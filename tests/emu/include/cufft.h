@@ -1,4 +1,4 @@
-/* cuFFT as this project uses it, for the emulation (../cufft.cpp). */
+/* cuFFT as far as this project uses it, for the emulation (../cufft.cpp). */
 #ifndef EMU_CUFFT_H
 #define EMU_CUFFT_H
 

@@ -1,5 +1,5 @@
-/* Functions that kernels call and that have nothing to do with other threads of a block but for
- * atomics: bits, minima and maxima, memory. */
+/* Device functions that do not involve other threads of a block, except atomics: bits, minima and
+ * maxima, memory. */
 #ifndef EMU_DEVICE_H
 #define EMU_DEVICE_H
 
@@ -38,10 +38,10 @@ template <class T> static inline T __ldcg(const T *address)
 {
     return *address;
 }
-/* All threads of a grid are on one OS thread. */
+/* All threads of a grid run on one OS thread. */
 #define __threadfence() __atomic_signal_fence(__ATOMIC_SEQ_CST)
 
-/* Atomics return what was there before. */
+/* Atomics return the previous value. */
 static inline unsigned atomicAdd(unsigned *address, unsigned y)
 {
     return __atomic_fetch_add(address, y, __ATOMIC_RELAXED);

@@ -1,12 +1,12 @@
-/* The language of kernels, for a C++ compiler, as far as this project's kernels use it.
+/* The language of kernels for a C++ compiler, as far as this project's kernels use it.
  *
- * A kernel is an ordinary function, called once for every thread. What differs from the real thing:
- *  - __shared__ arrays are one per OS thread and keep what the block before left in them; dynamic
- *    shared memory (PS_SHARED) is full of NaN when a block begins.
- *  - Blocks run one after the other, in any order: one that waits for another hangs.
- *  - threadIdx and the like are macros, as are __syncthreads() and the warp functions, which thus
- *    know their file and line for reports; all threads must reach the same line.
- *  - Pointers passed to a kernel must be NULL or lie in memory of the GPU or in pinned memory.
+ * A kernel is an ordinary function, called once per thread. Differences from CUDA:
+ *  - __shared__ arrays exist once per OS thread and keep the values of the block before; dynamic
+ *    shared memory (PS_SHARED) is full of NaN when a block starts.
+ *  - Blocks run one after the other, in any order: a block that waits for another hangs.
+ *  - threadIdx and similar names are macros, as are __syncthreads() and the warp functions, which
+ *    thereby know file and line for reports; all threads must reach the same line.
+ *  - Pointers passed to a kernel must be NULL or lie in the GPU's memory or in pinned memory.
  */
 #ifndef EMU_KERNEL_H
 #define EMU_KERNEL_H
@@ -25,7 +25,7 @@
 #define __shared__      static thread_local
 #define __launch_bounds__(...)
 
-/* ---- where a thread is ---- */
+/* ---- indices ---- */
 
 struct emu_place {
     uint3 thread;
@@ -45,7 +45,7 @@ extern __thread struct emu_place emu_place __attribute__((tls_model("initial-exe
 
 /* ---- launches ---- */
 
-/* A kernel and what it is called with. */
+/* A kernel and its arguments. */
 struct emu_launch {
     const char *name;
     const void *function;
@@ -58,7 +58,7 @@ struct emu_launch {
     const void *pointers[32]; /* among the arguments */
     int pointer_count;
 };
-/* Takes the call over, whatever comes of it. */
+/* Takes ownership of the call, even if it fails. */
 cudaError_t emu_enqueue(const struct emu_launch &launch, cudaStream_t stream);
 
 template <class... P> struct emu_call {
@@ -107,7 +107,7 @@ static inline cudaError_t emu_start(const char *name, void (*kernel)(P...), dim3
 #define PS_LAUNCH(kernel, grid, block, shared_bytes, stream, ...)                                  \
     emu_start(#kernel, kernel, grid, block, shared_bytes, stream __VA_OPT__(, ) __VA_ARGS__)
 
-/* ---- threads that wait for each other ---- */
+/* ---- synchronisation ---- */
 
 struct emu_line {
     const char *file;
@@ -127,11 +127,11 @@ bool emu_barrier(const emu_line *line, bool vote);
 #define __syncthreads_or(predicate)                                                                \
     static_cast<int>(emu_barrier(EMU_LINE("__syncthreads_or"), (predicate) != 0))
 
-/* All lanes of `mask` that have not ended meet here. Returns what lane `source` gave: -1 the lane
- * itself. */
+/* Waits until all lanes of `mask` that have not ended are here. Returns the value of lane `source`,
+ * or of the lane itself if that is -1. */
 unsigned long long emu_exchange(const emu_line *line, unsigned mask, unsigned long long value,
                                 int source);
-/* The same, and returns the lanes that voted yes. */
+/* Likewise; returns the lanes that voted yes. */
 unsigned emu_vote(const emu_line *line, unsigned mask, bool vote);
 /* 0 to 31 */
 int emu_lane(void);
@@ -147,7 +147,7 @@ static inline T emu_shuffle(const emu_line *line, unsigned mask, T value, int so
     return value;
 }
 
-/* A source outside of the warp is the lane itself. */
+/* A source outside the warp is the lane itself. */
 template <class T>
 static inline T emu_shuffle_up(const emu_line *line, unsigned mask, T value, int delta)
 {

@@ -1,4 +1,4 @@
-/* Short vectors and sizes of grids, of the sizes and alignments that CUDA gives them. */
+/* Short vectors and grid sizes, with CUDA's sizes and alignments. */
 #ifndef EMU_VECTOR_TYPES_H
 #define EMU_VECTOR_TYPES_H
 

@@ -1,24 +1,24 @@
-/* Limits, with the reason (twin.h has the numbers):
+/* Limits (pair.h has the numbers) and their reasons:
  *   upload           counts equal; sums of float64 in another order
  *   preprocessed, means, deviations, references, features
- *                    largest difference over the largest value; float32 transforms and sums in
- *                    another order, and differences of sums for deviations
- *   score            share of windows with another number: a correlation near a threshold
- *   classified       share of windows on the other side: a decision value near 0
- *   cleaned          share: what those windows move
- *   regions          equal where the masks are
- *   mask             share of pixels: a value near a threshold
- *   maps, responses  largest difference over the largest value, as above; correlation coefficients
- *                    are quotients of such sums
- *   local deviation  the same of its square: the root may be of a difference that is all rounding
- *   null             the same: phases of the noise's smallest coefficients come of rounding
+ *                    largest difference relative to the largest value; float32 transforms and sums
+ *                    in another order, and differences of sums for deviations
+ *   score            share of windows with another number: correlations near a threshold
+ *   classified       share of windows classified differently: decision values near 0
+ *   cleaned          share of windows: effect of those
+ *   regions          equal if the masks are
+ *   mask             share of pixels: values near a threshold
+ *   maps, responses  largest difference relative to the largest value, as above; correlation
+ *                    coefficients are quotients of such sums
+ *   local deviation  the same, of its square: the root's argument can be all rounding
+ *   null             the same; the phases of the noise's smallest coefficients are rounding errors
  *   templates        the same
- *                    In a null maps, responses and templates may be NULL_LOOSENESS times as far
- *                    apart: its field is not equal on both sides, as the micrograph's is, and the
- *                    logarithm in the energy makes more of that where there is little energy
- *   peaks            share of peaks that the other does not have: neighbours as high as each other
+ *                    In a null, maps, responses and templates may differ NULL_LOOSENESS times as
+ *                    much: unlike the micrograph's, its field differs between the backends, and the
+ *                    logarithm of the energy amplifies that at low energy
+ *   peaks            share of peaks that the other lacks: adjacent pixels of equal height
  *   located          largest distance, px */
-#include "twin_inside.h"
+#include "pair_internal.h"
 
 #include "base/error.h"
 
@@ -36,11 +36,11 @@ static const struct {
     double limit;
 } checks[] = {
 #define X(NAME, name, limit) {name, limit},
-    TWIN_MAP(X)
+    PAIR_MAP(X)
 #undef X
 };
 
-void twin_note(struct twin_slot *slot, enum twin_check check, double difference)
+void pair_note(struct pair_slot *slot, enum pair_check check, double difference)
 {
     slot->seen[check] = true;
     slot->worst[check] = fmax(slot->worst[check], difference);
@@ -49,7 +49,7 @@ void twin_note(struct twin_slot *slot, enum twin_check check, double difference)
                  checks[check].limit);
 }
 
-int twin_both(struct twin_slot *slot, int cpu, int gpu, const struct ps_error *error)
+int pair_both(struct pair_slot *slot, int cpu, int gpu, const struct ps_error *error)
 {
     if (cpu != gpu)
         fail_msg("the CPU returned %d, the GPU %d: %s", cpu, gpu, error->message);
@@ -70,14 +70,14 @@ int twin_both(struct twin_slot *slot, int cpu, int gpu, const struct ps_error *e
 /* ---- comparing -------------------------------------------------------------------------------
  */
 
-void *twin_room(size_t bytes)
+void *pair_alloc(size_t bytes)
 {
     void *memory = malloc(bytes + 1);
     assert_non_null(memory);
     return memory;
 }
 
-double twin_distance(const float *a, double a_offset, const float *b, double b_offset, size_t count)
+double pair_distance(const float *a, double a_offset, const float *b, double b_offset, size_t count)
 {
     double difference = 0;
     double largest = 0;
@@ -92,7 +92,7 @@ double twin_distance(const float *a, double a_offset, const float *b, double b_o
     return largest > 0 ? difference / largest : difference;
 }
 
-double twin_share(const void *a, const void *b, size_t count, size_t size)
+double pair_share(const void *a, const void *b, size_t count, size_t size)
 {
     size_t different = 0;
     for (size_t i = 0; i < count; i++)
@@ -100,38 +100,38 @@ double twin_share(const void *a, const void *b, size_t count, size_t size)
     return (double)different / (double)count;
 }
 
-/* Copies a buffer of both out; `*ret_cpu` holds both, one after the other. */
-static void *fetch(struct twin_slot *slot, enum ps_buffer buffer, size_t bytes)
+/* Fetches a buffer from both backends: the CPU's, then the GPU's. */
+static void *fetch(struct pair_slot *slot, enum ps_buffer buffer, size_t bytes)
 {
     struct ps_error error;
-    char *data = twin_room(2 * bytes);
+    char *data = pair_alloc(2 * bytes);
     if (CPU_OPS(slot)->fetch(slot->cpu[0], buffer, data, bytes, &error) ||
         GPU_OPS(slot)->fetch(slot->gpu, buffer, data + bytes, bytes, &error))
         fail_msg("%s", error.message);
     return data;
 }
 
-static void compare_floats(struct twin_slot *slot, enum ps_buffer buffer, size_t count,
-                           bool has_offset, enum twin_check check)
+static void compare_floats(struct pair_slot *slot, enum ps_buffer buffer, size_t count,
+                           bool has_offset, enum pair_check check)
 {
     float *values = fetch(slot, buffer, count * sizeof *values);
-    twin_note(slot, check,
-              twin_distance(values, has_offset ? slot->cpu[0]->grey_offset : 0, values + count,
+    pair_note(slot, check,
+              pair_distance(values, has_offset ? slot->cpu[0]->grey_offset : 0, values + count,
                             has_offset ? slot->gpu->grey_offset : 0, count));
     free(values);
 }
 
-static void compare_bytes(struct twin_slot *slot, enum ps_buffer buffer, size_t count, size_t size,
-                          enum twin_check check)
+static void compare_bytes(struct pair_slot *slot, enum ps_buffer buffer, size_t count, size_t size,
+                          enum pair_check check)
 {
     unsigned char *values = fetch(slot, buffer, count * size);
-    double different = twin_share(values, values + count * size, count, size);
+    double different = pair_share(values, values + count * size, count, size);
     slot->masks_equal = different == 0;
-    twin_note(slot, check, different);
+    pair_note(slot, check, different);
     free(values);
 }
 
-static size_t windows_of(const struct twin_slot *slot)
+static size_t windows_of(const struct pair_slot *slot)
 {
     size_t side = (size_t)(slot->base.side - slot->base.query + 1);
     return side * side;
@@ -148,7 +148,7 @@ static int upload(struct ps_slot *base, const struct ps_image *image,
     int status = 0;
     for (int i = 0; i < slot->cpu_slots && status == 0; i++)
         status = CPU_OPS(slot)->upload(slot->cpu[i], image, ret_report, error);
-    status = twin_both(slot, status, GPU_OPS(slot)->upload(slot->gpu, image, &gpu, error), error);
+    status = pair_both(slot, status, GPU_OPS(slot)->upload(slot->gpu, image, &gpu, error), error);
     const struct ps_pixel_report *cpu = ret_report;
     assert_int_equal(cpu->non_finite, gpu.non_finite);
     assert_int_equal(cpu->dead_columns, gpu.dead_columns);
@@ -157,7 +157,7 @@ static int upload(struct ps_slot *base, const struct ps_image *image,
     assert_int_equal(cpu->first_dead_row, gpu.first_dead_row);
     if (cpu->non_finite < (uint64_t)image->width * (uint64_t)image->height) {
         assert_true(cpu->minimum == gpu.minimum && cpu->maximum == gpu.maximum);
-        twin_note(slot, TWIN_UPLOAD,
+        pair_note(slot, PAIR_UPLOAD,
                   fabs(cpu->mean - gpu.mean) / fmax(fabs(cpu->minimum), fabs(cpu->maximum)));
     }
     return status;
@@ -169,7 +169,7 @@ static int preprocess(struct ps_slot *base, const struct ps_crop *crop, struct p
     int status = BOTH(preprocess, crop, error);
     if (status == 0)
         compare_floats(slot, PS_BUFFER_PREPROCESSED, (size_t)base->side * (size_t)base->side, true,
-                       TWIN_PREPROCESSED);
+                       PAIR_PREPROCESSED);
     return status;
 }
 
@@ -179,8 +179,8 @@ static int moments(struct ps_slot *base, int query, struct ps_error *error)
     int status = BOTH(moments, query, error);
     if (status)
         return status;
-    compare_floats(slot, PS_BUFFER_MEAN, windows_of(slot), true, TWIN_MEAN);
-    compare_floats(slot, PS_BUFFER_DEVIATION, windows_of(slot), false, TWIN_DEVIATION);
+    compare_floats(slot, PS_BUFFER_MEAN, windows_of(slot), true, PAIR_MEAN);
+    compare_floats(slot, PS_BUFFER_DEVIATION, windows_of(slot), false, PAIR_DEVIATION);
     return 0;
 }
 
@@ -190,7 +190,7 @@ static int references_choose(struct ps_slot *base, int container, struct ps_erro
     int status = BOTH(references_choose, container, error);
     size_t pixels = (size_t)base->references * (size_t)base->query * (size_t)base->query;
     if (status == 0)
-        compare_floats(slot, PS_BUFFER_REFERENCES, pixels, true, TWIN_REFERENCES);
+        compare_floats(slot, PS_BUFFER_REFERENCES, pixels, true, PAIR_REFERENCES);
     return status;
 }
 
@@ -200,7 +200,7 @@ static int score(struct ps_slot *base, struct ps_error *error)
     int status = BOTH(score, error);
     size_t queries = (size_t)(base->side / (base->query / 2) - 1);
     if (status == 0)
-        compare_bytes(slot, PS_BUFFER_SCORE, queries * queries, sizeof(int32_t), TWIN_SCORE);
+        compare_bytes(slot, PS_BUFFER_SCORE, queries * queries, sizeof(int32_t), PAIR_SCORE);
     return status;
 }
 
@@ -208,9 +208,9 @@ static int features(struct ps_slot *base, const int (*windows)[2], size_t count,
                     struct ps_feature *ret_features, struct ps_error *error)
 {
     SLOT;
-    struct ps_feature *gpu = twin_room(count * sizeof *gpu);
+    struct ps_feature *gpu = pair_alloc(count * sizeof *gpu);
     int status =
-        twin_both(slot, CPU_OPS(slot)->features(slot->cpu[0], windows, count, ret_features, error),
+        pair_both(slot, CPU_OPS(slot)->features(slot->cpu[0], windows, count, ret_features, error),
                   GPU_OPS(slot)->features(slot->gpu, windows, count, gpu, error), error);
     double largest[2] = {1e-30, 1e-30};
     double difference[2] = {0, 0};
@@ -220,7 +220,7 @@ static int features(struct ps_slot *base, const int (*windows)[2], size_t count,
         difference[0] = fmax(difference[0], fabs(ret_features[i].mean - gpu[i].mean));
         difference[1] = fmax(difference[1], fabs(ret_features[i].deviation - gpu[i].deviation));
     }
-    twin_note(slot, TWIN_FEATURES, fmax(difference[0] / largest[0], difference[1] / largest[1]));
+    pair_note(slot, PAIR_FEATURES, fmax(difference[0] / largest[0], difference[1] / largest[1]));
     free(gpu);
     return status;
 }
@@ -230,12 +230,12 @@ static int classify(struct ps_slot *base, const struct ps_model *model, size_t *
 {
     SLOT;
     size_t gpu = 0;
-    int status = twin_both(slot, CPU_OPS(slot)->classify(slot->cpu[0], model, ret_particle, error),
+    int status = pair_both(slot, CPU_OPS(slot)->classify(slot->cpu[0], model, ret_particle, error),
                            GPU_OPS(slot)->classify(slot->gpu, model, &gpu, error), error);
     if (status)
         return status;
-    compare_bytes(slot, PS_BUFFER_MASK, windows_of(slot), 1, TWIN_CLASSIFIED);
-    twin_note(slot, TWIN_CLASSIFIED,
+    compare_bytes(slot, PS_BUFFER_MASK, windows_of(slot), 1, PAIR_CLASSIFIED);
+    pair_note(slot, PAIR_CLASSIFIED,
               fabs((double)*ret_particle - (double)gpu) / (double)windows_of(slot));
     return 0;
 }
@@ -245,7 +245,7 @@ static int clean(struct ps_slot *base, int smallest, int largest, struct ps_erro
     SLOT;
     int status = BOTH(clean, smallest, largest, error);
     if (status == 0)
-        compare_bytes(slot, PS_BUFFER_MASK, windows_of(slot), 1, TWIN_CLEANED);
+        compare_bytes(slot, PS_BUFFER_MASK, windows_of(slot), 1, PAIR_CLEANED);
     return status;
 }
 
@@ -255,13 +255,13 @@ static int regions(struct ps_slot *base, int before, int after, struct ps_region
     SLOT;
     struct ps_region *gpu = NULL;
     size_t count = 0;
-    int status = twin_both(
+    int status = pair_both(
         slot, CPU_OPS(slot)->regions(slot->cpu[0], before, after, ret_regions, ret_count, error),
         GPU_OPS(slot)->regions(slot->gpu, before, after, &gpu, &count, error), error);
     if (status == 0 && slot->masks_equal) {
         assert_int_equal(*ret_count, count);
         if (count)
-            twin_note(slot, TWIN_REGIONS, twin_share(*ret_regions, gpu, count, sizeof *gpu));
+            pair_note(slot, PAIR_REGIONS, pair_share(*ret_regions, gpu, count, sizeof *gpu));
     }
     free(gpu);
     return status;
@@ -274,7 +274,7 @@ static int fetch_buffer(struct ps_slot *base, enum ps_buffer buffer, void *ret_d
     return CPU_OPS(slot)->fetch(slot->cpu[0], buffer, ret_data, bytes, error);
 }
 
-/* ---- both ------------------------------------------------------------------------------------
+/* ---- the pair --------------------------------------------------------------------------------
  */
 
 static struct ps_slot *new_slot(struct ps_backend *backend)
@@ -286,12 +286,12 @@ static struct ps_slot *new_slot(struct ps_backend *backend)
     return slot;
 }
 
-struct ps_picker *twin_picker(const struct ps_config *config, int most_lanes)
+struct ps_picker *pair_picker(const struct ps_config *config, int most_lanes)
 {
     struct ps_error error;
-    struct twin *twin = twin_room(sizeof *twin);
-    *twin = (struct twin){
-        .ops = {.name = "twin",
+    struct pair *pair = pair_alloc(sizeof *pair);
+    *pair = (struct pair){
+        .ops = {.name = "pair",
                 .upload = upload,
                 .preprocess = preprocess,
                 .moments = moments,
@@ -303,45 +303,45 @@ struct ps_picker *twin_picker(const struct ps_config *config, int most_lanes)
                 .regions = regions,
                 .fetch = fetch_buffer},
     };
-    twin->base.ops = &twin->ops;
-    twin->ops.adaptive = &twin->adaptive;
-    if (ps_backend_open("cpu", 0, 0, false, &twin->cpu, &error) ||
-        ps_backend_open("cuda", 0, 0, true, &twin->gpu, &error))
+    pair->base.ops = &pair->ops;
+    pair->ops.adaptive = &pair->adaptive;
+    if (ps_backend_open("cpu", 0, 0, false, &pair->cpu, &error) ||
+        ps_backend_open("cuda", 0, 0, true, &pair->gpu, &error))
         fail_msg("%s", error.message);
-    int lanes = twin->gpu->ops->adaptive->lanes;
-    twin->adaptive = twin_adaptive(lanes < most_lanes ? lanes : most_lanes);
+    int items = pair->gpu->ops->adaptive->max_items;
+    pair->adaptive = pair_adaptive(items < most_lanes ? items : most_lanes);
 
-    struct twin_slot *slot = twin_room(sizeof *slot);
-    *slot = (struct twin_slot){.base.backend = &twin->base, .gpu = new_slot(twin->gpu)};
-    slot->cpu_slots = config->picker.profile == PS_PROFILE_ASPIRE ? 1 : twin->adaptive.lanes;
+    struct pair_slot *slot = pair_alloc(sizeof *slot);
+    *slot = (struct pair_slot){.base.backend = &pair->base, .gpu = new_slot(pair->gpu)};
+    slot->cpu_slots = config->picker.profile == PS_PROFILE_ASPIRE ? 1 : pair->adaptive.max_items;
     for (int i = 0; i < slot->cpu_slots; i++)
-        slot->cpu[i] = new_slot(twin->cpu);
+        slot->cpu[i] = new_slot(pair->cpu);
 
-    struct ps_picker *picker = twin_room(sizeof *picker);
+    struct ps_picker *picker = pair_alloc(sizeof *picker);
     *picker = (struct ps_picker){
         .config = ps_config_copy(config),
-        .backend = &twin->base,
+        .backend = &pair->base,
         .slot = &slot->base,
         .rules = &ps_adaptive_rules,
     };
     return picker;
 }
 
-void twin_done(struct ps_picker *picker)
+void pair_done(struct ps_picker *picker)
 {
-    struct twin *twin = (struct twin *)picker->backend;
-    struct twin_slot *slot = (struct twin_slot *)picker->slot;
-    for (int i = 0; i < TWIN_CHECKS; i++)
+    struct pair *pair = (struct pair *)picker->backend;
+    struct pair_slot *slot = (struct pair_slot *)picker->slot;
+    for (int i = 0; i < PAIR_CHECKS; i++)
         if (slot->seen[i])
             print_message("  %-22s %.3g of %.3g\n", checks[i].name, slot->worst[i],
                           checks[i].limit);
     for (int i = 0; i < slot->cpu_slots; i++)
-        twin->cpu->ops->slot_free(slot->cpu[i]);
-    twin->gpu->ops->slot_free(slot->gpu);
-    twin->cpu->ops->close(twin->cpu);
-    twin->gpu->ops->close(twin->gpu);
+        pair->cpu->ops->slot_free(slot->cpu[i]);
+    pair->gpu->ops->slot_free(slot->gpu);
+    pair->cpu->ops->close(pair->cpu);
+    pair->gpu->ops->close(pair->gpu);
     ps_config_free(picker->config);
     free(slot);
-    free(twin);
+    free(pair);
     free(picker);
 }

@@ -1,14 +1,14 @@
-/* A backend that is two: every stage runs on the CPU and on the GPU with the same input, and what
- * they leave is compared. The picker goes on with what the CPU said, so that a difference in one
- * stage does not show again as different decisions in the next. */
-#ifndef TEST_TWIN_H
-#define TEST_TWIN_H
+/* A backend that runs every stage on the CPU and on the GPU with the same input and compares the
+ * results. The picker continues with the CPU's results, so that a difference in one stage does not
+ * lead to different decisions in the next. */
+#ifndef TEST_PAIR_H
+#define TEST_PAIR_H
 
 #include "backend/backend.h"
 #include "picker/picker.h"
 
-/* What is compared, and how far apart it may be: see twin.c for the reasons. */
-#define TWIN_MAP(X)                                                                                \
+/* Compared results, and the limits of the differences; pair.c has the reasons. */
+#define PAIR_MAP(X)                                                                                \
     X(UPLOAD, "upload", 1e-9)                                                                      \
     X(PREPROCESSED, "preprocessed", 2e-5)                                                          \
     X(MEAN, "window means", 2e-5)                                                                  \
@@ -34,17 +34,17 @@
     X(PEAKS, "peaks", 5e-3)                                                                        \
     X(SAMPLES, "samples", 2e-5)                                                                    \
     X(LOCATED, "located", 5e-3)
-enum twin_check {
-#define X(NAME, name, limit) TWIN_##NAME,
-    TWIN_MAP(X)
+enum pair_check {
+#define X(NAME, name, limit) PAIR_##NAME,
+    PAIR_MAP(X)
 #undef X
-        TWIN_CHECKS
+        PAIR_CHECKS
 };
 
-/* A picker that compares. `most_lanes` bounds the hypotheses side by side, and with them the slots
- * on the CPU. Fails the running test where anything cannot be made. */
-struct ps_picker *twin_picker(const struct ps_config *config, int most_lanes);
-/* Prints the largest differences, and frees. */
-void twin_done(struct ps_picker *picker);
+/* Creates a picker that compares. `max_items` limits the hypotheses per batch, and so the slots on
+ * the CPU. Fails the running test on errors. */
+struct ps_picker *pair_picker(const struct ps_config *config, int max_items);
+/* Prints the largest differences, and frees the picker. */
+void pair_done(struct ps_picker *picker);
 
 #endif

@@ -1,0 +1,20 @@
+/* Tells whether a file of picks was made from a micrograph as it is now, for pick --resume.
+ *
+ * Size and time of modification of the micrograph are recorded in an extended attribute of the file
+ * of picks (user.pickstream.micrograph): copies that keep attributes keep it, and no other file is
+ * needed. Where the file system has no attributes, or another program wrote the file, it counts if
+ * it is not older than the micrograph.
+ */
+#ifndef PS_CLI_RESUME_H
+#define PS_CLI_RESUME_H
+
+#include <stdbool.h>
+#include <sys/stat.h>
+
+/* Records in the file at `output` that it was made from a micrograph with this state. */
+void ps_resume_record(const char *output, const struct stat *micrograph);
+
+/* True if the file at `output` exists and was made from the micrograph with this state. */
+bool ps_resume_is_current(const char *output, const struct stat *micrograph);
+
+#endif
