@@ -2,6 +2,7 @@
 #include "base/error.h"
 #include "cli/arguments.h"
 #include "cli/cmd.h"
+#include "cli/progress.h"
 #include "picks/autopick.h"
 #include "picks/format.h"
 #include "picks/read.h"
@@ -100,53 +101,133 @@ static const char *name_below(const char *name)
 /* ---- all of them ------------------------------------------------------------------------------
  */
 
-static int write_each(struct ps_pick_file *files, size_t count, const char *out,
-                      const struct ps_picks_format *format, struct ps_error *error)
+/* One run of the command. */
+struct conversion {
+    const struct convert_options *options;
+    const char *out;
+    const struct ps_picks_format *format;
+    size_t micrographs; /* written */
+    size_t picks;       /* in them */
+    size_t lost;        /* micrographs, or entries of autopick.star, that were not written */
+};
+
+static void report(void *context, const struct ps_error *reason)
 {
-    struct ps_autopick *list = NULL;
-    int status = ps_autopick_new(out, "", &list, error);
-    for (size_t i = 0; i < count && status == 0; i++) {
-        files[i].name = name_below(files[i].name);
-        for (size_t k = 0; k < i && status == 0; k++)
-            if (strcmp(files[k].name, files[i].name) == 0)
-                status =
-                    ps_fail(error, PS_E_INPUT, "%s: two micrographs have this name", files[i].name);
-        char *path = status ? NULL : ps_picks_path(out, files[i].name, format->suffix);
+    struct conversion *conversion = context;
+    conversion->lost++;
+    ps_say("pickstream convert: left out: %s", reason->message);
+}
+
+static void count_written(struct conversion *conversion, const struct ps_pick_file *file)
+{
+    conversion->micrographs++;
+    conversion->picks += file->result->count;
+}
+
+/* Gives each micrograph a stem below OUT. Names without an extension come first: they can have no
+ * other stem, and are those of files that an earlier conversion or run has named. */
+static int name_files(const struct conversion *conversion, const struct ps_pick_file *files,
+                      size_t count, char **stems, struct ps_error *error)
+{
+    struct ps_names *names = NULL;
+    int status = ps_names_new(PS_NAMES_PRIVATE, &names, error);
+    for (size_t i = 0; i < 2 * count && status == 0; i++) {
+        const struct ps_pick_file *file = &files[i % count];
+        const char *name = name_below(file->name);
+        struct ps_claim claim;
+        char *identity = NULL;
+        if ((ps_picks_stem(name) == strlen(name)) != (i < count))
+            continue;
+        if (asprintf(&identity, "%s\n%s", file->name, file->path) < 0)
+            status = ps_fail_memory(error, strlen(name), "a name");
+        else
+            status = ps_names_claim(names, conversion->out, name, identity, &claim, error);
         if (status == 0)
-            status = path ? ps_picks_write(path, format, &files[i], error)
-                          : ps_fail_memory(error, strlen(out), "a path");
-        if (status == 0 && format->write == ps_picks_write_star)
-            status = ps_autopick_add(list, files[i].path, path, error);
-        free(path);
+            stems[i % count] = strdup(claim.stem);
+        if (status == 0)
+            ps_claim_done(&claim);
+        free(identity);
     }
-    if (status == 0)
-        status = ps_autopick_save(list, error);
-    ps_autopick_free(list);
+    ps_names_free(names);
     return status;
 }
 
-static int write_out(const struct ps_outcome_record_list *list,
-                     const struct convert_options *options, const char *out,
-                     const struct ps_picks_format *format, struct ps_error *error)
+static int write_one(struct conversion *conversion, const struct ps_pick_file *file,
+                     const char *stem, struct ps_autopick *list, struct ps_error *error)
+{
+    char *path = stem ? ps_picks_file(stem, conversion->format->suffix) : NULL;
+    int status = path ? ps_picks_write(path, conversion->format, file, error)
+                      : ps_fail_memory(error, strlen(conversion->out), "a path");
+    if (status == 0)
+        count_written(conversion, file);
+    if (status == 0 && conversion->format->write == ps_picks_write_star)
+        status = ps_autopick_add(list, file->path, path, error);
+    free(path);
+    if (status != PS_E_INPUT)
+        return status;
+    report(conversion, error);
+    return 0;
+}
+
+static int write_each(struct conversion *conversion, const struct ps_pick_file *files, size_t count,
+                      struct ps_error *error)
+{
+    struct ps_autopick *list = NULL;
+    char **stems = calloc(count + 1, sizeof *stems);
+    if (!stems)
+        return ps_fail_memory(error, count * sizeof *stems, "names");
+    int status = ps_autopick_new(conversion->out, "", &list, error);
+    if (status == 0)
+        status = name_files(conversion, files, count, stems, error);
+    for (size_t i = 0; i < count && status == 0; i++)
+        status = write_one(conversion, &files[i], stems[i], list, error);
+    if (status == 0)
+        status = ps_autopick_save(list, error);
+    struct ps_error left_out;
+    while (list && ps_autopick_left_out(list, &left_out))
+        report(conversion, &left_out);
+    ps_autopick_free(list);
+    for (size_t i = 0; i < count; i++)
+        free(stems[i]);
+    free(stems);
+    return status;
+}
+
+static int write_together(struct conversion *conversion, struct ps_pick_file *files, size_t count,
+                          struct ps_error *error)
+{
+    size_t given = count;
+    int status = ps_picks_leave_out(conversion->format, files, &count, report, conversion, error);
+    if (status == 0 && count == 0 && given > 0)
+        return ps_fail(error, PS_E_INPUT, "%s: nothing to write", conversion->out);
+    if (status == 0)
+        status = ps_picks_write_many(conversion->out, conversion->format, files, count, error);
+    for (size_t i = 0; i < count && status == 0; i++)
+        count_written(conversion, &files[i]);
+    return status;
+}
+
+static int write_out(struct conversion *conversion, const struct ps_outcome_record_list *list,
+                     struct ps_error *error)
 {
     struct ps_pick_file *files = calloc(list->count + 1, sizeof *files);
     int status = 0;
     if (!files)
         return ps_fail_memory(error, list->count * sizeof *files, "a list of micrographs");
     for (size_t i = 0; i < list->count && status == 0; i++) {
-        status = prepare(list->items[i], options, format, error);
+        status = prepare(list->items[i], conversion->options, conversion->format, error);
         files[i] = ps_outcome_record_pick_file(list->items[i]);
-        files[i].box_size = options->box_size;
+        files[i].box_size = conversion->options->box_size;
     }
-    if (status == 0 && is_directory(out))
-        status = write_each(files, list->count, out, format, error);
-    else if (status == 0 && list->count != 1 && !format->many)
+    if (status == 0 && is_directory(conversion->out))
+        status = write_each(conversion, files, list->count, error);
+    else if (status == 0 && list->count != 1 && !conversion->format->many)
         status = ps_fail(error, PS_E_INPUT,
                          "%s: a file of this format holds one micrograph, and there are %zu: give "
                          "a directory, or --format cryosparc, tsv or json",
-                         out, list->count);
+                         conversion->out, list->count);
     else if (status == 0)
-        status = ps_picks_write_many(out, format, files, list->count, error);
+        status = write_together(conversion, files, list->count, error);
     free(files);
     return status;
 }
@@ -179,18 +260,16 @@ static int convert(const struct convert_options *options, const char *in, const 
     if (status == 0 && !options->to && list.count != 1 && to->write == ps_picks_write_star &&
         !is_directory(out))
         to = ps_picks_format_find("cryosparc");
+    struct conversion conversion = {.options = options, .out = out, .format = to};
     if (status == 0)
-        status = write_out(&list, options, out, to, &error);
-    size_t picks = 0;
-    for (size_t i = 0; i < list.count; i++)
-        picks += list.items[i]->result.count;
+        status = write_out(&conversion, &list, &error);
     if (status)
-        (void)fprintf(stderr, "pickstream convert: %s\n", error.message);
+        ps_say("pickstream convert: %s", error.message);
     else
-        (void)fprintf(stderr, "pickstream convert: %zu micrographs, %zu picks\n", list.count,
-                      picks);
+        ps_say("pickstream convert: %zu micrographs, %zu picks", conversion.micrographs,
+               conversion.picks);
     ps_outcome_record_list_done(&list);
-    return status ? PS_EXIT_FAILURE : PS_EXIT_OK;
+    return status || conversion.lost ? PS_EXIT_FAILURE : PS_EXIT_OK;
 }
 
 int ps_cmd_convert(int argc, char **argv)

@@ -25,7 +25,9 @@ struct ps_autopick {
     char *cwd;     /* the working directory, ends in '/' */
     struct listed **entries;
     size_t count;
-    void *tree; /* the same entries, by micrograph (tsearch()) */
+    void *tree;                /* the same entries, by micrograph (tsearch()) */
+    struct ps_error *left_out; /* one for each entry that was left out */
+    size_t left_out_count;
     bool unsaved;
     bool check; /* coordinate files were removed, nothing else has changed */
 };
@@ -113,6 +115,7 @@ void ps_autopick_free(struct ps_autopick *list)
         free(list->entries[i]);
     }
     free(list->entries);
+    free(list->left_out);
     free(list->directory);
     free(list->path);
     free(list->project);
@@ -166,11 +169,41 @@ static int insert(struct ps_autopick *list, char *micrograph, char *coordinates,
     return ps_fail_memory(error, sizeof *entry, "a list of micrographs");
 }
 
+static int leave_out(struct ps_autopick *list, struct ps_error *reason, struct ps_error *error)
+{
+    (void)ps_fail_prefix(reason, "%.200s", list->path);
+    void *grown = realloc(list->left_out, (list->left_out_count + 1) * sizeof *list->left_out);
+    if (!grown)
+        return ps_fail_memory(error, sizeof *list->left_out, "a list of micrographs");
+    list->left_out = grown;
+    list->left_out[list->left_out_count++] = *reason;
+    return 0;
+}
+
 int ps_autopick_add(struct ps_autopick *list, const char *micrograph, const char *coordinates,
                     struct ps_error *error)
 {
+    char *paths[2] = {relion_path(list, micrograph), relion_path(list, coordinates)};
+    struct ps_error reason;
+    for (int i = 0; i < 2; i++) {
+        if (!paths[i] || ps_star_check_word(paths[i], &reason) == 0)
+            continue;
+        free(paths[0]);
+        free(paths[1]);
+        return leave_out(list, &reason, error);
+    }
     list->unsaved = true;
-    return insert(list, relion_path(list, micrograph), relion_path(list, coordinates), true, error);
+    return insert(list, paths[0], paths[1], true, error);
+}
+
+bool ps_autopick_left_out(struct ps_autopick *list, struct ps_error *ret_error)
+{
+    if (list->left_out_count == 0)
+        return false;
+    *ret_error = list->left_out[0];
+    list->left_out_count--;
+    memmove(list->left_out, list->left_out + 1, list->left_out_count * sizeof *list->left_out);
+    return true;
 }
 
 void ps_autopick_check(struct ps_autopick *list)

@@ -16,11 +16,18 @@ enum { MAX_DEPTH = 64 }; /* of directories */
 /* ---- names ------------------------------------------------------------------------------------
  */
 
-/* Cuts the suffix of the format, or else the extension. */
+/* Cuts the suffix of the format, or else the extension if a format has it: a name can contain other
+ * dots. */
 static void cut_suffix(char *name, const struct ps_picks_format *format)
 {
-    if (ps_text_ends_with(name, format->suffix))
-        name[strlen(name) - strlen(format->suffix)] = '\0';
+    size_t length = strlen(name);
+    if (ps_text_ends_with(name, format->suffix)) {
+        name[length - strlen(format->suffix)] = '\0';
+        return;
+    }
+    char *dot = strrchr(name, '.');
+    if (dot && dot != name && dot[-1] != '/' && ps_picks_format_of(name))
+        *dot = '\0';
     else
         name[ps_picks_stem(name)] = '\0';
 }
