@@ -6,6 +6,7 @@
 #include "picks/names_record.h"
 
 #include <errno.h>
+#include <libgen.h>
 #include <limits.h>
 #include <pthread.h>
 #include <search.h>
@@ -79,16 +80,31 @@ static bool ends_with_path(const char *path, const char *relative)
            strcmp(path + length - tail, relative) == 0;
 }
 
-static bool same_micrograph(const struct ps_names *names, const char *a, const char *b)
+/* Finds out what the directory of a file is. */
+static bool stat_parent(const char *path, struct stat *ret)
+{
+    char *parent = strdup(path);
+    bool found = parent && stat(dirname(parent), ret) == 0;
+    free(parent);
+    return found;
+}
+
+/* True if both have the same name in the same directory, which can have several paths. Compares no
+ * inodes of files: two names can be links to one file. */
+static bool same_place(const char *a, const char *b)
 {
     struct stat left, right;
+    const char *last[2] = {strrchr(a, '/'), strrchr(b, '/')};
+    return last[0] && last[1] && strcmp(last[0], last[1]) == 0 && stat_parent(a, &left) &&
+           stat_parent(b, &right) && left.st_dev == right.st_dev && left.st_ino == right.st_ino;
+}
+
+static bool same_micrograph(const struct ps_names *names, const char *a, const char *b)
+{
     if (strcmp(a, b) == 0)
         return true;
-    if (names->kind == PS_NAMES_PRIVATE)
-        return false;
-    return ends_with_path(a, b) || ends_with_path(b, a) ||
-           (stat(a, &left) == 0 && stat(b, &right) == 0 && left.st_dev == right.st_dev &&
-            left.st_ino == right.st_ino);
+    return names->kind != PS_NAMES_PRIVATE &&
+           (ends_with_path(a, b) || ends_with_path(b, a) || same_place(a, b));
 }
 
 /* ---- stems ------------------------------------------------------------------------------------

@@ -14,7 +14,8 @@
  * another micrograph.
  *
  * Two paths are the same micrograph if they are the same text without "." and empty components, if
- * one is relative and the other one ends with it, or if they are the same file on this machine.
+ * one is relative and the other one ends with it, or if they have the same name in directories that
+ * are the same one on this machine.
  * Files that no line claims, of an earlier version or another program, are overwritten.
  */
 #ifndef PS_PICKS_NAMES_H
