@@ -153,14 +153,23 @@ static int read_new(struct ps_names_record *record, int fd, const struct stat *i
     return status;
 }
 
-static int open_record(const struct ps_names_record *record, int flags)
+/* Opens the file for reading, or with `write` for both. A new file can be written by everybody who
+ * can write the directory: they share it. Opens without O_CREAT first, because Linux can refuse
+ * that for a file of another user in a directory with the sticky bit. */
+static int open_record(const struct ps_names_record *record, bool write)
 {
     char *path = NULL;
+    struct stat info;
     if (asprintf(&path, "%s" PS_NAMES_RECORD, record->directory) < 0) {
         errno = ENOMEM;
         return -1;
     }
-    int fd = open(path, flags | O_CLOEXEC, 0666);
+    int fd = open(path, (write ? O_RDWR : O_RDONLY) | O_CLOEXEC);
+    if (fd < 0 && errno == ENOENT && write) {
+        fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+        if (fd >= 0 && stat(*record->directory ? record->directory : ".", &info) == 0)
+            (void)fchmod(fd, 0600 | (info.st_mode & 0066));
+    }
     int code = errno;
     free(path);
     errno = code;
@@ -178,11 +187,13 @@ static bool set_lock(int fd, short type, off_t at, bool wait)
 
 int ps_names_record_lock(struct ps_names_record *record, int *ret_fd, struct ps_error *error)
 {
+    int length = (int)strlen(record->directory) - 1; /* without the slash */
     for (int i = 0; i < MAX_REOPENED; i++) {
         struct stat info;
-        int fd = open_record(record, O_RDWR | O_CREAT);
+        int fd = open_record(record, true);
         if (fd < 0)
-            return fail(record, "open it", error);
+            return ps_fail(error, PS_E_SYSTEM, "%.*s: cannot write in this directory: %s", length,
+                           record->directory, strerror(errno));
         (void)set_lock(fd, F_WRLCK, 0, true);
         if (fstat(fd, &info) == 0 && info.st_nlink > 0) {
             int status = read_new(record, fd, &info, error);
@@ -200,7 +211,7 @@ int ps_names_record_lock(struct ps_names_record *record, int *ret_fd, struct ps_
 
 int ps_names_record_read(struct ps_names_record *record, struct ps_error *error)
 {
-    int fd = open_record(record, O_RDONLY);
+    int fd = open_record(record, false);
     struct stat info;
     if (fd < 0) {
         forget(record);
