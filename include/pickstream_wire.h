@@ -26,6 +26,9 @@ extern "C" {
 
 #define PS_WIRE_SCHEMA "pickstream/1"
 
+/* The value of micrograph.encoding: path and name are not UTF-8 and have %XX for their bytes. */
+#define PS_WIRE_ENCODING_PERCENT "percent"
+
 /* Where the service binds unless it was configured otherwise. */
 #define PS_WIRE_ENDPOINT        "tcp://127.0.0.1:5590"
 #define PS_WIRE_REPLAY_ENDPOINT "tcp://127.0.0.1:5591"

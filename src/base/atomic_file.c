@@ -125,3 +125,13 @@ int ps_file_write_atomically(const char *path, ps_file_writer *writer, const voi
     free(copy);
     return code == 0 ? 0 : (ps_fail_prefix(error, "%s", path), code);
 }
+
+int ps_directory_make(const char *path, struct ps_error *error)
+{
+    char *copy = strdup(path);
+    if (!copy)
+        return ps_fail_memory(error, strlen(path), "a path");
+    int code = *copy ? make_directories(copy, error) : 0;
+    free(copy);
+    return code;
+}

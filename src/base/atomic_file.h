@@ -23,4 +23,7 @@ typedef int ps_file_writer(FILE *stream, const void *context, struct ps_error *e
 int ps_file_write_atomically(const char *path, ps_file_writer *writer, const void *context,
                              struct ps_error *error);
 
+/* Makes a directory and its missing parents, if it does not exist. PS_E_SYSTEM. */
+int ps_directory_make(const char *path, struct ps_error *error);
+
 #endif

@@ -131,6 +131,32 @@ bool ps_text_is_utf8(const char *text, size_t length)
     return true;
 }
 
+/* The control characters above ASCII, U+0080 to U+009F, are C2 80 to C2 9F. */
+static bool is_control(const unsigned char *at, const unsigned char *start, bool is_utf8)
+{
+    if (*at >= 0x80 && is_utf8)
+        return (*at == 0xc2 && at[1] < 0xa0) || (at > start && at[-1] == 0xc2 && *at < 0xa0);
+    return *at < ' ' || *at >= 127;
+}
+
+char *ps_text_printable(const char *text)
+{
+    size_t length = strlen(text);
+    const unsigned char *start = (const unsigned char *)text;
+    bool is_utf8 = ps_text_is_utf8(text, length);
+    char *result = malloc(4 * length + 1);
+    char *to = result;
+    for (size_t i = 0; result && i < length; i++) {
+        if (is_control(start + i, start, is_utf8))
+            to += sprintf(to, "\\x%02x", start[i]);
+        else
+            *to++ = text[i];
+    }
+    if (result)
+        *to = '\0';
+    return result;
+}
+
 enum { MAX_WORD = 63 }; /* letters of a word that are compared: longer ones are not mistyped keys */
 
 static size_t smaller(size_t a, size_t b)

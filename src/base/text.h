@@ -28,6 +28,10 @@ const char *ps_text_from_float(float value, char ret_text[PS_NUMBER_TEXT]);
 /* True for well-formed UTF-8 (no overlong forms, no surrogates, nothing above U+10FFFF). */
 bool ps_text_is_utf8(const char *text, size_t length);
 
+/* Copies text for a terminal: control characters and, if it is not UTF-8, bytes above ASCII become
+ * \xNN. To be freed; NULL without memory. */
+char *ps_text_printable(const char *text);
+
 /* Returns the whole number, at least 1, between `prefix` and `ending`, as in "/preview/12.png"; 0
  * if the text has another form. */
 uint64_t ps_text_number_between(const char *text, const char *prefix, const char *ending);

@@ -3,6 +3,7 @@
 #include "base/text.h"
 #include "cli/arguments.h"
 #include "cli/cmd.h"
+#include "cli/progress.h"
 #include "picks/autopick.h"
 #include "picks/format.h"
 #include "picks/input.h"
@@ -104,86 +105,162 @@ static const char *name_below(const char *name)
 /* ---- all of them ------------------------------------------------------------------------------
  */
 
-/* Gives each micrograph the name of its picks below OUT; `ret_own` gets the names to be freed. */
-static int name_each(struct ps_pick_file *files, size_t count, const struct ps_relion *relion,
-                     char **ret_own, struct ps_error *error)
+/* One run of the command. */
+struct conversion {
+    const struct convert_options *options;
+    const char *out;
+    const struct ps_picks_format *format;
+    size_t micrographs; /* written */
+    size_t picks;       /* in them */
+    size_t lost;        /* micrographs, or entries of autopick.star, that were not written */
+};
+
+static void report(void *context, const struct ps_error *reason)
+{
+    struct conversion *conversion = context;
+    conversion->lost++;
+    ps_say("pickstream convert: left out: %s", reason->message);
+}
+
+static void count_written(struct conversion *conversion, const struct ps_pick_file *file)
+{
+    conversion->micrographs++;
+    conversion->picks += file->result->count;
+}
+
+/* Gives each micrograph the name of its picks below OUT, to be freed. */
+static int name_files(const struct ps_relion *relion, const struct ps_pick_file *files,
+                      size_t count, char **ret_names, struct ps_error *error)
 {
     const char **paths = calloc(count + 1, sizeof *paths);
     if (!paths)
         return ps_fail_memory(error, count * sizeof *paths, "paths");
     for (size_t i = 0; i < count; i++)
         paths[i] = files[i].path;
-    int status = ps_relion_names(relion, paths, count, ret_own, error);
+    int status = ps_relion_names(relion, paths, count, ret_names, error);
     free(paths);
-    for (size_t i = 0; i < count; i++)
-        files[i].name = ret_own[i] ? ret_own[i] : name_below(files[i].name);
-    return status;
-}
-
-static int write_named(struct ps_pick_file *files, size_t count, const char *out,
-                       const struct ps_picks_format *format, struct ps_autopick *list,
-                       struct ps_error *error)
-{
-    int status = 0;
     for (size_t i = 0; i < count && status == 0; i++) {
-        for (size_t k = 0; k < i && status == 0; k++)
-            if (strcmp(files[k].name, files[i].name) == 0)
-                status =
-                    ps_fail(error, PS_E_INPUT, "%s: two micrographs have this name", files[i].name);
-        char *path = status ? NULL : ps_picks_path(out, files[i].name, format->suffix);
-        if (status == 0)
-            status = path ? ps_picks_write(path, format, &files[i], error)
-                          : ps_fail_memory(error, strlen(out), "a path");
-        if (status == 0 && format->write == ps_picks_write_star)
-            status = ps_autopick_add(list, files[i].path, path, error);
-        free(path);
+        if (!ret_names[i])
+            ret_names[i] = strdup(name_below(files[i].name));
+        if (!ret_names[i])
+            status = ps_fail_memory(error, strlen(files[i].name), "a name");
     }
     return status;
 }
 
-static int write_each(struct ps_pick_file *files, size_t count, const char *out,
-                      const struct ps_picks_format *format, struct ps_error *error)
+/* Replaces the names by stems below OUT. Names without an extension come first: they can have no
+ * other stem, and are those of files that an earlier conversion or run has named. */
+static int find_stems(const struct conversion *conversion, const struct ps_pick_file *files,
+                      size_t count, char **names, struct ps_error *error)
 {
-    struct ps_autopick *list = NULL;
-    char **names = calloc(count + 1, sizeof *names);
-    if (!names)
-        return ps_fail_memory(error, count * sizeof *names, "names");
-    int status = ps_autopick_new(out, "", &list, error);
-    if (status == 0)
-        status = name_each(files, count, ps_autopick_relion(list), names, error);
-    if (status == 0)
-        status = write_named(files, count, out, format, list, error);
-    if (status == 0)
-        status = ps_autopick_save(list, error);
-    ps_autopick_free(list);
-    for (size_t i = 0; i < count; i++)
+    struct ps_names *known = NULL;
+    char **stems = calloc(count + 1, sizeof *stems);
+    int status = stems ? ps_names_new(PS_NAMES_PRIVATE, &known, error)
+                       : ps_fail_memory(error, count * sizeof *stems, "names");
+    for (size_t i = 0; i < 2 * count && status == 0; i++) {
+        const struct ps_pick_file *file = &files[i % count];
+        const char *name = names[i % count];
+        struct ps_claim claim;
+        char *identity = NULL;
+        if ((ps_picks_stem(name) == strlen(name)) != (i < count))
+            continue;
+        if (asprintf(&identity, "%s\n%s", file->name, file->path) < 0)
+            status = ps_fail_memory(error, strlen(name), "a name");
+        else
+            status = ps_names_claim(known, conversion->out, name, identity, &claim, error);
+        if (status == 0) {
+            stems[i % count] = strdup(claim.stem);
+            ps_claim_done(&claim);
+        }
+        free(identity);
+    }
+    ps_names_free(known);
+    for (size_t i = 0; i < count && stems; i++) {
         free(names[i]);
-    free(names);
+        names[i] = stems[i];
+    }
+    free(stems);
     return status;
 }
 
-static int write_out(const struct ps_outcome_record_list *list,
-                     const struct convert_options *options, const char *out,
-                     const struct ps_picks_format *format, struct ps_error *error)
+static int write_one(struct conversion *conversion, const struct ps_pick_file *file,
+                     const char *stem, struct ps_autopick *list, struct ps_error *error)
+{
+    char *path = stem ? ps_picks_file(stem, conversion->format->suffix) : NULL;
+    int status = path ? ps_picks_write(path, conversion->format, file, error)
+                      : ps_fail_memory(error, strlen(conversion->out), "a path");
+    if (status == 0)
+        count_written(conversion, file);
+    if (status == 0 && conversion->format->write == ps_picks_write_star)
+        status = ps_autopick_add(list, file->path, path, error);
+    free(path);
+    if (status != PS_E_INPUT)
+        return status;
+    report(conversion, error);
+    return 0;
+}
+
+static int write_each(struct conversion *conversion, const struct ps_pick_file *files, size_t count,
+                      struct ps_error *error)
+{
+    struct ps_autopick *list = NULL;
+    char **stems = calloc(count + 1, sizeof *stems);
+    if (!stems)
+        return ps_fail_memory(error, count * sizeof *stems, "names");
+    int status = ps_autopick_new(conversion->out, "", &list, error);
+    if (status == 0)
+        status = name_files(ps_autopick_relion(list), files, count, stems, error);
+    if (status == 0)
+        status = find_stems(conversion, files, count, stems, error);
+    for (size_t i = 0; i < count && status == 0; i++)
+        status = write_one(conversion, &files[i], stems[i], list, error);
+    if (status == 0)
+        status = ps_autopick_save(list, error);
+    struct ps_error left_out;
+    while (list && ps_autopick_left_out(list, &left_out))
+        report(conversion, &left_out);
+    ps_autopick_free(list);
+    for (size_t i = 0; i < count; i++)
+        free(stems[i]);
+    free(stems);
+    return status;
+}
+
+static int write_together(struct conversion *conversion, struct ps_pick_file *files, size_t count,
+                          struct ps_error *error)
+{
+    size_t given = count;
+    int status = ps_picks_leave_out(conversion->format, files, &count, report, conversion, error);
+    if (status == 0 && count == 0 && given > 0)
+        return ps_fail(error, PS_E_INPUT, "%s: nothing to write", conversion->out);
+    if (status == 0)
+        status = ps_picks_write_many(conversion->out, conversion->format, files, count, error);
+    for (size_t i = 0; i < count && status == 0; i++)
+        count_written(conversion, &files[i]);
+    return status;
+}
+
+static int write_out(struct conversion *conversion, const struct ps_outcome_record_list *list,
+                     struct ps_error *error)
 {
     struct ps_pick_file *files = calloc(list->count + 1, sizeof *files);
     int status = 0;
     if (!files)
         return ps_fail_memory(error, list->count * sizeof *files, "a list of micrographs");
     for (size_t i = 0; i < list->count && status == 0; i++) {
-        status = prepare(list->items[i], options, format, error);
+        status = prepare(list->items[i], conversion->options, conversion->format, error);
         files[i] = ps_outcome_record_pick_file(list->items[i]);
-        files[i].box_size = options->box_size;
+        files[i].box_size = conversion->options->box_size;
     }
-    if (status == 0 && is_directory(out))
-        status = write_each(files, list->count, out, format, error);
-    else if (status == 0 && list->count != 1 && !format->many)
+    if (status == 0 && is_directory(conversion->out))
+        status = write_each(conversion, files, list->count, error);
+    else if (status == 0 && list->count != 1 && !conversion->format->many)
         status = ps_fail(error, PS_E_INPUT,
                          "%s: a file of this format holds one micrograph, and there are %zu: give "
                          "a directory, or --format cryosparc, tsv or json",
-                         out, list->count);
+                         conversion->out, list->count);
     else if (status == 0)
-        status = ps_picks_write_many(out, format, files, list->count, error);
+        status = write_together(conversion, files, list->count, error);
     free(files);
     return status;
 }
@@ -245,26 +322,22 @@ static bool needs_names(const struct ps_picks_format *to, const char *in, size_t
 static void leave_out(void *context, const struct ps_error *error)
 {
     ++*(size_t *)context;
-    (void)fprintf(stderr, "pickstream convert: %s\n", error->message);
+    ps_say("pickstream convert: %s", error->message);
 }
 
-/* Says how it ended. Files that were left out have been named. */
-static int finish(int status, const struct ps_outcome_record_list *list, size_t left_out,
+/* Reports the result. Files of input and micrographs that were left out have been named. */
+static int finish(int status, const struct conversion *conversion, size_t left_out,
                   const struct ps_error *error)
 {
-    size_t picks = 0;
-    for (size_t i = 0; i < list->count; i++)
-        picks += list->items[i]->result.count;
     if (status)
-        (void)fprintf(stderr, "pickstream convert: %s\n", error->message);
-    else if (left_out && list->count)
-        (void)fprintf(stderr,
-                      "pickstream convert: %zu micrographs, %zu picks, %zu files left out\n",
-                      list->count, picks, left_out);
+        ps_say("pickstream convert: %s", error->message);
+    else if (left_out && conversion->micrographs)
+        ps_say("pickstream convert: %zu micrographs, %zu picks, %zu files left out",
+               conversion->micrographs, conversion->picks, left_out);
     else if (!left_out)
-        (void)fprintf(stderr, "pickstream convert: %zu micrographs, %zu picks\n", list->count,
-                      picks);
-    return status || left_out ? PS_EXIT_FAILURE : PS_EXIT_OK;
+        ps_say("pickstream convert: %zu micrographs, %zu picks", conversion->micrographs,
+               conversion->picks);
+    return status || left_out || conversion->lost ? PS_EXIT_FAILURE : PS_EXIT_OK;
 }
 
 static int convert(const struct convert_options *options, const char *in, const char *out)
@@ -287,9 +360,10 @@ static int convert(const struct convert_options *options, const char *in, const 
     int status = ps_picks_read(in, &read_options, &list, &error);
     if (status == 0 && !options->to && needs_names(to, in, list.count, out))
         to = ps_picks_format_find("cryosparc");
+    struct conversion conversion = {.options = options, .out = out, .format = to};
     if (status == 0 && (list.count || !left_out))
-        status = write_out(&list, options, out, to, &error);
-    status = finish(status, &list, left_out, &error);
+        status = write_out(&conversion, &list, &error);
+    status = finish(status, &conversion, left_out, &error);
     ps_outcome_record_list_done(&list);
     return status;
 }

@@ -2,6 +2,7 @@
 #include "base/error.h"
 #include "cli/arguments.h"
 #include "cli/cmd.h"
+#include "cli/progress.h"
 #include "config/config.h"
 #include "journal/journal.h"
 #include "picks/autopick.h"
@@ -48,6 +49,7 @@ static const struct ps_cli cli = {
 struct exporter {
     const struct ps_config *config;
     const struct export_options *options;
+    struct ps_names *names;
     struct ps_autopick *list;
     uint64_t micrographs;
     uint64_t picks;
@@ -81,7 +83,8 @@ static int export_failed(struct exporter *exporter, const struct ps_outcome_reco
     if (record->revision == 1)
         return 0;
     ps_autopick_check(exporter->list);
-    return ps_picks_remove_all(directory, &exporter->config->output.formats, record->name, error);
+    const struct ps_picks_place place = {exporter->names, directory, record->name, record->path};
+    return ps_picks_remove_all(&place, &exporter->config->output.formats, NULL, error);
 }
 
 static int export_picks(struct exporter *exporter, struct ps_outcome_record *record,
@@ -89,7 +92,8 @@ static int export_picks(struct exporter *exporter, struct ps_outcome_record *rec
 {
     ps_picks_filter(&record->result, exporter->options->min_score);
     const struct ps_pick_file file = ps_outcome_record_pick_file(record);
-    int status = ps_picks_write_below(exporter->config, directory, &file, exporter->list, error);
+    int status = ps_picks_write_below(exporter->config, exporter->names, directory, &file,
+                                      exporter->list, error);
     if (status == 0) {
         exporter->micrographs++;
         exporter->picks += record->result.count;
@@ -128,7 +132,7 @@ static int take(void *context, uint64_t seq, const struct ps_frames *frames)
         status = export_outcome(exporter, record, &error);
     if (status) {
         exporter->unwritten++;
-        (void)fprintf(stderr, "pickstream export: seq %" PRIu64 ": %s\n", seq, error.message);
+        ps_say("pickstream export: seq %" PRIu64 ": %s", seq, error.message);
     }
     ps_outcome_record_free(record);
     return status == PS_E_NOMEM;
@@ -143,16 +147,23 @@ static int run(const struct ps_config *config, const struct export_options *opti
         return ps_cli_usage(&cli, "no directory to write to: give -o DIR");
     int status = ps_journal_open_reading(config->service.state_directory, &journal, &error);
     if (status == 0)
+        status = ps_names_new(PS_NAMES_REMOTE, &exporter.names, &error);
+    if (status == 0)
         status =
             ps_autopick_new(options->output, config->output.relion_project, &exporter.list, &error);
     if (status == 0)
         status = ps_journal_replay(journal, options->since, SIZE_MAX, take, &exporter, &error);
     if (status == 0)
         status = ps_autopick_save(exporter.list, &error);
-    ps_autopick_free(exporter.list);
-    ps_journal_close(journal);
     if (status)
-        (void)fprintf(stderr, "pickstream export: %s\n", error.message);
+        ps_say("pickstream export: %s", error.message);
+    while (exporter.list && ps_autopick_left_out(exporter.list, &error)) {
+        exporter.unwritten++;
+        ps_say("pickstream export: %s", error.message);
+    }
+    ps_autopick_free(exporter.list);
+    ps_names_free(exporter.names);
+    ps_journal_close(journal);
     (void)fprintf(stderr,
                   "pickstream export: %" PRIu64 " micrographs, %" PRIu64 " picks, %" PRIu64
                   " failed ones left out\n",

@@ -83,6 +83,7 @@ struct listener {
     const struct ps_config *config;
     const struct listen_options *options;
     struct ps_subscriber *subscriber;
+    struct ps_names *names;   /* of files of picks; NULL without --output */
     struct ps_autopick *list; /* of STAR files, for RELION; NULL without --output */
     int signals;              /* descriptors: of SIGINT and SIGTERM, */
     int timer;                /* for the next save of the list, */
@@ -145,7 +146,8 @@ static int write_outcome(struct listener *listener, const struct ps_outcome_reco
     char *directory = directory_of(listener, record);
     if (!directory)
         return ps_fail_memory(error, strlen(record->name), "a path");
-    int status = ps_picks_write_below(listener->config, directory, &file, listener->list, error);
+    int status = ps_picks_write_below(listener->config, listener->names, directory, &file,
+                                      listener->list, error);
     free(directory);
     return status;
 }
@@ -163,10 +165,12 @@ static void save(struct listener *listener)
 {
     struct ps_error error;
     listener->armed = false;
-    if (!listener->list || ps_autopick_save(listener->list, &error) == 0)
-        return;
-    listener->unwritten++;
-    (void)fprintf(stderr, "pickstream listen: %s\n", one_line(error.message));
+    bool failed = listener->list && ps_autopick_save(listener->list, &error) != 0;
+    while (failed || (listener->list && ps_autopick_left_out(listener->list, &error))) {
+        failed = false;
+        listener->unwritten++;
+        (void)fprintf(stderr, "pickstream listen: %s\n", one_line(error.message));
+    }
 }
 
 /* Reports a failed micrograph, as `pick` does, and removes the files of an earlier revision. */
@@ -181,8 +185,8 @@ static int take_failure(struct listener *listener, struct ps_outcome_record *rec
     char *directory = directory_of(listener, record);
     if (!directory)
         return ps_fail_memory(error, strlen(record->name), "a path");
-    int status =
-        ps_picks_remove_all(directory, &listener->config->output.formats, record->name, error);
+    const struct ps_picks_place place = {listener->names, directory, record->name, record->path};
+    int status = ps_picks_remove_all(&place, &listener->config->output.formats, NULL, error);
     free(directory);
     ps_autopick_check(listener->list);
     return status;
@@ -373,6 +377,8 @@ static int run(const struct ps_config *config, const struct listen_options *opti
                      ? 0
                      : ps_fail(&error, PS_E_SYSTEM, "cannot wait for signals: %s", strerror(errno));
     if (status == 0 && options->output)
+        status = ps_names_new(PS_NAMES_REMOTE, &listener.names, &error);
+    if (status == 0 && options->output)
         status =
             ps_autopick_new(options->output, config->output.relion_project, &listener.list, &error);
     if (status == 0)
@@ -385,6 +391,7 @@ static int run(const struct ps_config *config, const struct listen_options *opti
         status = listen_to(&listener);
     ps_subscriber_free(listener.subscriber);
     ps_autopick_free(listener.list);
+    ps_names_free(listener.names);
     ps_addresses_done(&addresses);
     close_wakers(&listener);
     return status;

@@ -79,6 +79,7 @@ struct session {
     const struct ps_config *config;
     const struct pick_options *options;
     struct ps_picker *picker;
+    struct ps_names *names;   /* of files of picks */
     struct ps_autopick *list; /* of STAR files, for RELION */
     char *profile;
     struct ps_progress progress;
@@ -96,33 +97,44 @@ struct session {
 /* ---- one micrograph ---------------------------------------------------------------------------
  */
 
-static int write_outputs(const struct session *session, const struct ps_pick_file *file,
-                         struct ps_error *error)
-{
-    const char *directory = session->config->output.directory;
-    int status = ps_picks_write_below(session->config, directory, file, session->list, error);
-    if (status == 0 && session->options->overlay) {
-        char *path = ps_picks_path(directory, file->name, OVERLAY_SUFFIX);
-        status = path ? ps_overlay_write(path, &file->micrograph->image, file->result, error)
-                      : ps_fail_memory(error, strlen(file->name), "a path");
-        free(path);
-    }
-    return status;
-}
-
 /* Records for --resume what the files were made from. */
-static void record_outputs(const struct session *session, const char *name)
+static void record_outputs(const struct session *session, const char *stem)
 {
-    const struct ps_config *config = session->config;
-    const struct ps_list *formats = &config->output.formats;
+    const struct ps_list *formats = &session->config->output.formats;
     for (size_t i = 0; i < formats->count + session->options->overlay; i++) {
         const char *suffix =
             i < formats->count ? ps_picks_format_find(formats->items[i])->suffix : OVERLAY_SUFFIX;
-        char *path = ps_picks_path(config->output.directory, name, suffix);
+        char *path = ps_picks_file(stem, suffix);
         if (path)
             ps_resume_record(path, &session->source);
         free(path);
     }
+}
+
+static int write_outputs(struct session *session, const struct ps_pick_file *file,
+                         struct ps_error *error)
+{
+    struct ps_claim claim;
+    int status = ps_names_claim(session->names, session->config->output.directory, file->name,
+                                file->path, &claim, error);
+    if (status)
+        return ps_fail_prefix(error, "%s", file->path);
+    if (claim.renamed)
+        ps_progress_note(&session->progress,
+                         "pickstream: %s: its picks go to %s_..., another micrograph has the "
+                         "shorter name",
+                         file->path, claim.stem);
+    status = ps_picks_write_stem(session->config, claim.stem, file, session->list, error);
+    if (status == 0 && session->options->overlay) {
+        char *path = ps_picks_file(claim.stem, OVERLAY_SUFFIX);
+        status = path ? ps_overlay_write(path, &file->micrograph->image, file->result, error)
+                      : ps_fail_memory(error, strlen(file->name), "a path");
+        free(path);
+    }
+    if (status == 0)
+        record_outputs(session, claim.stem);
+    ps_claim_done(&claim);
+    return status;
 }
 
 /* Handles a failed micrograph: removes the files of an earlier run, which are not the result of
@@ -133,15 +145,14 @@ static int remove_outputs(struct session *session, const struct ps_found *found,
                           const struct ps_error *failure)
 {
     const struct ps_config *config = session->config;
-    const char *directory = config->output.directory;
+    const struct ps_picks_place place = {session->names, config->output.directory, found->name,
+                                         found->path};
+    const char *overlay = session->options->overlay ? OVERLAY_SUFFIX : NULL;
     struct ps_error error;
     if (failure->code == PS_E_DEVICE)
         return failure->code;
-    int status = ps_picks_remove_all(directory, &config->output.formats, found->name, &error);
     ps_autopick_check(session->list);
-    if (status == 0 && session->options->overlay)
-        status = ps_picks_remove(directory, found->name, OVERLAY_SUFFIX, &error);
-    if (status)
+    if (ps_picks_remove_all(&place, &config->output.formats, overlay, &error))
         ps_progress_note(&session->progress, "pickstream: %s", error.message);
     return failure->code;
 }
@@ -245,8 +256,6 @@ static int pick_micrograph(struct session *session, const struct ps_found *found
     };
     status = write_outputs(session, &file, error);
     if (status == 0)
-        record_outputs(session, file.name);
-    if (status == 0)
         status = report(session, found, &result, error);
     ps_result_done(&result);
     return status;
@@ -282,10 +291,9 @@ static int pick_file(struct session *session, const struct ps_found *found, stru
 /* ---- resuming ---------------------------------------------------------------------------------
  */
 
-static bool has_output(const struct session *session, const struct ps_found *found,
-                       const struct stat *micrograph, const char *suffix)
+static bool has_output(const char *stem, const struct stat *micrograph, const char *suffix)
 {
-    char *path = ps_picks_path(session->config->output.directory, found->name, suffix);
+    char *path = ps_picks_file(stem, suffix);
     bool has = path && ps_resume_is_current(path, micrograph);
     free(path);
     return has;
@@ -294,18 +302,18 @@ static bool has_output(const struct session *session, const struct ps_found *fou
 /* True if one of the files that this run would write is missing or of another content. Files
  * are written atomically (base/atomic_file.h), so an existing file is complete. A failed micrograph
  * has none and is tried again. */
-static bool is_left(const struct session *session, const struct ps_found *found)
+static bool is_left(const struct session *session, const struct ps_found *found, const char *stem)
 {
     const struct ps_list *formats = &session->config->output.formats;
     struct stat micrograph;
-    if (found->problem || stat(found->path, &micrograph) != 0)
+    if (!stem || found->problem || stat(found->path, &micrograph) != 0)
         return true;
     for (size_t i = 0; i < formats->count; i++) {
         const struct ps_picks_format *format = ps_picks_format_find(formats->items[i]);
-        if (!has_output(session, found, &micrograph, format->suffix))
+        if (!has_output(stem, &micrograph, format->suffix))
             return true;
     }
-    return session->options->overlay && !has_output(session, found, &micrograph, OVERLAY_SUFFIX);
+    return session->options->overlay && !has_output(stem, &micrograph, OVERLAY_SUFFIX);
 }
 
 struct resuming {
@@ -320,18 +328,25 @@ static bool leave_out_done(const struct ps_found *found, void *context)
 {
     struct resuming *resuming = context;
     const struct session *session = resuming->session;
-    if (is_left(session, found))
+    char *stem = NULL;
+    if (resuming->status == 0)
+        resuming->status = ps_names_find(session->names, session->config->output.directory,
+                                         found->name, found->path, &stem, resuming->error);
+    if (resuming->status || is_left(session, found, stem)) {
+        free(stem);
         return true;
+    }
     const struct ps_list *formats = &session->config->output.formats;
     for (size_t i = 0; i < formats->count && session->list && resuming->status == 0; i++) {
         const struct ps_picks_format *format = ps_picks_format_find(formats->items[i]);
         if (format->write != ps_picks_write_star)
             continue;
-        char *path = ps_picks_path(session->config->output.directory, found->name, format->suffix);
+        char *path = ps_picks_file(stem, format->suffix);
         resuming->status = path ? ps_autopick_add(session->list, found->path, path, resuming->error)
                                 : ps_fail_memory(resuming->error, strlen(found->name), "a path");
         free(path);
     }
+    free(stem);
     return false;
 }
 
@@ -368,10 +383,12 @@ static void report_interruption(const struct session *session, size_t count)
 static void save_list(struct session *session)
 {
     struct ps_error error;
-    if (ps_autopick_save(session->list, &error) == 0)
-        return;
-    session->unlisted = true;
-    ps_progress_note(&session->progress, "pickstream: %s", error.message);
+    bool failed = ps_autopick_save(session->list, &error) != 0;
+    while (failed || ps_autopick_left_out(session->list, &error)) {
+        failed = false;
+        session->unlisted = true;
+        ps_progress_note(&session->progress, "pickstream: %s", error.message);
+    }
 }
 
 static int pick_all(struct session *session, const struct ps_found_list *list)
@@ -414,7 +431,7 @@ static int list_all(const struct ps_found_list *list, bool verbose)
     for (size_t i = 0; i < list->count; i++) {
         const struct ps_found *found = &list->items[i];
         if (found->problem) {
-            (void)fprintf(stderr, "pickstream: %s: %s\n", found->path, found->problem);
+            ps_say("pickstream: %s: %s", found->path, found->problem);
             result = PS_EXIT_FAILURE;
         } else {
             (void)puts(found->path);
@@ -448,7 +465,7 @@ static int find(struct session *session, char *const *operands, size_t count,
 {
     struct ps_error error;
     if (ps_find(session->config, operands, count, ret_list, &error) != 0) {
-        (void)fprintf(stderr, "pickstream: %s\n", error.message);
+        ps_say("pickstream: %s", error.message);
         return PS_EXIT_FAILURE;
     }
     ps_left_out_print_named(&ret_list->left_out);
@@ -464,7 +481,7 @@ static int find(struct session *session, char *const *operands, size_t count,
         ps_found_list_keep(ret_list, leave_out_done, &resuming);
     session->before = all - ret_list->count;
     if (resuming.status)
-        (void)fprintf(stderr, "pickstream: %s\n", error.message);
+        ps_say("pickstream: %s", error.message);
     return resuming.status ? PS_EXIT_FAILURE : PS_EXIT_OK;
 }
 
@@ -485,11 +502,13 @@ static int run(const struct ps_config *config, const struct pick_options *option
     int status = options->list ? 0 : ps_picker_new(config, &session.picker, &error);
     if (status == PS_E_CONFIG)
         return ps_cli_usage(&cli, "%s", error.message);
+    if (status == 0)
+        status = ps_names_new(PS_NAMES_LOCAL, &session.names, &error);
     if (status == 0 && !options->list)
         status = ps_autopick_new(config->output.directory, config->output.relion_project,
                                  &session.list, &error);
     if (status) {
-        (void)fprintf(stderr, "pickstream: %s\n", error.message);
+        ps_say("pickstream: %s", error.message);
         return PS_EXIT_FAILURE;
     }
     session.profile = ps_config_get(config, "picker.profile");
@@ -499,6 +518,7 @@ static int run(const struct ps_config *config, const struct pick_options *option
         result = options->list ? list_all(&list, options->verbose) : pick_all(&session, &list);
     ps_found_list_done(&list);
     ps_autopick_free(session.list);
+    ps_names_free(session.names);
     ps_picker_free(session.picker);
     free(session.profile);
     return result;

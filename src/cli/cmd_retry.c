@@ -3,15 +3,20 @@
  * A running service holds the journal's lock, so it gets a request. Without a running service, this
  * command changes the journal, and the service picks the micrographs when it starts. */
 #include "base/error.h"
+#include "base/percent.h"
+#include "base/text.h"
 #include "cli/arguments.h"
 #include "cli/cmd.h"
 #include "config/config.h"
 #include "journal/journal.h"
+#include "pickstream_wire.h"
 #include "subscribe/control.h"
 
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 static const struct ps_cli_option options_table[] = {PS_CLI_END};
 
@@ -29,16 +34,23 @@ static int retry_in_service(const char *directory, char *const *paths, size_t co
                             size_t *ret_count, struct ps_error *error)
 {
     json_t *list = json_array();
+    bool percent = false;
+    for (size_t i = 0; i < count; i++)
+        percent |= !ps_text_is_utf8(paths[i], strlen(paths[i]));
     for (size_t i = 0; i < count; i++) {
-        if (json_array_append_new(list, json_string(paths[i])) != 0) {
+        char *encoded = percent ? ps_percent_encode(paths[i]) : strdup(paths[i]);
+        int failed = encoded ? json_array_append_new(list, json_string(encoded)) : -1;
+        free(encoded);
+        if (failed) {
             json_decref(list);
-            return ps_fail(error, PS_E_INPUT,
-                           "the name %.200s is not UTF-8: stop the service first", paths[i]);
+            return ps_fail_memory(error, strlen(paths[i]), "a name");
         }
     }
     json_t *answer = NULL;
     /* Without "paths" the request means all failed micrographs; an empty list would mean none. */
-    json_t *request = json_pack("{s:s, s:o*}", "request", "retry", "paths", count ? list : NULL);
+    json_t *request =
+        json_pack("{s:s, s:o*, s:s*}", "request", "retry", "paths", count ? list : NULL, "encoding",
+                  percent ? PS_WIRE_ENCODING_PERCENT : NULL);
     if (count == 0)
         json_decref(list);
     int status = ps_control_ask(directory, request, &answer, error);

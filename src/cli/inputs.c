@@ -2,7 +2,6 @@
 
 #include "base/error.h"
 #include "layout/versions.h"
-#include "picks/picks.h"
 #include "picks/relion.h"
 
 #include <errno.h>
@@ -267,28 +266,11 @@ static void found_done(struct ps_found *found)
     free(found->problem);
 }
 
-static bool same_stem(const struct ps_found *a, const struct ps_found *b)
-{
-    size_t length = ps_picks_stem(a->name);
-    return length == ps_picks_stem(b->name) && strncmp(a->name, b->name, length) == 0;
-}
-
-static int by_stem(const void *left, const void *right)
-{
-    const struct ps_found *a = *(struct ps_found *const *)left;
-    const struct ps_found *b = *(struct ps_found *const *)right;
-    size_t lengths[2] = {ps_picks_stem(a->name), ps_picks_stem(b->name)};
-    int order = strncmp(a->name, b->name, lengths[0] < lengths[1] ? lengths[0] : lengths[1]);
-    if (order == 0)
-        order = (lengths[0] > lengths[1]) - (lengths[0] < lengths[1]);
-    return order ? order : strcmp(a->name, b->name);
-}
-
-/* Drops duplicate files, and marks files whose output would overwrite another's. */
-static int resolve_names(struct ps_found_list *list, struct ps_error *error)
+/* Sorts the list and drops duplicate files. */
+static void resolve_names(struct ps_found_list *list)
 {
     if (list->count == 0)
-        return 0;
+        return;
     qsort(list->items, list->count, sizeof *list->items, by_name);
     size_t kept = 1;
     for (size_t i = 1; i < list->count; i++) {
@@ -298,24 +280,6 @@ static int resolve_names(struct ps_found_list *list, struct ps_error *error)
             list->items[kept++] = list->items[i];
     }
     list->count = kept;
-    struct ps_found **stems = malloc(kept * sizeof *stems);
-    if (!stems)
-        return ps_fail_memory(error, kept * sizeof *stems, "the list of micrographs");
-    size_t count = 0;
-    for (size_t i = 0; i < kept; i++)
-        if (!list->items[i].problem)
-            stems[count++] = &list->items[i];
-    qsort(stems, count, sizeof *stems, by_stem);
-    for (size_t i = 1, first = 0; i < count; i++) {
-        if (!same_stem(stems[first], stems[i]))
-            first = i;
-        else if (asprintf(&stems[i]->problem,
-                          "its picks would overwrite those of %s: same name but for the extension",
-                          stems[first]->path) < 0)
-            stems[i]->problem = NULL;
-    }
-    free(stems);
-    return 0;
 }
 
 /* ---- names in a RELION project ----------------------------------------------------------------
@@ -368,7 +332,7 @@ int ps_find(const struct ps_config *config, char *const *operands, size_t count,
     if (status == 0)
         status = rename_all(&finder.list, config, error);
     if (status == 0)
-        status = resolve_names(&finder.list, error);
+        resolve_names(&finder.list);
     for (size_t i = 0; i < finder.operand_count; i++) {
         free(finder.operands[i].path);
         free(finder.operands[i].base);

@@ -28,9 +28,9 @@ struct ps_found_list {
     struct ps_left_out_list left_out;
 };
 
-/* Finds the micrographs of all operands. The list also has missing operands, unreadable
- * directories, and files whose output would overwrite another's, each with its problem. Prints a
- * line for every directory without a micrograph. PS_E_SYSTEM, PS_E_NOMEM. */
+/* Finds the micrographs of all operands. The list also has missing operands and unreadable
+ * directories, each with its problem. Prints a line for every directory without a micrograph.
+ * PS_E_SYSTEM, PS_E_NOMEM. */
 int ps_find(const struct ps_config *config, char *const *operands, size_t count,
             struct ps_found_list *ret_list, struct ps_error *error);
 void ps_found_list_done(struct ps_found_list *list);

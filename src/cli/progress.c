@@ -1,7 +1,10 @@
 #include "cli/progress.h"
 
+#include "base/text.h"
+
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -40,6 +43,23 @@ static void draw(const struct ps_progress *progress)
     (void)fflush(stderr);
 }
 
+void ps_print_line(FILE *stream, const char *format, va_list arguments)
+{
+    char *text = NULL;
+    char *shown = vasprintf(&text, format, arguments) < 0 ? NULL : ps_text_printable(text);
+    (void)fprintf(stream, "%s\n", shown ? shown : "no memory");
+    free(shown);
+    free(text);
+}
+
+void ps_say(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    ps_print_line(stderr, format, arguments);
+    va_end(arguments);
+}
+
 void ps_progress_begin(struct ps_progress *progress, size_t total)
 {
     progress->bar = isatty(STDERR_FILENO) == 1;
@@ -53,8 +73,7 @@ void ps_progress_begin(struct ps_progress *progress, size_t total)
 static void print(struct ps_progress *progress, FILE *stream, const char *format, va_list arguments)
 {
     clear(progress);
-    (void)vfprintf(stream, format, arguments);
-    (void)fputc('\n', stream);
+    ps_print_line(stream, format, arguments);
     (void)fflush(stream);
     draw(progress);
 }

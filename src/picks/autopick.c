@@ -25,7 +25,9 @@ struct ps_autopick {
     struct ps_relion *relion; /* the project; or NULL */
     struct listed **entries;
     size_t count;
-    void *tree; /* the same entries, by micrograph (tsearch()) */
+    void *tree;                /* the same entries, by micrograph (tsearch()) */
+    struct ps_error *left_out; /* one for each entry that was left out */
+    size_t left_out_count;
     bool unsaved;
     bool check; /* coordinate files were removed, nothing else has changed */
 };
@@ -92,6 +94,7 @@ void ps_autopick_free(struct ps_autopick *list)
         free(list->entries[i]);
     }
     free(list->entries);
+    free(list->left_out);
     free(list->directory);
     free(list->path);
     ps_relion_free(list->relion);
@@ -144,16 +147,35 @@ static int insert(struct ps_autopick *list, char *micrograph, char *coordinates,
     return ps_fail_memory(error, sizeof *entry, "a list of micrographs");
 }
 
+static int leave_out(struct ps_autopick *list, struct ps_error *reason, struct ps_error *error)
+{
+    (void)ps_fail_prefix(reason, "%.200s", list->path);
+    void *grown = realloc(list->left_out, (list->left_out_count + 1) * sizeof *list->left_out);
+    if (!grown)
+        return ps_fail_memory(error, sizeof *list->left_out, "a list of micrographs");
+    list->left_out = grown;
+    list->left_out[list->left_out_count++] = *reason;
+    return 0;
+}
+
 int ps_autopick_add(struct ps_autopick *list, const char *micrograph, const char *coordinates,
                     struct ps_error *error)
 {
     char *paths[2] = {NULL, NULL};
+    struct ps_error reason;
     int status = relion_path(list, micrograph, &paths[0], error);
     if (status == 0)
         status = relion_path(list, coordinates, &paths[1], error);
     if (status) {
         free(paths[0]);
         return status;
+    }
+    for (int i = 0; i < 2; i++) {
+        if (ps_star_check_word(paths[i], &reason) == 0)
+            continue;
+        free(paths[0]);
+        free(paths[1]);
+        return leave_out(list, &reason, error);
     }
     list->unsaved = true;
     return insert(list, paths[0], paths[1], true, error);
@@ -175,6 +197,16 @@ int ps_autopick_rename(const struct ps_autopick *list, const char *path, bool se
 const struct ps_relion *ps_autopick_relion(const struct ps_autopick *list)
 {
     return list->relion;
+}
+
+bool ps_autopick_left_out(struct ps_autopick *list, struct ps_error *ret_error)
+{
+    if (list->left_out_count == 0)
+        return false;
+    *ret_error = list->left_out[0];
+    list->left_out_count--;
+    memmove(list->left_out, list->left_out + 1, list->left_out_count * sizeof *list->left_out);
+    return true;
 }
 
 void ps_autopick_check(struct ps_autopick *list)

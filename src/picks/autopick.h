@@ -25,7 +25,8 @@ int ps_autopick_new(const char *directory, const char *project, struct ps_autopi
                     struct ps_error *error);
 void ps_autopick_free(struct ps_autopick *list);
 
-/* Adds a micrograph, or replaces the path of its coordinates. PS_E_NOMEM. */
+/* Adds a micrograph, or replaces the path of its coordinates. If a STAR file cannot hold one of the
+ * paths, the entry is left out; see ps_autopick_left_out(). PS_E_NOMEM. */
 int ps_autopick_add(struct ps_autopick *list, const char *micrograph, const char *coordinates,
                     struct ps_error *error);
 
@@ -43,8 +44,12 @@ void ps_autopick_check(struct ps_autopick *list);
 /* True if the list has changed since it was saved. */
 bool ps_autopick_unsaved(const struct ps_autopick *list);
 
-/* Saves the list if it has changed. PS_E_INPUT: the existing file is not such a list, or a name
- * cannot be written; PS_E_SYSTEM. */
+/* Saves the list if it has changed. PS_E_INPUT: the existing file is not such a list; PS_E_SYSTEM.
+ */
 int ps_autopick_save(struct ps_autopick *list, struct ps_error *error);
+
+/* True, with a message, for each entry that was left out since the last calls; to be called until
+ * it returns false. */
+bool ps_autopick_left_out(struct ps_autopick *list, struct ps_error *ret_error);
 
 #endif

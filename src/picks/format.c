@@ -7,13 +7,15 @@
 #include <string.h>
 
 const struct ps_picks_format ps_picks_formats[] = {
-    {"star", "_autopick.star", false, false, ps_picks_write_star, ps_picks_read_star},
-    {"cryosparc", "_cryosparc.star", true, false, ps_picks_write_cryosparc, ps_picks_read_star},
-    {"box", ".box", false, false, ps_picks_write_box, ps_picks_read_box},
-    {"cbox", ".cbox", false, false, ps_picks_write_cbox, ps_picks_read_cbox},
-    {"tsv", "_autopick.tsv", true, true, ps_picks_write_tsv, ps_picks_read_tsv},
-    {"csv", "_autopick.csv", false, false, ps_picks_write_csv, ps_picks_read_csv},
-    {"json", "_autopick.json", true, false, ps_picks_write_json, ps_picks_read_json},
+    {"star", "_autopick.star", false, false, ps_picks_write_star, ps_picks_read_star, NULL},
+    {"cryosparc", "_cryosparc.star", true, false, ps_picks_write_cryosparc, ps_picks_read_star,
+     ps_picks_name_in_star},
+    {"box", ".box", false, false, ps_picks_write_box, ps_picks_read_box, NULL},
+    {"cbox", ".cbox", false, false, ps_picks_write_cbox, ps_picks_read_cbox, NULL},
+    {"tsv", "_autopick.tsv", true, true, ps_picks_write_tsv, ps_picks_read_tsv,
+     ps_picks_name_in_tsv},
+    {"csv", "_autopick.csv", false, false, ps_picks_write_csv, ps_picks_read_csv, NULL},
+    {"json", "_autopick.json", true, false, ps_picks_write_json, ps_picks_read_json, NULL},
     {.name = NULL},
 };
 

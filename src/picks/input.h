@@ -61,7 +61,7 @@ int ps_picks_add(const struct ps_picks_input *input, struct ps_outcome_record *r
 
 /* Handles the status of one file of several: if it cannot be read (PS_E_INPUT, PS_E_SYSTEM), passes
  * `error` to options->left_out and returns 0. Returns any other status. */
-int ps_picks_leave_out(const struct ps_picks_read_options *options, int status,
+int ps_picks_skip_file(const struct ps_picks_read_options *options, int status,
                        const struct ps_error *error);
 
 /* True for what programs write for a missing value: nothing, <NA>, nan, none, null, '.', '?' and

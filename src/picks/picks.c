@@ -7,6 +7,13 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
+
+/* Of micrographs. What follows another dot is a part of the name: ts_001_-21.0 */
+static const char *const extensions[] = {
+    "mrc", "mrcs", "map", "ccp4", "st", "ali", "rec", "tif", "tiff", "eer", "dm3", "dm4",
+    "em",  "spi",  "hdf", "hdf5", "h5", "img", "dat", "raw", "bin",  "ser", "png", "jpg",
+};
 
 size_t ps_picks_stem(const char *name)
 {
@@ -14,7 +21,13 @@ size_t ps_picks_stem(const char *name)
     const char *base = slash ? slash + 1 : name;
     const char *dot = strrchr(base, '.');
     /* The leading dot of a hidden file does not begin an extension. */
-    return dot && dot != base ? (size_t)(dot - name) : strlen(name);
+    if (!dot || dot == base)
+        return strlen(name);
+    for (size_t i = 0; i < sizeof extensions / sizeof *extensions; i++) {
+        if (strcasecmp(dot + 1, extensions[i]) == 0)
+            return (size_t)(dot - name);
+    }
+    return strlen(name);
 }
 
 char *ps_picks_path(const char *directory, const char *name, const char *suffix)

@@ -46,14 +46,18 @@ struct ps_picks_format {
     int (*write)(const struct ps_pick_file *files, size_t count, FILE *stream,
                  struct ps_error *error);
     int (*read)(struct ps_picks_input *input, struct ps_error *error); /* input.h */
+    /* The name of a micrograph as the file holds it, to be freed: a file cannot hold two of the
+     * same name. PS_E_INPUT: the format cannot hold it. NULL: the format holds any path, or none.
+     */
+    int (*name_of)(const struct ps_pick_file *file, char **ret_name, struct ps_error *error);
 };
 
-/* Length of a micrograph's name without its extension. Micrographs with the same stem have the same
- * files of picks. */
+/* Length of a micrograph's name without its extension, if that is a usual one of micrographs. Names
+ * can contain other dots. Micrographs can have the same stem; names.h gives them different files.
+ */
 size_t ps_picks_stem(const char *name);
 
-/* Path of a file of picks: directory/name, with the extension replaced by the suffix. To be freed;
- * NULL without memory. */
+/* directory/name, with the extension replaced by the suffix. To be freed; NULL without memory. */
 char *ps_picks_path(const char *directory, const char *name, const char *suffix);
 
 /* Removes picks with a score below `min_score` (-INFINITY: none), and computes the median score of

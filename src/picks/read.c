@@ -16,11 +16,18 @@ enum { MAX_DEPTH = 64 }; /* of directories */
 /* ---- names ------------------------------------------------------------------------------------
  */
 
-/* Cuts the suffix of the format, or else the extension. */
+/* Cuts the suffix of the format, or else the extension if a format has it: a name can contain other
+ * dots. */
 static void cut_suffix(char *name, const struct ps_picks_format *format)
 {
-    if (ps_text_ends_with(name, format->suffix))
-        name[strlen(name) - strlen(format->suffix)] = '\0';
+    size_t length = strlen(name);
+    if (ps_text_ends_with(name, format->suffix)) {
+        name[length - strlen(format->suffix)] = '\0';
+        return;
+    }
+    char *dot = strrchr(name, '.');
+    if (dot && dot != name && dot[-1] != '/' && ps_picks_format_of(name))
+        *dot = '\0';
     else
         name[ps_picks_stem(name)] = '\0';
 }
@@ -75,7 +82,7 @@ static int read_file(const char *path, const char *name, const struct ps_picks_f
     return status;
 }
 
-int ps_picks_leave_out(const struct ps_picks_read_options *options, int status,
+int ps_picks_skip_file(const struct ps_picks_read_options *options, int status,
                        const struct ps_error *error)
 {
     if ((status != PS_E_INPUT && status != PS_E_SYSTEM) || !options->left_out)
@@ -113,7 +120,7 @@ static int read_directory(const char *path, const char *name, int depth,
             } else if (ps_text_ends_with(entry, format->suffix)) {
                 status = read_file(below, inner, format, options, list, error);
             }
-            status = ps_picks_leave_out(options, status, error);
+            status = ps_picks_skip_file(options, status, error);
         }
         free(below);
         free(inner);

@@ -46,6 +46,25 @@ static void read_rows(const struct ps_picks_input *input, const struct ps_reader
     }
 }
 
+/* Names are relative to the operands of a run: those of two runs can be equal. Names the second of
+ * two micrographs by its path. */
+static int distinguish(const struct ps_outcome_record_list *list, struct ps_outcome_record *record,
+                       struct ps_error *error)
+{
+    for (size_t i = list->count; i-- > 0;) {
+        const struct ps_outcome_record *other = list->items[i];
+        if (strcmp(other->name, record->name) != 0 || strcmp(other->path, record->path) == 0)
+            continue;
+        char *name = strdup(record->path);
+        if (!name)
+            return ps_fail_memory(error, strlen(record->path), "a name");
+        free(record->name);
+        record->name = name;
+        break;
+    }
+    return 0;
+}
+
 static int read_object(struct ps_picks_input *input, const json_t *object, struct ps_error *error)
 {
     if (json_object_get(object, "boxes"))
@@ -60,6 +79,8 @@ static int read_object(struct ps_picks_input *input, const json_t *object, struc
     if (status == 0)
         read_rows(input, &root, count, record);
     struct ps_outcome_record *listed = NULL;
+    if (status == 0 && !input->options->micrographs)
+        status = distinguish(input->list, record, error);
     if (status == 0)
         status = ps_picks_begin(input, record->name, &listed, error);
     if (status) {

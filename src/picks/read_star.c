@@ -99,7 +99,7 @@ static int read_listed(const struct ps_picks_input *input, const struct ps_star 
         return ps_fail_memory(error, strlen(listed), "a path");
     int status = input->read_other(path, &options, input->list, error);
     free(path);
-    return ps_picks_leave_out(&options, status, error);
+    return ps_picks_skip_file(&options, status, error);
 }
 
 /* ---- RELION and cryoSPARC ---------------------------------------------------------------------

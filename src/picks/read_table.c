@@ -207,6 +207,26 @@ static int read_cell(const struct table *table, enum column column, double *ret,
                          table->names[column], table->cells[index]);
 }
 
+/* True if a name in the table, which has neither directory nor extension, is that of the micrograph
+ * that the file was named after, as in A/x_autopick.tsv, x.tif_autopick.tsv or
+ * x.tif-1f2e3d4c_autopick.tsv (names.h). The name of the file distinguishes it from others. */
+static bool is_own_name(const char *file, const char *name)
+{
+    enum { HASH = 9 };
+    const char *slash = strrchr(file, '/');
+    const char *base = slash ? slash + 1 : file;
+    size_t length = strlen(name);
+    if (strncmp(base, name, length) != 0)
+        return false;
+    char *whole = strdup(base);
+    const char *dash = strrchr(base, '-');
+    if (whole && dash && strlen(dash) == HASH && strspn(dash + 1, "0123456789abcdef") == HASH - 1)
+        whole[dash - base] = '\0';
+    bool own = !base[length] || (whole && ps_picks_stem(whole) == length && whole[length] == '.');
+    free(whole);
+    return own;
+}
+
 static int take_row(const struct ps_picks_input *input, struct table *table, struct ps_error *error)
 {
     double values[COLUMN_NAME];
@@ -225,9 +245,10 @@ static int take_row(const struct ps_picks_input *input, struct table *table, str
                              "%s is %s: particles of a tomogram are not supported, export picks of "
                              "single micrographs instead",
                              table->names[COLUMN_Z], table->cells[table->columns[COLUMN_Z]]);
-    int name = table->columns[COLUMN_NAME];
+    int column = table->columns[COLUMN_NAME];
+    const char *name = column >= 0 ? table->cells[column] : "";
     int status = ps_picks_begin(
-        input, name >= 0 && *table->cells[name] ? table->cells[name] : input->name, &record, error);
+        input, *name && !is_own_name(input->name, name) ? name : input->name, &record, error);
     return status ? status
                   : ps_picks_add(input, record, values[COLUMN_X], values[COLUMN_Y],
                                  (float)values[COLUMN_SCORE], (float)values[COLUMN_AREA], error);

@@ -7,15 +7,20 @@
 #define PS_PICKS_REMOVE_H
 
 #include "config/config.h"
+#include "picks/names.h"
 
-/* Removes the file of picks of a name and suffix (see ps_picks_path()), if it exists. PS_E_SYSTEM,
- * PS_E_NOMEM. */
-int ps_picks_remove(const char *directory, const char *name, const char *suffix,
-                    struct ps_error *error);
+/* Where the files of a micrograph are. Everything is borrowed. */
+struct ps_picks_place {
+    struct ps_names *names;
+    const char *directory;
+    const char *name;
+    const char *path;
+};
 
-/* Removes the existing files in `formats` (output.formats); files of other formats stay. Continues
- * after a failure; `error` has the first. */
-int ps_picks_remove_all(const char *directory, const struct ps_list *formats, const char *name,
-                        struct ps_error *error);
+/* Removes the micrograph's existing files in `formats` (output.formats), and the one with the
+ * suffix `other` if that is not NULL; files of other formats stay. Continues after a failure;
+ * `error` has the first. PS_E_SYSTEM, PS_E_NOMEM. */
+int ps_picks_remove_all(const struct ps_picks_place *place, const struct ps_list *formats,
+                        const char *other, struct ps_error *error);
 
 #endif

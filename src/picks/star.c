@@ -3,8 +3,10 @@
 #include "base/error.h"
 
 #include <string.h>
+#include <strings.h>
 
 static const char blanks[] = " \t";
+static const char spaces[] = " \t\v\f"; /* blanks of other readers */
 
 /* Splits the line into words, in place. Words beyond PS_STAR_COLUMNS are only counted. A quoted
  * word ends at a quote that is followed by a blank; '#' begins a comment. */
@@ -205,16 +207,55 @@ int ps_star_column(const struct ps_star *star, const char *label)
     return -1;
 }
 
+/* True if quotes around the text end where they should: a quote within it ends the word if a blank
+ * follows. */
+static bool can_quote(const char *text, char quote)
+{
+    for (const char *at = text; (at = strchr(at, quote)) != NULL; at++) {
+        if (!at[1] || strchr(spaces, at[1]))
+            return false;
+    }
+    return true;
+}
+
+/* Finds the quote that a word needs; 0: none. Words are written without quotes if possible, because
+ * RELION 3.1 takes quotes as a part of the word. A quote that is not in the text is preferred:
+ * simple readers end the word at the next one. */
+static int quote_for(const char *text, char *ret_quote, struct ps_error *error)
+{
+    static const char quotes[] = "\"'";
+    *ret_quote = '\0';
+    if (strpbrk(text, "\r\n"))
+        return ps_fail(error, PS_E_INPUT, "%.300s: a STAR file cannot hold this name: a line end",
+                       text);
+    bool plain = *text && !strpbrk(text, spaces) && !strchr("#'\"_;$[]", *text) &&
+                 strncasecmp(text, "data_", 5) != 0 && strncasecmp(text, "loop_", 5) != 0;
+    for (int i = 0; i < 2 && !plain && !*ret_quote; i++)
+        *ret_quote = !strchr(text, quotes[i]) ? quotes[i] : '\0';
+    for (int i = 0; i < 2 && !plain && !*ret_quote; i++)
+        *ret_quote = can_quote(text, quotes[i]) ? quotes[i] : '\0';
+    return plain || *ret_quote
+               ? 0
+               : ps_fail(error, PS_E_INPUT,
+                         "%.300s: a STAR file cannot hold this name: blanks, and both quotes",
+                         text);
+}
+
 int ps_star_write_word(FILE *stream, const char *text, struct ps_error *error)
 {
-    bool plain = *text && !strpbrk(text, " \t#'\"") && *text != '_' &&
-                 strncmp(text, "data_", 5) != 0 && strcmp(text, "loop_") != 0;
-    char quote = strchr(text, '"') ? '\'' : '"';
-    if (strpbrk(text, "\r\n") || (!plain && strchr(text, quote)))
-        return ps_fail(error, PS_E_INPUT, "%.300s: this name cannot stand in a STAR file", text);
-    if (plain)
-        (void)fputs(text, stream);
-    else
+    char quote;
+    int status = quote_for(text, &quote, error);
+    if (status)
+        return status;
+    if (quote)
         (void)fprintf(stream, "%c%s%c", quote, text, quote);
+    else
+        (void)fputs(text, stream);
     return 0;
+}
+
+int ps_star_check_word(const char *text, struct ps_error *error)
+{
+    char quote;
+    return quote_for(text, &quote, error);
 }

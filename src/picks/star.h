@@ -62,4 +62,7 @@ int ps_star_column(const struct ps_star *star, const char *label);
  */
 int ps_star_write_word(FILE *stream, const char *text, struct ps_error *error);
 
+/* PS_E_INPUT: ps_star_write_word() would fail. */
+int ps_star_check_word(const char *text, struct ps_error *error);
+
 #endif

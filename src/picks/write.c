@@ -5,6 +5,7 @@
 #include "picks/format.h"
 #include "picks/writers.h"
 
+#include <search.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,36 +33,117 @@ int ps_picks_write_many(const char *path, const struct ps_picks_format *format,
 int ps_picks_write(const char *path, const struct ps_picks_format *format,
                    const struct ps_pick_file *file, struct ps_error *error)
 {
+    char *name = NULL;
+    int status = format->name_of ? format->name_of(file, &name, error) : 0;
+    free(name);
+    if (status)
+        return status == PS_E_INPUT && error ? ps_fail_prefix(error, "%.200s", path) : status;
     return ps_picks_write_many(path, format, file, 1, error);
 }
 
-int ps_picks_write_below(const struct ps_config *config, const char *directory,
-                         const struct ps_pick_file *file, struct ps_autopick *list,
-                         struct ps_error *error)
+/* ---- files that a format cannot hold -----------------------------------------------------------
+ */
+
+static int by_text(const void *a, const void *b)
 {
-    struct ps_pick_file sized = *file;
-    int status = 0;
-    sized.box_size = config->output.box_size;
-    for (size_t i = 0; i < config->output.formats.count && status == 0; i++) {
-        const struct ps_picks_format *format =
-            ps_picks_format_find(config->output.formats.items[i]);
-        char *path = ps_picks_path(directory, file->name, format->suffix);
-        status = path ? ps_picks_write(path, format, &sized, error)
-                      : ps_fail_memory(error, strlen(file->name), "a path");
-        if (status == 0 && list && format->write == ps_picks_write_star)
-            status = ps_autopick_add(list, file->path, path, error);
-        free(path);
-    }
+    return strcmp(a, b);
+}
+
+/* Enters the name of a file in `names`. PS_E_INPUT: the format cannot hold it beside the others. */
+static int enter_name(const struct ps_picks_format *format, const struct ps_pick_file *file,
+                      void **names, struct ps_error *error)
+{
+    char *name = NULL;
+    int status = format->name_of(file, &name, error);
+    if (status)
+        return status;
+    char **place = tsearch(name, names, by_text);
+    if (place && *place == name)
+        return 0;
+    status = place ? ps_fail(error, PS_E_INPUT,
+                             "%.200s: a %s file cannot hold two micrographs of the name %.150s",
+                             file->path, format->name, name)
+                   : ps_fail_memory(error, strlen(name), "a name");
+    free(name);
     return status;
 }
 
-int ps_picks_write_all(const struct ps_config *config, const char *prefix,
+int ps_picks_leave_out(const struct ps_picks_format *format, struct ps_pick_file *files,
+                       size_t *count, void (*report)(void *context, const struct ps_error *reason),
+                       void *context, struct ps_error *error)
+{
+    void *names = NULL;
+    size_t kept = 0;
+    int status = 0;
+    for (size_t i = 0; i < *count && format->name_of && status == 0; i++) {
+        struct ps_error reason;
+        status = enter_name(format, &files[i], &names, &reason);
+        if (status == PS_E_INPUT) {
+            report(context, &reason);
+            status = 0;
+        } else if (status) {
+            *error = reason;
+        } else {
+            files[kept++] = files[i];
+        }
+    }
+    tdestroy(names, free);
+    if (status == 0 && format->name_of)
+        *count = kept;
+    return status;
+}
+
+/* ---- the files of one micrograph ---------------------------------------------------------------
+ */
+
+char *ps_picks_file(const char *stem, const char *suffix)
+{
+    char *path = NULL;
+    return asprintf(&path, "%s%s", stem, suffix) < 0 ? NULL : path;
+}
+
+int ps_picks_write_stem(const struct ps_config *config, const char *stem,
+                        const struct ps_pick_file *file, struct ps_autopick *list,
+                        struct ps_error *error)
+{
+    struct ps_pick_file sized = *file;
+    int first = 0;
+    sized.box_size = config->output.box_size;
+    for (size_t i = 0; i < config->output.formats.count; i++) {
+        const struct ps_picks_format *format =
+            ps_picks_format_find(config->output.formats.items[i]);
+        struct ps_error *reason = first ? NULL : error;
+        char *path = ps_picks_file(stem, format->suffix);
+        int status = path ? ps_picks_write(path, format, &sized, reason)
+                          : ps_fail_memory(reason, strlen(stem), "a path");
+        if (status == 0 && list && format->write == ps_picks_write_star)
+            status = ps_autopick_add(list, file->path, path, reason);
+        free(path);
+        first = first ? first : status;
+    }
+    return first;
+}
+
+int ps_picks_write_below(const struct ps_config *config, struct ps_names *names,
+                         const char *directory, const struct ps_pick_file *file,
+                         struct ps_autopick *list, struct ps_error *error)
+{
+    struct ps_claim claim;
+    int status = ps_names_claim(names, directory, file->name, file->path, &claim, error);
+    if (status)
+        return status;
+    status = ps_picks_write_stem(config, claim.stem, file, list, error);
+    ps_claim_done(&claim);
+    return status;
+}
+
+int ps_picks_write_all(const struct ps_config *config, struct ps_names *names, const char *prefix,
                        const struct ps_pick_file *file, struct ps_error *error)
 {
     char *directory = NULL;
     if (asprintf(&directory, "%s%s%s", config->output.directory, *prefix ? "/" : "", prefix) < 0)
         return ps_fail_memory(error, strlen(prefix), "a path");
-    int status = ps_picks_write_below(config, directory, file, NULL, error);
+    int status = ps_picks_write_below(config, names, directory, file, NULL, error);
     free(directory);
     return status;
 }

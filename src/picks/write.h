@@ -4,9 +4,11 @@
 
 #include "config/config.h"
 #include "picks/autopick.h"
+#include "picks/names.h"
 #include "picks/picks.h"
 
-/* Writes picks to a path, atomically (base/atomic_file.h). PS_E_SYSTEM, PS_E_NOMEM. */
+/* Writes picks to a path, atomically (base/atomic_file.h). PS_E_INPUT: the format cannot hold a
+ * value; PS_E_SYSTEM, PS_E_NOMEM. */
 int ps_picks_write(const char *path, const struct ps_picks_format *format,
                    const struct ps_pick_file *file, struct ps_error *error);
 
@@ -14,14 +16,29 @@ int ps_picks_write(const char *path, const struct ps_picks_format *format,
 int ps_picks_write_many(const char *path, const struct ps_picks_format *format,
                         const struct ps_pick_file *files, size_t count, struct ps_error *error);
 
-/* Writes file->name below `directory` in all output.formats, with output.box_size; stops at the
- * first failure. Adds a STAR file to `list`, if that is not NULL. PS_E_SYSTEM, PS_E_NOMEM. */
-int ps_picks_write_below(const struct ps_config *config, const char *directory,
-                         const struct ps_pick_file *file, struct ps_autopick *list,
-                         struct ps_error *error);
+/* Removes from `files` those that a file of several micrographs in this format cannot hold: because
+ * of a name, or because two have the same one in it. Calls `report` for each. PS_E_NOMEM. */
+int ps_picks_leave_out(const struct ps_picks_format *format, struct ps_pick_file *files,
+                       size_t *count, void (*report)(void *context, const struct ps_error *reason),
+                       void *context, struct ps_error *error);
+
+/* Path of a file of picks, to be freed; NULL without memory. */
+char *ps_picks_file(const char *stem, const char *suffix);
+
+/* Writes the files of a micrograph, whose paths begin with `stem` (names.h), in all output.formats,
+ * with output.box_size. Adds a STAR file to `list`, if that is not NULL. Continues after a failure;
+ * `error` has the first. PS_E_INPUT: a format cannot hold a value; PS_E_SYSTEM, PS_E_NOMEM. */
+int ps_picks_write_stem(const struct ps_config *config, const char *stem,
+                        const struct ps_pick_file *file, struct ps_autopick *list,
+                        struct ps_error *error);
+
+/* The same below `directory`, where file->name says. */
+int ps_picks_write_below(const struct ps_config *config, struct ps_names *names,
+                         const char *directory, const struct ps_pick_file *file,
+                         struct ps_autopick *list, struct ps_error *error);
 
 /* The same below output.directory, or below `prefix` in it if that is not empty. */
-int ps_picks_write_all(const struct ps_config *config, const char *prefix,
+int ps_picks_write_all(const struct ps_config *config, struct ps_names *names, const char *prefix,
                        const struct ps_pick_file *file, struct ps_error *error);
 
 /* The directory below output.directory for micrographs of a watched directory. "" if only one is

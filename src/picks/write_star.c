@@ -1,6 +1,7 @@
 /* Writes the STAR formats: RELION's, cryoSPARC's and crYOLO's. */
 #include "picks/writers.h"
 
+#include "base/error.h"
 #include "base/text.h"
 #include "picks/star.h"
 
@@ -52,6 +53,14 @@ int ps_picks_write_star(const struct ps_pick_file *files, size_t count, FILE *st
         write_centre(&result->picks[i], scored, stream);
     (void)fputc('\n', stream);
     return 0;
+}
+
+int ps_picks_name_in_star(const struct ps_pick_file *file, char **ret_name, struct ps_error *error)
+{
+    int status = ps_star_check_word(file->path, error);
+    if (status == 0 && !(*ret_name = strdup(file->path)))
+        status = ps_fail_memory(error, strlen(file->path), "a name");
+    return status;
 }
 
 int ps_picks_write_cryosparc(const struct ps_pick_file *files, size_t count, FILE *stream,

@@ -46,32 +46,17 @@ static int topaz_name(const struct ps_pick_file *file, const char **ret_name)
     return (int)(file->path + ps_picks_stem(file->path) - *ret_name);
 }
 
-static int by_topaz_name(const void *left, const void *right)
+int ps_picks_name_in_tsv(const struct ps_pick_file *file, char **ret_name, struct ps_error *error)
 {
-    const char *a, *b;
-    int lengths[2] = {topaz_name(*(const struct ps_pick_file *const *)left, &a),
-                      topaz_name(*(const struct ps_pick_file *const *)right, &b)};
-    int order = memcmp(a, b, (size_t)(lengths[0] < lengths[1] ? lengths[0] : lengths[1]));
-    return order ? order : lengths[0] - lengths[1];
-}
-
-static int refuse_same_names(const struct ps_pick_file *files, size_t count, struct ps_error *error)
-{
-    const struct ps_pick_file **sorted = malloc((count + 1) * sizeof *sorted);
-    if (!sorted)
-        return ps_fail_memory(error, count * sizeof *sorted, "names");
-    for (size_t i = 0; i < count; i++)
-        sorted[i] = &files[i];
-    qsort(sorted, count, sizeof *sorted, by_topaz_name);
-    int status = 0;
-    for (size_t i = 1; i < count && status == 0; i++) {
-        if (by_topaz_name(&sorted[i - 1], &sorted[i]) == 0)
-            status = ps_fail(error, PS_E_INPUT,
-                             "%.150s and %.150s have the same name, and Topaz knows no other",
-                             sorted[i - 1]->path, sorted[i]->path);
-    }
-    free(sorted);
-    return status;
+    const char *name;
+    int length = topaz_name(file, &name);
+    if (memchr(name, '\t', (size_t)length) || memchr(name, '\n', (size_t)length) ||
+        memchr(name, '\r', (size_t)length))
+        return ps_fail(error, PS_E_INPUT,
+                       "%.300s: a tsv file cannot hold this name: a tab or a line end", file->path);
+    return (*ret_name = strndup(name, (size_t)length))
+               ? 0
+               : ps_fail_memory(error, (size_t)length, "a name");
 }
 
 /* Topaz counts the rows of a TIFF from the top. */
@@ -79,15 +64,12 @@ int ps_picks_write_tsv(const struct ps_pick_file *files, size_t count, FILE *str
                        struct ps_error *error)
 {
     bool scored = ps_picks_have_score(files, count);
-    int status = refuse_same_names(files, count, error);
     (void)fprintf(stream, "image_name\tx_coord\ty_coord%s\n", scored ? "\tscore" : "");
-    for (size_t i = 0; i < count && status == 0; i++) {
+    for (size_t i = 0; i < count; i++) {
         const struct ps_pick_file *file = &files[i];
         const char *name;
         int length = topaz_name(file, &name);
         bool turned = is_tiff(file);
-        if (memchr(name, '\t', (size_t)length) || memchr(name, '\n', (size_t)length))
-            return ps_fail(error, PS_E_INPUT, "%.300s: this name cannot stand in a table", name);
         if (turned && file->height < 1)
             return ps_fail(error, PS_E_INPUT,
                            "%.300s: the height is needed, for Topaz counts the rows of a TIFF from "
@@ -106,7 +88,7 @@ int ps_picks_write_tsv(const struct ps_pick_file *files, size_t count, FILE *str
             (void)fputc('\n', stream);
         }
     }
-    return status;
+    return 0;
 }
 
 int ps_picks_write_csv(const struct ps_pick_file *files, size_t count, FILE *stream,

@@ -1,5 +1,6 @@
 #include "publish/request.h"
 
+#include "base/percent.h"
 #include "wire/header.h"
 
 #include <stdlib.h>
@@ -77,11 +78,28 @@ static int send_again(void *context, uint64_t seq, const struct ps_frames *frame
     return 0;
 }
 
+/* A name in a request, decoded if the request has "encoding", as in messages; to be freed. NULL:
+ * not a name. */
+static char *name_in(const json_t *request, const json_t *text)
+{
+    const char *value = json_string_value(text);
+    const json_t *encoding = json_object_get(request, "encoding");
+    const char *how = json_string_value(encoding);
+    char *name = value ? strdup(value) : NULL;
+    bool percent = how && strcmp(how, PS_WIRE_ENCODING_PERCENT) == 0;
+    bool valid = name && (percent ? ps_percent_decode(name) : !encoding || json_is_null(encoding));
+    if (!valid) {
+        free(name);
+        return NULL;
+    }
+    return name;
+}
+
 static void micrograph(const struct ps_request_dependencies *dependencies,
                        const struct ps_client *client, const json_t *request, bool control)
 {
     (void)control;
-    const char *name = json_string_value(json_object_get(request, "name"));
+    char *name = name_in(request, json_object_get(request, "name"));
     struct ps_error error;
     uint64_t seq;
     if (!name) {
@@ -91,6 +109,7 @@ static void micrograph(const struct ps_request_dependencies *dependencies,
     }
     struct ps_client copy = *client;
     int failed = ps_journal_find(dependencies->journal, name, &seq, &error);
+    free(name);
     if (!failed && seq)
         failed = ps_journal_replay(dependencies->journal, seq - 1, 1, send_again, &copy, &error);
     if (failed)
@@ -99,6 +118,14 @@ static void micrograph(const struct ps_request_dependencies *dependencies,
         ps_metrics_add(dependencies->metrics, PS_COUNTER_REPLAYED, 1);
     else
         answer(client, ps_request_error("micrograph: no outcome of a micrograph of this name"));
+}
+
+/* Frees a list that ends with NULL, or is NULL. */
+static void free_names(char **names)
+{
+    for (size_t i = 0; names && names[i]; i++)
+        free(names[i]);
+    free(names);
 }
 
 static void retry(const struct ps_request_dependencies *dependencies,
@@ -114,11 +141,11 @@ static void retry(const struct ps_request_dependencies *dependencies,
         refuse(dependencies, client, "retry: \"paths\" must be a list");
         return;
     }
-    const char **items = calloc(count + 1, sizeof *items);
+    char **items = calloc(count + 1, sizeof *items);
     for (size_t i = 0; items && i < count; i++) {
-        items[i] = json_string_value(json_array_get(paths, i));
+        items[i] = name_in(request, json_array_get(paths, i));
         if (!items[i]) {
-            free(items);
+            free_names(items);
             refuse(dependencies, client, "retry: \"paths\" must be a list of names or paths");
             return;
         }
@@ -127,9 +154,8 @@ static void retry(const struct ps_request_dependencies *dependencies,
     size_t retried = 0;
     int failed = !items;
     if (items && (!paths || count > 0))
-        failed =
-            ps_journal_retry(dependencies->journal, (char *const *)items, count, &retried, &error);
-    free(items);
+        failed = ps_journal_retry(dependencies->journal, items, count, &retried, &error);
+    free_names(items);
     if (failed) {
         fail(dependencies, client, &error);
         return;

@@ -29,6 +29,7 @@ struct ps_worker_pool {
     struct ps_worker_dependencies dependencies;
     pthread_mutex_t lock;
     struct ps_picker_pool *pickers;
+    struct ps_names *names; /* of files of picks */
     struct worker *workers;
     size_t count;
     size_t running;
@@ -89,8 +90,7 @@ static int find_output(const struct worker *worker, const struct ps_job *job, ch
 }
 
 /* Removes the files of picks of an earlier revision, because this one failed. The first revision
- * has written none: a file there belongs to a micrograph whose name differs only in the extension.
- */
+ * has written none. */
 static void remove_files(const struct worker *worker, const struct ps_job *job)
 {
     const struct ps_config *config = worker->pool->dependencies.config;
@@ -102,10 +102,11 @@ static void remove_files(const struct worker *worker, const struct ps_job *job)
     char *name = NULL;
     int status = find_output(worker, job, prefix, sizeof prefix, &name, &error);
     (void)snprintf(directory, sizeof directory, "%s/%s", config->output.directory, prefix);
-    if (status == 0)
-        status = ps_picks_remove_all(directory, &config->output.formats, name, &error);
-    free(name);
     char quoted[PS_LOG_TEXT];
+    const struct ps_picks_place place = {worker->pool->names, directory, name, job->path};
+    if (status == 0)
+        status = ps_picks_remove_all(&place, &config->output.formats, NULL, &error);
+    free(name);
     if (status)
         ps_log_event(worker->pool->dependencies.log, PS_LOG_ERROR, "output_failed", "reason=%s",
                      ps_log_quote(error.message, quoted));
@@ -132,7 +133,7 @@ static void write_files(const struct worker *worker, const struct ps_job *job,
         .result = result,
     };
     if (status == 0)
-        status = ps_picks_write_all(config, prefix, &file, &error);
+        status = ps_picks_write_all(config, worker->pool->names, prefix, &file, &error);
     free(name);
     if (status == 0)
         return;
@@ -366,8 +367,10 @@ int ps_worker_pool_start(const struct ps_worker_dependencies *dependencies,
         return ps_fail_memory(error, sizeof *pool, "workers");
     pool->dependencies = *dependencies;
     pthread_mutex_init(&pool->lock, NULL);
-    int status =
-        ps_picker_pool_open(dependencies->config, dependencies->log, &pool->pickers, error);
+    int status = ps_names_new(PS_NAMES_LOCAL, &pool->names, error);
+    if (status == 0)
+        status =
+            ps_picker_pool_open(dependencies->config, dependencies->log, &pool->pickers, error);
     size_t workers = status == 0 ? ps_picker_pool_workers(pool->pickers) : 0;
     if (status == 0) {
         pool->workers = calloc(workers, sizeof *pool->workers);
@@ -405,6 +408,7 @@ void ps_worker_pool_join(struct ps_worker_pool *pool)
         pthread_join(pool->workers[i].thread, NULL);
     }
     ps_picker_pool_close(pool->pickers);
+    ps_names_free(pool->names);
     pthread_mutex_destroy(&pool->lock);
     free(pool->workers);
     ps_relion_free(pool->relion);

@@ -1,5 +1,8 @@
 #include "wire/header.h"
 
+#include "base/percent.h"
+#include "base/text.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,6 +42,25 @@ json_t *ps_json_text(const char *value)
     return string;
 }
 
+static json_t *encode(const char *text)
+{
+    char *encoded = ps_percent_encode(text);
+    json_t *string = encoded ? json_string(encoded) : NULL;
+    free(encoded);
+    return string;
+}
+
+struct ps_json_names ps_json_names(const char *path, const char *name)
+{
+    bool plain = (!path || ps_text_is_utf8(path, strlen(path))) &&
+                 (!name || ps_text_is_utf8(name, strlen(name)));
+    if (plain)
+        return (struct ps_json_names){ps_json_text(path), ps_json_text(name), NULL};
+    return (struct ps_json_names){path ? encode(path) : json_null(),
+                                  name ? encode(name) : json_null(),
+                                  json_string(PS_WIRE_ENCODING_PERCENT)};
+}
+
 json_t *ps_header_columns(void)
 {
     static const char *const names[PS_WIRE_COLUMNS] = PS_WIRE_COLUMN_NAMES;
@@ -56,12 +78,13 @@ json_t *ps_header_micrograph(const struct ps_outcome_facts *facts)
 {
     const struct ps_micrograph *read = facts->micrograph;
     double pixel_size = facts->result ? facts->result->pixel_size : 0;
+    struct ps_json_names names = ps_json_names(facts->path, facts->name);
     return json_pack(
-        "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "path",
-        ps_json_text(facts->path), "name", ps_json_text(facts->name), "revision",
-        known_integer(facts->revision), "attempt", known_integer(facts->attempt), "bytes",
-        known_integer((int64_t)facts->bytes), "format", ps_json_text(read ? read->format : NULL),
-        "mode", read ? json_integer(read->mode) : json_null(), "shape",
+        "{s:o, s:o, s:o*, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "path", names.path, "name",
+        names.name, "encoding", names.encoding, "revision", known_integer(facts->revision),
+        "attempt", known_integer(facts->attempt), "bytes", known_integer((int64_t)facts->bytes),
+        "format", ps_json_text(read ? read->format : NULL), "mode",
+        read ? json_integer(read->mode) : json_null(), "shape",
         facts->width ? json_pack("[i, i]", facts->height, facts->width) : json_null(), "frames",
         read ? json_integer(read->frames) : json_null(), "pixel_size", known(pixel_size),
         "pixel_size_source", ps_json_text(facts->pixel_size_source));

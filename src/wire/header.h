@@ -1,11 +1,11 @@
 /* A micrograph and its outcome as JSON. The header of a `picks` message and the object in a JSON
  * file of picks are made of these parts.
  *
- * An unknown value is null. Text that is not UTF-8 has '?' for every byte above ASCII; a number
- * that JSON cannot hold (NaN, infinity) is null. The order of keys is fixed, so the same facts give
- * the same bytes. Functions return a new reference, or NULL without memory. Jansson's functions
- * treat a NULL element as a failure and release their arguments, so the caller needs to check only
- * the final object.
+ * An unknown value is null. Text that is not UTF-8 has '?' for every byte above ASCII, but the
+ * names of micrographs are percent-encoded; a number that JSON cannot hold (NaN, infinity) is null.
+ * The order of keys is fixed, so the same facts give the same bytes. Functions return a new
+ * reference, or NULL without memory. Jansson's functions treat a NULL element as a failure and
+ * release their arguments, so the caller needs to check only the final object.
  */
 #ifndef PS_WIRE_HEADER_H
 #define PS_WIRE_HEADER_H
@@ -48,6 +48,16 @@ enum { PS_JSON_FORMAT = JSON_COMPACT | JSON_REAL_PRECISION(9) };
 
 json_t *ps_json_text(const char *value); /* NULL: null */
 json_t *ps_json_number(double value);
+
+/* Path and name of a micrograph. If one is not UTF-8, both are percent-encoded (base/percent.h) and
+ * `encoding` is "percent"; else it is NULL. The values are new references, which are NULL without
+ * memory. */
+struct ps_json_names {
+    json_t *path;
+    json_t *name;
+    json_t *encoding;
+};
+struct ps_json_names ps_json_names(const char *path, const char *name);
 
 /* The columns of a pick: ["x", "y", "score", "area"]. */
 json_t *ps_header_columns(void);

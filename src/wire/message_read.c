@@ -2,6 +2,7 @@
 #include "wire/message_read.h"
 
 #include "base/error.h"
+#include "base/percent.h"
 #include "pickstream_wire.h"
 #include "wire/envelope.h"
 
@@ -26,6 +27,14 @@ static void read_micrograph(const struct ps_reader *root, struct ps_outcome_reco
     struct ps_reader reader = ps_reader_section(root, "micrograph", "micrograph.");
     record->path = ps_reader_name(&reader, "path");
     record->name = ps_reader_name(&reader, "name");
+    char encoding[sizeof PS_WIRE_ENCODING_PERCENT + 1];
+    ps_reader_text(&reader, "encoding", encoding, sizeof encoding);
+    bool percent = strcmp(encoding, PS_WIRE_ENCODING_PERCENT) == 0;
+    if (*encoding && !percent)
+        ps_reader_wrong(&reader, "encoding", PS_WIRE_ENCODING_PERCENT);
+    if (percent && record->path && record->name &&
+        (!ps_percent_decode(record->path) || !ps_percent_decode(record->name)))
+        ps_reader_wrong(&reader, "name", "percent-encoded text");
     record->revision = (int)ps_reader_integer_or(&reader, "revision", 1, INT_MAX, 1);
     record->result.pixel_size = ps_reader_number_or(&reader, "pixel_size", 0, 0);
     ps_reader_text(&reader, "pixel_size_source", record->pixel_size_source,

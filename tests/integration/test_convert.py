@@ -691,7 +691,9 @@ def test_what_a_format_cannot_hold(picked, tmp_path):
     for square in "a", "b":
         (tmp_path / square).mkdir()
         shutil.copy(path_of(picked, "mrc", "star"), tmp_path / square)
-    assert "have the same name" in convert(".", "x.tsv", cwd=tmp_path, status=1)
+    assert "left out: b/m_up: a tsv file cannot hold two micrographs of the name m_up" \
+        in convert(".", "x.tsv", cwd=tmp_path, status=1)
+    (tmp_path / "x.tsv").unlink()
     assert "no micrograph m_up in" in convert(
         "--micrographs", tmp_path, path_of(picked, "mrc", "star"), "x.csv", cwd=tmp_path, status=1)
     assert not list(tmp_path.glob("x.*"))

@@ -20,7 +20,8 @@ def export(service, out, *options, status=0, **run_options):
 
 def tree(directory):
     return {str(path.relative_to(directory)): path.read_bytes()
-            for path in directory.rglob("*") if path.is_file()}
+            for path in directory.rglob("*")
+            if path.is_file() and path.name != ".pickstream-names"}
 
 
 @pytest.fixture(scope="module")

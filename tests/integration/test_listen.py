@@ -444,7 +444,7 @@ def test_files_of_picks(publisher, tmp_path):
     assert listener.err[0] == \
         "pickstream listen: seq 4: GridSquare_1/m4.mrc: failed: cut?short"
     square = tmp_path / "GridSquare_1"
-    assert sorted(path.name for path in square.iterdir()) == [
+    assert sorted(path.name for path in square.glob("[!.]*")) == [
         f"m{seq}_autopick.{ending}" for seq in (1, 2, 3) for ending in ("csv", "json", "star")]
     expected = np.arange(20, dtype="f4").reshape(5, 4) + 1
     assert np.array_equal(read_picks(square / "m1_autopick.star"), expected[:, :3])
@@ -470,7 +470,7 @@ def test_a_revision_that_fails_leaves_no_files_of_the_one_before(publisher, tmp_
         publisher.publish(name="a/x.mrc", picks=0, status="failed", reason="cut short",
                           micrograph__revision=2)
         listener.end()
-    assert sorted(path.name for path in (tmp_path / "a").iterdir()) == [
+    assert sorted(path.name for path in (tmp_path / "a").glob("[!.]*")) == [
         "y_autopick.csv", "y_autopick.star"]
     assert (tmp_path / "autopick.star").read_text().splitlines()[-2] \
         == f"/data/a/y.mrc {tmp_path}/a/y_autopick.star"
@@ -485,7 +485,7 @@ def test_names_do_not_lead_out_of_the_directory(publisher, tmp_path, name):
         publisher.publish()
         listener.end(1)
     assert "leads out of the directory" in listener.err[0]
-    assert sorted(path for path in tmp_path.rglob("*") if path.is_file()) == \
+    assert sorted(path for path in tmp_path.rglob("[!.]*") if path.is_file()) == \
         [below / "GridSquare_1/m2_autopick.star", below / "autopick.star"]
 
 

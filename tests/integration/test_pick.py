@@ -21,7 +21,7 @@ from support import notes, run
 def below(directory):
     """Files of picks; test_convert.py looks at the list of them, autopick.star."""
     return sorted(str(path.relative_to(directory)) for path in directory.rglob("*")
-                  if path.is_file() and path.name != "autopick.star")
+                  if path.is_file() and path.name not in ("autopick.star", ".pickstream-names"))
 
 
 @pytest.fixture(scope="module")
@@ -104,15 +104,16 @@ def test_a_failed_run_leaves_no_files_of_the_one_before(tmp_path, scene):
     assert len(read_picks(out / "good_autopick.star")) > 0
 
 
-def test_names_that_differ_only_in_the_extension_collide(tmp_path, scene, other):
+def test_names_that_differ_only_in_the_extension(tmp_path, scene, other):
     write_mrc(tmp_path / "x.map", scene.image)
     write_mrc(tmp_path / "x.mrc", other)
     write_mrc(tmp_path / "x.y.mrc", other)
-    done = run("pick", *scene.options, "-o", tmp_path / "out", tmp_path, status=1)
+    done = run("pick", *scene.options, "-o", tmp_path / "out", tmp_path)
     assert notes(done)[0] == (
-        f"pickstream: {tmp_path}/x.mrc: its picks would overwrite those of {tmp_path}/x.map: "
-        "same name but for the extension")
-    assert below(tmp_path / "out") == ["x.y_autopick.star", "x_autopick.star"]
+        f"pickstream: {tmp_path}/x.mrc: its picks go to {tmp_path}/out/x.mrc_..., "
+        "another micrograph has the shorter name")
+    assert below(tmp_path / "out") == ["x.mrc_autopick.star", "x.y_autopick.star",
+                                       "x_autopick.star"]
     run("pick", *scene.options, "-o", tmp_path / "alone", tmp_path / "x.map")
     assert (tmp_path / "out/x_autopick.star").read_bytes() \
         == (tmp_path / "alone/x_autopick.star").read_bytes()
@@ -171,10 +172,9 @@ def test_a_list_of_what_would_be_picked(tmp_path, scene):
     for name in "a.mrc", "b.mrc", "b.tif", "sub/c.mrc", "notes.txt":
         (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
         os.link(scene.path, tmp_path / "in" / name)
-    done = run("pick", "--list", "in", cwd=tmp_path, status=1)
-    assert done.stdout.splitlines() == ["in/a.mrc", "in/b.mrc", "in/sub/c.mrc"]
-    assert done.stderr == ("pickstream: in/b.tif: its picks would overwrite those of in/b.mrc: "
-                           "same name but for the extension\n")
+    done = run("pick", "--list", "in", "in/missing.mrc", cwd=tmp_path, status=1)
+    assert done.stdout.splitlines() == ["in/a.mrc", "in/b.mrc", "in/b.tif", "in/sub/c.mrc"]
+    assert done.stderr == "pickstream: in/missing.mrc: No such file or directory\n"
     (tmp_path / "in/b.tif").unlink()
     parts = [run("pick", "--list", "--shard", f"{part}/4", "in", cwd=tmp_path).stdout.splitlines()
              for part in range(1, 5)]
@@ -291,8 +291,10 @@ def test_resume_lists_for_relion_what_was_done_before(half_done, scene):
 def test_resume_does_not_take_the_picks_of_another_micrograph(half_done, scene):
     """a.tif has the name of a.mrc, whose picks are not its own."""
     os.link(half_done / "in/a.mrc", half_done / "in/a.tif")
-    done = resume(half_done, scene, status=1)[1]
-    assert f"{half_done}/in/a.tif: its picks would overwrite those of" in done.stderr
+    before = (half_done / "out/a_autopick.star").read_bytes()
+    assert resume(half_done, scene, status=1)[1].stderr.count("another micrograph has") == 1
+    assert (half_done / "out/a_autopick.star").read_bytes() == before
+    assert (half_done / "out/a.tif_autopick.star").exists()
 
 
 # ---- what the files say --------------------------------------------------------------------------

@@ -284,7 +284,10 @@ static void odd_facts(void **state)
     assert_non_null(header);
     assert_string_equal(
         json_string_value(json_object_get(json_object_get(header, "micrograph"), "name")),
-        "caf?\x01.mrc");
+        "caf%E9%01.mrc");
+    assert_string_equal(
+        json_string_value(json_object_get(json_object_get(header, "micrograph"), "encoding")),
+        "percent");
     json_decref(header);
     for (size_t i = 0; i < 3; i++) {
         assert_int_equal(first.frame[i].size, second.frame[i].size);

@@ -417,7 +417,7 @@ static void json_of_little(void **state)
     const char *path = in_directory("little.json");
     write_picks(path, "json", &file);
     json_t *json = read_json(path);
-    assert_string_equal(json_string_value(at(json, "micrograph.name")), "caf?.mrc");
+    assert_string_equal(json_string_value(at(json, "micrograph.name")), "caf%E9.mrc");
     assert_true(json_is_null(at(json, "micrograph.format")));
     assert_true(json_is_null(at(json, "micrograph.pixel_size")));
     assert_true(json_is_null(at(json, "picker.diameter")));

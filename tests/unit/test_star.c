@@ -140,9 +140,11 @@ static void columns_by_label(void **state)
 static void words_are_read_back(void **state)
 {
     (void)state;
-    static const char *const words[] = {
-        "plain",  "/a/b.mrc", "with blank", "tab\there", "it's", "\"quoted\"", "#1",
-        "_label", "data_1/",  "loop_",      "",          "a#b",  "'one'",      "caf\xc3\xa9"};
+    static const char *const words[] = {"plain",     "/a/b.mrc",    "with blank", "tab\there",
+                                        "it's",      "\"quoted\"",  "#1",         "_label",
+                                        "data_1/",   "loop_",       "",           "a#b",
+                                        "'one'",     "caf\xc3\xa9", "b5'_\"wt\"", "it's \"both\"",
+                                        "a 'b\"c d", "form\ffeed",  ";a",         "$a"};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
         char *text = NULL;
         size_t size = 0;
@@ -164,7 +166,7 @@ static void words_are_read_back(void **state)
 static void words_that_cannot_be(void **state)
 {
     (void)state;
-    static const char *const words[] = {"line\nbreak", "re\rturn", "it's \"both\""};
+    static const char *const words[] = {"line\nbreak", "re\rturn", "a' \"b\" c"};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
         struct ps_error error;
         FILE *out = fopen("/dev/null", "we");
