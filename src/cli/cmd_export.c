@@ -42,8 +42,10 @@ static const struct ps_cli cli = {
     .summary =
         "Writes the picks of every micrograph in the journal of service.state_directory as files,\n"
         "as the service writes them, and autopick.star. Of several outcomes of a micrograph the\n"
-        "last one is written. The journal is only read, so the service can run meanwhile.",
+        "last one is written. The journal is only read, so the service can run meanwhile. The\n"
+        "options that the service was started with can be given again.",
     .options = options_table,
+    .picks = true, /* so that one list of options serves watch and export */
 };
 
 struct exporter {

@@ -20,7 +20,7 @@ TIMEOUT = 120  # seconds for a program under test
 PICKING = ["--diameter=64px", "--pixel-size=1.2", "--profile=aspire", "--backend=cpu", "--threads=1"]
 
 
-@pytest.mark.parametrize("command", ["retry", "status", "listen", "relay", "export"])
+@pytest.mark.parametrize("command", ["retry", "status", "listen", "relay"])
 @pytest.mark.parametrize("option", PICKING)
 def test_options_of_picking_are_refused_where_nothing_is_picked(command, option):
     done = run(command, option, status=2)
