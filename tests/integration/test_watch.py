@@ -198,14 +198,14 @@ def test_a_stack_with_one_directory_is_a_movie(image):
         movie = subscriber.outcome()
         assert (movie.status, movie.name) == ("failed", "stack.tif")
         assert movie.reason.startswith("movie of 3 frames, 1 of them in its directories")
-        path = micrographs.write_tiff(service.home / "odd.tif", image)
+        path = micrographs.write_tiff(service.home / "surplus.tif", image)
         with path.open("ab") as file:
             file.write(bytes(image.nbytes * 3 // 2))
-        path.rename(service.data / "odd.tif")
-        odd = subscriber.outcome()
-        assert (odd.status, odd.name) == ("picked", "odd.tif")
+        path.rename(service.data / "surplus.tif")
+        surplus = subscriber.outcome()
+        assert (surplus.status, surplus.name) == ("picked", "surplus.tif")
         assert "are outside its directories: perhaps frames of a movie" \
-            in odd.header["result"]["warnings"][0]
+            in surplus.header["result"]["warnings"][0]
 
 
 def test_a_revision_that_fails_leaves_no_files_of_the_one_before(content):
