@@ -255,3 +255,12 @@ int ps_picks_refuse_filaments(const struct ps_picks_input *input, struct ps_erro
                    "%s: the ends of filaments are not supported, export single particles",
                    input->path);
 }
+
+int ps_picks_skip_file(const struct ps_picks_read_options *options, int status,
+                       const struct ps_error *error)
+{
+    if ((status != PS_E_INPUT && status != PS_E_SYSTEM) || !options->left_out)
+        return status;
+    options->left_out(options->context, error);
+    return 0;
+}

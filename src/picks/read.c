@@ -82,15 +82,6 @@ static int read_file(const char *path, const char *name, const struct ps_picks_f
     return status;
 }
 
-int ps_picks_skip_file(const struct ps_picks_read_options *options, int status,
-                       const struct ps_error *error)
-{
-    if ((status != PS_E_INPUT && status != PS_E_SYSTEM) || !options->left_out)
-        return status;
-    options->left_out(options->context, error);
-    return 0;
-}
-
 /* Reads a directory; `name` is its path below the first one, "" or ending in '/'. */
 static int read_directory(const char *path, const char *name, int depth,
                           const struct ps_picks_format *format,
