@@ -38,14 +38,25 @@ struct ps_replays {
 /* ---- clients ----------------------------------------------------------------------------------
  */
 
+int ps_client_begin(const struct ps_client *client)
+{
+    const int more = ZMQ_DONTWAIT | ZMQ_SNDMORE;
+    int sent = zmq_send(client->router, client->id, client->id_size, more);
+    if (sent < 0 && zmq_errno() == EAGAIN) {
+        /* libzmq learns what the client has taken from commands between its threads. Sending
+         * without waiting does not handle those each time; reading the events does. */
+        int events = 0;
+        size_t size = sizeof events;
+        (void)zmq_getsockopt(client->router, ZMQ_EVENTS, &events, &size);
+        sent = zmq_send(client->router, client->id, client->id_size, more);
+    }
+    /* Only the first frame can fail for want of space; the others follow it. */
+    return sent < 0 || (client->delimiter && zmq_send(client->router, "", 0, more) < 0) ? -1 : 0;
+}
+
 int ps_client_send(const struct ps_client *client, const struct ps_frames *frames)
 {
-    /* Only the first frame can fail for want of space; the others follow it. */
-    if (zmq_send(client->router, client->id, client->id_size, ZMQ_DONTWAIT | ZMQ_SNDMORE) < 0)
-        return -1;
-    if (client->delimiter && zmq_send(client->router, "", 0, ZMQ_DONTWAIT | ZMQ_SNDMORE) < 0)
-        return -1;
-    return ps_frames_send(client->router, frames, ZMQ_DONTWAIT);
+    return ps_client_begin(client) ? -1 : ps_frames_send(client->router, frames, ZMQ_DONTWAIT);
 }
 
 int ps_client_answer(const struct ps_client *client, json_t *answer)

@@ -36,6 +36,10 @@ struct ps_client {
 
 bool ps_client_same(const struct ps_client *a, const struct ps_client *b);
 
+/* Sends what precedes the frames of a message to a client; the frames must follow. Returns as
+ * ps_client_send(). */
+int ps_client_begin(const struct ps_client *client);
+
 /* Sends frames to a client without waiting. 0, or -1 with zmq_errno(), and nothing is sent: EAGAIN:
  * it has not read earlier messages; EHOSTUNREACH: it is disconnected. */
 int ps_client_send(const struct ps_client *client, const struct ps_frames *frames);

@@ -249,9 +249,7 @@ static int send_answer(struct session *session)
 {
     const struct ps_client *client = &session->client;
     const int more = ZMQ_DONTWAIT | ZMQ_SNDMORE;
-    if (zmq_send(client->router, client->id, client->id_size, more) < 0)
-        return -1;
-    if (client->delimiter && zmq_send(client->router, "", 0, more) < 0)
+    if (ps_client_begin(client) != 0)
         return -1;
     for (size_t i = 0; i < session->part_count; i++) {
         bool last = i + 1 == session->part_count;

@@ -462,7 +462,7 @@ static void random_requests(void **state)
     unsigned seed = 1;
     service_start(service);
     struct client client = dealer(service);
-    for (int i = 0; i < 500; i++) {
+    for (int i = 0; i < 2000; i++) {
         char request[100];
         const char *base = good[rand_r(&seed) % 4];
         size_t length = strlen(base);
