@@ -99,12 +99,45 @@ static bool same_place(const char *a, const char *b)
            stat_parent(b, &right) && left.st_dev == right.st_dev && left.st_ino == right.st_ino;
 }
 
-static bool same_micrograph(const struct ps_names *names, const char *a, const char *b)
+/* The part of a path that leads to it from a directory, after `*ret_up` steps upwards. */
+static const char *from_directory(const char *path, const char *directory, size_t *ret_up)
 {
-    if (strcmp(a, b) == 0)
+    size_t common = 0;
+    for (size_t i = 0; path[i] && path[i] == (directory[i] ? directory[i] : '/'); i++) {
+        if (path[i] == '/')
+            common = i + 1;
+        if (!directory[i])
+            break;
+    }
+    *ret_up = 0;
+    for (const char *at = directory; *at; at++)
+        *ret_up += at >= directory + common && *at != '/' && (at[1] == '/' || !at[1]);
+    return path + common;
+}
+
+/* True if a micrograph and the record were moved together, as with the directory of a project. */
+static bool moved_together(const struct ps_names_record *record, const struct ps_named *named,
+                           const char *owner)
+{
+    size_t then = 0, now = 0;
+    char *directory = named->directory ? realpath(record->directory, NULL) : NULL;
+    bool moved = directory && strcmp(directory, named->directory) != 0 && *owner == '/' &&
+                 *named->owner == '/' &&
+                 strcmp(from_directory(named->owner, named->directory, &then),
+                        from_directory(owner, directory, &now)) == 0 &&
+                 then == now;
+    free(directory);
+    return moved;
+}
+
+static bool is_owner(const struct ps_names *names, const struct ps_names_record *record,
+                     const struct ps_named *named, const char *owner)
+{
+    if (strcmp(named->owner, owner) == 0)
         return true;
     return names->kind != PS_NAMES_PRIVATE &&
-           (ends_with_path(a, b) || ends_with_path(b, a) || same_place(a, b));
+           (ends_with_path(named->owner, owner) || ends_with_path(owner, named->owner) ||
+            same_place(named->owner, owner) || moved_together(record, named, owner));
 }
 
 /* ---- stems ------------------------------------------------------------------------------------
@@ -175,7 +208,7 @@ static int choose(const struct ps_names *names, const struct ps_names_record *re
             return ps_fail_memory(error, strlen(request->name), "a name");
         }
         const struct ps_named *named = ps_names_record_find(record, stem);
-        bool owned = named && same_micrograph(names, named->owner, request->owner);
+        bool owned = named && is_owner(names, record, named, request->owner);
         bool lapsed = named && !owned && fd >= 0 && !has_files(request, stem) &&
                       !ps_names_record_in_use(fd, named);
         if (owned) {

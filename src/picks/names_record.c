@@ -27,6 +27,7 @@ static void named_free(void *entry)
     struct ps_named *named = entry;
     free(named->stem);
     free(named->owner);
+    free(named->directory);
     free(named);
 }
 
@@ -63,27 +64,32 @@ const struct ps_named *ps_names_record_find(const struct ps_names_record *record
     return found ? *found : NULL;
 }
 
-/* Enters a stem, or changes its owner; takes ownership of both texts. */
-static int enter(struct ps_names_record *record, char *stem, char *owner, off_t start,
-                 struct ps_error *error)
+static char *copy(const char *text)
+{
+    return text ? strdup(text) : NULL;
+}
+
+/* Enters a stem, or changes its owner. `directory` can be NULL. */
+static int enter(struct ps_names_record *record, const char *stem, const char *owner,
+                 const char *directory, off_t start, struct ps_error *error)
 {
     struct ps_named *named = malloc(sizeof *named);
     struct ps_named **place = NULL;
-    if (named && stem && owner) {
-        *named = (struct ps_named){stem, owner, start};
-        place = tsearch(named, &record->stems, by_stem);
+    if (named) {
+        *named = (struct ps_named){strdup(stem), strdup(owner), copy(directory), start};
+        if (named->stem && named->owner)
+            place = tsearch(named, &record->stems, by_stem);
     }
     if (place && *place == named)
         return 0;
     if (place) {
-        char *before = (*place)->owner;
-        (*place)->owner = owner;
-        (*place)->start = start;
-        owner = before;
+        struct ps_named before = **place;
+        **place = (struct ps_named){before.stem, named->owner, named->directory, start};
+        named->owner = before.owner;
+        named->directory = before.directory;
     }
-    free(named);
-    free(stem);
-    free(owner);
+    if (named)
+        named_free(named);
     return place ? 0 : ps_fail_memory(error, sizeof *named, "the names of files of picks");
 }
 
@@ -99,13 +105,13 @@ static int fail(const struct ps_names_record *record, const char *what, struct p
 static int take_line(struct ps_names_record *record, char *line, off_t start,
                      struct ps_error *error)
 {
-    char *tab = strchr(line, '\t');
-    if (!tab)
+    char *rest = line;
+    char *stem = strsep(&rest, "\t"), *owner = strsep(&rest, "\t"),
+         *directory = strsep(&rest, "\t");
+    if (!owner || !*stem || !ps_percent_decode(stem) || !ps_percent_decode(owner) ||
+        (directory && !ps_percent_decode(directory)))
         return 0;
-    *tab = '\0';
-    if (!ps_percent_decode(line) || !ps_percent_decode(tab + 1) || !*line)
-        return 0;
-    return enter(record, strdup(line), strdup(tab + 1), start, error);
+    return enter(record, stem, owner, directory, start, error);
 }
 
 /* Takes the complete lines of the text, which begins at record->size. */
@@ -232,14 +238,16 @@ bool ps_names_record_in_use(int fd, const struct ps_named *named)
 
 /* Appends a line. Overwrites what is left of a line of a process that was killed. */
 static int append(struct ps_names_record *record, int fd, const char *stem, const char *owner,
-                  struct ps_error *error)
+                  const char *directory, struct ps_error *error)
 {
-    char *encoded[2] = {ps_percent_encode(stem), ps_percent_encode(owner)};
+    char *words[3] = {ps_percent_encode(stem), ps_percent_encode(owner),
+                      ps_percent_encode(directory)};
     char *line = NULL;
-    int length =
-        encoded[0] && encoded[1] ? asprintf(&line, "%s\t%s\n", encoded[0], encoded[1]) : -1;
-    free(encoded[0]);
-    free(encoded[1]);
+    int length = words[0] && words[1] && words[2]
+                     ? asprintf(&line, "%s\t%s\t%s\n", words[0], words[1], words[2])
+                     : -1;
+    for (int i = 0; i < 3; i++)
+        free(words[i]);
     if (length < 0)
         return ps_fail_memory(error, strlen(owner), "a path");
     errno = EIO; /* of a write that is too short */
@@ -259,8 +267,15 @@ int ps_names_record_add(struct ps_names_record *record, int fd, const char *stem
                         struct ps_error *error)
 {
     off_t start = record->size;
-    int status = fd < 0 ? 0 : append(record, fd, stem, owner, error);
-    return status ? status : enter(record, strdup(stem), strdup(owner), start, error);
+    if (fd < 0)
+        return enter(record, stem, owner, NULL, start, error);
+    char *directory = realpath(record->directory, NULL);
+    int status = directory ? append(record, fd, stem, owner, directory, error)
+                           : fail(record, "find it", error);
+    if (status == 0)
+        status = enter(record, stem, owner, directory, start, error);
+    free(directory);
+    return status;
 }
 
 void ps_names_record_use(int fd, const struct ps_named *named)

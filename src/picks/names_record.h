@@ -17,8 +17,9 @@
 
 struct ps_named {
     char *stem;
-    char *owner; /* path of the micrograph */
-    off_t start; /* of the line */
+    char *owner;     /* path of the micrograph */
+    char *directory; /* of the record when it was written, a real path; or NULL */
+    off_t start;     /* of the line */
 };
 
 struct ps_names_record {

@@ -119,6 +119,27 @@ static void relative_paths_and_links_to_directories(void **state)
     ps_names_free(names);
 }
 
+/* An absolute path is another one after the project was moved; the micrograph is the same. */
+static void a_moved_project_keeps_its_stems(void **state)
+{
+    char stem[1024], path[1024];
+    assert_int_equal(system("mkdir -p before/mics && ln -s before/out out && mkdir before/out"), 0);
+    struct ps_names *names = new_names(PS_NAMES_LOCAL);
+    (void)snprintf(path, sizeof path, "%s/before/mics/x.mrc", (const char *)*state);
+    claim(names, "x.mrc", path, true, stem);
+    assert_string_equal(stem, "out/x");
+    ps_names_free(names);
+    assert_int_equal(system("mv before after && ln -sfn after/out out"), 0);
+    names = new_names(PS_NAMES_LOCAL);
+    (void)snprintf(path, sizeof path, "%s/after/other/x.mrc", (const char *)*state);
+    claim(names, "x.mrc", path, true, stem);
+    assert_string_equal(stem, "out/x.mrc");
+    (void)snprintf(path, sizeof path, "%s/after/mics/x.mrc", (const char *)*state);
+    claim(names, "x.mrc", path, true, stem);
+    assert_string_equal(stem, "out/x");
+    ps_names_free(names);
+}
+
 static void a_stem_whose_files_were_removed_is_free(void **state)
 {
     (void)state;
@@ -276,6 +297,7 @@ int main(void)
         TEST(the_first_one_keeps_the_short_name),
         TEST(the_path_tells_them_apart),
         TEST(relative_paths_and_links_to_directories),
+        TEST(a_moved_project_keeps_its_stems),
         TEST(a_stem_whose_files_were_removed_is_free),
         TEST(finding_claims_nothing),
         TEST(odd_names_and_records),
