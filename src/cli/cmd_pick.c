@@ -6,19 +6,14 @@
 #include "cli/cmd.h"
 #include "cli/inputs.h"
 #include "cli/interrupt.h"
+#include "cli/pick_output.h"
 #include "cli/progress.h"
-#include "cli/resume.h"
 #include "config/config.h"
 #include "image/micrograph.h"
 #include "picker/picker.h"
 #include "picker/scale.h"
 #include "picks/autopick.h"
-#include "picks/format.h"
-#include "picks/remove.h"
-#include "picks/write.h"
-#include "picks/writers.h"
 #include "pickstream.h"
-#include "picture/overlay.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -72,15 +67,12 @@ static const struct ps_cli cli = {
 };
 
 enum { SAVE_EVERY = 100 /* micrographs between two saves of the list of STAR files */ };
-static const char OVERLAY_SUFFIX[] = "_overlay.png";
-
 /* One run of the command. */
 struct session {
     const struct ps_config *config;
     const struct pick_options *options;
     struct ps_picker *picker;
-    struct ps_names *names;   /* of files of picks */
-    struct ps_autopick *list; /* of STAR files, for RELION */
+    struct ps_pick_output output;
     char *profile;
     struct ps_progress progress;
     struct ps_accuracy total; /* against the truth */
@@ -97,46 +89,6 @@ struct session {
 /* ---- one micrograph ---------------------------------------------------------------------------
  */
 
-/* Records for --resume what the files were made from. */
-static void record_outputs(const struct session *session, const char *stem)
-{
-    const struct ps_list *formats = &session->config->output.formats;
-    for (size_t i = 0; i < formats->count + session->options->overlay; i++) {
-        const char *suffix =
-            i < formats->count ? ps_picks_format_find(formats->items[i])->suffix : OVERLAY_SUFFIX;
-        char *path = ps_picks_file(stem, suffix);
-        if (path)
-            ps_resume_record(path, &session->source);
-        free(path);
-    }
-}
-
-static int write_outputs(struct session *session, const struct ps_pick_file *file,
-                         struct ps_error *error)
-{
-    struct ps_claim claim;
-    int status = ps_names_claim(session->names, session->config->output.directory, file->name,
-                                file->path, &claim, error);
-    if (status)
-        return ps_fail_prefix(error, "%s", file->path);
-    if (claim.renamed)
-        ps_progress_note(&session->progress,
-                         "pickstream: %s: its picks go to %s_..., another micrograph has the "
-                         "shorter name",
-                         file->path, claim.stem);
-    status = ps_picks_write_stem(session->config, claim.stem, file, session->list, error);
-    if (status == 0 && session->options->overlay) {
-        char *path = ps_picks_file(claim.stem, OVERLAY_SUFFIX);
-        status = path ? ps_overlay_write(path, &file->micrograph->image, file->result, error)
-                      : ps_fail_memory(error, strlen(file->name), "a path");
-        free(path);
-    }
-    if (status == 0)
-        record_outputs(session, claim.stem);
-    ps_claim_done(&claim);
-    return status;
-}
-
 /* Handles a failed micrograph: removes the files of an earlier run, which are not the result of
  * this one. Keeps them after a failure of the device, which says nothing about the micrograph and
  * ends the run. Not called after a write error: a full disk must not cost existing files. Returns
@@ -144,16 +96,8 @@ static int write_outputs(struct session *session, const struct ps_pick_file *fil
 static int remove_outputs(struct session *session, const struct ps_found *found,
                           const struct ps_error *failure)
 {
-    const struct ps_config *config = session->config;
-    const struct ps_picks_place place = {session->names, config->output.directory, found->name,
-                                         found->path};
-    const char *overlay = session->options->overlay ? OVERLAY_SUFFIX : NULL;
-    struct ps_error error;
-    if (failure->code == PS_E_DEVICE)
-        return failure->code;
-    ps_autopick_check(session->list);
-    if (ps_picks_remove_all(&place, &config->output.formats, overlay, &error))
-        ps_progress_note(&session->progress, "pickstream: %s", error.message);
+    if (failure->code != PS_E_DEVICE)
+        ps_pick_output_remove(&session->output, found->name, found->path);
     return failure->code;
 }
 
@@ -254,7 +198,7 @@ static int pick_micrograph(struct session *session, const struct ps_found *found
         .read_milliseconds = read_milliseconds,
         .result = &result,
     };
-    status = write_outputs(session, &file, error);
+    status = ps_pick_output_write(&session->output, &file, &session->source, error);
     if (status == 0)
         status = report(session, found, &result, error);
     ps_result_done(&result);
@@ -286,68 +230,6 @@ static int pick_file(struct session *session, const struct ps_found *found, stru
         pick_micrograph(session, found, micrograph, (ps_progress_clock() - start) * 1e3, error);
     ps_micrograph_free(micrograph);
     return status;
-}
-
-/* ---- resuming ---------------------------------------------------------------------------------
- */
-
-static bool has_output(const char *stem, const struct stat *micrograph, const char *suffix)
-{
-    char *path = ps_picks_file(stem, suffix);
-    bool has = path && ps_resume_is_current(path, micrograph);
-    free(path);
-    return has;
-}
-
-/* True if one of the files that this run would write is missing or of another content. Files
- * are written atomically (base/atomic_file.h), so an existing file is complete. A failed micrograph
- * has none and is tried again. */
-static bool is_left(const struct session *session, const struct ps_found *found, const char *stem)
-{
-    const struct ps_list *formats = &session->config->output.formats;
-    struct stat micrograph;
-    if (!stem || found->problem || stat(found->path, &micrograph) != 0)
-        return true;
-    for (size_t i = 0; i < formats->count; i++) {
-        const struct ps_picks_format *format = ps_picks_format_find(formats->items[i]);
-        if (!has_output(stem, &micrograph, format->suffix))
-            return true;
-    }
-    return session->options->overlay && !has_output(stem, &micrograph, OVERLAY_SUFFIX);
-}
-
-struct resuming {
-    struct session *session;
-    struct ps_error *error;
-    int status;
-};
-
-/* For ps_found_list_keep(). Adds finished micrographs to the list for RELION, because the earlier
- * run can have been killed before it saved the list. */
-static bool leave_out_done(const struct ps_found *found, void *context)
-{
-    struct resuming *resuming = context;
-    const struct session *session = resuming->session;
-    char *stem = NULL;
-    if (resuming->status == 0)
-        resuming->status = ps_names_find(session->names, session->config->output.directory,
-                                         found->name, found->path, &stem, resuming->error);
-    if (resuming->status || is_left(session, found, stem)) {
-        free(stem);
-        return true;
-    }
-    const struct ps_list *formats = &session->config->output.formats;
-    for (size_t i = 0; i < formats->count && session->list && resuming->status == 0; i++) {
-        const struct ps_picks_format *format = ps_picks_format_find(formats->items[i]);
-        if (format->write != ps_picks_write_star)
-            continue;
-        char *path = ps_picks_file(stem, format->suffix);
-        resuming->status = path ? ps_autopick_add(session->list, found->path, path, resuming->error)
-                                : ps_fail_memory(resuming->error, strlen(found->name), "a path");
-        free(path);
-    }
-    free(stem);
-    return false;
 }
 
 /* ---- all of them ------------------------------------------------------------------------------
@@ -383,8 +265,8 @@ static void report_interruption(const struct session *session, size_t count)
 static void save_list(struct session *session)
 {
     struct ps_error error;
-    bool failed = ps_autopick_save(session->list, &error) != 0;
-    while (failed || ps_autopick_left_out(session->list, &error)) {
+    bool failed = ps_autopick_save(session->output.list, &error) != 0;
+    while (failed || ps_autopick_left_out(session->output.list, &error)) {
         failed = false;
         session->unlisted = true;
         ps_progress_note(&session->progress, "pickstream: %s", error.message);
@@ -402,6 +284,8 @@ static int pick_all(struct session *session, const struct ps_found_list *list)
             break;
         }
         int status = pick_file(session, &list->items[i], &error);
+        if (status == 0)
+            ps_pick_output_replace(&session->output, &list->items[i], &list->left_out);
         if (status) {
             session->failed++;
             ps_progress_note(&session->progress, "pickstream: %s", error.message);
@@ -440,6 +324,25 @@ static int list_all(const struct ps_found_list *list, bool verbose)
     return result;
 }
 
+/* ---- resuming ---------------------------------------------------------------------------------
+ */
+
+struct resuming {
+    const struct ps_pick_output *output;
+    struct ps_error *error;
+    int status;
+};
+
+/* For ps_found_list_keep(). */
+static bool is_left(const struct ps_found *found, void *context)
+{
+    struct resuming *resuming = context;
+    bool done = false;
+    if (resuming->status == 0)
+        resuming->status = ps_pick_output_resume(resuming->output, found, &done, resuming->error);
+    return !done;
+}
+
 /* ---- the command ------------------------------------------------------------------------------
  */
 
@@ -476,9 +379,9 @@ static int find(struct session *session, char *const *operands, size_t count,
     }
     ps_found_list_shard(ret_list, *shard);
     size_t all = ret_list->count;
-    struct resuming resuming = {.session = session, .error = &error};
+    struct resuming resuming = {.output = &session->output, .error = &error};
     if (session->options->resume)
-        ps_found_list_keep(ret_list, leave_out_done, &resuming);
+        ps_found_list_keep(ret_list, is_left, &resuming);
     session->before = all - ret_list->count;
     if (resuming.status)
         ps_say("pickstream: %s", error.message);
@@ -496,6 +399,11 @@ static int run(const struct ps_config *config, const struct pick_options *option
     if (count == 0)
         return ps_cli_usage(&cli, "no micrographs given");
     struct session session = {.config = config, .options = options};
+    session.output = (struct ps_pick_output){
+        .config = config,
+        .progress = &session.progress,
+        .overlay = options->overlay,
+    };
     struct ps_error error;
     if (!options->list)
         ps_interrupt_catch();
@@ -503,10 +411,10 @@ static int run(const struct ps_config *config, const struct pick_options *option
     if (status == PS_E_CONFIG)
         return ps_cli_usage(&cli, "%s", error.message);
     if (status == 0)
-        status = ps_names_new(PS_NAMES_LOCAL, &session.names, &error);
+        status = ps_names_new(PS_NAMES_LOCAL, &session.output.names, &error);
     if (status == 0 && !options->list)
         status = ps_autopick_new(config->output.directory, config->output.relion_project,
-                                 &session.list, &error);
+                                 &session.output.list, &error);
     if (status) {
         ps_say("pickstream: %s", error.message);
         return PS_EXIT_FAILURE;
@@ -517,8 +425,8 @@ static int run(const struct ps_config *config, const struct pick_options *option
     if (result == PS_EXIT_OK)
         result = options->list ? list_all(&list, options->verbose) : pick_all(&session, &list);
     ps_found_list_done(&list);
-    ps_autopick_free(session.list);
-    ps_names_free(session.names);
+    ps_autopick_free(session.output.list);
+    ps_names_free(session.output.names);
     ps_picker_free(session.picker);
     free(session.profile);
     return result;

@@ -331,6 +331,20 @@ def test_one_of_a_pair_in_either_order(content, names):
             == sorted([best.replace(".mrc", "_autopick.star"), "zz_DW_autopick.star"])
 
 
+def test_pick_replaces_the_picks_of_the_other_version(content, tmp_path):
+    """A list with both would have each particle twice."""
+    mics, out = tmp_path / "mics", tmp_path / "out"
+    mics.mkdir()
+    for names in ["x.mrc", "y.mrc"], ["x_DW.mrc"]:
+        for name in names:
+            (mics / name).write_bytes(content)
+        run("pick", "--diameter", "24px", "-o", out, mics)
+    assert sorted(p.name for p in out.glob("*_autopick.star")) \
+        == ["x_DW_autopick.star", "y_autopick.star"]
+    listed_paths = (out / "autopick.star").read_text("utf-8")
+    assert "x_DW.mrc" in listed_paths and "y.mrc" in listed_paths and "/x.mrc" not in listed_paths
+
+
 @pytest.mark.parametrize("alone, company", [("x.mrc", "x_DW.mrc"), ("y_noDW.mrc", "y.mrc")])
 def test_one_that_comes_alone_is_picked_and_stays(content, alone, company):
     """Its company has no second outcome, now and after a restart."""

@@ -1,0 +1,157 @@
+#include "cli/pick_output.h"
+
+#include "base/error.h"
+#include "cli/resume.h"
+#include "picks/format.h"
+#include "picks/remove.h"
+#include "picks/write.h"
+#include "picks/writers.h"
+#include "picture/overlay.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const char OVERLAY_SUFFIX[] = "_overlay.png";
+
+/* ---- suffixes ---------------------------------------------------------------------------------
+ */
+
+static size_t suffix_count(const struct ps_pick_output *output)
+{
+    return output->config->output.formats.count + output->overlay;
+}
+
+static const char *suffix(const struct ps_pick_output *output, size_t i)
+{
+    const struct ps_list *formats = &output->config->output.formats;
+    return i < formats->count ? ps_picks_format_find(formats->items[i])->suffix : OVERLAY_SUFFIX;
+}
+
+/* ---- writing ----------------------------------------------------------------------------------
+ */
+
+static int write_overlay(const char *stem, const struct ps_pick_file *file, struct ps_error *error)
+{
+    char *path = ps_picks_file(stem, OVERLAY_SUFFIX);
+    int status = path ? ps_overlay_write(path, &file->micrograph->image, file->result, error)
+                      : ps_fail_memory(error, strlen(stem), "a path");
+    free(path);
+    return status;
+}
+
+static void record(const struct ps_pick_output *output, const char *stem, const struct stat *source)
+{
+    for (size_t i = 0; i < suffix_count(output); i++) {
+        char *path = ps_picks_file(stem, suffix(output, i));
+        if (path)
+            ps_resume_record(path, source);
+        free(path);
+    }
+}
+
+int ps_pick_output_write(const struct ps_pick_output *output, const struct ps_pick_file *file,
+                         const struct stat *source, struct ps_error *error)
+{
+    struct ps_claim claim;
+    int status = ps_names_claim(output->names, output->config->output.directory, file->name,
+                                file->path, &claim, error);
+    if (status)
+        return ps_fail_prefix(error, "%s", file->path);
+    if (claim.renamed)
+        ps_progress_note(output->progress,
+                         "pickstream: %s: its picks go to %s_..., another micrograph has the "
+                         "shorter name",
+                         file->path, claim.stem);
+    status = ps_picks_write_stem(output->config, claim.stem, file, output->list, error);
+    if (status == 0 && output->overlay)
+        status = write_overlay(claim.stem, file, error);
+    if (status == 0)
+        record(output, claim.stem, source);
+    ps_claim_done(&claim);
+    return status;
+}
+
+/* ---- removing ---------------------------------------------------------------------------------
+ */
+
+void ps_pick_output_remove(const struct ps_pick_output *output, const char *name, const char *path)
+{
+    const struct ps_picks_place place = {output->names, output->config->output.directory, name,
+                                         path};
+    struct ps_error error;
+    ps_autopick_check(output->list);
+    if (ps_picks_remove_all(&place, &output->config->output.formats,
+                            output->overlay ? OVERLAY_SUFFIX : NULL, &error))
+        ps_progress_note(output->progress, "pickstream: %s", error.message);
+}
+
+static const char *last_component(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+void ps_pick_output_replace(const struct ps_pick_output *output, const struct ps_found *found,
+                            const struct ps_left_out_list *left_out)
+{
+    for (size_t i = 0; i < left_out->count; i++) {
+        const struct ps_left_out *other = &left_out->items[i];
+        if (!other->version || strcmp(other->version, found->path) != 0)
+            continue;
+        char *name = NULL;
+        if (asprintf(&name, "%.*s%s", (int)(last_component(found->name) - found->name), found->name,
+                     last_component(other->path)) < 0)
+            return;
+        ps_pick_output_remove(output, name, other->path);
+        free(name);
+    }
+}
+
+/* ---- resuming ---------------------------------------------------------------------------------
+ */
+
+/* True if none of the files that this run would write is missing or of another content. Files are
+ * written atomically (base/atomic_file.h), so an existing file is complete. A failed micrograph has
+ * none and is tried again. */
+static bool is_done(const struct ps_pick_output *output, const struct ps_found *found,
+                    const char *stem)
+{
+    struct stat micrograph;
+    bool done = stem && !found->problem && stat(found->path, &micrograph) == 0;
+    for (size_t i = 0; i < suffix_count(output) && done; i++) {
+        char *path = ps_picks_file(stem, suffix(output, i));
+        done = path && ps_resume_is_current(path, &micrograph);
+        free(path);
+    }
+    return done;
+}
+
+static int list_star(const struct ps_pick_output *output, const struct ps_found *found,
+                     const char *stem, struct ps_error *error)
+{
+    const struct ps_list *formats = &output->config->output.formats;
+    int status = 0;
+    for (size_t i = 0; i < formats->count && output->list && status == 0; i++) {
+        const struct ps_picks_format *format = ps_picks_format_find(formats->items[i]);
+        if (format->write != ps_picks_write_star)
+            continue;
+        char *path = ps_picks_file(stem, format->suffix);
+        status = path ? ps_autopick_add(output->list, found->path, path, error)
+                      : ps_fail_memory(error, strlen(stem), "a path");
+        free(path);
+    }
+    return status;
+}
+
+int ps_pick_output_resume(const struct ps_pick_output *output, const struct ps_found *found,
+                          bool *ret_done, struct ps_error *error)
+{
+    char *stem = NULL;
+    int status = ps_names_find(output->names, output->config->output.directory, found->name,
+                               found->path, &stem, error);
+    *ret_done = status == 0 && is_done(output, found, stem);
+    if (*ret_done)
+        status = list_star(output, found, stem, error);
+    free(stem);
+    return status;
+}
