@@ -109,9 +109,7 @@ static int export_outcome(struct exporter *exporter, struct ps_outcome_record *r
     if (!ps_name_is_safe(record->name))
         return ps_fail(error, PS_E_INPUT, "its name leads out of the directory: not written");
     bool project;
-    int failed = ps_autopick_rename(exporter->list, record->path,
-                                    exporter->config->input.directories.count > 1, &record->name,
-                                    &project, error);
+    int failed = ps_autopick_rename(exporter->list, record->path, &record->name, &project, error);
     if (failed)
         return failed;
     char *directory = directory_of(exporter, record, project);

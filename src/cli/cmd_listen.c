@@ -198,8 +198,8 @@ static void take_outcome(struct listener *listener, struct ps_outcome_record *re
     struct ps_error error;
     listener->outcomes++;
     bool project;
-    int status = listener->list ? ps_autopick_rename(listener->list, record->path, false,
-                                                     &record->name, &project, &error)
+    int status = listener->list ? ps_autopick_rename(listener->list, record->path, &record->name,
+                                                     &project, &error)
                                 : 0;
     if (!listener->options->output) {
         print_outcome(listener, record);

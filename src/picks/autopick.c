@@ -181,11 +181,11 @@ int ps_autopick_add(struct ps_autopick *list, const char *micrograph, const char
     return insert(list, paths[0], paths[1], true, error);
 }
 
-int ps_autopick_rename(const struct ps_autopick *list, const char *path, bool several, char **name,
+int ps_autopick_rename(const struct ps_autopick *list, const char *path, char **name,
                        bool *ret_replaced, struct ps_error *error)
 {
     char *own = NULL;
-    int status = ps_relion_output(list->relion, path, *name, several, &own, error);
+    int status = ps_relion_output(list->relion, path, &own, error);
     *ret_replaced = own;
     if (own) {
         free(*name);

@@ -32,7 +32,7 @@ int ps_autopick_add(struct ps_autopick *list, const char *micrograph, const char
 
 /* Replaces the name of a micrograph by the one under which RELION looks for its picks, as
  * ps_relion_output(); *ret_replaced tells whether the micrograph is in the project. PS_E_NOMEM. */
-int ps_autopick_rename(const struct ps_autopick *list, const char *path, bool several, char **name,
+int ps_autopick_rename(const struct ps_autopick *list, const char *path, char **name,
                        bool *ret_replaced, struct ps_error *error);
 
 /* The project that the list is for, or NULL. */

@@ -362,16 +362,14 @@ int ps_relion_path(const struct ps_relion *relion, const char *path, char **ret_
     return status;
 }
 
-int ps_relion_output(const struct ps_relion *relion, const char *path, const char *name,
-                     bool several, char **ret_name, struct ps_error *error)
+int ps_relion_output(const struct ps_relion *relion, const char *path, char **ret_name,
+                     struct ps_error *error)
 {
     int status = ps_relion_path(relion, path, ret_name, error);
-    if (status || !*ret_name || several)
+    if (status || !*ret_name)
         return status;
     const char *behind_job = ps_relion_name(*ret_name);
-    size_t length = strlen(behind_job);
-    if (length >= strlen(name))
-        memmove(*ret_name, behind_job, length + 1);
+    memmove(*ret_name, behind_job, strlen(behind_job) + 1);
     return 0;
 }
 

@@ -33,13 +33,12 @@ const char *ps_relion_project(const struct ps_relion *relion);
 int ps_relion_path(const struct ps_relion *relion, const char *path, char **ret_path,
                    struct ps_error *error);
 
-/* The name of a micrograph's picks, without knowing the other micrographs; to be freed. NULL if it
- * is not below the project, or `relion` is NULL. `name` is the end of `path` below the directory
- * that is watched: the directory of a job in front of it is dropped as RELION does, unless
- * `several` directories are watched; one in `name` stays, because the same micrograph can be in
- * several jobs. PS_E_NOMEM. */
-int ps_relion_output(const struct ps_relion *relion, const char *path, const char *name,
-                     bool several, char **ret_name, struct ps_error *error);
+/* The name of a micrograph's picks, without knowing the other micrographs: its path from the
+ * project without the directory of a job, as RELION drops it; to be freed. NULL if it is not below
+ * the project, or `relion` is NULL. Micrographs of two jobs can have the same name: names.h tells
+ * their files apart. PS_E_NOMEM. */
+int ps_relion_output(const struct ps_relion *relion, const char *path, char **ret_name,
+                     struct ps_error *error);
 
 /* The names of the picks of all micrographs, each to be freed; NULL for one that is not below the
  * project, and for a path of NULL. The directory of a job is dropped, unless two micrographs would

@@ -75,8 +75,7 @@ static int find_output(const struct worker *worker, const struct ps_job *job, ch
                        size_t size, char **ret_name, struct ps_error *error)
 {
     const struct ps_config *config = worker->pool->dependencies.config;
-    int status = ps_relion_output(worker->pool->relion, job->path, job->name,
-                                  config->input.directories.count > 1, ret_name, error);
+    int status = ps_relion_output(worker->pool->relion, job->path, ret_name, error);
     if (status || *ret_name) {
         *ret_prefix = '\0';
         return status;

@@ -189,12 +189,12 @@ static void names_do_not_collide(void **state)
         (const char *[]){"a.mrc", "a.mrc"}); /* the same one */
 }
 
-static void expect_output(const char *path, const char *name, bool several, const char *expected)
+static void expect_output(const char *path, const char *expected)
 {
     struct ps_relion *relion = find("project", "out");
     char *found = NULL;
     struct ps_error error;
-    assert_int_equal(ps_relion_output(relion, path, name, several, &found, &error), 0);
+    assert_int_equal(ps_relion_output(relion, path, &found, &error), 0);
     if (expected)
         assert_string_equal(found, expected);
     else
@@ -207,13 +207,9 @@ static void expect_output(const char *path, const char *name, bool several, cons
 static void names_one_by_one(void **state)
 {
     (void)state;
-    expect_output("project/Micrographs/a.mrc", "a.mrc", false, "Micrographs/a.mrc");
-    expect_output("project/MotionCorr/job002/M/a.mrc", "a.mrc", false, "M/a.mrc");
-    expect_output("project/MotionCorr/job002/M/a.mrc", "M/a.mrc", false, "M/a.mrc");
-    expect_output("project/MotionCorr/job002/M/a.mrc", "a.mrc", true, "MotionCorr/job002/M/a.mrc");
-    expect_output("project/MotionCorr/job002/M/a.mrc", "job002/M/a.mrc", false,
-                  "MotionCorr/job002/M/a.mrc");
-    expect_output("elsewhere/a.mrc", "a.mrc", false, NULL);
+    expect_output("project/Micrographs/a.mrc", "Micrographs/a.mrc");
+    expect_output("project/MotionCorr/job002/M/a.mrc", "M/a.mrc");
+    expect_output("elsewhere/a.mrc", NULL);
 }
 
 int main(void)
