@@ -146,15 +146,15 @@ def test_slow_files_grow(tmp_path):
 
 @pytest.mark.parametrize("arguments, message", [
     ([], "needs one directory to write to"),
-    (["a", "b"], "needs one directory to write to"),
-    (["--size", "100", "a"], '--size is "100", must be WIDTHxHEIGHT, as in 4096x4096'),
-    (["--size", "100x100y", "a"], '--size is "100x100y", must be WIDTHxHEIGHT, as in 4096x4096'),
-    (["--size", "8x100", "a"], "width (px) is 8, must be between 16 and 32768"),
-    (["--size", "64x64", "a"], "a particle of 78.5714 px does not fit into a micrograph of 64 x 64"),
-    (["--mode", "6", "a"], "--mode is 6, must be 1 or 2, or 12 for mrc"),
-    (["--mode", "12", "--format", "tiff", "a"], "--mode is 12, must be 1 or 2, or 12 for mrc"),
-    (["--format", "png", "a"], '--format is "png", must be mrc or tiff'),
-    (["--snr", "-1", "a"], "--snr"),
+    (["out", "other"], "needs one directory to write to"),
+    (["--size", "100", "out"], '--size is "100", must be WIDTHxHEIGHT, as in 4096x4096'),
+    (["--size", "100x100y", "out"], '--size is "100x100y", must be WIDTHxHEIGHT, as in 4096x4096'),
+    (["--size", "8x100", "out"], "width (px) is 8, must be between 16 and 32768"),
+    (["--size", "64x64", "out"], "a particle of 78.5714 px does not fit into a micrograph of 64 x 64"),
+    (["--mode", "6", "out"], "--mode is 6, must be 1 or 2, or 12 for mrc"),
+    (["--mode", "12", "--format", "tiff", "out"], "--mode is 12, must be 1 or 2, or 12 for mrc"),
+    (["--format", "png", "out"], '--format is "png", must be mrc or tiff'),
+    (["--snr", "-1", "out"], "--snr"),
 ])
 def test_mistakes_are_named(tmp_path, arguments, message):
     done = synth(*arguments, status=2, cwd=tmp_path)
