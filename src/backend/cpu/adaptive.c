@@ -24,7 +24,7 @@ void cpu_adaptive_done(struct cpu_slot *slot)
         &a->inverse[1], &a->response[0], &a->response[1], &a->spectrum[0], &a->local[0],
         &a->allowed,    &a->local[1],    &a->spectrum[1], &a->score,       &a->mean,
         &a->deviation,  &a->spare[0],    &a->spare[1],    &a->passing,     &a->product,
-        &a->kernel,     &a->lines,       &a->counts,
+        &a->kernel,     &a->lines,       &a->counts,      &a->between,
     };
     for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++)
         free(buffers[i]->data);

@@ -42,7 +42,8 @@ struct cpu_adaptive {
     struct cpu_buffer product;               /* complex */
     struct cpu_buffer kernel;                /* complex, rows of a template */
     struct cpu_buffer lines;                 /* per thread */
-    struct cpu_buffer counts;                /* per thread */
+    struct cpu_buffer counts;                /* per piece of a median */
+    struct cpu_buffer between;               /* float, of a median */
 };
 
 /* State of a slot, created by the first call. NULL: no memory. */

@@ -1,5 +1,6 @@
-/* Exact quantiles of a field by radix counting: ps_order_key() of the values, 11, 11 and 10 bits at
- * a time from the top. Counts are integers, so the result does not depend on the threads. */
+/* Exact quantiles of a field. A sample of it gives two limits that hold the quantile almost
+ * certainly; a pass counts what is below and between them, another one collects what is between,
+ * and the quantile is selected from that. If the limits do not hold it they are moved apart. */
 #include "backend/cpu/adaptive.h"
 #include "formulas/formulas.h"
 
@@ -7,9 +8,10 @@
 #include "base/parallel.h"
 
 #include <math.h>
-#include <string.h>
+#include <stdlib.h>
 
-enum { BINS = 2048, PIECE = 65536 };
+enum { PIECE = 65536, MIN_SAMPLE = 1024, MAX_SAMPLE = 8192, PIXELS_PER_SAMPLE = 64 };
+static const double WIDTH = 4; /* of the limits, in standard deviations of the sample's rank */
 
 struct order {
     const float *values;
@@ -17,88 +19,194 @@ struct order {
     size_t count;
     bool deviations;
     float centre;
-    uint32_t known;      /* bits of the quantile found so far */
-    uint32_t known_mask; /* which bits these are */
-    int shift;
-    uint32_t bin_mask;
-    uint32_t *counts; /* per thread */
+    float low;   /* limits, both included */
+    float high;
+    size_t (*found)[2]; /* per piece: values below the limits, and between them */
+    float *between;     /* all of them, piece by piece */
 };
+
+static inline float value_of(const struct order *o, size_t i)
+{
+    return o->deviations ? fabsf(o->values[i] - o->centre) : o->values[i];
+}
+
+static bool counts(const struct order *o, size_t i)
+{
+    return !o->mask || o->mask[i];
+}
+
+/* ---- selection --------------------------------------------------------------------------------
+ */
+
+/* The value of rank `rank`, by partitions around a median of three; reorders the values. */
+static float select_rank(float *values, size_t count, size_t rank)
+{
+    size_t first = 0;
+    size_t last = count - 1;
+    while (first < last) {
+        float a = values[first];
+        float b = values[first + (last - first) / 2];
+        float c = values[last];
+        float pivot = fmaxf(fminf(a, b), fminf(fmaxf(a, b), c));
+        size_t i = first;
+        size_t k = last;
+        while (i <= k) {
+            while (values[i] < pivot)
+                i++;
+            while (values[k] > pivot)
+                k--;
+            if (i > k)
+                break;
+            float swapped = values[i];
+            values[i++] = values[k];
+            values[k] = swapped;
+            if (k == 0)
+                break;
+            k--;
+        }
+        if (rank <= k && k < last)
+            last = k;
+        else if (rank >= i)
+            first = i;
+        else
+            return pivot;
+    }
+    return values[first];
+}
+
+/* ---- the limits -------------------------------------------------------------------------------
+ */
+
+static int ascending(const void *left, const void *right)
+{
+    float a = *(const float *)left;
+    float b = *(const float *)right;
+    return (a > b) - (a < b);
+}
+
+/* Values at regular steps; returns how many. */
+static size_t take_sample(const struct order *o, float *ret_sample)
+{
+    size_t wanted = o->count / PIXELS_PER_SAMPLE;
+    wanted = wanted < MIN_SAMPLE ? MIN_SAMPLE : wanted > MAX_SAMPLE ? MAX_SAMPLE : wanted;
+    size_t step = o->count / wanted | 1; /* odd: columns take turns */
+    size_t taken = 0;
+    for (size_t i = 0; i < o->count && taken < MAX_SAMPLE; i += step)
+        if (counts(o, i))
+            ret_sample[taken++] = value_of(o, i);
+    qsort(ret_sample, taken, sizeof *ret_sample, ascending);
+    return taken;
+}
+
+/* Sets limits that hold the quantile unless its rank in the sample is `deviations` standard
+ * deviations off; infinite ones if the sample does not reach that far. */
+static void set_limits(struct order *o, const float *sample, size_t taken, double share,
+                       double deviations)
+{
+    double rank = share * (double)taken;
+    double off = deviations * sqrt(share * (1 - share) * (double)taken) + 1;
+    o->low = rank - off < 0 ? -INFINITY : sample[(size_t)(rank - off)];
+    o->high = rank + off >= (double)taken ? INFINITY : sample[(size_t)(rank + off)];
+}
+
+/* ---- passes -----------------------------------------------------------------------------------
+ */
 
 static void count_piece(void *context, int thread, size_t piece)
 {
+    (void)thread;
     const struct order *o = context;
-    uint32_t *counts = o->counts + (size_t)thread * BINS;
     size_t first = piece * PIECE;
     size_t last = first + PIECE < o->count ? first + PIECE : o->count;
+    unsigned below = 0;
+    unsigned not_above = 0;
     for (size_t i = first; i < last; i++) {
-        if (o->mask && !o->mask[i])
-            continue;
-        uint32_t key = ps_order_key(o->deviations ? fabsf(o->values[i] - o->centre) : o->values[i]);
-        if ((key & o->known_mask) == o->known)
-            counts[key >> o->shift & o->bin_mask]++;
+        float value = value_of(o, i);
+        unsigned counted = counts(o, i);
+        below += counted & (value < o->low);
+        not_above += counted & (value <= o->high);
+    }
+    o->found[piece][0] = below;
+    o->found[piece][1] = not_above - below;
+}
+
+static void collect_piece(void *context, int thread, size_t piece)
+{
+    (void)thread;
+    const struct order *o = context;
+    size_t first = piece * PIECE;
+    size_t last = first + PIECE < o->count ? first + PIECE : o->count;
+    float *to = o->between;
+    for (size_t p = 0; p < piece; p++)
+        to += o->found[p][1];
+    for (size_t i = first; i < last; i++) {
+        float value = value_of(o, i);
+        if (value >= o->low && value <= o->high && counts(o, i))
+            *to++ = value;
     }
 }
 
-/* Counts all pieces and sums the threads' counts into the first thread's bins. */
-static void order_count(struct cpu_slot *slot, struct order *o)
+static size_t count_all(const struct order *o)
 {
-    memset(o->counts, 0, (size_t)slot->threads * BINS * sizeof *o->counts);
-    ps_parallel(slot->threads, (o->count + PIECE - 1) / PIECE, count_piece, o);
-    for (int t = 1; t < slot->threads; t++)
-        for (size_t i = 0; i < BINS; i++)
-            o->counts[i] += o->counts[(size_t)t * BINS + i];
+    size_t total = o->mask ? 0 : o->count;
+    for (size_t i = 0; o->mask && i < o->count; i++)
+        total += o->mask[i] != 0;
+    return total;
 }
 
-/* The value below which `share` of the pixels lie; of two, the lower one. */
-static float find_quantile(struct cpu_slot *slot, struct order *o, double share)
+/* The value that `share` of the pixels are below; of two, the lower one. */
+static int find_quantile(struct cpu_slot *slot, struct order *o, double share, double *ret_value,
+                         struct ps_error *error)
 {
-    static const int shifts[] = {21, 10, 0};
-    static const uint32_t bin_masks[] = {0x7FF, 0x7FF, 0x3FF};
-    size_t rank = 0;
-    for (int pass = 0; pass < 3; pass++) {
-        o->shift = shifts[pass];
-        o->bin_mask = bin_masks[pass];
-        order_count(slot, o);
-        if (pass == 0) {
-            size_t total = 0;
-            for (size_t i = 0; i < BINS; i++)
-                total += o->counts[i];
-            if (total == 0)
-                return 0;
-            rank = (size_t)((double)(total - 1) * share);
+    float sample[MAX_SAMPLE];
+    size_t pieces = (o->count + PIECE - 1) / PIECE;
+    size_t taken = take_sample(o, sample);
+    size_t total = count_all(o);
+    *ret_value = 0;
+    if (total == 0)
+        return 0;
+    size_t rank = (size_t)((double)(total - 1) * share);
+    for (double width = WIDTH;; width *= 4) {
+        set_limits(o, sample, taken, share, width);
+        ps_parallel(slot->threads, pieces, count_piece, o);
+        size_t below = 0;
+        size_t between = 0;
+        for (size_t p = 0; p < pieces; p++) {
+            below += o->found[p][0];
+            between += o->found[p][1];
         }
-        uint32_t bin = 0;
-        while (rank >= o->counts[bin])
-            rank -= o->counts[bin++];
-        o->known |= bin << o->shift;
-        o->known_mask |= o->bin_mask << o->shift;
+        if (rank < below || rank >= below + between)
+            continue;
+        PS_TRY(cpu_buffer_reserve(&slot->adaptive->between, between * sizeof(float), "a median",
+                                  error));
+        o->between = slot->adaptive->between.data;
+        ps_parallel(slot->threads, pieces, collect_piece, o);
+        *ret_value = (double)select_rank(o->between, between, rank - below);
+        return 0;
     }
-    return ps_order_value(o->known);
 }
 
-static int order_quantile(struct cpu_slot *slot, const float *values, const uint8_t *mask,
-                          const double *centre, double share, double *ret_value,
-                          struct ps_error *error)
+static int quantile(struct cpu_slot *slot, const float *values, const uint8_t *mask,
+                    const double *centre, double share, double *ret_value, struct ps_error *error)
 {
     struct cpu_adaptive *a = slot->adaptive;
-    PS_TRY(cpu_buffer_reserve(&a->counts, (size_t)slot->threads * BINS * sizeof(uint32_t), "counts",
-                              error));
+    size_t pieces = (cpu_field_pixels(a) + PIECE - 1) / PIECE;
+    PS_TRY(cpu_buffer_reserve(&a->counts, pieces * sizeof(size_t[2]), "counts", error));
     struct order o = {
         .values = values,
         .mask = mask,
         .count = cpu_field_pixels(a),
         .deviations = centre != NULL,
         .centre = centre ? (float)*centre : 0,
-        .counts = a->counts.data,
+        .found = a->counts.data,
     };
-    *ret_value = (double)find_quantile(slot, &o, share);
-    return 0;
+    return find_quantile(slot, &o, share, ret_value, error);
 }
 
 int cpu_median(struct cpu_slot *slot, const float *values, const uint8_t *mask,
                const double *centre, double *ret_median, struct ps_error *error)
 {
-    return order_quantile(slot, values, mask, centre, 0.5, ret_median, error);
+    return quantile(slot, values, mask, centre, 0.5, ret_median, error);
 }
 
 int cpu_lower_spread(struct cpu_slot *slot, const float *values, const uint8_t *mask,
@@ -106,8 +214,8 @@ int cpu_lower_spread(struct cpu_slot *slot, const float *values, const uint8_t *
 {
     double median = 0;
     double lower = 0;
-    PS_TRY(order_quantile(slot, values, mask, NULL, 0.5, &median, error));
-    PS_TRY(order_quantile(slot, values, mask, NULL, PS_LOWER_SHARE, &lower, error));
+    PS_TRY(quantile(slot, values, mask, NULL, 0.5, &median, error));
+    PS_TRY(quantile(slot, values, mask, NULL, PS_LOWER_SHARE, &lower, error));
     *ret_median = median;
     *ret_deviation = ps_lower_deviation(median, lower);
     return 0;
