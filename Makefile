@@ -35,7 +35,7 @@ say = $(if $(filter 1,$(V)),,@printf '  %-5s %s\n' '$(1)' '$(2)')
 
 # ---- flags ---------------------------------------------------------------------------------------
 # gcc's UBSan makes it see truncated formats where there are none. Fused multiply-adds are written as such where wanted, so that every build rounds alike; only the
-# simd_*.c files leave the choice to the compiler.
+# files of FUSED leave the choice to the compiler.
 PACKAGES := fftw3f libtiff-4 libpng zlib jansson libzmq sqlite3 libmicrohttpd
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wvla -Wformat=2 \
             -Wmissing-prototypes -Wpointer-arith -Wundef $(if $(filter 1,$(WERROR)),-Werror)
@@ -136,11 +136,13 @@ $(B)/src/http/view/assets.o: override CPPFLAGS += -DPS_VIEW_PLOT='"$(B)/view"'
 $(B)/src/http/view/assets.o: $(wildcard src/http/view/*.html src/http/view/*.css src/http/view/*.js src/http/view/*.svg) \
                         $(addprefix $(B)/view/,plot.js plot.css plot-licence.txt)
 
+# The rounding of the others is the same with every instruction set.
+FUSED := $(foreach s,score classify peak,simd_$(s))
 define simd_rule
 $(B)/%.$(1).o: %.c $(B)/flags
 	@mkdir -p $$(@D)
 	$$(call say,CC,$$< ($(1)))
-	$$(Q)$$(CC) $$(CPPFLAGS) -DPS_ISA=$(1) $$(CFLAGS) -ffp-contract=fast $$(ISA_FLAGS_$(1)) -MMD -MP -c -o $$@ $$<
+	$$(Q)$$(CC) $$(CPPFLAGS) -DPS_ISA=$(1) $$(CFLAGS) $$(if $$(filter $$(FUSED),$$(notdir $$*)),-ffp-contract=fast) $$(ISA_FLAGS_$(1)) -MMD -MP -c -o $$@ $$<
 endef
 $(foreach i,$(ISAS),$(eval $(call simd_rule,$(i))))
 

@@ -12,10 +12,13 @@
 
 #include <cmocka.h>
 
-enum { WIDTH = 75, HEIGHT = 61, PIXELS = WIDTH * HEIGHT };
+enum { WIDTH = 75, HEIGHT = 61, PIXELS = WIDTH * HEIGHT, READ_PAST_END = 64 };
 
 /* ---- a slot with a field ----------------------------------------------------------------------
  */
+
+/* Those that the machine has take turns. */
+static const struct ps_simd *instruction_set;
 
 struct bed {
     struct ps_backend *backend;
@@ -32,6 +35,7 @@ static struct bed bed_new(int threads)
         ps_backend_cpu.slot_new(bed.backend, &slot, &error))
         fail_msg("%s", error.message);
     bed.slot = (struct cpu_slot *)slot;
+    bed.slot->simd = instruction_set;
     struct cpu_adaptive *a = cpu_adaptive_of(bed.slot, &error);
     assert_non_null(a);
     a->field = (struct ps_field){.width = WIDTH, .height = HEIGHT, .unmasked = PIXELS};
@@ -47,7 +51,7 @@ static void bed_done(struct bed *bed)
 static float *noise(uint64_t seed)
 {
     struct ps_random random = ps_random_new(seed, 0, 0);
-    float *values = malloc(PIXELS * sizeof *values);
+    float *values = malloc((PIXELS + READ_PAST_END) * sizeof *values);
     for (int i = 0; i < PIXELS; i++)
         values[i] = (float)ps_random_normal(&random);
     return values;
@@ -108,11 +112,11 @@ static void boxes_are_means(void **state)
                 expected[y * WIDTH + x] = sum / sides[k] / sides[k];
             }
         }
-        check(cpu_box(bed.slot, in, sides[k], out, &error), &error);
+        check(bed.slot->simd->adaptive->box(bed.slot, in, sides[k], out, &error), &error);
         assert_true(largest_difference(out, expected, PIXELS) < 1e-6);
     }
     memcpy(out, in, PIXELS * sizeof *out);
-    check(cpu_box(bed.slot, out, 151, out, &error), &error); /* in place */
+    check(bed.slot->simd->adaptive->box(bed.slot, out, 151, out, &error), &error); /* in place */
     assert_true(largest_difference(out, expected, PIXELS) < 1e-6);
     free(expected);
     free(out);
@@ -145,7 +149,7 @@ static void gaussians_are_weighted_means(void **state)
                 expected[y * WIDTH + x] = sum / weights;
             }
         }
-        check(cpu_gauss(bed.slot, in, sigmas[k], out, &error), &error);
+        check(bed.slot->simd->adaptive->gauss(bed.slot, in, sigmas[k], out, &error), &error);
         assert_true(largest_difference(out, expected, PIXELS) < 2e-6);
     }
     free(expected);
@@ -165,7 +169,7 @@ static void squares_erode_and_dilate(void **state)
     for (int erode = 0; erode < 2; erode++) {
         for (int i = 0; i < PIXELS; i++)
             in[i] = ps_random_bits(&random) % 40 == 0 ? !erode : erode;
-        check(cpu_square(bed.slot, in, 7, erode, out, &error), &error);
+        check(bed.slot->simd->adaptive->square(bed.slot, in, 7, erode, out, &error), &error);
         int set = 0;
         for (int y = 0; y < HEIGHT; y++) {
             for (int x = 0; x < WIDTH; x++) {
@@ -216,7 +220,8 @@ static void medians_are_exact(void **state)
         qsort(sorted, count, sizeof *sorted, ascending);
         double median = 0;
         double deviation = 0;
-        check(cpu_spread(bed.slot, values, mask, &median, &deviation, &error), &error);
+        check(bed.slot->simd->adaptive->spread(bed.slot, values, mask, &median, &deviation, &error),
+              &error);
         assert_true((float)median == sorted[(count - 1) / 2]);
         for (size_t i = 0; i < count; i++)
             sorted[i] = fabsf(sorted[i] - (float)median);
@@ -225,7 +230,7 @@ static void medians_are_exact(void **state)
     }
     memset(mask, 0, sizeof mask);
     double nothing = 7;
-    check(cpu_median(bed.slot, values, mask, NULL, &nothing, &error), &error);
+    check(bed.slot->simd->adaptive->median(bed.slot, values, mask, NULL, &nothing, &error), &error);
     assert_true(nothing == 0);
     free(sorted);
     free(values);
@@ -329,23 +334,24 @@ static void responses_are_correlation_coefficients(void **state)
         templates[0].values[r] += 0.01 * r * r;
     size_t count = (size_t)field.width * (size_t)field.height;
     double *expected = malloc(count * sizeof *expected);
-    float *plain = malloc(count * sizeof *plain);
+    float *plain = malloc((count + READ_PAST_END) * sizeof *plain);
     const float *image = a->channel[PS_CHANNEL_INTENSITY].data;
     for (int y = 0; y < field.height; y++)
         for (int x = 0; x < field.width; x++)
             plain[y * field.width + x] = (float)plain_response(a, image, &templates[0], x, y);
-    check(cpu_gauss(bed.slot, plain, 2, plain, &error), &error); /* a tenth of the diameter */
+    check(bed.slot->simd->adaptive->gauss(bed.slot, plain, 2, plain, &error),
+          &error); /* a tenth of the diameter */
     for (size_t i = 0; i < count; i++)
         expected[i] = (double)plain[i];
     bool flat = true;
-    check(cpu_adaptive_respond(bed.slot, templates, &flat, &error), &error);
+    check(bed.slot->simd->adaptive->respond(bed.slot, templates, &flat, &error), &error);
     assert_false(flat);
     double difference = largest_difference(a->response[0].data, expected, count);
     print_message("  largest difference %.2g\n", difference);
     assert_true(difference < 2e-5);
     for (int r = 0; r < templates[0].count; r++)
         templates[0].values[r] = 3;
-    check(cpu_adaptive_respond(bed.slot, templates, &flat, &error), &error);
+    check(bed.slot->simd->adaptive->respond(bed.slot, templates, &flat, &error), &error);
     assert_true(flat);
     free(expected);
     free(plain);
@@ -370,9 +376,9 @@ static void peaks_are_the_particles(void **state)
         size_t count = item.peak_count;
         assert_true(count > 10);
         static struct ps_peak first[8];
-        if (threads == 1)
+        if (first[0].value == 0)
             memcpy(first, peaks, sizeof first);
-        assert_memory_equal(first, peaks, sizeof first); /* whatever the threads */
+        assert_memory_equal(first, peaks, sizeof first); /* whatever threads and instructions */
         bool border = false;
         double(*centres)[2] = malloc(count * sizeof *centres);
         check(ps_adaptive_cpu.locate(slot, peaks, count, centres, &error), &error);
@@ -388,7 +394,7 @@ static void peaks_are_the_particles(void **state)
         assert_true(border);
         assert_true(peaks[7].value > peaks[8].value + 2);
         struct ps_radial profiles[PS_CHANNELS];
-        check(cpu_adaptive_average(bed.slot, peaks, 8, profiles, &error), &error);
+        check(bed.slot->simd->adaptive->average(bed.slot, peaks, 8, profiles, &error), &error);
         assert_int_equal(profiles[0].count, 16);
         assert_true(profiles[0].values[0] < -0.5 && profiles[0].values[5] < -0.5);
         assert_true(profiles[0].values[13] > profiles[0].values[5] + 0.5);
@@ -568,5 +574,12 @@ int main(void)
         cmocka_unit_test(noise_has_the_spectrum_of_the_field),
         cmocka_unit_test(bins_follow_the_diameter),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    const struct ps_simd *sets[PS_MAX_SIMD];
+    size_t count = ps_simd_list(sets);
+    int failed = 0;
+    for (size_t i = 0; i < count; i++) {
+        instruction_set = sets[i];
+        failed += cmocka_run_group_tests_name(sets[i]->name, tests, NULL, NULL);
+    }
+    return failed;
 }

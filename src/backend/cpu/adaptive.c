@@ -5,6 +5,20 @@
 
 #include <stdlib.h>
 
+void cpu_fft_done(struct cpu_fft *fft)
+{
+    fftwf_plan plans[] = {fft->rows_forward, fft->rows_inverse, fft->columns_forward,
+                          fft->columns_inverse};
+    cpu_planner_lock();
+    for (size_t i = 0; i < sizeof plans / sizeof *plans; i++)
+        if (plans[i])
+            fftwf_destroy_plan(plans[i]);
+    cpu_planner_unlock();
+    free(fft->cosines[0]);
+    free(fft->cosines[1]);
+    *fft = (struct cpu_fft){0};
+}
+
 struct cpu_adaptive *cpu_adaptive_of(struct cpu_slot *slot, struct ps_error *error)
 {
     if (!slot->adaptive)
@@ -24,11 +38,13 @@ void cpu_adaptive_done(struct cpu_slot *slot)
         &a->inverse[1], &a->response[0], &a->response[1], &a->spectrum[0], &a->local[0],
         &a->allowed,    &a->local[1],    &a->spectrum[1], &a->score,       &a->mean,
         &a->deviation,  &a->spare[0],    &a->spare[1],    &a->passing,     &a->product,
-        &a->kernel,     &a->lines,       &a->counts,      &a->between,
+        &a->kernel,     &a->lines,       &a->counts,      &a->between,     &a->disk,
+        &a->area,
     };
     for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++)
         free(buffers[i]->data);
-    cpu_fft_done(&a->fft);
+    for (int i = 0; i < CPU_FFTS; i++)
+        cpu_fft_done(&a->ffts[i]);
     free(a);
     slot->adaptive = NULL;
 }

@@ -1,30 +1,68 @@
-/* Shared by the stages of the adaptive profile on the CPU (adaptive_*.c). */
+/* Shared by the stages of the adaptive profile on the CPU. adaptive*.c have its state and the table
+ * of its stages; simd_*.c have the loops over pixels, which are built once for each instruction set
+ * and give the same results with every one. */
 #ifndef PS_BACKEND_CPU_ADAPTIVE_H
 #define PS_BACKEND_CPU_ADAPTIVE_H
 
-#include "formulas/adaptive_formulas.h"
 #include "backend/cpu/slot.h"
+#include "formulas/adaptive_formulas.h"
 
-/* Correlation by FFT of the field, extended by zeros on all sides as far as a template reaches.
- * Rows are transformed one by one, columns eight at a time, which is a cache line. Threads share
- * both, and each needs scratch for one line only. */
+/* Functions with a suffix for each instruction set. */
+#ifdef PS_ISA
+#define cpu_box                 PS_SIMD_NAME(cpu_box)
+#define cpu_gauss               PS_SIMD_NAME(cpu_gauss)
+#define cpu_square              PS_SIMD_NAME(cpu_square)
+#define cpu_median              PS_SIMD_NAME(cpu_median)
+#define cpu_spread              PS_SIMD_NAME(cpu_spread)
+#define cpu_lower_spread        PS_SIMD_NAME(cpu_lower_spread)
+#define cpu_fft_prepare         PS_SIMD_NAME(cpu_fft_prepare)
+#define cpu_fft_forward         PS_SIMD_NAME(cpu_fft_forward)
+#define cpu_fft_correlate       PS_SIMD_NAME(cpu_fft_correlate)
+#define cpu_fft_randomise       PS_SIMD_NAME(cpu_fft_randomise)
+#define cpu_disk_means          PS_SIMD_NAME(cpu_disk_means)
+#define cpu_pass_normalise      PS_SIMD_NAME(cpu_pass_normalise)
+#define cpu_subtract_background PS_SIMD_NAME(cpu_subtract_background)
+#define cpu_normalise           PS_SIMD_NAME(cpu_normalise)
+#define cpu_adaptive_reduce     PS_SIMD_NAME(cpu_adaptive_reduce)
+#define cpu_adaptive_randomise  PS_SIMD_NAME(cpu_adaptive_randomise)
+#define cpu_adaptive_scale      PS_SIMD_NAME(cpu_adaptive_scale)
+#define cpu_adaptive_respond    PS_SIMD_NAME(cpu_adaptive_respond)
+#define cpu_adaptive_combine    PS_SIMD_NAME(cpu_adaptive_combine)
+#define cpu_adaptive_moments    PS_SIMD_NAME(cpu_adaptive_moments)
+#define cpu_adaptive_peaks      PS_SIMD_NAME(cpu_adaptive_peaks)
+#define cpu_adaptive_average    PS_SIMD_NAME(cpu_adaptive_average)
+#endif
+
+/* Correlation by FFT of the field. Zeros follow it, as many as a template reaches, so that nothing
+ * wraps around. Rows are transformed one by one, columns eight at a time, which is a cache line.
+ * Threads share both, and each needs scratch for one line only. */
 enum { FFT_COLUMNS = 8 };
 struct cpu_fft {
-    int width;     /* px: field, extension, and padding to a good length */
+    int width;     /* px: field, zeros, and padding to a good length */
     int height;    /* px */
+    int reach;     /* px, largest of a template */
     size_t stride; /* complex numbers from row to row of a spectrum */
     fftwf_plan rows_forward;
     fftwf_plan rows_inverse;
     fftwf_plan columns_forward;
     fftwf_plan columns_inverse;
+    float *cosines[2]; /* [k][i] = cos(2 pi k i / length), k <= reach, i <= length / 2; of width and
+                          height */
 };
+
+/* Search and refinement, and the null of each. */
+enum { CPU_FFTS = 4 };
 
 struct cpu_adaptive {
     struct ps_field field;
     double diameter_field_px; /* of the scale; 0: none */
     int reach;                /* px; a template is 2 reach + 1 px wide */
-    int disk;                 /* px of the template inside its disk */
-    struct cpu_fft fft;
+    int disk_pixels;          /* px of the template inside its disk */
+    int max_reach;            /* px, of all scales */
+    struct cpu_fft *fft;      /* the one in use */
+    struct cpu_fft ffts[CPU_FFTS];
+    int next_fft;      /* to be replaced */
+    bool has_spectrum; /* that of the intensity is up to date */
 
     struct cpu_buffer unmasked;              /* uint8 */
     struct cpu_buffer allowed;               /* uint8: unmasked, or in the frame */
@@ -40,7 +78,9 @@ struct cpu_adaptive {
     struct cpu_buffer spare[2];              /* float, scratch of any stage */
     struct cpu_buffer passing;               /* float, between the passes of a filter */
     struct cpu_buffer product;               /* complex */
-    struct cpu_buffer kernel;                /* complex, rows of a template */
+    struct cpu_buffer disk;                  /* float: a template, 1 in the disk, 0 outside */
+    struct cpu_buffer area;                  /* double: its integral image */
+    struct cpu_buffer kernel;                /* float, spectra of a template's rows */
     struct cpu_buffer lines;                 /* per thread */
     struct cpu_buffer counts;                /* per piece of a median */
     struct cpu_buffer between;               /* float, of a median */
@@ -55,50 +95,53 @@ static inline size_t cpu_field_pixels(const struct cpu_adaptive *a)
     return (size_t)a->field.width * (size_t)a->field.height;
 }
 
-/* ---- filters (adaptive_filter.c): in place if both fields are the same; borders are mirrored ----
- */
+/* ---- filters (simd_filter.c): in place if both fields are the same; borders are mirrored ---- */
 
 /* Mean over a square of odd side, px. */
-int cpu_box(struct cpu_slot *slot, const float *in, int side, float *ret_out,
-            struct ps_error *error);
-int cpu_gauss(struct cpu_slot *slot, const float *in, double sigma, float *ret_out,
-              struct ps_error *error);
+typedef int cpu_box_function(struct cpu_slot *slot, const float *in, int side, float *ret_out,
+                             struct ps_error *error);
+/* 64 floats after the pixels of `in` can be read. */
+typedef int cpu_gauss_function(struct cpu_slot *slot, const float *in, double sigma, float *ret_out,
+                               struct ps_error *error);
 /* Sets pixels whose square of odd side is set everywhere (`erode`), or anywhere. */
-int cpu_square(struct cpu_slot *slot, const uint8_t *in, int side, bool erode, uint8_t *ret_out,
-               struct ps_error *error);
+typedef int cpu_square_function(struct cpu_slot *slot, const uint8_t *in, int side, bool erode,
+                                uint8_t *ret_out, struct ps_error *error);
 
-/* ---- order (adaptive_order.c): over the pixels where `mask` is set (NULL: all) ---- */
+/* ---- order (simd_order.c): over the pixels where `mask` is set (NULL: all) ---- */
 
 /* Exact median of values[i], or of |values[i] - *centre| if `centre` is not NULL; the lower of two
  * middle values; 0 without pixels. */
-int cpu_median(struct cpu_slot *slot, const float *values, const uint8_t *mask,
-               const double *centre, double *ret_median, struct ps_error *error);
-/* Median, and the standard deviation of a Gaussian with the same median deviation. */
-int cpu_spread(struct cpu_slot *slot, const float *values, const uint8_t *mask, double *ret_median,
-               double *ret_deviation, struct ps_error *error);
-/* Median, and the standard deviation of the values below it. */
-int cpu_lower_spread(struct cpu_slot *slot, const float *values, const uint8_t *mask,
-                     double *ret_median, double *ret_deviation, struct ps_error *error);
+typedef int cpu_median_function(struct cpu_slot *slot, const float *values, const uint8_t *mask,
+                                const double *centre, double *ret_median, struct ps_error *error);
+/* Median, and a standard deviation: that of a Gaussian with the same median deviation
+ * (cpu_spread), or that of the values below the median (cpu_lower_spread). */
+typedef int cpu_spread_function(struct cpu_slot *slot, const float *values, const uint8_t *mask,
+                                double *ret_median, double *ret_deviation, struct ps_error *error);
 
-/* ---- correlation (adaptive_fft.c) ---- */
+/* ---- correlation (simd_fft.c) ---- */
 
-int cpu_fft_prepare(struct cpu_slot *slot, struct ps_error *error);
+/* Sets a->fft, for templates of this reach, px. Plans of a few sizes are kept. */
+int cpu_fft_prepare(struct cpu_slot *slot, int reach, struct ps_error *error);
 void cpu_fft_done(struct cpu_fft *fft);
-/* Spectrum of a field extended by zeros; of its squares if `squared`. */
-int cpu_fft_forward(struct cpu_slot *slot, const float *field, bool squared,
-                    struct cpu_buffer *ret_spectrum, struct ps_error *error);
-/* Correlates a spectrum's field with a template of (2 reach + 1)^2 values. Results are multiplied
- * by `factor`, and by the pixel of `map` if that is not NULL. */
+/* Spectrum of a field followed by zeros. */
+int cpu_fft_forward(struct cpu_slot *slot, const float *field, struct cpu_buffer *ret_spectrum,
+                    struct ps_error *error);
+/* Correlates a spectrum's field with a radial template of (2 reach + 1)^2 values. Results are
+ * multiplied by the pixel of `map`. */
 int cpu_fft_correlate(struct cpu_slot *slot, const struct cpu_buffer *spectrum, const float *values,
-                      double factor, const float *map, float *ret_field, struct ps_error *error);
+                      const float *map, float *ret_field, struct ps_error *error);
 
 /* Replaces a field by one with the same power spectrum and the phases of `noise`. */
 int cpu_fft_randomise(struct cpu_slot *slot, const float *noise, float *field,
                       struct ps_error *error);
 
-/* Sets the disk of a template's (2 reach + 1)^2 values to 1, the rest to 0, and counts its pixels
- * in a->disk. The caller frees `*ret_disk`. */
-int cpu_template_disk(struct cpu_adaptive *a, float **ret_disk, struct ps_error *error);
+/* Means of a field and of its squares over the disk of the template (a->disk_pixels) around each
+ * pixel; pixels outside are 0 (simd_disk.c). */
+int cpu_disk_means(struct cpu_slot *slot, const float *field, float *ret_mean,
+                   float *ret_mean_square, struct ps_error *error);
+
+/* Sets a->disk and a->area for a->reach and a->diameter_field_px. */
+int cpu_disk_prepare(struct cpu_adaptive *a, struct ps_error *error);
 
 /* Near the border a part of the template lies outside and does not count; integral images give the
  * sums over the rest. Returns whether the border cuts the window of pixel (x, y), and what is
@@ -111,35 +154,62 @@ static inline bool cpu_window_cut(const struct cpu_adaptive *a, int x, int y,
 }
 /* First pixel at or after x of row y whose window is cut; the width if there is none. */
 int cpu_next_cut(const struct cpu_adaptive *a, int x, int y);
-/* Integral image of a template's (2 reach + 1)^2 values, or of their squares; NULL: no memory. */
-double *cpu_integral_new(const struct cpu_adaptive *a, const float *values, bool squared);
+/* Integral image of a template's (2 reach + 1)^2 values, or of their squares: (2 reach + 2)^2
+ * sums. */
+void cpu_integrate(const struct cpu_adaptive *a, const float *values, bool squared,
+                   double *ret_sums);
 /* Sum over a rectangle. */
 double cpu_integral_over(const struct cpu_adaptive *a, const double *integral,
                          const struct ps_cut *cut);
 
-/* ---- stages, see backend/adaptive.h ---- */
+/* ---- stages, see backend/adaptive.h, and parts of them ---- */
+
+typedef int cpu_respond_function(struct cpu_slot *slot,
+                                 const struct ps_radial templates[PS_CHANNELS], bool *ret_flat,
+                                 struct ps_error *error);
+typedef int cpu_combine_function(struct cpu_slot *slot, const double weights[PS_CHANNELS],
+                                 struct ps_error *error);
+typedef int cpu_moments_function(struct cpu_slot *slot, struct ps_response_moments *ret_moments,
+                                 struct ps_error *error);
+typedef int cpu_peaks_function(struct cpu_slot *slot, double distance_field_px,
+                               struct ps_peak **ret_peaks, size_t *ret_count,
+                               struct ps_error *error);
+typedef int cpu_average_function(const struct cpu_slot *slot, const struct ps_peak *peaks,
+                                 size_t count, struct ps_radial ret_profiles[PS_CHANNELS],
+                                 struct ps_error *error);
+
+/* The functions of one instruction set. */
+struct cpu_adaptive_functions {
+    cpu_box_function *box;
+    cpu_gauss_function *gauss;
+    cpu_square_function *square;
+    cpu_median_function *median;
+    cpu_spread_function *spread;
+    ps_adaptive_reduce_stage *reduce;
+    ps_adaptive_randomise_stage *randomise;
+    ps_adaptive_scale_stage *scale;
+    cpu_respond_function *respond; /* stops at a constant template and sets `*ret_flat` */
+    cpu_combine_function *combine; /* computes the score */
+    cpu_moments_function *moments; /* of the responses */
+    cpu_peaks_function *peaks;     /* maxima of the score; the caller frees `*ret_peaks` */
+    cpu_average_function *average; /* radial mean of both channels around the peaks */
+};
+
+#ifdef PS_ISA
+cpu_box_function cpu_box;
+cpu_gauss_function cpu_gauss;
+cpu_square_function cpu_square;
+cpu_median_function cpu_median;
+cpu_spread_function cpu_spread;
+cpu_spread_function cpu_lower_spread;
 ps_adaptive_reduce_stage cpu_adaptive_reduce;
 ps_adaptive_randomise_stage cpu_adaptive_randomise;
 ps_adaptive_scale_stage cpu_adaptive_scale;
-ps_adaptive_sample_stage cpu_adaptive_sample;
-ps_adaptive_locate_stage cpu_adaptive_locate;
-
-/* ---- parts of stages ---- */
-
-/* Stops at a constant template and sets `*ret_flat`. */
-int cpu_adaptive_respond(struct cpu_slot *slot, const struct ps_radial templates[PS_CHANNELS],
-                         bool *ret_flat, struct ps_error *error);
-/* Computes the score. */
-int cpu_adaptive_combine(struct cpu_slot *slot, const double weights[PS_CHANNELS],
-                         struct ps_error *error);
-/* Maxima of the score; the caller frees `*ret_peaks`. */
-int cpu_adaptive_peaks(struct cpu_slot *slot, double distance_field_px, struct ps_peak **ret_peaks,
-                       size_t *ret_count, struct ps_error *error);
-/* Radial mean of both channels around the peaks. */
-int cpu_adaptive_average(const struct cpu_slot *slot, const struct ps_peak *peaks, size_t count,
-                         struct ps_radial ret_profiles[PS_CHANNELS], struct ps_error *error);
-int cpu_adaptive_moments(struct cpu_slot *slot, struct ps_response_moments *ret_moments,
-                         struct ps_error *error);
-const float *cpu_adaptive_map(const struct cpu_adaptive *a, enum ps_map map);
+cpu_respond_function cpu_adaptive_respond;
+cpu_combine_function cpu_adaptive_combine;
+cpu_moments_function cpu_adaptive_moments;
+cpu_peaks_function cpu_adaptive_peaks;
+cpu_average_function cpu_adaptive_average;
+#endif
 
 #endif

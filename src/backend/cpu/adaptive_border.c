@@ -1,7 +1,28 @@
-/* Windows that the border cuts, and sums over what is left of them. */
+/* The disk of a template, windows that the border cuts, and sums over what is left of them. */
 #include "backend/cpu/adaptive.h"
 
+#include "base/error.h"
+
 #include <stdlib.h>
+
+int cpu_disk_prepare(struct cpu_adaptive *a, struct ps_error *error)
+{
+    size_t side = 2 * (size_t)a->reach + 1;
+    PS_TRY(cpu_buffer_reserve(&a->disk, side * side * sizeof(float), "a template", error));
+    PS_TRY(cpu_buffer_reserve(&a->area, (side + 1) * (side + 1) * sizeof(double), "a template",
+                              error));
+    float *disk = a->disk.data;
+    a->disk_pixels = 0;
+    for (int v = -a->reach; v <= a->reach; v++) {
+        for (int u = -a->reach; u <= a->reach; u++) {
+            bool inside = ps_radius(u, v) <= PS_TEMPLATE_REACH * a->diameter_field_px;
+            *disk++ = inside;
+            a->disk_pixels += inside;
+        }
+    }
+    cpu_integrate(a, a->disk.data, false, a->area.data);
+    return 0;
+}
 
 int cpu_next_cut(const struct cpu_adaptive *a, int x, int y)
 {
@@ -12,19 +33,22 @@ int cpu_next_cut(const struct cpu_adaptive *a, int x, int y)
     return right;
 }
 
-double *cpu_integral_new(const struct cpu_adaptive *a, const float *values, bool squared)
+void cpu_integrate(const struct cpu_adaptive *a, const float *values, bool squared,
+                   double *ret_sums)
 {
     size_t side = 2 * (size_t)a->reach + 1;
-    double *sums = calloc((side + 1) * (side + 1), sizeof *sums);
-    for (size_t y = 0; sums && y < side; y++) {
+    size_t stride = side + 1;
+    for (size_t x = 0; x <= side; x++)
+        ret_sums[x] = 0;
+    for (size_t y = 0; y < side; y++) {
         double row = 0;
+        ret_sums[(y + 1) * stride] = 0;
         for (size_t x = 0; x < side; x++) {
             double value = (double)values[y * side + x];
             row += squared ? value * value : value;
-            sums[(y + 1) * (side + 1) + x + 1] = sums[y * (side + 1) + x + 1] + row;
+            ret_sums[(y + 1) * stride + x + 1] = ret_sums[y * stride + x + 1] + row;
         }
     }
-    return sums;
 }
 
 double cpu_integral_over(const struct cpu_adaptive *a, const double *integral,

@@ -5,6 +5,9 @@
 
 #include <stdlib.h>
 
+/* Loops that take a block of pixels at a time read past the end of the last row. */
+enum { READ_PAST_END = 64 * sizeof(float) };
+
 int cpu_buffer_reserve(struct cpu_buffer *buffer, size_t bytes, const char *what,
                        struct ps_error *error)
 {
@@ -12,10 +15,10 @@ int cpu_buffer_reserve(struct cpu_buffer *buffer, size_t bytes, const char *what
         return 0;
     free(buffer->data);
     *buffer = (struct cpu_buffer){0};
-    size_t rounded = (bytes + 63) / 64 * 64;
+    size_t rounded = (bytes + 63) / 64 * 64 + READ_PAST_END;
     buffer->data = aligned_alloc(64, rounded);
     if (!buffer->data)
         return ps_fail_memory(error, bytes, what);
-    buffer->bytes = rounded;
+    buffer->bytes = rounded - READ_PAST_END;
     return 0;
 }

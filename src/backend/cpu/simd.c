@@ -4,12 +4,27 @@
 #include <math.h>
 
 #if defined(__x86_64__)
-static const struct ps_simd sse2 = {
-    "sse2", 4, ps_score_sse2, ps_score_scratch_sse2, ps_classify_rbf_sse2, ps_peak_sse2};
-static const struct ps_simd avx2 = {
-    "avx2", 8, ps_score_avx2, ps_score_scratch_avx2, ps_classify_rbf_avx2, ps_peak_avx2};
-static const struct ps_simd avx512 = {
-    "avx512", 16, ps_score_avx512, ps_score_scratch_avx512, ps_classify_rbf_avx512, ps_peak_avx512};
+static const struct ps_simd sse2 = {"sse2",
+                                    4,
+                                    ps_score_sse2,
+                                    ps_score_scratch_sse2,
+                                    ps_classify_rbf_sse2,
+                                    ps_peak_sse2,
+                                    &cpu_adaptive_sse2};
+static const struct ps_simd avx2 = {"avx2",
+                                    8,
+                                    ps_score_avx2,
+                                    ps_score_scratch_avx2,
+                                    ps_classify_rbf_avx2,
+                                    ps_peak_avx2,
+                                    &cpu_adaptive_avx2};
+static const struct ps_simd avx512 = {"avx512",
+                                      16,
+                                      ps_score_avx512,
+                                      ps_score_scratch_avx512,
+                                      ps_classify_rbf_avx512,
+                                      ps_peak_avx512,
+                                      &cpu_adaptive_avx512};
 
 size_t ps_simd_list(const struct ps_simd *ret_list[PS_MAX_SIMD])
 {
@@ -23,9 +38,13 @@ size_t ps_simd_list(const struct ps_simd *ret_list[PS_MAX_SIMD])
     return count;
 }
 #else
-static const struct ps_simd generic = {
-    "generic",      4, ps_score_generic, ps_score_scratch_generic, ps_classify_rbf_generic,
-    ps_peak_generic};
+static const struct ps_simd generic = {"generic",
+                                       4,
+                                       ps_score_generic,
+                                       ps_score_scratch_generic,
+                                       ps_classify_rbf_generic,
+                                       ps_peak_generic,
+                                       &cpu_adaptive_generic};
 
 size_t ps_simd_list(const struct ps_simd *ret_list[PS_MAX_SIMD])
 {

@@ -31,6 +31,9 @@ typedef void ps_classify_rbf_function(const struct ps_rbf *model, const float *m
  * compiler from removing the loop. */
 typedef double ps_peak_function(size_t rounds, float *ret_sum);
 
+/* Loops of the adaptive profile (backend/cpu/adaptive.h). */
+struct cpu_adaptive_functions;
+
 struct ps_simd {
     const char *name;
     int lanes; /* queries per call of score(): one per vector lane */
@@ -38,6 +41,7 @@ struct ps_simd {
     ps_score_scratch_function *score_scratch;
     ps_classify_rbf_function *classify_rbf;
     ps_peak_function *peak;
+    const struct cpu_adaptive_functions *adaptive;
 };
 
 #define PS_SIMD_PASTE(name, isa)  name##_##isa
@@ -49,7 +53,8 @@ struct ps_simd {
     ps_score_function ps_score_##isa;                                                              \
     ps_score_scratch_function ps_score_scratch_##isa;                                              \
     ps_classify_rbf_function ps_classify_rbf_##isa;                                                \
-    ps_peak_function ps_peak_##isa;
+    ps_peak_function ps_peak_##isa;                                                                \
+    extern const struct cpu_adaptive_functions cpu_adaptive_##isa;
 #if defined(__x86_64__)
 PS_SIMD_DECLARE(sse2)
 PS_SIMD_DECLARE(avx2)

@@ -4,6 +4,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #if defined(__SSE__)
 #include <immintrin.h>
@@ -24,6 +25,13 @@ typedef int32_t integer_lanes __attribute__((vector_size(LANES * 4)));
 static inline lanes broadcast(float value)
 {
     return value - (lanes){0.0F};
+}
+
+static inline lanes load_lanes(const float *from)
+{
+    lanes value;
+    memcpy(&value, from, sizeof value);
+    return value;
 }
 
 /* GNU C vectors have no maximum: an instruction on x86, a comparison mask elsewhere. */

@@ -50,7 +50,8 @@ struct cpu_slot {
     struct cpu_adaptive *adaptive; /* state of the adaptive profile; NULL before its first use */
 };
 
-/* Grows `buffer` to at least `bytes`, 64-byte aligned. Growing loses the contents. PS_E_NOMEM. */
+/* Grows `buffer` to at least `bytes`, 64-byte aligned; 64 floats after them can be read. Growing
+ * loses the contents. PS_E_NOMEM. */
 int cpu_buffer_reserve(struct cpu_buffer *buffer, size_t bytes, const char *what,
                        struct ps_error *error);
 

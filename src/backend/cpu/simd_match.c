@@ -16,33 +16,10 @@ enum { PIXELS_PER_PIECE = 65536 };
 /* ---- templates --------------------------------------------------------------------------------
  */
 
-static double radius_at(const struct cpu_adaptive *a, size_t i)
-{
-    int side = 2 * a->reach + 1;
-    int x = (int)i % side - a->reach;
-    int y = (int)i / side - a->reach;
-    return ps_radius(x, y);
-}
-
 static size_t template_size(const struct cpu_adaptive *a)
 {
     size_t side = 2 * (size_t)a->reach + 1;
     return side * side;
-}
-
-int cpu_template_disk(struct cpu_adaptive *a, float **ret_disk, struct ps_error *error)
-{
-    size_t size = template_size(a);
-    float *disk = malloc(size * sizeof *disk);
-    if (!disk)
-        return ps_fail_memory(error, size * sizeof *disk, "a template");
-    a->disk = 0;
-    for (size_t i = 0; i < size; i++) {
-        disk[i] = radius_at(a, i) <= PS_TEMPLATE_REACH * a->diameter_field_px;
-        a->disk += disk[i] != 0;
-    }
-    *ret_disk = disk;
-    return 0;
 }
 
 /* Fills in values of zero mean and unit norm in the disk, 0 outside. False: the template is
@@ -50,23 +27,24 @@ int cpu_template_disk(struct cpu_adaptive *a, float **ret_disk, struct ps_error 
 static bool draw_template(const struct cpu_adaptive *a, const struct ps_radial *radial,
                           float *ret_values)
 {
+    const float *disk = a->disk.data;
+    int side = 2 * a->reach + 1;
     size_t size = template_size(a);
     double sum = 0;
     double square = 0;
     for (int pass = 0; pass < 3; pass++) {
         for (size_t i = 0; i < size; i++) {
-            double r = radius_at(a, i);
             if (pass == 0)
                 ret_values[i] = 0;
-            if (r > PS_TEMPLATE_REACH * a->diameter_field_px)
+            if (disk[i] == 0)
                 continue;
-            int bin = ps_ring(r);
+            int bin = ps_ring(ps_radius((int)i % side - a->reach, (int)i / side - a->reach));
             double value = radial->values[bin < radial->count ? bin : radial->count - 1];
             if (pass == 0) {
                 sum += value;
                 continue;
             }
-            value -= sum / a->disk;
+            value -= sum / a->disk_pixels;
             if (pass == 1)
                 square += value * value;
             else
@@ -84,34 +62,28 @@ static bool draw_template(const struct cpu_adaptive *a, const struct ps_radial *
 static int correct_cut_windows(const struct cpu_adaptive *a, int channel, const float *values,
                                float *response, struct ps_error *error)
 {
-    float *disk = NULL;
-    struct cpu_adaptive copy = *a;
-    int status = cpu_template_disk(&copy, &disk, error);
-    if (status)
-        return status;
-    double *sum = cpu_integral_new(a, values, false);
-    double *square = cpu_integral_new(a, values, true);
-    double *area = cpu_integral_new(a, disk, false);
-    if (!sum || !square || !area)
-        status = ps_fail_memory(error, 0, "a template");
+    size_t sums = (2 * (size_t)a->reach + 2) * (2 * (size_t)a->reach + 2);
+    double *sum = malloc(2 * sums * sizeof *sum);
+    if (!sum)
+        return ps_fail_memory(error, 2 * sums * sizeof *sum, "a template");
+    double *square = sum + sums;
+    cpu_integrate(a, values, false, sum);
+    cpu_integrate(a, values, true, square);
     const float *local = a->local[channel].data;
     const float *inverse = a->inverse[channel].data;
     struct ps_cut cut;
-    for (int y = 0; y < a->field.height && status == 0; y++) {
+    for (int y = 0; y < a->field.height; y++) {
         for (int x = cpu_next_cut(a, 0, y); x < a->field.width; x = cpu_next_cut(a, x + 1, y)) {
             if (!cpu_window_cut(a, x, y, &cut))
                 continue;
             size_t i = (size_t)y * (size_t)a->field.width + (size_t)x;
             response[i] = ps_cut_response(
                 response[i], local[i], inverse[i], cpu_integral_over(a, sum, &cut),
-                cpu_integral_over(a, square, &cut), cpu_integral_over(a, area, &cut));
+                cpu_integral_over(a, square, &cut), cpu_integral_over(a, a->area.data, &cut));
         }
     }
     free(sum);
-    free(square);
-    free(area);
-    free(disk);
-    return status;
+    return 0;
 }
 
 int cpu_adaptive_respond(struct cpu_slot *slot, const struct ps_radial templates[PS_CHANNELS],
@@ -130,8 +102,8 @@ int cpu_adaptive_respond(struct cpu_slot *slot, const struct ps_radial templates
         if (*ret_flat)
             break;
         float *response = a->response[c].data;
-        status = cpu_fft_correlate(slot, &a->spectrum[c], values, 1, a->inverse[c].data, response,
-                                   error);
+        status =
+            cpu_fft_correlate(slot, &a->spectrum[c], values, a->inverse[c].data, response, error);
         if (status == 0)
             status = correct_cut_windows(a, c, values, response, error);
         if (status == 0)

@@ -1,6 +1,7 @@
 /* Box, Gaussian and binary square filters of a field. Separable: columns first, in strips, then
  * rows. The time of box and square does not depend on the width. */
 #include "backend/cpu/adaptive.h"
+#include "backend/cpu/simd_lanes.h"
 
 #include "base/error.h"
 #include "base/parallel.h"
@@ -9,7 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { STRIP = 64, ROWS_PER_PIECE = 32, MAX_GAUSS_RADIUS = 512 };
+enum { STRIP = 64, ROWS_PER_PIECE = 32, LINES = 4 /* of a thread */, MAX_GAUSS_RADIUS = 512 };
+
+/* Pixels of a row whose sums stay in registers. */
+enum { VECTORS = 4, BLOCK = VECTORS * LANES };
 
 struct filter {
     int width;
@@ -33,11 +37,11 @@ static size_t row_pieces(int height)
     return ((size_t)height + ROWS_PER_PIECE - 1) / ROWS_PER_PIECE;
 }
 
-/* Copies a row to the thread's line with `radius` mirrored pixels on both sides; returns pixel
- * 0. */
-static float *extended_row(const struct filter *f, int thread, const float *row)
+/* Copies a row to one of the thread's lines with `radius` mirrored pixels on both sides; returns
+ * pixel 0. */
+static float *extended_row(const struct filter *f, int thread, int which, const float *row)
 {
-    float *line = f->lines + (size_t)thread * f->line_size + f->radius;
+    float *line = f->lines + (size_t)(thread * LINES + which) * f->line_size + f->radius;
     memcpy(line, row, (size_t)f->width * sizeof *line);
     for (int i = 1; i <= f->radius; i++) {
         line[-i] = row[ps_mirror(-i, f->width)];
@@ -50,10 +54,10 @@ static int filter_prepare(struct cpu_slot *slot, const float *in, int radius, fl
                           struct filter *ret_filter, struct ps_error *error)
 {
     struct cpu_adaptive *a = slot->adaptive;
-    size_t line = ((size_t)a->field.width + 2 * (size_t)radius + 15) / 16 * 16;
+    size_t line = ((size_t)a->field.width + 2 * (size_t)radius + BLOCK + 15) / 16 * 16;
+    size_t lines = LINES * (size_t)slot->threads;
     PS_TRY(cpu_buffer_reserve(&a->passing, cpu_field_pixels(a) * sizeof(float), "a filter", error));
-    PS_TRY(cpu_buffer_reserve(&a->lines, line * (size_t)slot->threads * sizeof(float), "a filter",
-                              error));
+    PS_TRY(cpu_buffer_reserve(&a->lines, line * lines * sizeof(float), "a filter", error));
     *ret_filter = (struct filter){
         .width = a->field.width,
         .height = a->field.height,
@@ -95,21 +99,30 @@ static void box_columns(void *context, int thread, size_t piece)
     }
 }
 
+/* Several rows at a time, because each sum waits for the one before. */
 static void box_rows(void *context, int thread, size_t piece)
 {
     const struct filter *f = context;
-    int first = (int)piece * ROWS_PER_PIECE;
     double scale = 1.0 / (2 * f->radius + 1);
-    for (int y = first; y < first + ROWS_PER_PIECE && y < f->height; y++) {
-        const float *line = extended_row(f, thread, f->passing + (size_t)y * (size_t)f->width);
-        float *out = f->out + (size_t)y * (size_t)f->width;
-        double sum = 0;
-        for (int x = -f->radius; x < f->radius; x++)
-            sum += (double)line[x];
+    int end = (int)(piece + 1) * ROWS_PER_PIECE < f->height ? (int)(piece + 1) * ROWS_PER_PIECE
+                                                            : f->height;
+    for (int y = (int)piece * ROWS_PER_PIECE; y < end; y += LINES) {
+        const float *lines[LINES];
+        float *out[LINES];
+        double sums[LINES] = {0};
+        for (int i = 0; i < LINES; i++) {
+            int row = y + i < end ? y + i : end - 1; /* the last one again */
+            lines[i] = extended_row(f, thread, i, f->passing + (size_t)row * (size_t)f->width);
+            out[i] = f->out + (size_t)row * (size_t)f->width;
+            for (int x = -f->radius; x < f->radius; x++)
+                sums[i] += (double)lines[i][x];
+        }
         for (int x = 0; x < f->width; x++) {
-            sum += (double)line[x + f->radius];
-            out[x] = (float)(sum * scale);
-            sum -= (double)line[x - f->radius];
+            for (int i = 0; i < LINES; i++) {
+                sums[i] += (double)lines[i][x + f->radius];
+                out[i][x] = (float)(sums[i] * scale);
+                sums[i] -= (double)lines[i][x - f->radius];
+            }
         }
     }
 }
@@ -127,41 +140,55 @@ int cpu_box(struct cpu_slot *slot, const float *in, int side, float *ret_out,
 /* ---- Gaussian ---------------------------------------------------------------------------------
  */
 
+/* out[x] = weights[0] middle[x] + weights[k] (before[k][x] + after[k][x]) for a block of a row.
+ * `middle` is followed by a block of floats that can be read. */
+static inline void gauss_block(const struct filter *f, const float *middle, ptrdiff_t step,
+                               const ptrdiff_t *before, const ptrdiff_t *after, size_t count,
+                               float *ret_out)
+{
+    lanes sums[VECTORS];
+    for (size_t i = 0; i < VECTORS; i++)
+        sums[i] = f->weights[0] * load_lanes(middle + i * LANES);
+    for (int k = 1; k <= f->radius; k++) {
+        const float *first = before ? middle + before[k] : middle - k * step;
+        const float *second = after ? middle + after[k] : middle + k * step;
+        for (size_t i = 0; i < VECTORS; i++)
+            sums[i] +=
+                f->weights[k] * (load_lanes(first + i * LANES) + load_lanes(second + i * LANES));
+    }
+    memcpy(ret_out, sums, (count < BLOCK ? count : BLOCK) * sizeof *ret_out);
+}
+
 static void gauss_columns(void *context, int thread, size_t piece)
 {
     (void)thread;
     const struct filter *f = context;
     size_t width = (size_t)f->width;
+    ptrdiff_t before[MAX_GAUSS_RADIUS + 1];
+    ptrdiff_t after[MAX_GAUSS_RADIUS + 1];
     int first = (int)piece * ROWS_PER_PIECE;
     for (int y = first; y < first + ROWS_PER_PIECE && y < f->height; y++) {
-        float *out = f->passing + (size_t)y * width;
-        const float *row = f->in + (size_t)y * width;
-        for (size_t x = 0; x < width; x++)
-            out[x] = f->weights[0] * row[x];
         for (int k = 1; k <= f->radius; k++) {
-            const float *above = f->in + (size_t)ps_mirror(y - k, f->height) * width;
-            const float *below = f->in + (size_t)ps_mirror(y + k, f->height) * width;
-            float weight = f->weights[k];
-            for (size_t x = 0; x < width; x++)
-                out[x] += weight * (above[x] + below[x]);
+            before[k] = (ptrdiff_t)(ps_mirror(y - k, f->height) - y) * (ptrdiff_t)width;
+            after[k] = (ptrdiff_t)(ps_mirror(y + k, f->height) - y) * (ptrdiff_t)width;
         }
+        const float *row = f->in + (size_t)y * width;
+        float *out = f->passing + (size_t)y * width;
+        for (size_t x = 0; x < width; x += BLOCK)
+            gauss_block(f, row + x, 0, before, after, width - x, out + x);
     }
 }
 
 static void gauss_rows(void *context, int thread, size_t piece)
 {
     const struct filter *f = context;
+    size_t width = (size_t)f->width;
     int first = (int)piece * ROWS_PER_PIECE;
     for (int y = first; y < first + ROWS_PER_PIECE && y < f->height; y++) {
-        const float *line = extended_row(f, thread, f->passing + (size_t)y * (size_t)f->width);
-        float *out = f->out + (size_t)y * (size_t)f->width;
-        for (int x = 0; x < f->width; x++)
-            out[x] = f->weights[0] * line[x];
-        for (int k = 1; k <= f->radius; k++) {
-            float weight = f->weights[k];
-            for (int x = 0; x < f->width; x++)
-                out[x] += weight * (line[x - k] + line[x + k]);
-        }
+        const float *line = extended_row(f, thread, 0, f->passing + (size_t)y * width);
+        float *out = f->out + (size_t)y * width;
+        for (size_t x = 0; x < width; x += BLOCK)
+            gauss_block(f, line + x, 1, NULL, NULL, width - x, out + x);
     }
 }
 

@@ -8,9 +8,9 @@
 #include "base/parallel.h"
 
 #include <math.h>
-#include <stdlib.h>
+#include <string.h>
 
-enum { PIECE = 65536, MIN_SAMPLE = 1024, MAX_SAMPLE = 8192, PIXELS_PER_SAMPLE = 64 };
+enum { PIECE = 65536, CHUNK = 1024, MIN_SAMPLE = 1024, MAX_SAMPLE = 8192, PIXELS_PER_SAMPLE = 64 };
 static const double WIDTH = 4; /* of the limits, in standard deviations of the sample's rank */
 
 struct order {
@@ -19,21 +19,11 @@ struct order {
     size_t count;
     bool deviations;
     float centre;
-    float low;   /* limits, both included */
+    float low; /* limits, both included */
     float high;
-    size_t (*found)[2]; /* per piece: values below the limits, and between them */
+    size_t (*found)[3]; /* per piece: values below the limits, between and above them */
     float *between;     /* all of them, piece by piece */
 };
-
-static inline float value_of(const struct order *o, size_t i)
-{
-    return o->deviations ? fabsf(o->values[i] - o->centre) : o->values[i];
-}
-
-static bool counts(const struct order *o, size_t i)
-{
-    return !o->mask || o->mask[i];
-}
 
 /* ---- selection --------------------------------------------------------------------------------
  */
@@ -77,11 +67,9 @@ static float select_rank(float *values, size_t count, size_t rank)
 /* ---- the limits -------------------------------------------------------------------------------
  */
 
-static int ascending(const void *left, const void *right)
+static float value_of(const struct order *o, size_t i)
 {
-    float a = *(const float *)left;
-    float b = *(const float *)right;
-    return (a > b) - (a < b);
+    return o->deviations ? fabsf(o->values[i] - o->centre) : o->values[i];
 }
 
 /* Values at regular steps; returns how many. */
@@ -92,25 +80,50 @@ static size_t take_sample(const struct order *o, float *ret_sample)
     size_t step = o->count / wanted | 1; /* odd: columns take turns */
     size_t taken = 0;
     for (size_t i = 0; i < o->count && taken < MAX_SAMPLE; i += step)
-        if (counts(o, i))
+        if (!o->mask || o->mask[i])
             ret_sample[taken++] = value_of(o, i);
-    qsort(ret_sample, taken, sizeof *ret_sample, ascending);
     return taken;
 }
 
 /* Sets limits that hold the quantile unless its rank in the sample is `deviations` standard
  * deviations off; infinite ones if the sample does not reach that far. */
-static void set_limits(struct order *o, const float *sample, size_t taken, double share,
+static void set_limits(struct order *o, float *sample, size_t taken, double share,
                        double deviations)
 {
     double rank = share * (double)taken;
     double off = deviations * sqrt(share * (1 - share) * (double)taken) + 1;
-    o->low = rank - off < 0 ? -INFINITY : sample[(size_t)(rank - off)];
-    o->high = rank + off >= (double)taken ? INFINITY : sample[(size_t)(rank + off)];
+    o->low = rank - off < 0 ? -INFINITY : select_rank(sample, taken, (size_t)(rank - off));
+    o->high =
+        rank + off >= (double)taken ? INFINITY : select_rank(sample, taken, (size_t)(rank + off));
 }
 
 /* ---- passes -----------------------------------------------------------------------------------
  */
+
+/* Written for the compiler to make vectors of: no branches, and what is asked of all pixels is
+ * known when the function is inlined. */
+static inline void count_values(const struct order *o, size_t first, size_t last, bool masked,
+                                bool deviations, size_t ret_found[3])
+{
+    const float *values = o->values;
+    const uint8_t *mask = o->mask;
+    float centre = o->centre;
+    float low = o->low;
+    float high = o->high;
+    unsigned all = 0;
+    unsigned below = 0;
+    unsigned above = 0;
+    for (size_t i = first; i < last; i++) {
+        float value = deviations ? fabsf(values[i] - centre) : values[i];
+        unsigned counted = masked ? mask[i] : 1;
+        all += counted;
+        below += value < low ? counted : 0;
+        above += value > high ? counted : 0;
+    }
+    ret_found[0] = below;
+    ret_found[1] = all - below - above;
+    ret_found[2] = above;
+}
 
 static void count_piece(void *context, int thread, size_t piece)
 {
@@ -118,40 +131,59 @@ static void count_piece(void *context, int thread, size_t piece)
     const struct order *o = context;
     size_t first = piece * PIECE;
     size_t last = first + PIECE < o->count ? first + PIECE : o->count;
-    unsigned below = 0;
-    unsigned not_above = 0;
+    size_t *found = o->found[piece];
+    if (o->mask && o->deviations)
+        count_values(o, first, last, true, true, found);
+    else if (o->mask)
+        count_values(o, first, last, true, false, found);
+    else if (o->deviations)
+        count_values(o, first, last, false, true, found);
+    else
+        count_values(o, first, last, false, false, found);
+}
+
+/* Without branches too: what is not between the limits is overwritten. */
+static inline size_t collect_values(const struct order *o, size_t first, size_t last, bool masked,
+                                    bool deviations, float *restrict ret_values)
+{
+    const float *values = o->values;
+    const uint8_t *mask = o->mask;
+    float centre = o->centre;
+    float low = o->low;
+    float high = o->high;
+    size_t count = 0;
     for (size_t i = first; i < last; i++) {
-        float value = value_of(o, i);
-        unsigned counted = counts(o, i);
-        below += counted & (value < o->low);
-        not_above += counted & (value <= o->high);
+        float value = deviations ? fabsf(values[i] - centre) : values[i];
+        size_t taken = (size_t)(value >= low) & (size_t)(value <= high);
+        ret_values[count] = value;
+        count += masked ? taken & mask[i] : taken;
     }
-    o->found[piece][0] = below;
-    o->found[piece][1] = not_above - below;
+    return count;
+}
+
+static size_t collect_chunk(const struct order *o, size_t first, size_t last, float *ret_values)
+{
+    if (o->mask)
+        return o->deviations ? collect_values(o, first, last, true, true, ret_values)
+                             : collect_values(o, first, last, true, false, ret_values);
+    return o->deviations ? collect_values(o, first, last, false, true, ret_values)
+                         : collect_values(o, first, last, false, false, ret_values);
 }
 
 static void collect_piece(void *context, int thread, size_t piece)
 {
     (void)thread;
     const struct order *o = context;
-    size_t first = piece * PIECE;
-    size_t last = first + PIECE < o->count ? first + PIECE : o->count;
+    size_t last = (piece + 1) * PIECE < o->count ? (piece + 1) * PIECE : o->count;
     float *to = o->between;
+    float values[CHUNK];
     for (size_t p = 0; p < piece; p++)
         to += o->found[p][1];
-    for (size_t i = first; i < last; i++) {
-        float value = value_of(o, i);
-        if (value >= o->low && value <= o->high && counts(o, i))
-            *to++ = value;
+    for (size_t first = piece * PIECE; first < last; first += CHUNK) {
+        size_t count = collect_chunk(o, first, first + CHUNK < last ? first + CHUNK : last, values);
+        memcpy(to, values, count * sizeof *values);
+        to += count;
     }
-}
-
-static size_t count_all(const struct order *o)
-{
-    size_t total = o->mask ? 0 : o->count;
-    for (size_t i = 0; o->mask && i < o->count; i++)
-        total += o->mask[i] != 0;
-    return total;
 }
 
 /* The value that `share` of the pixels are below; of two, the lower one. */
@@ -161,27 +193,25 @@ static int find_quantile(struct cpu_slot *slot, struct order *o, double share, d
     float sample[MAX_SAMPLE];
     size_t pieces = (o->count + PIECE - 1) / PIECE;
     size_t taken = take_sample(o, sample);
-    size_t total = count_all(o);
-    *ret_value = 0;
-    if (total == 0)
-        return 0;
-    size_t rank = (size_t)((double)(total - 1) * share);
     for (double width = WIDTH;; width *= 4) {
         set_limits(o, sample, taken, share, width);
         ps_parallel(slot->threads, pieces, count_piece, o);
-        size_t below = 0;
-        size_t between = 0;
-        for (size_t p = 0; p < pieces; p++) {
-            below += o->found[p][0];
-            between += o->found[p][1];
-        }
-        if (rank < below || rank >= below + between)
+        size_t found[3] = {0};
+        for (size_t p = 0; p < pieces; p++)
+            for (int i = 0; i < 3; i++)
+                found[i] += o->found[p][i];
+        size_t all = found[0] + found[1] + found[2];
+        size_t rank = (size_t)((double)(all - 1) * share);
+        *ret_value = 0;
+        if (all == 0)
+            return 0;
+        if (rank < found[0] || rank >= found[0] + found[1])
             continue;
-        PS_TRY(cpu_buffer_reserve(&slot->adaptive->between, between * sizeof(float), "a median",
+        PS_TRY(cpu_buffer_reserve(&slot->adaptive->between, found[1] * sizeof(float), "a median",
                                   error));
         o->between = slot->adaptive->between.data;
         ps_parallel(slot->threads, pieces, collect_piece, o);
-        *ret_value = (double)select_rank(o->between, between, rank - below);
+        *ret_value = (double)select_rank(o->between, found[1], rank - found[0]);
         return 0;
     }
 }
@@ -191,7 +221,7 @@ static int quantile(struct cpu_slot *slot, const float *values, const uint8_t *m
 {
     struct cpu_adaptive *a = slot->adaptive;
     size_t pieces = (cpu_field_pixels(a) + PIECE - 1) / PIECE;
-    PS_TRY(cpu_buffer_reserve(&a->counts, pieces * sizeof(size_t[2]), "counts", error));
+    PS_TRY(cpu_buffer_reserve(&a->counts, pieces * sizeof(size_t[3]), "counts", error));
     struct order o = {
         .values = values,
         .mask = mask,

@@ -4,7 +4,6 @@
 #include "base/error.h"
 
 #include <math.h>
-#include <stdlib.h>
 
 /* out = in / share(other) */
 static void divide_by_share_piece(void *context, int thread, size_t piece)
@@ -88,48 +87,41 @@ static void inverse_piece(void *context, int thread, size_t piece)
 }
 
 /* Rescales means over the disk to means over the part that the border leaves of it. */
-static int complete_cut_windows(const struct cpu_adaptive *a, const float *disk, float *squares,
-                                float *means, struct ps_error *error)
+static void complete_cut_windows(const struct cpu_adaptive *a, float *squares, float *means)
 {
-    double *integral = cpu_integral_new(a, disk, false);
-    if (!integral)
-        return ps_fail_memory(error, 0, "a template");
+    const double *area = a->area.data;
     struct ps_cut cut;
     for (int y = 0; y < a->field.height; y++) {
         for (int x = cpu_next_cut(a, 0, y); x < a->field.width; x = cpu_next_cut(a, x + 1, y)) {
             if (!cpu_window_cut(a, x, y, &cut))
                 continue;
             size_t i = (size_t)y * (size_t)a->field.width + (size_t)x;
-            float factor = (float)(a->disk / cpu_integral_over(a, integral, &cut));
+            float factor = (float)(a->disk_pixels / cpu_integral_over(a, area, &cut));
             squares[i] *= factor;
             means[i] *= factor;
         }
     }
-    free(integral);
-    return 0;
 }
 
 /* 1 / max(sqrt(n variance), half its median); the variance is over the disk of each window. */
-static int make_norms(struct cpu_slot *slot, enum ps_channel channel, const float *disk,
-                      struct ps_error *error)
+static int make_norms(struct cpu_slot *slot, enum ps_channel channel, struct ps_error *error)
 {
     struct cpu_adaptive *a = slot->adaptive;
     float *inverse = a->inverse[channel].data;
     const float *image = a->channel[channel].data;
-    struct cpu_buffer *spectrum = &a->spectrum[channel];
     float *local = a->local[channel].data;
-    double share = 1.0 / a->disk;
-    PS_TRY(cpu_fft_forward(slot, image, true, spectrum, error));
-    PS_TRY(cpu_fft_correlate(slot, spectrum, disk, share, NULL, a->spare[0].data, error));
-    PS_TRY(cpu_fft_forward(slot, image, false, spectrum, error));
-    PS_TRY(cpu_fft_correlate(slot, spectrum, disk, share, NULL, local, error));
-    PS_TRY(complete_cut_windows(a, disk, a->spare[0].data, local, error));
+    if (channel != PS_CHANNEL_INTENSITY || !a->has_spectrum)
+        PS_TRY(cpu_fft_forward(slot, image, &a->spectrum[channel], error));
+    if (channel == PS_CHANNEL_INTENSITY)
+        a->has_spectrum = true;
+    PS_TRY(cpu_disk_means(slot, image, local, a->spare[0].data, error));
+    complete_cut_windows(a, a->spare[0].data, local);
     struct cpu_pass p = {
         .count = cpu_field_pixels(a),
         .in = a->spare[0].data,
         .other = local,
         .out = inverse,
-        .scale = (float)a->disk,
+        .scale = (float)a->disk_pixels,
     };
     cpu_pass_run(slot, window_norm_piece, &p);
     double median = 0;
@@ -187,18 +179,32 @@ int cpu_adaptive_scale(struct ps_slot *base, const double *diameters_field_px, i
         return 0;
     a->diameter_field_px = diameter;
     a->reach = ps_template_reach(diameter);
-    int status = cpu_fft_prepare(slot, error);
+    int status = cpu_fft_prepare(slot, a->max_reach, error);
     if (status == 0)
         status = make_energy(slot, diameter, error);
     if (status == 0)
         status = make_moments(slot, diameter, error);
-    float *disk = NULL;
     if (status == 0)
-        status = cpu_template_disk(a, &disk, error);
+        status = cpu_disk_prepare(a, error);
     for (int channel = 0; channel < PS_CHANNELS && status == 0; channel++)
-        status = make_norms(slot, (enum ps_channel)channel, disk, error);
-    free(disk);
+        status = make_norms(slot, (enum ps_channel)channel, error);
     if (status)
         a->diameter_field_px = 0;
     return status;
 }
+
+const struct cpu_adaptive_functions PS_SIMD_NAME(cpu_adaptive) = {
+    .box = cpu_box,
+    .gauss = cpu_gauss,
+    .square = cpu_square,
+    .median = cpu_median,
+    .spread = cpu_spread,
+    .reduce = cpu_adaptive_reduce,
+    .randomise = cpu_adaptive_randomise,
+    .scale = cpu_adaptive_scale,
+    .respond = cpu_adaptive_respond,
+    .combine = cpu_adaptive_combine,
+    .moments = cpu_adaptive_moments,
+    .peaks = cpu_adaptive_peaks,
+    .average = cpu_adaptive_average,
+};

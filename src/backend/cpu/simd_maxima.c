@@ -1,4 +1,4 @@
-/* Step 7 of the adaptive profile: peaks of the score, and averages around peaks. */
+/* Steps 7 and 9 of the adaptive profile: maxima of the score, and averages around them. */
 #include "backend/cpu/adaptive.h"
 
 #include "base/error.h"
@@ -23,6 +23,7 @@ struct peak_list {
 struct search {
     const struct cpu_adaptive *a;
     int radius;
+    size_t line_bytes;       /* of a thread */
     struct peak_list *lists; /* per piece */
 };
 
@@ -41,42 +42,64 @@ static void peaks_append(struct peak_list *list, struct ps_peak peak)
     list->items[list->count++] = peak;
 }
 
-/* True if no pixel within `radius` rows and columns is larger. Adjacent pixels are compared first:
- * most pixels fail there. The caller leaves out the border, where a maximum may continue
- * outside. */
+/* True if no pixel within `radius` rows and columns is larger. */
 static bool is_maximum(const struct cpu_adaptive *a, const float *score, int x, int y, int radius)
 {
     size_t width = (size_t)a->field.width;
     float value = score[(size_t)y * width + (size_t)x];
-    for (int reach = 1; reach <= radius; reach += radius > 1 && reach == 1 ? radius - 1 : 1) {
-        int left = x - reach > 0 ? x - reach : 0;
-        int right = x + reach < a->field.width ? x + reach : a->field.width - 1;
-        int top = y - reach > 0 ? y - reach : 0;
-        int bottom = y + reach < a->field.height ? y + reach : a->field.height - 1;
-        for (int v = top; v <= bottom; v++) {
-            const float *row = score + (size_t)v * width;
-            for (int u = left; u <= right; u++)
-                if (row[u] > value)
-                    return false;
-        }
+    int left = x - radius > 0 ? x - radius : 0;
+    int right = x + radius < a->field.width ? x + radius : a->field.width - 1;
+    int top = y - radius > 0 ? y - radius : 0;
+    int bottom = y + radius < a->field.height ? y + radius : a->field.height - 1;
+    for (int v = top; v <= bottom; v++) {
+        const float *row = score + (size_t)v * width;
+        for (int u = left; u <= right; u++)
+            if (row[u] > value)
+                return false;
     }
     return true;
 }
 
+static inline float larger_of(float a, float b)
+{
+    return a > b ? a : b;
+}
+
+/* Marks the pixels of a row that are allowed and not smaller than the eight around them, without a
+ * branch: of all pixels, few are. */
+static void mark_maxima(const float *row, const uint8_t *allowed, size_t width, uint8_t *ret_marks)
+{
+    const float *above = row - width;
+    const float *below = row + width;
+    for (size_t x = 1; x < width - 1; x++) {
+        float left = larger_of(larger_of(above[x - 1], row[x - 1]), below[x - 1]);
+        float middle = larger_of(above[x], below[x]);
+        float right = larger_of(larger_of(above[x + 1], row[x + 1]), below[x + 1]);
+        float around = larger_of(larger_of(left, middle), right);
+        ret_marks[x] = allowed[x] & (row[x] >= around);
+    }
+}
+
+/* Leaves out the border, where a maximum may continue outside. */
 static void find_maxima(void *context, int thread, size_t piece)
 {
-    (void)thread;
     const struct search *search = context;
     const struct cpu_adaptive *a = search->a;
-    const float *score = a->score.data;
-    const uint8_t *allowed = a->allowed.data;
+    size_t width = (size_t)a->field.width;
+    uint8_t *marks = (uint8_t *)a->lines.data + (size_t)thread * search->line_bytes;
     int first = (int)piece * ROWS_PER_PIECE;
-    for (int y = first; y < first + ROWS_PER_PIECE && y < a->field.height - 1; y++) {
-        for (int x = 1; y > 0 && x < a->field.width - 1; x++) {
-            size_t i = (size_t)y * (size_t)a->field.width + (size_t)x;
-            if (allowed[i] && is_maximum(a, score, x, y, search->radius))
+    for (int y = first > 0 ? first : 1; y < first + ROWS_PER_PIECE && y < a->field.height - 1;
+         y++) {
+        const float *row = (const float *)a->score.data + (size_t)y * width;
+        mark_maxima(row, (const uint8_t *)a->allowed.data + (size_t)y * width, width, marks);
+        for (size_t x = 1; x < width - 1; x++) {
+            const uint8_t *next = memchr(marks + x, 1, width - 1 - x);
+            if (!next)
+                break;
+            x = (size_t)(next - marks);
+            if (is_maximum(a, a->score.data, (int)x, y, search->radius))
                 peaks_append(&search->lists[piece],
-                             (struct ps_peak){.x = x, .y = y, .value = score[i]});
+                             (struct ps_peak){.x = (int)x, .y = y, .value = row[x]});
         }
     }
 }
@@ -169,7 +192,14 @@ int cpu_adaptive_peaks(struct cpu_slot *slot, double distance, struct ps_peak **
 {
     struct cpu_adaptive *a = slot->adaptive;
     size_t pieces = ((size_t)a->field.height + ROWS_PER_PIECE - 1) / ROWS_PER_PIECE;
-    struct search search = {a, ps_peak_radius(distance), calloc(pieces, sizeof *search.lists)};
+    size_t line = ((size_t)a->field.width + 63) / 64 * 64;
+    PS_TRY(cpu_buffer_reserve(&a->lines, line * (size_t)slot->threads, "peaks", error));
+    struct search search = {
+        .a = a,
+        .radius = ps_peak_radius(distance),
+        .line_bytes = line,
+        .lists = calloc(pieces, sizeof *search.lists),
+    };
     if (!search.lists)
         return ps_fail_memory(error, pieces * sizeof *search.lists, "peaks");
     ps_parallel(slot->threads, pieces, find_maxima, &search);
@@ -278,52 +308,5 @@ int cpu_adaptive_average(const struct cpu_slot *slot, const struct ps_peak *peak
         }
     }
     free(sums);
-    return 0;
-}
-
-const float *cpu_adaptive_map(const struct cpu_adaptive *a, enum ps_map map)
-{
-    const struct cpu_buffer *const maps[] = {
-        [PS_MAP_INTENSITY] = &a->channel[PS_CHANNEL_INTENSITY],
-        [PS_MAP_ENERGY] = &a->channel[PS_CHANNEL_ENERGY],
-        [PS_MAP_INTENSITY_MATCH] = &a->response[PS_CHANNEL_INTENSITY],
-        [PS_MAP_ENERGY_MATCH] = &a->response[PS_CHANNEL_ENERGY],
-        [PS_MAP_SCORE] = &a->score,
-        [PS_MAP_MEAN] = &a->mean,
-        [PS_MAP_DEVIATION] = &a->deviation,
-    };
-    return maps[map]->data;
-}
-
-int cpu_adaptive_sample(struct ps_slot *base, enum ps_map map, const struct ps_peak *peaks,
-                        size_t count, float *ret_values, struct ps_error *error)
-{
-    (void)error;
-    const struct cpu_adaptive *a = ((const struct cpu_slot *)base)->adaptive;
-    const float *values = cpu_adaptive_map(a, map);
-    for (size_t i = 0; i < count; i++)
-        ret_values[i] = values[(size_t)peaks[i].y * (size_t)a->field.width + (size_t)peaks[i].x];
-    return 0;
-}
-
-int cpu_adaptive_locate(struct ps_slot *base, const struct ps_peak *peaks, size_t count,
-                        double (*ret_centres)[2], struct ps_error *error)
-{
-    (void)error;
-    const struct cpu_adaptive *a = ((const struct cpu_slot *)base)->adaptive;
-    const float *score = a->score.data;
-    size_t width = (size_t)a->field.width;
-    for (size_t i = 0; i < count; i++) {
-        int x = peaks[i].x;
-        int y = peaks[i].y;
-        const float *at = score + (size_t)y * width + (size_t)x;
-        bool inside_x = x > 0 && x < a->field.width - 1;
-        bool inside_y = y > 0 && y < a->field.height - 1;
-        ret_centres[i][0] =
-            x + (inside_x ? ps_parabola_top((double)at[-1], (double)at[0], (double)at[1]) : 0);
-        ret_centres[i][1] =
-            y + (inside_y ? ps_parabola_top((double)*(at - width), (double)at[0], (double)at[width])
-                          : 0);
-    }
     return 0;
 }

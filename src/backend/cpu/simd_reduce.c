@@ -253,6 +253,8 @@ int cpu_adaptive_reduce(struct ps_slot *base, const struct ps_reduction *reducti
     if (!a)
         return PS_E_NOMEM;
     a->diameter_field_px = 0;
+    a->max_reach = ps_template_reach(reduction->max_diameter_field_px);
+    a->has_spectrum = false;
     a->field.frame_field_px = reduction->frame_field_px;
     a->field.width = slot->width / reduction->bin + 2 * reduction->frame_field_px;
     a->field.height = slot->height / reduction->bin + 2 * reduction->frame_field_px;
@@ -300,7 +302,8 @@ int cpu_adaptive_randomise(struct ps_slot *base, unsigned seed, struct ps_error 
     cpu_pass_run(slot, noise_piece, &p);
     a->diameter_field_px = 0;
     a->reach = 0;
-    PS_TRY(cpu_fft_prepare(slot, error));
+    a->has_spectrum = false;
+    PS_TRY(cpu_fft_prepare(slot, 0, error));
     PS_TRY(cpu_fft_randomise(slot, a->spare[0].data, image, error));
     return cpu_normalise(slot, image, PS_INTENSITY_CLIP, error);
 }
