@@ -26,11 +26,23 @@ static size_t row_floats(const struct cpu_fft *fft)
     return ((size_t)fft->width + 15) / 16 * 16;
 }
 
+/* Complex numbers from column to column of a block. Transforms are fastest of numbers side by side,
+ * and columns that begin a cache line later do not compete for the same places of the cache. */
+static size_t column_stride(const struct cpu_fft *fft)
+{
+    return ((size_t)fft->height + 15) / 8 * 8;
+}
+
+static size_t block_size(const struct cpu_fft *fft)
+{
+    return column_stride(fft) * FFT_COLUMNS;
+}
+
 /* Scratch of a thread: one row of pixels, or two blocks of eight columns. */
 static size_t thread_bytes(const struct cpu_fft *fft)
 {
     size_t row = row_floats(fft) * sizeof(float);
-    size_t columns = (size_t)fft->height * 2 * FFT_COLUMNS * sizeof(fftwf_complex);
+    size_t columns = 2 * block_size(fft) * sizeof(fftwf_complex);
     return (row > columns ? row : columns) + 64;
 }
 
@@ -42,21 +54,25 @@ static void *thread_memory(const struct cpu_slot *slot, int thread)
 }
 
 /* FFTW_ESTIMATE: a measured plan can differ from run to run, and then round differently. */
+static fftwf_plan plan_columns(const struct cpu_fft *fft, fftwf_complex *blocks, int direction)
+{
+    int stride = (int)column_stride(fft);
+    return fftwf_plan_many_dft(1, &fft->height, FFT_COLUMNS, blocks, NULL, 1, stride,
+                               blocks + block_size(fft), NULL, 1, stride, direction, PLAN_FLAGS);
+}
+
+/* FFTW_ESTIMATE: a measured plan can differ from run to run, and then round differently. */
 static int make_plans(struct cpu_fft *fft, struct ps_error *error)
 {
     float *row = fftwf_alloc_real(row_floats(fft));
-    size_t columns = (size_t)fft->height * FFT_COLUMNS;
-    fftwf_complex *spectrum = fftwf_alloc_complex(columns > fft->stride ? columns : fft->stride);
+    size_t size = 2 * block_size(fft) > fft->stride ? 2 * block_size(fft) : fft->stride;
+    fftwf_complex *spectrum = fftwf_alloc_complex(size);
     if (row && spectrum) {
         cpu_planner_lock();
         fft->rows_forward = fftwf_plan_dft_r2c_1d(fft->width, row, spectrum, PLAN_FLAGS);
         fft->rows_inverse = fftwf_plan_dft_c2r_1d(fft->width, spectrum, row, PLAN_FLAGS);
-        fft->columns_forward =
-            fftwf_plan_many_dft(1, &fft->height, FFT_COLUMNS, spectrum, NULL, FFT_COLUMNS, 1,
-                                spectrum, NULL, FFT_COLUMNS, 1, FFTW_FORWARD, PLAN_FLAGS);
-        fft->columns_inverse =
-            fftwf_plan_many_dft(1, &fft->height, FFT_COLUMNS, spectrum, NULL, FFT_COLUMNS, 1,
-                                spectrum, NULL, FFT_COLUMNS, 1, FFTW_BACKWARD, PLAN_FLAGS);
+        fft->columns_forward = plan_columns(fft, spectrum, FFTW_FORWARD);
+        fft->columns_inverse = plan_columns(fft, spectrum, FFTW_BACKWARD);
         cpu_planner_unlock();
     }
     fftwf_free(row);
@@ -64,7 +80,7 @@ static int make_plans(struct cpu_fft *fft, struct ps_error *error)
     if (fft->rows_forward && fft->rows_inverse && fft->columns_forward && fft->columns_inverse)
         return 0;
     cpu_fft_done(fft);
-    return ps_fail_memory(error, columns * sizeof *spectrum, "FFT plans");
+    return ps_fail_memory(error, size * sizeof *spectrum, "FFT plans");
 }
 
 static int make_cosines(int length, int reach, float **ret_table, struct ps_error *error)
@@ -196,19 +212,23 @@ static void load_columns(const struct cpu_fft *fft, const fftwf_complex *spectru
                          size_t block, fftwf_complex *ret_columns)
 {
     const fftwf_complex *from = spectrum + block * FFT_COLUMNS;
+    size_t stride = column_stride(fft);
     for (size_t y = 0; y < rows; y++)
-        memcpy(ret_columns + y * FFT_COLUMNS, from + y * fft->stride,
-               FFT_COLUMNS * sizeof *ret_columns);
-    memset(ret_columns + rows * FFT_COLUMNS, 0,
-           ((size_t)fft->height - rows) * FFT_COLUMNS * sizeof *ret_columns);
+        for (size_t c = 0; c < FFT_COLUMNS; c++)
+            memcpy(ret_columns + c * stride + y, from + y * fft->stride + c, sizeof *from);
+    for (size_t c = 0; c < FFT_COLUMNS; c++)
+        memset(ret_columns + c * stride + rows, 0,
+               ((size_t)fft->height - rows) * sizeof *ret_columns);
 }
 
 static void store_columns(const struct cpu_fft *fft, const fftwf_complex *columns, size_t rows,
                           size_t block, fftwf_complex *spectrum)
 {
     fftwf_complex *to = spectrum + block * FFT_COLUMNS;
+    size_t stride = column_stride(fft);
     for (size_t y = 0; y < rows; y++)
-        memcpy(to + y * fft->stride, columns + y * FFT_COLUMNS, FFT_COLUMNS * sizeof *columns);
+        for (size_t c = 0; c < FFT_COLUMNS; c++)
+            memcpy(to + y * fft->stride + c, columns + c * stride + y, sizeof *columns);
 }
 
 static void image_columns(void *context, int thread, size_t block)
@@ -216,9 +236,10 @@ static void image_columns(void *context, int thread, size_t block)
     const struct transform *t = context;
     const struct cpu_fft *fft = t->a->fft;
     fftwf_complex *columns = thread_memory(t->slot, thread);
+    fftwf_complex *transformed = columns + block_size(fft);
     load_columns(fft, t->out, (size_t)t->a->field.height, block, columns);
-    fftwf_execute_dft(fft->columns_forward, columns, columns);
-    store_columns(fft, columns, (size_t)fft->height, block, t->out);
+    fftwf_execute_dft(fft->columns_forward, columns, transformed);
+    store_columns(fft, transformed, (size_t)fft->height, block, t->out);
 }
 
 int cpu_fft_forward(struct cpu_slot *slot, const float *field, struct cpu_buffer *ret_spectrum,
@@ -241,28 +262,33 @@ int cpu_fft_forward(struct cpu_slot *slot, const float *field, struct cpu_buffer
 typedef float eight __attribute__((vector_size(FFT_COLUMNS * sizeof(float))));
 typedef int32_t eight_indices __attribute__((vector_size(FFT_COLUMNS * sizeof(int32_t))));
 
-/* Multiplies eight complex numbers; by pointer, for not every instruction set passes `eight`. */
-static inline void multiply_eight(float *complex_numbers, const eight *factors)
+/* Loads row y of eight columns, each number multiplied by its factor. By pointer, for not every
+ * instruction set passes `eight`. */
+static inline void load_row(const fftwf_complex *row, const eight *factors, size_t stride, size_t y,
+                            fftwf_complex *ret_columns)
 {
     static const eight_indices lower = {0, 0, 1, 1, 2, 2, 3, 3};
     static const eight_indices upper = {4, 4, 5, 5, 6, 6, 7, 7};
     eight parts[2];
-    memcpy(parts, complex_numbers, sizeof parts);
+    memcpy(parts, row, sizeof parts);
     parts[0] *= __builtin_shuffle(*factors, lower);
     parts[1] *= __builtin_shuffle(*factors, upper);
-    memcpy(complex_numbers, parts, sizeof parts);
+    const fftwf_complex *numbers = (const fftwf_complex *)parts;
+    for (size_t c = 0; c < FFT_COLUMNS; c++)
+        memcpy(ret_columns + c * stride + y, numbers + c, sizeof *numbers);
 }
 
-/* Multiplies eight columns of a spectrum by those of the template. */
-static void multiply_columns(const struct transform *t, size_t block, float *columns)
+/* Loads eight columns of the field's spectrum, multiplied by those of the template's. */
+static void load_product(const struct transform *t, size_t block, fftwf_complex *ret_columns)
 {
     const struct cpu_fft *fft = t->a->fft;
+    const fftwf_complex *from = t->spectrum + block * FFT_COLUMNS;
     const float *kernel = t->kernel + block * FFT_COLUMNS;
+    size_t stride = column_stride(fft);
     size_t reach = (size_t)t->a->reach;
     size_t height = (size_t)fft->height;
     size_t half = height / 2 + 1;
     for (size_t first = 0; first < half; first += SPECTRUM_ROWS) {
-        size_t rows = half - first < SPECTRUM_ROWS ? half - first : SPECTRUM_ROWS;
         eight sums[SPECTRUM_ROWS];
         eight row;
         memcpy(&row, kernel, sizeof row);
@@ -272,13 +298,14 @@ static void multiply_columns(const struct transform *t, size_t block, float *col
             const float *cosine = fft->cosines[1] + k * half + first;
             memcpy(&row, kernel + k * fft->stride, sizeof row);
             for (size_t i = 0; i < SPECTRUM_ROWS; i++)
-                sums[i] += row * cosine[i]; /* past the end at the last rows, unused */
+                sums[i] += row * cosine[i]; /* past the end in the last rows, unused */
         }
-        for (size_t i = 0; i < rows; i++) {
+        for (size_t i = 0; i < SPECTRUM_ROWS && first + i < half; i++) {
             size_t y = first + i;
-            multiply_eight(columns + y * 2 * FFT_COLUMNS, &sums[i]);
+            load_row(from + y * fft->stride, &sums[i], stride, y, ret_columns);
             if (y > 0 && y < height - y)
-                multiply_eight(columns + (height - y) * 2 * FFT_COLUMNS, &sums[i]);
+                load_row(from + (height - y) * fft->stride, &sums[i], stride, height - y,
+                         ret_columns);
         }
     }
 }
@@ -288,10 +315,10 @@ static void correlate_columns(void *context, int thread, size_t block)
     const struct transform *t = context;
     const struct cpu_fft *fft = t->a->fft;
     fftwf_complex *columns = thread_memory(t->slot, thread);
-    load_columns(fft, t->spectrum, (size_t)fft->height, block, columns);
-    multiply_columns(t, block, (float *)columns);
-    fftwf_execute_dft(fft->columns_inverse, columns, columns);
-    store_columns(fft, columns, (size_t)t->a->field.height, block, t->out);
+    fftwf_complex *transformed = columns + block_size(fft);
+    load_product(t, block, columns);
+    fftwf_execute_dft(fft->columns_inverse, columns, transformed);
+    store_columns(fft, transformed, (size_t)t->a->field.height, block, t->out);
 }
 
 static void result_rows(void *context, int thread, size_t piece)
@@ -341,20 +368,22 @@ static void turn_columns(void *context, int thread, size_t block)
 {
     const struct transform *t = context;
     const struct cpu_fft *fft = t->a->fft;
-    size_t count = (size_t)fft->height * FFT_COLUMNS;
     float(*columns)[2] = thread_memory(t->slot, thread);
-    float(*noise)[2] = columns + count;
+    float(*noise)[2] = columns + block_size(fft);
     load_columns(fft, t->spectrum, (size_t)fft->height, block, columns);
     load_columns(fft, t->noise, (size_t)fft->height, block, noise);
-    for (size_t i = 0; i < count; i++) {
-        float power = columns[i][0] * columns[i][0] + columns[i][1] * columns[i][1];
-        float other = noise[i][0] * noise[i][0] + noise[i][1] * noise[i][1];
-        float factor = other > 0 ? sqrtf(power / other) : 0;
-        columns[i][0] = noise[i][0] * factor;
-        columns[i][1] = noise[i][1] * factor;
+    for (size_t c = 0; c < FFT_COLUMNS; c++) {
+        size_t first = c * column_stride(fft);
+        for (size_t i = first; i < first + (size_t)fft->height; i++) {
+            float power = columns[i][0] * columns[i][0] + columns[i][1] * columns[i][1];
+            float other = noise[i][0] * noise[i][0] + noise[i][1] * noise[i][1];
+            float factor = other > 0 ? sqrtf(power / other) : 0;
+            columns[i][0] = noise[i][0] * factor;
+            columns[i][1] = noise[i][1] * factor;
+        }
     }
-    fftwf_execute_dft(fft->columns_inverse, columns, columns);
-    store_columns(fft, columns, (size_t)t->a->field.height, block, t->out);
+    fftwf_execute_dft(fft->columns_inverse, columns, noise);
+    store_columns(fft, noise, (size_t)t->a->field.height, block, t->out);
 }
 
 int cpu_fft_randomise(struct cpu_slot *slot, const float *noise, float *field,

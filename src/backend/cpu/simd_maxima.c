@@ -139,6 +139,13 @@ static int peaks_join(struct peak_list *lists, size_t pieces, struct ps_peak **r
     return 0;
 }
 
+static double squared_distance(const struct ps_peak *a, const struct ps_peak *b)
+{
+    double x = a->x - b->x;
+    double y = a->y - b->y;
+    return x * x + y * y;
+}
+
 /* Greedy suppression on a grid of cells as wide as the distance, so that all near peaks lie in the
  * adjacent cells. `chain` links the peaks of a cell. */
 static int peaks_suppress(struct ps_peak *peaks, size_t *count, int width, int height,
@@ -162,7 +169,7 @@ static int peaks_suppress(struct ps_peak *peaks, size_t *count, int width, int h
         for (int v = row > 0 ? row - 1 : 0; v <= row + 1 && v < rows && free_spot; v++) {
             for (int u = column > 0 ? column - 1 : 0; u <= column + 1 && u < columns; u++) {
                 for (int k = first[v * columns + u]; k >= 0; k = chain[k])
-                    free_spot &= hypot(peaks[k].x - peaks[i].x, peaks[k].y - peaks[i].y) > distance;
+                    free_spot &= squared_distance(&peaks[k], &peaks[i]) > distance * distance;
             }
         }
         if (!free_spot)

@@ -11,7 +11,7 @@
 #include <string.h>
 
 enum { PIECE = 65536, CHUNK = 1024, MIN_SAMPLE = 1024, MAX_SAMPLE = 8192, PIXELS_PER_SAMPLE = 64 };
-static const double WIDTH = 4; /* of the limits, in standard deviations of the sample's rank */
+static const double WIDTH = 3; /* of the limits, in standard deviations of the sample's rank */
 
 struct order {
     const float *values;
@@ -142,21 +142,28 @@ static void count_piece(void *context, int thread, size_t piece)
         count_values(o, first, last, false, false, found);
 }
 
-/* Without branches too: what is not between the limits is overwritten. */
+/* Marks what is between the limits first, which has no branches, then takes that. */
 static inline size_t collect_values(const struct order *o, size_t first, size_t last, bool masked,
-                                    bool deviations, float *restrict ret_values)
+                                    bool deviations, float *ret_values)
 {
-    const float *values = o->values;
-    const uint8_t *mask = o->mask;
+    const float *values = o->values + first;
+    const uint8_t *mask = masked ? o->mask + first : NULL;
     float centre = o->centre;
     float low = o->low;
     float high = o->high;
-    size_t count = 0;
-    for (size_t i = first; i < last; i++) {
+    uint8_t marks[CHUNK] = {0};
+    for (size_t i = 0; i < last - first; i++) {
         float value = deviations ? fabsf(values[i] - centre) : values[i];
-        size_t taken = (size_t)(value >= low) & (size_t)(value <= high);
-        ret_values[count] = value;
-        count += masked ? taken & mask[i] : taken;
+        marks[i] = (value >= low) & (value <= high) & (masked ? mask[i] : 1);
+    }
+    size_t count = 0;
+    for (size_t i = 0; i < last - first; i += sizeof(uint64_t)) {
+        uint64_t eight;
+        memcpy(&eight, marks + i, sizeof eight);
+        for (; eight; eight &= eight - 1) { /* little-endian: the lowest bit is the first mark */
+            size_t k = i + (size_t)__builtin_ctzll(eight) / 8;
+            ret_values[count++] = deviations ? fabsf(values[k] - centre) : values[k];
+        }
     }
     return count;
 }

@@ -132,6 +132,8 @@ static int find_contaminants(struct cpu_slot *slot, const float *image, double d
             .scale = (float)(PS_CONTAMINANT_FAR * deviation),
         };
         cpu_pass_run(slot, extreme_piece, &p);
+        if (!memchr(extreme, 1, count))
+            continue;
         PS_TRY(cpu_square(slot, extreme, side, true, extreme, error));
         PS_TRY(cpu_square(slot, extreme, side, false, extreme, error));
         PS_TRY(cpu_square(slot, extreme, ps_box_side(PS_CONTAMINANT_MARGIN * diameter), false,
