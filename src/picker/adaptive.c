@@ -7,8 +7,10 @@
 #include <stdlib.h>
 
 const struct ps_adaptive_rules ps_adaptive_rules = {
-    .coarse = 10,
+    .coarse = 9.5,
     .fine = 32,
+    .fine_in_large = 26,
+    .large = 1e6,
     .coarse_rounds = 2,
     .fine_rounds = 2,
     .frame = 0.25,
@@ -27,10 +29,18 @@ const struct ps_adaptive_rules ps_adaptive_rules = {
 /* The diameter that people give is a box, an outer shell or a dark core: half to one and a half. */
 const double ps_adaptive_scales[PS_ADAPTIVE_SCALES] = {0.5, 0.6, 0.72, 0.865, 1.04, 1.25, 1.5};
 
-int ps_adaptive_bin(double diameter, double target)
+int ps_adaptive_bin(double diameter, double least)
 {
-    double bin = rint(diameter / target);
+    double bin = floor(diameter / least);
     return bin > 1 ? (int)bin : 1;
+}
+
+double ps_adaptive_fine(const struct ps_adaptive_rules *rules, double diameter, int width,
+                        int height)
+{
+    double bin = ps_adaptive_bin(diameter, rules->fine);
+    bool large = width / bin * (height / bin) > rules->large;
+    return large ? rules->fine_in_large : rules->fine;
 }
 
 struct ps_radial ps_adaptive_start(double diameter, int sign)

@@ -17,9 +17,12 @@
 /* What the profile goes by. One set for all micrographs; a struct so that tests/bench can show what
  * each rule is worth. */
 struct ps_adaptive_rules {
-    double coarse;     /* px that a particle is wide while hypotheses are compared; 0: as fine */
-    double fine;       /* px that it is wide afterwards */
-    int coarse_rounds; /* of templates and candidates */
+    /* Px that a particle is wide at least */
+    double coarse;        /* while hypotheses are compared; 0: as afterwards */
+    double fine;          /* afterwards, */
+    double fine_in_large; /* and where the field then has more than */
+    double large;         /* px */
+    int coarse_rounds;    /* of templates and candidates */
     int fine_rounds;
     double frame;    /* of the field, in diameters */
     double distance; /* of candidates, in diameters */
@@ -41,8 +44,14 @@ extern const struct ps_adaptive_rules ps_adaptive_rules;
 enum { PS_ADAPTIVE_SCALES = 7 };
 extern const double ps_adaptive_scales[PS_ADAPTIVE_SCALES];
 
-/* Step 1: pixels that become one, so that `diameter` px become about `target`. */
-int ps_adaptive_bin(double diameter, double target);
+/* Step 1: pixels along each side that become one, so that `diameter` px become `least` or a little
+ * more, or stay as they are. */
+int ps_adaptive_bin(double diameter, double least);
+
+/* Least width of a particle in the refinement of a micrograph, px: more of them where that is
+ * cheap, for few particles need the resolution most. */
+double ps_adaptive_fine(const struct ps_adaptive_rules *rules, double diameter, int width,
+                        int height);
 
 /* Step 6: the template to begin with: a disk, bright (sign 1) or dark (-1). */
 struct ps_radial ps_adaptive_start(double diameter, int sign);

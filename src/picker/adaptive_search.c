@@ -236,12 +236,12 @@ static int frame_of(const struct ps_adaptive_run *run)
     return frame < most ? frame : most;
 }
 
-/* Steps 1 to 3 at a resolution: particles become about `target` px wide. */
-static int reduce(struct ps_adaptive_run *run, double target)
+/* Steps 1 to 3 at a resolution: particles become at least so many px wide. */
+static int reduce(struct ps_adaptive_run *run, double least)
 {
     const struct ps_picking *base = run->base;
     double diameter = base->result->diameter;
-    run->bin = ps_adaptive_bin(diameter, target);
+    run->bin = ps_adaptive_bin(diameter, least);
     run->diameter = diameter / run->bin;
     struct ps_reduction reduction = {
         .bin = run->bin,
@@ -265,6 +265,13 @@ static int reduce(struct ps_adaptive_run *run, double target)
     int status = run->ops->reduce(base->slot, &reduction, &run->field, base->error);
     free(dead);
     return status;
+}
+
+static double fine_of(const struct ps_adaptive_run *run)
+{
+    const struct ps_picking *base = run->base;
+    return ps_adaptive_fine(run->rules, base->result->diameter, base->image->width,
+                            base->image->height);
 }
 
 enum { HYPOTHESES = PS_ADAPTIVE_SCALES * BEGINS };
@@ -424,8 +431,8 @@ static bool has_contaminants(const struct ps_adaptive_run *run, const struct ps_
 
 int ps_adaptive_search(struct ps_adaptive_run *run)
 {
-    double target = run->rules->coarse > 0 ? run->rules->coarse : run->rules->fine;
-    int status = reduce(run, target);
+    double least = run->rules->coarse > 0 ? run->rules->coarse : fine_of(run);
+    int status = reduce(run, least);
     if (status)
         return status;
     ps_picking_stage_done(run->base, PS_STAGE_PREPROCESS);
@@ -433,7 +440,7 @@ int ps_adaptive_search(struct ps_adaptive_run *run)
     if (status || !run->best.peaks || !run->base->config->picker.mask_contaminants ||
         !has_contaminants(run, &run->best))
         return status;
-    status = reduce(run, target);
+    status = reduce(run, least);
     return status ? status : search(run, true);
 }
 
@@ -512,7 +519,7 @@ int ps_adaptive_refine(struct ps_adaptive_run *run)
 {
     int bin = run->bin;
     int frame = run->field.frame_field_px;
-    int status = reduce(run, run->rules->fine);
+    int status = reduce(run, fine_of(run));
     if (status)
         return status;
     run->now = (struct ps_hypothesis){

@@ -20,7 +20,7 @@ struct sample {
     struct ps_image image;
 };
 static struct sample aspire = {.profile = "aspire", .size = {340, 340, "20px"}};
-static struct sample adaptive = {.profile = "adaptive", .size = {61, 61, "8px"}};
+static struct sample adaptive = {.profile = "adaptive", .size = {45, 45, "8px"}};
 
 static int make_sample(void **state)
 {

@@ -551,9 +551,12 @@ static void bins_follow_the_diameter(void **state)
 {
     (void)state;
     assert_int_equal(ps_adaptive_bin(64, 32), 2);
-    assert_int_equal(ps_adaptive_bin(78, 32), 2);
+    assert_int_equal(ps_adaptive_bin(95.9, 32), 2);
     assert_int_equal(ps_adaptive_bin(200, 32), 6);
     assert_int_equal(ps_adaptive_bin(8, 32), 1);
+    const struct ps_adaptive_rules rules = {.fine = 32, .fine_in_large = 26, .large = 1e6};
+    assert_true(ps_adaptive_fine(&rules, 64, 2000, 2000) == 32);
+    assert_true(ps_adaptive_fine(&rules, 64, 2004, 2000) == 26);
 }
 
 int main(void)
