@@ -2,8 +2,9 @@
  *
  * OpenMP is not used because the service runs several workers: an OpenMP pool per worker spins
  * between regions and takes cores from the others, and ThreadSanitizer does not understand
- * libgomp's barriers. A loop here starts its threads, distributes the pieces, and joins the
- * threads. That costs tens of microseconds, for stages that take milliseconds.
+ * libgomp's barriers. All loops of the process share helper threads, which are started when they
+ * are first wanted and sleep between loops. Waking one takes some microseconds, starting one tens.
+ * A loop never waits for a helper that has not begun.
  *
  * The caller chooses pieces whose size does not depend on the number of threads, and one thread
  * runs each piece. So results do not depend on the number of threads either.
