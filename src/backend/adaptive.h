@@ -122,7 +122,8 @@ typedef int ps_adaptive_fetch_mask_stage(struct ps_slot *slot, unsigned char *re
                                          struct ps_error *error);
 
 struct ps_adaptive_ops {
-    int max_items; /* that a stage takes in one call, at most PS_MAX_ITEMS */
+    int max_items;  /* that a stage takes in one call, at most PS_MAX_ITEMS */
+    int max_scales; /* different diameters among them, at most PS_MAX_LEVELS */
     ps_adaptive_reduce_stage *reduce;
     ps_adaptive_randomise_stage *randomise;
     ps_adaptive_scale_stage *scale;

@@ -16,6 +16,7 @@ const struct ps_adaptive_rules ps_adaptive_rules = {
     .frame = 0.25,
     .distance = 0.7,
     .nulls = 4,
+    .contender = 0.5,
     .clear = 20,
     .reliable = 6.5,
     .contaminant = 6,

@@ -24,11 +24,12 @@ struct ps_adaptive_rules {
     double large;         /* px */
     int coarse_rounds;    /* of templates and candidates */
     int fine_rounds;
-    double frame;    /* of the field, in diameters */
-    double distance; /* of candidates, in diameters */
-    int nulls;       /* fields of noise at most; a large field makes do with one */
-    double clear;    /* an objective below is held against as many as that */
-    double reliable; /* least objective of a hypothesis that has found something */
+    double frame;     /* of the field, in diameters */
+    double distance;  /* of candidates, in diameters */
+    int nulls;        /* fields of noise at most; a large field makes do with one */
+    double contender; /* least worth of a hypothesis in the search, of the best one's */
+    double clear;     /* an objective below is held against as many as that */
+    double reliable;  /* least objective of a hypothesis that has found something */
     /* Contaminants too small for the mask: windows so far, in robust standard deviations, from */
     double contaminant; /* all candidates; 0: any */
     double outlier;     /* the picks; 0: any */

@@ -14,6 +14,7 @@ struct ps_hypothesis {
     enum ps_adaptive_begin begin;
     bool clean;            /* candidates that stand out are excluded: contaminants */
     bool flat;             /* it came to a template without structure: there is nothing */
+    bool behind;           /* so far behind others that it is out of the search */
     struct ps_peak *peaks; /* candidates, the best first */
     size_t count;
     struct ps_radial templates[PS_CHANNELS]; /* that found them, */
@@ -37,12 +38,20 @@ struct ps_adaptive_run {
     float *responses[PS_CHANNELS]; /* at its candidates */
 };
 
+/* Steps 1 to 3 at a resolution: particles become at least so many px wide. PS_E_INPUT: there is
+ * nothing to look at; PS_E_NOMEM, PS_E_DEVICE. */
+int ps_adaptive_reduce(struct ps_adaptive_run *run, double least);
+
+/* That of the refinement. */
+double ps_adaptive_fine_of(const struct ps_adaptive_run *run);
+
 /* Reduces the micrograph to the coarse field and leaves the best hypothesis in run->best, without
  * candidates if there is none.
  *
  * Each hypothesis is held against two nulls in each field of noise: what its templates find there,
  * and what templates find that were made there the same way. The first is the noise that particles
- * have to stand out from; the second is what a search makes of nothing.
+ * have to stand out from; the second is what a search makes of nothing. Those that are far behind
+ * after the first match are not held against more.
  *
  * Contaminants too small for the mask may be so much clearer than particles that templates are made
  * of them. Where the best hypothesis has candidates that stand out, another search excludes such

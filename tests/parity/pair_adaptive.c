@@ -277,6 +277,7 @@ struct ps_adaptive_ops pair_adaptive(int max_items)
 {
     return (struct ps_adaptive_ops){
         .max_items = max_items,
+        .max_scales = PS_MAX_LEVELS,
         .reduce = reduce,
         .randomise = randomise,
         .scale = scale,

@@ -150,6 +150,7 @@ static int adaptive_fetch_mask(struct ps_slot *base, unsigned char *ret_mask,
 
 const struct ps_adaptive_ops ps_adaptive_cpu = {
     .max_items = 1,
+    .max_scales = 1,
     .reduce = choose_reduce,
     .randomise = choose_randomise,
     .scale = choose_scale,

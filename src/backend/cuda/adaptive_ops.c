@@ -36,6 +36,7 @@ CUDA_STAGE(adaptive_fetch_mask,
 
 const struct ps_adaptive_ops ps_adaptive_cuda = {
     .max_items = 15,
+    .max_scales = PS_MAX_LEVELS,
     .reduce = stage_adaptive_reduce,
     .randomise = stage_adaptive_randomise,
     .scale = stage_adaptive_scale,

@@ -1,0 +1,261 @@
+#include "picker/adaptive_group.h"
+
+#include "base/error.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- the field -------------------------------------------------------------------------------
+ */
+
+/* The corners of the frame are so near that the smallest template still holds a pixel of the
+ * image there. */
+static int frame_of(const struct ps_adaptive_run *run)
+{
+    double reach = PS_TEMPLATE_REACH * ps_adaptive_scales[0] * run->diameter;
+    int frame = (int)rint(run->rules->frame * run->diameter);
+    int most = (int)(reach / M_SQRT2);
+    return frame < most ? frame : most;
+}
+
+/* Steps 1 to 3 at a resolution: particles become at least so many px wide. */
+int ps_adaptive_reduce(struct ps_adaptive_run *run, double least)
+{
+    const struct ps_picking *base = run->base;
+    double diameter = base->result->diameter;
+    run->bin = ps_adaptive_bin(diameter, least);
+    run->diameter = diameter / run->bin;
+    struct ps_reduction reduction = {
+        .bin = run->bin,
+        .frame_field_px = frame_of(run),
+        .diameter_field_px = run->diameter,
+        .max_diameter_field_px = ps_adaptive_scales[PS_ADAPTIVE_SCALES - 1] * run->diameter,
+        .mask = base->config->picker.mask_contaminants,
+    };
+    int width = base->image->width / run->bin;
+    int height = base->image->height / run->bin;
+    size_t pixels = (size_t)width * (size_t)height;
+    unsigned char *dead = NULL;
+    run->field_live = pixels;
+    if (base->dead.count) {
+        dead = malloc(pixels);
+        if (!dead)
+            return ps_fail_memory(base->error, pixels, "dead areas");
+        run->field_live -= ps_dead_areas_bin(&base->dead, run->bin, width, height, dead);
+    }
+    reduction.dead = dead;
+    int status = run->ops->reduce(base->slot, &reduction, &run->field, base->error);
+    free(dead);
+    return status;
+}
+
+double ps_adaptive_fine_of(const struct ps_adaptive_run *run)
+{
+    const struct ps_picking *base = run->base;
+    return ps_adaptive_fine(run->rules, base->result->diameter, base->image->width,
+                            base->image->height);
+}
+
+void ps_hypothesis_done(struct ps_hypothesis *hypothesis)
+{
+    free(hypothesis->peaks);
+    ps_null_done(&hypothesis->null);
+    *hypothesis = (struct ps_hypothesis){0};
+}
+
+double ps_group_diameter(const struct ps_adaptive_run *run, const struct ps_hypothesis *h)
+{
+    return h->scale * run->diameter;
+}
+
+static bool runs(const struct ps_group *group, int i)
+{
+    return !group->items[i].idle && !group->items[i].flat;
+}
+
+void ps_group_forget(struct ps_group *group)
+{
+    for (int i = 0; i < group->count; i++) {
+        free(group->found[i].peaks);
+        group->found[i].peaks = NULL;
+        group->found[i].count = 0;
+    }
+}
+
+int ps_group_scale(struct ps_group *group)
+{
+    double diameters[PS_MAX_ITEMS];
+    for (int i = 0; i < group->count; i++)
+        diameters[i] = ps_group_diameter(group->run, group->hypotheses[i]);
+    const struct ps_picking *base = group->run->base;
+    return group->run->ops->scale(base->slot, diameters, group->count, base->error);
+}
+
+/* How many particles would cover the field. */
+double ps_adaptive_area(const struct ps_adaptive_run *run, double diameter)
+{
+    return (double)run->field.unmasked / pow(diameter, 2);
+}
+
+/* Removes the candidates that stand out; if these are many they are the particles, and stay. */
+static void exclude_contaminants(struct ps_group *group, int i)
+{
+    const struct ps_adaptive_run *run = group->run;
+    struct ps_peak *peaks = group->found[i].peaks;
+    size_t count = group->found[i].count;
+    struct ps_window_range range = ps_adaptive_range(peaks, count, run->rules->contaminant);
+    double few =
+        run->rules->few * ps_adaptive_area(run, ps_group_diameter(run, group->hypotheses[i]));
+    if ((double)ps_adaptive_count_outside(&range, peaks, count) > few)
+        return;
+    size_t kept = 0;
+    for (size_t k = 0; k < count; k++)
+        if (!ps_adaptive_stands_out(&range, &peaks[k]))
+            peaks[kept++] = peaks[k];
+    group->found[i].count = kept;
+}
+
+int ps_group_find_all(struct ps_group *group)
+{
+    struct ps_adaptive_run *run = group->run;
+    for (int i = 0; i < group->count; i++)
+        group->items[i].distance_field_px =
+            run->rules->distance * fmin(group->hypotheses[i]->scale, 1.1) * run->diameter;
+    int status = run->ops->peaks(run->base->slot, group->items, group->count, run->base->error);
+    for (int i = 0; i < group->count && status == 0; i++) {
+        if (!runs(group, i))
+            continue;
+        free(group->found[i].peaks);
+        group->found[i].peaks = group->items[i].peaks;
+        group->found[i].count = group->items[i].peak_count;
+    }
+    return status;
+}
+
+static int find_peaks(struct ps_group *group)
+{
+    int status = ps_group_find_all(group);
+    for (int i = 0; i < group->count && status == 0; i++)
+        if (group->hypotheses[i]->clean && runs(group, i))
+            exclude_contaminants(group, i);
+    return status;
+}
+
+/* Responses to the items' templates, and the candidates by their weights. */
+static int match(struct ps_group *group)
+{
+    const struct ps_picking *base = group->run->base;
+    int status = group->run->ops->respond(base->slot, group->items, group->count, base->error);
+    return status ? status : find_peaks(group);
+}
+
+/* Step 6. */
+static int start(struct ps_group *group)
+{
+    for (int i = 0; i < group->count; i++) {
+        const struct ps_hypothesis *h = group->hypotheses[i];
+        enum ps_channel channel =
+            h->begin == BEGIN_DETAIL ? PS_CHANNEL_ENERGY : PS_CHANNEL_INTENSITY;
+        int sign = h->begin == BEGIN_DARK ? -1 : 1;
+        struct ps_batch_item *item = &group->items[i];
+        *item = (struct ps_batch_item){.weights = {0}};
+        item->templates[channel] = ps_adaptive_start(ps_group_diameter(group->run, h), sign);
+        item->weights[channel] = 1;
+    }
+    return match(group);
+}
+
+static void choose_weights(const struct ps_adaptive_rules *rules, struct ps_batch_item *item)
+{
+    const float *const responses[PS_CHANNELS] = {item->responses[0], item->responses[1]};
+    ps_adaptive_weights(responses, item->example_count, &item->moments, item->weights);
+    if (!rules->energy) {
+        item->weights[PS_CHANNEL_INTENSITY] = 1;
+        item->weights[PS_CHANNEL_ENERGY] = 0;
+    }
+}
+
+/* Steps 8 to 10; a hypothesis without candidates stays as it is. */
+static int improve(struct ps_group *group)
+{
+    struct ps_adaptive_run *run = group->run;
+    size_t values = 0;
+    for (int i = 0; i < group->count; i++) {
+        struct ps_batch_item *item = &group->items[i];
+        double area = ps_adaptive_area(run, ps_group_diameter(run, group->hypotheses[i]));
+        item->idle = group->found[i].count == 0;
+        item->examples = group->found[i].peaks;
+        item->example_count =
+            item->idle ? 0
+                       : ps_adaptive_examples(group->found[i].peaks, group->found[i].count, area);
+        values += PS_CHANNELS * item->example_count;
+    }
+    float *responses = malloc((values + 1) * sizeof *responses);
+    if (!responses)
+        return ps_fail_memory(run->base->error, values * sizeof *responses, "examples");
+    float *next = responses;
+    for (int i = 0; i < group->count; i++)
+        for (int c = 0; c < PS_CHANNELS; c++, next += group->items[i].example_count)
+            group->items[i].responses[c] = next;
+    int status = run->ops->learn(run->base->slot, group->items, group->count, run->base->error);
+    for (int i = 0; i < group->count && status == 0; i++)
+        if (runs(group, i))
+            choose_weights(run->rules, &group->items[i]);
+    free(responses);
+    if (status == 0)
+        status = find_peaks(group);
+    return status;
+}
+
+int ps_group_improve(struct ps_group *group, int rounds)
+{
+    int status = 0;
+    for (int round = 0; round < rounds && status == 0; round++)
+        status = improve(group);
+    return status;
+}
+
+int ps_group_learn(struct ps_group *group)
+{
+    int status = start(group);
+    return status ? status : ps_group_improve(group, group->run->rules->coarse_rounds);
+}
+
+/* What was found becomes the hypotheses' own. */
+void ps_group_keep(struct ps_group *group)
+{
+    for (int i = 0; i < group->count; i++) {
+        struct ps_hypothesis *h = group->hypotheses[i];
+        const struct ps_batch_item *item = &group->items[i];
+        h->flat = item->flat;
+        h->peaks = group->found[i].peaks;
+        h->count = group->found[i].count;
+        group->found[i].peaks = NULL;
+        memcpy(h->templates, item->templates, sizeof h->templates);
+        memcpy(h->weights, item->weights, sizeof h->weights);
+    }
+}
+
+/* What was found in noise becomes a list of the hypotheses' null. */
+int ps_group_add_to_null(struct ps_group *group)
+{
+    int status = 0;
+    for (int i = 0; i < group->count && status == 0; i++)
+        if (runs(group, i))
+            status = ps_null_add(&group->hypotheses[i]->null, group->found[i].peaks,
+                                 group->found[i].count);
+    return status ? ps_fail_memory(group->run->base->error, 0, "scores") : 0;
+}
+
+/* The hypotheses' templates on the field as it is. */
+int ps_group_match(struct ps_group *group)
+{
+    for (int i = 0; i < group->count; i++) {
+        const struct ps_hypothesis *h = group->hypotheses[i];
+        group->items[i] = (struct ps_batch_item){.idle = h->flat};
+        memcpy(group->items[i].templates, h->templates, sizeof h->templates);
+        memcpy(group->items[i].weights, h->weights, sizeof h->weights);
+    }
+    return match(group);
+}
