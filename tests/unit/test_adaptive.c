@@ -346,7 +346,7 @@ static void responses_are_correlation_coefficients(void **state)
     bool flat = true;
     check(bed.slot->simd->adaptive->respond(bed.slot, templates, &flat, &error), &error);
     assert_false(flat);
-    double difference = largest_difference(a->response[0].data, expected, count);
+    double difference = largest_difference(a->work.response[0].data, expected, count);
     print_message("  largest difference %.2g\n", difference);
     assert_true(difference < 2e-5);
     for (int r = 0; r < templates[0].count; r++)

@@ -28,21 +28,32 @@ struct cpu_adaptive *cpu_adaptive_of(struct cpu_slot *slot, struct ps_error *err
     return slot->adaptive;
 }
 
+static void work_done(struct cpu_work *work)
+{
+    struct cpu_buffer *buffers[] = {
+        &work->response[0], &work->response[1], &work->score,  &work->passing, &work->product,
+        &work->kernel,      &work->lines,       &work->counts, &work->between,
+    };
+    for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++)
+        free(buffers[i]->data);
+}
+
 void cpu_adaptive_done(struct cpu_slot *slot)
 {
     struct cpu_adaptive *a = slot->adaptive;
     if (!a)
         return;
     struct cpu_buffer *buffers[] = {
-        &a->unmasked,   &a->weight,      &a->channel[0],  &a->channel[1],  &a->inverse[0],
-        &a->inverse[1], &a->response[0], &a->response[1], &a->spectrum[0], &a->local[0],
-        &a->allowed,    &a->local[1],    &a->spectrum[1], &a->score,       &a->mean,
-        &a->deviation,  &a->spare[0],    &a->spare[1],    &a->passing,     &a->product,
-        &a->kernel,     &a->lines,       &a->counts,      &a->between,     &a->disk,
-        &a->area,
+        &a->unmasked,    &a->allowed,    &a->weight,    &a->channel[0], &a->channel[1],
+        &a->inverse[0],  &a->inverse[1], &a->local[0],  &a->local[1],   &a->spectrum[0],
+        &a->spectrum[1], &a->mean,       &a->deviation, &a->spare[0],   &a->spare[1],
+        &a->disk,        &a->area,
     };
     for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++)
         free(buffers[i]->data);
+    work_done(&a->work);
+    for (int i = 0; i < CPU_ITEMS - 1; i++)
+        work_done(&a->others[i]);
     for (int i = 0; i < CPU_FFTS; i++)
         cpu_fft_done(&a->ffts[i]);
     free(a);

@@ -53,6 +53,21 @@ struct cpu_fft {
 /* Search and refinement, and the null of each. */
 enum { CPU_FFTS = 4 };
 
+/* Hypotheses of the same scale that are worked on at the same time: as many as there are starts. */
+enum { CPU_ITEMS = 3 };
+
+/* What each of them needs for itself. */
+struct cpu_work {
+    struct cpu_buffer response[PS_CHANNELS]; /* float */
+    struct cpu_buffer score;                 /* float */
+    struct cpu_buffer passing;               /* float, between the passes of a filter */
+    struct cpu_buffer product;               /* complex */
+    struct cpu_buffer kernel;                /* float, spectra of a template's rows */
+    struct cpu_buffer lines;                 /* per thread */
+    struct cpu_buffer counts;                /* per piece of a median */
+    struct cpu_buffer between;               /* float, of a median */
+};
+
 struct cpu_adaptive {
     struct ps_field field;
     double diameter_field_px; /* of the scale; 0: none */
@@ -64,26 +79,21 @@ struct cpu_adaptive {
     int next_fft;      /* to be replaced */
     bool has_spectrum; /* that of the intensity is up to date */
 
+    struct cpu_work work;                  /* of the first item */
+    struct cpu_work others[CPU_ITEMS - 1]; /* of the other ones */
+
     struct cpu_buffer unmasked;              /* uint8 */
     struct cpu_buffer allowed;               /* uint8: unmasked, or in the frame */
     struct cpu_buffer weight;                /* float, 1 where unmasked */
     struct cpu_buffer channel[PS_CHANNELS];  /* float */
     struct cpu_buffer inverse[PS_CHANNELS];  /* float: 1 / norm of the window */
     struct cpu_buffer local[PS_CHANNELS];    /* float: mean of the window */
-    struct cpu_buffer response[PS_CHANNELS]; /* float */
     struct cpu_buffer spectrum[PS_CHANNELS]; /* complex, of the extended channel */
-    struct cpu_buffer score;                 /* float */
     struct cpu_buffer mean;                  /* float, of the intensity */
     struct cpu_buffer deviation;             /* float */
     struct cpu_buffer spare[2];              /* float, scratch of any stage */
-    struct cpu_buffer passing;               /* float, between the passes of a filter */
-    struct cpu_buffer product;               /* complex */
     struct cpu_buffer disk;                  /* float: a template, 1 in the disk, 0 outside */
     struct cpu_buffer area;                  /* double: its integral image */
-    struct cpu_buffer kernel;                /* float, spectra of a template's rows */
-    struct cpu_buffer lines;                 /* per thread */
-    struct cpu_buffer counts;                /* per piece of a median */
-    struct cpu_buffer between;               /* float, of a median */
 };
 
 /* State of a slot, created by the first call. NULL: no memory. */

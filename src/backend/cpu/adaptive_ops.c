@@ -1,7 +1,8 @@
-/* The adaptive profile on the CPU, one batch item at a time: table of the stages. */
+/* The adaptive profile on the CPU: table of the stages, and the items of a batch side by side. */
 #include "backend/cpu/adaptive.h"
 
 #include "base/error.h"
+#include "base/parallel.h"
 
 #include <string.h>
 
@@ -13,9 +14,9 @@ static const float *map_of(const struct cpu_adaptive *a, enum ps_map map)
     const struct cpu_buffer *const maps[] = {
         [PS_MAP_INTENSITY] = &a->channel[PS_CHANNEL_INTENSITY],
         [PS_MAP_ENERGY] = &a->channel[PS_CHANNEL_ENERGY],
-        [PS_MAP_INTENSITY_MATCH] = &a->response[PS_CHANNEL_INTENSITY],
-        [PS_MAP_ENERGY_MATCH] = &a->response[PS_CHANNEL_ENERGY],
-        [PS_MAP_SCORE] = &a->score,
+        [PS_MAP_INTENSITY_MATCH] = &a->work.response[PS_CHANNEL_INTENSITY],
+        [PS_MAP_ENERGY_MATCH] = &a->work.response[PS_CHANNEL_ENERGY],
+        [PS_MAP_SCORE] = &a->work.score,
         [PS_MAP_MEAN] = &a->mean,
         [PS_MAP_DEVIATION] = &a->deviation,
     };
@@ -38,7 +39,7 @@ static int adaptive_locate(struct ps_slot *base, const struct ps_peak *peaks, si
 {
     (void)error;
     const struct cpu_adaptive *a = ((const struct cpu_slot *)base)->adaptive;
-    const float *score = a->score.data;
+    const float *score = a->work.score.data;
     size_t width = (size_t)a->field.width;
     for (size_t i = 0; i < count; i++) {
         int x = peaks[i].x;
@@ -55,17 +56,12 @@ static int adaptive_locate(struct ps_slot *base, const struct ps_peak *peaks, si
     return 0;
 }
 
-/* ---- stages of a batch ------------------------------------------------------------------------
+/* ---- stages of the whole field ----------------------------------------------------------------
  */
 
 static const struct cpu_adaptive_functions *functions_of(const struct ps_slot *base)
 {
     return ((const struct cpu_slot *)base)->simd->adaptive;
-}
-
-static bool runs(const struct ps_batch_item *item, int count)
-{
-    return count > 0 && !item->idle && !item->flat;
 }
 
 static int choose_reduce(struct ps_slot *base, const struct ps_reduction *reduction,
@@ -85,46 +81,101 @@ static int choose_scale(struct ps_slot *base, const double *diameters_field_px, 
     return functions_of(base)->scale(base, diameters_field_px, count, error);
 }
 
-static int batch_respond(struct ps_slot *base, struct ps_batch_item *item, int count,
-                         struct ps_error *error)
+/* ---- stages of a batch ------------------------------------------------------------------------
+ */
+
+typedef int item_stage(struct cpu_slot *slot, struct ps_batch_item *item, struct ps_error *error);
+
+/* Each item has a copy of the slot, with work of its own and its share of the threads. */
+struct batch {
+    item_stage *stage;
+    struct ps_batch_item *items;
+    struct cpu_slot slots[CPU_ITEMS];
+    struct cpu_adaptive states[CPU_ITEMS];
+    struct ps_error errors[CPU_ITEMS];
+    int status[CPU_ITEMS];
+};
+
+static void run_item(void *context, int thread, size_t i)
 {
-    if (!runs(item, count))
-        return 0;
-    return functions_of(base)->respond((struct cpu_slot *)base, item->templates, &item->flat,
-                                       error);
+    (void)thread;
+    struct batch *batch = context;
+    struct ps_batch_item *item = &batch->items[i];
+    if (!item->idle && !item->flat)
+        batch->status[i] = batch->stage(&batch->slots[i], item, &batch->errors[i]);
 }
 
-static int batch_learn(struct ps_slot *base, struct ps_batch_item *item, int count,
-                       struct ps_error *error)
+static struct cpu_work *work_of(struct cpu_adaptive *a, int item)
+{
+    return item ? &a->others[item - 1] : &a->work;
+}
+
+static int run_batch(struct ps_slot *base, struct ps_batch_item *items, int count,
+                     item_stage *stage, struct ps_error *error)
 {
     struct cpu_slot *slot = (struct cpu_slot *)base;
-    const struct cpu_adaptive_functions *functions = functions_of(base);
-    if (!runs(item, count))
-        return 0;
-    int status =
-        functions->average(slot, item->examples, item->example_count, item->templates, error);
-    if (status == 0)
-        status = functions->respond(slot, item->templates, &item->flat, error);
-    if (status || item->flat)
-        return status;
+    struct cpu_adaptive *a = slot->adaptive;
+    struct batch batch = {.stage = stage, .items = items};
+    if (count > CPU_ITEMS)
+        return ps_fail(error, PS_E_BUG, "%d batch items: the CPU takes %d", count, CPU_ITEMS);
+    for (int i = 0; i < count; i++) {
+        batch.states[i] = *a;
+        batch.states[i].work = *work_of(a, i);
+        batch.slots[i] = *slot;
+        batch.slots[i].adaptive = &batch.states[i];
+        batch.slots[i].threads = (slot->threads + count - 1) / count;
+    }
+    ps_parallel(slot->threads, (size_t)count, run_item, &batch);
+    for (int i = 0; i < count; i++)
+        *work_of(a, i) = batch.states[i].work;
+    for (int i = 0; i < count; i++)
+        if (batch.status[i])
+            return ps_fail(error, batch.status[i], "%s", batch.errors[i].message);
+    return 0;
+}
+
+static int respond_item(struct cpu_slot *slot, struct ps_batch_item *item, struct ps_error *error)
+{
+    return slot->simd->adaptive->respond(slot, item->templates, &item->flat, error);
+}
+
+static int learn_item(struct cpu_slot *slot, struct ps_batch_item *item, struct ps_error *error)
+{
     static const enum ps_map maps[PS_CHANNELS] = {PS_MAP_INTENSITY_MATCH, PS_MAP_ENERGY_MATCH};
-    for (int c = 0; c < PS_CHANNELS && status == 0; c++)
-        status = adaptive_sample(base, maps[c], item->examples, item->example_count,
-                                 item->responses[c], error);
-    if (status == 0)
-        status = functions->moments(slot, &item->moments, error);
-    return status;
+    const struct cpu_adaptive_functions *functions = slot->simd->adaptive;
+    PS_TRY(functions->average(slot, item->examples, item->example_count, item->templates, error));
+    PS_TRY(functions->respond(slot, item->templates, &item->flat, error));
+    if (item->flat)
+        return 0;
+    for (int c = 0; c < PS_CHANNELS; c++)
+        PS_TRY(adaptive_sample(&slot->base, maps[c], item->examples, item->example_count,
+                               item->responses[c], error));
+    return functions->moments(slot, &item->moments, error);
 }
 
-static int batch_peaks(struct ps_slot *base, struct ps_batch_item *item, int count,
-                       struct ps_error *error)
+static int peaks_of_item(struct cpu_slot *slot, struct ps_batch_item *item, struct ps_error *error)
 {
-    struct cpu_slot *slot = (struct cpu_slot *)base;
-    if (!runs(item, count))
-        return 0;
-    const struct cpu_adaptive_functions *functions = functions_of(base);
+    const struct cpu_adaptive_functions *functions = slot->simd->adaptive;
     PS_TRY(functions->combine(slot, item->weights, error));
     return functions->peaks(slot, item->distance_field_px, &item->peaks, &item->peak_count, error);
+}
+
+static int batch_respond(struct ps_slot *base, struct ps_batch_item *items, int count,
+                         struct ps_error *error)
+{
+    return run_batch(base, items, count, respond_item, error);
+}
+
+static int batch_learn(struct ps_slot *base, struct ps_batch_item *items, int count,
+                       struct ps_error *error)
+{
+    return run_batch(base, items, count, learn_item, error);
+}
+
+static int batch_peaks(struct ps_slot *base, struct ps_batch_item *items, int count,
+                       struct ps_error *error)
+{
+    return run_batch(base, items, count, peaks_of_item, error);
 }
 
 /* ---- the table --------------------------------------------------------------------------------
@@ -149,7 +200,7 @@ static int adaptive_fetch_mask(struct ps_slot *base, unsigned char *ret_mask,
 }
 
 const struct ps_adaptive_ops ps_adaptive_cpu = {
-    .max_items = 1,
+    .max_items = CPU_ITEMS,
     .max_scales = 1,
     .reduce = choose_reduce,
     .randomise = choose_randomise,

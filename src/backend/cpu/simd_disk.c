@@ -101,9 +101,9 @@ int cpu_disk_means(struct cpu_slot *slot, const float *field, float *ret_mean,
         .stride = ((size_t)a->field.width + 2 * (size_t)a->reach + 1 + 15) / 16 * 16,
         .share = (float)(1.0 / a->disk_pixels),
     };
-    PS_TRY(cpu_buffer_reserve(&a->passing, d.stride * (size_t)d.height * sizeof(float), "sums",
+    PS_TRY(cpu_buffer_reserve(&a->work.passing, d.stride * (size_t)d.height * sizeof(float), "sums",
                               error));
-    d.sums = a->passing.data;
+    d.sums = a->work.passing.data;
     float *const results[] = {ret_mean, ret_mean_square};
     for (int i = 0; i < 2; i++) {
         d.squared = i == 1;

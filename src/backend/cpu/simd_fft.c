@@ -50,7 +50,7 @@ static void *thread_memory(const struct cpu_slot *slot, int thread)
 {
     const struct cpu_adaptive *a = slot->adaptive;
     size_t bytes = (thread_bytes(a->fft) + 63) / 64 * 64;
-    return (char *)a->lines.data + (size_t)thread * bytes;
+    return (char *)a->work.lines.data + (size_t)thread * bytes;
 }
 
 /* FFTW_ESTIMATE: a measured plan can differ from run to run, and then round differently. */
@@ -140,11 +140,7 @@ int cpu_fft_prepare(struct cpu_slot *slot, int reach, struct ps_error *error)
         PS_TRY(make_fft(width, height, reach, fft, error));
         a->fft = fft;
     }
-    size_t rows = (size_t)reach + 1;
-    size_t bytes = a->fft->stride * sizeof(fftwf_complex);
-    PS_TRY(
-        cpu_buffer_reserve(&a->kernel, rows * a->fft->stride * sizeof(float), "a template", error));
-    return cpu_buffer_reserve(&a->product, (size_t)a->field.height * bytes, "a correlation", error);
+    return 0;
 }
 
 /* Filters and transforms share the lines; each reserves what it needs. */
@@ -152,7 +148,13 @@ static int reserve_lines(struct cpu_slot *slot, struct ps_error *error)
 {
     struct cpu_adaptive *a = slot->adaptive;
     size_t bytes = (thread_bytes(a->fft) + 63) / 64 * 64;
-    return cpu_buffer_reserve(&a->lines, bytes * (size_t)slot->threads, "a transform", error);
+    return cpu_buffer_reserve(&a->work.lines, bytes * (size_t)slot->threads, "a transform", error);
+}
+
+static int reserve_product(struct cpu_adaptive *a, struct ps_error *error)
+{
+    size_t bytes = (size_t)a->field.height * a->fft->stride * sizeof(fftwf_complex);
+    return cpu_buffer_reserve(&a->work.product, bytes, "a correlation", error);
 }
 
 /* ---- forward ----------------------------------------------------------------------------------
@@ -341,13 +343,16 @@ int cpu_fft_correlate(struct cpu_slot *slot, const struct cpu_buffer *spectrum, 
                       const float *map, float *ret_field, struct ps_error *error)
 {
     struct cpu_adaptive *a = slot->adaptive;
+    size_t kernel = ((size_t)a->reach + 1) * a->fft->stride * sizeof(float);
     PS_TRY(reserve_lines(slot, error));
+    PS_TRY(reserve_product(a, error));
+    PS_TRY(cpu_buffer_reserve(&a->work.kernel, kernel, "a template", error));
     struct transform t = {
         .slot = slot,
         .a = a,
         .field = values,
-        .kernel = a->kernel.data,
-        .out = a->product.data,
+        .kernel = a->work.kernel.data,
+        .out = a->work.product.data,
         .spectrum = spectrum->data,
         .factor = (float)(1 / ((double)a->fft->width * a->fft->height)),
         .map = map,
@@ -392,10 +397,11 @@ int cpu_fft_randomise(struct cpu_slot *slot, const float *noise, float *field,
     struct cpu_adaptive *a = slot->adaptive;
     PS_TRY(cpu_fft_forward(slot, field, &a->spectrum[0], error));
     PS_TRY(cpu_fft_forward(slot, noise, &a->spectrum[1], error));
+    PS_TRY(reserve_product(a, error));
     struct transform t = {
         .slot = slot,
         .a = a,
-        .out = a->product.data,
+        .out = a->work.product.data,
         .spectrum = a->spectrum[0].data,
         .noise = a->spectrum[1].data,
         .factor = (float)(1 / ((double)a->fft->width * a->fft->height)),

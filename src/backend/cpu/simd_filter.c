@@ -56,16 +56,17 @@ static int filter_prepare(struct cpu_slot *slot, const float *in, int radius, fl
     struct cpu_adaptive *a = slot->adaptive;
     size_t line = ((size_t)a->field.width + 2 * (size_t)radius + BLOCK + 15) / 16 * 16;
     size_t lines = LINES * (size_t)slot->threads;
-    PS_TRY(cpu_buffer_reserve(&a->passing, cpu_field_pixels(a) * sizeof(float), "a filter", error));
-    PS_TRY(cpu_buffer_reserve(&a->lines, line * lines * sizeof(float), "a filter", error));
+    PS_TRY(cpu_buffer_reserve(&a->work.passing, cpu_field_pixels(a) * sizeof(float), "a filter",
+                              error));
+    PS_TRY(cpu_buffer_reserve(&a->work.lines, line * lines * sizeof(float), "a filter", error));
     *ret_filter = (struct filter){
         .width = a->field.width,
         .height = a->field.height,
         .radius = radius,
         .in = in,
-        .passing = a->passing.data,
+        .passing = a->work.passing.data,
         .out = out,
-        .lines = a->lines.data,
+        .lines = a->work.lines.data,
         .line_size = line,
     };
     return 0;
@@ -281,14 +282,14 @@ int cpu_square(struct cpu_slot *slot, const uint8_t *in, int side, bool erode, u
                struct ps_error *error)
 {
     struct cpu_adaptive *a = slot->adaptive;
-    PS_TRY(cpu_buffer_reserve(&a->passing, cpu_field_pixels(a), "a filter", error));
+    PS_TRY(cpu_buffer_reserve(&a->work.passing, cpu_field_pixels(a), "a filter", error));
     struct square s = {
         .width = a->field.width,
         .height = a->field.height,
         .radius = side / 2,
         .erode = erode,
         .in = in,
-        .passing = a->passing.data,
+        .passing = a->work.passing.data,
         .out = ret_out,
     };
     ps_parallel(slot->threads, strips(s.width), square_columns, &s);

@@ -56,59 +56,90 @@ static bool draw_template(const struct cpu_adaptive *a, const struct ps_radial *
     return true;
 }
 
-/* Corrects responses near the border: the template gets zero mean and unit norm over the part that
- * is inside, and the response is damped as that part shrinks, so that noise has the same spread
- * everywhere. */
-static int correct_cut_windows(const struct cpu_adaptive *a, int channel, const float *values,
-                               float *response, struct ps_error *error)
+struct border {
+    const struct cpu_adaptive *a;
+    const double *sum;    /* integral image of the template */
+    const double *square; /* and of its squares */
+    const float *local;
+    const float *inverse;
+    float *response;
+};
+
+enum { ROWS_PER_PIECE = 16 };
+
+static void correct_rows(void *context, int thread, size_t piece)
 {
-    size_t sums = (2 * (size_t)a->reach + 2) * (2 * (size_t)a->reach + 2);
-    double *sum = malloc(2 * sums * sizeof *sum);
-    if (!sum)
-        return ps_fail_memory(error, 2 * sums * sizeof *sum, "a template");
-    double *square = sum + sums;
-    cpu_integrate(a, values, false, sum);
-    cpu_integrate(a, values, true, square);
-    const float *local = a->local[channel].data;
-    const float *inverse = a->inverse[channel].data;
+    (void)thread;
+    const struct border *b = context;
+    const struct cpu_adaptive *a = b->a;
     struct ps_cut cut;
-    for (int y = 0; y < a->field.height; y++) {
+    int first = (int)piece * ROWS_PER_PIECE;
+    for (int y = first; y < first + ROWS_PER_PIECE && y < a->field.height; y++) {
         for (int x = cpu_next_cut(a, 0, y); x < a->field.width; x = cpu_next_cut(a, x + 1, y)) {
             if (!cpu_window_cut(a, x, y, &cut))
                 continue;
             size_t i = (size_t)y * (size_t)a->field.width + (size_t)x;
-            response[i] = ps_cut_response(
-                response[i], local[i], inverse[i], cpu_integral_over(a, sum, &cut),
-                cpu_integral_over(a, square, &cut), cpu_integral_over(a, a->area.data, &cut));
+            b->response[i] = ps_cut_response(
+                b->response[i], b->local[i], b->inverse[i], cpu_integral_over(a, b->sum, &cut),
+                cpu_integral_over(a, b->square, &cut), cpu_integral_over(a, a->area.data, &cut));
         }
     }
+}
+
+/* Corrects responses near the border: the template gets zero mean and unit norm over the part that
+ * is inside, and the response is damped as that part shrinks, so that noise has the same spread
+ * everywhere. */
+static int correct_cut_windows(const struct cpu_slot *slot, int channel, const float *values,
+                               float *response, struct ps_error *error)
+{
+    const struct cpu_adaptive *a = slot->adaptive;
+    size_t sums = (2 * (size_t)a->reach + 2) * (2 * (size_t)a->reach + 2);
+    double *sum = malloc(2 * sums * sizeof *sum);
+    if (!sum)
+        return ps_fail_memory(error, 2 * sums * sizeof *sum, "a template");
+    cpu_integrate(a, values, false, sum);
+    cpu_integrate(a, values, true, sum + sums);
+    struct border border = {
+        .a = a,
+        .sum = sum,
+        .square = sum + sums,
+        .local = a->local[channel].data,
+        .inverse = a->inverse[channel].data,
+        .response = response,
+    };
+    ps_parallel(slot->threads, ((size_t)a->field.height + ROWS_PER_PIECE - 1) / ROWS_PER_PIECE,
+                correct_rows, &border);
     free(sum);
     return 0;
+}
+
+static int respond(struct cpu_slot *slot, int channel, const float *values, struct ps_error *error)
+{
+    struct cpu_adaptive *a = slot->adaptive;
+    struct cpu_buffer *buffer = &a->work.response[channel];
+    PS_TRY(cpu_buffer_reserve(buffer, cpu_field_pixels(a) * sizeof(float), "responses", error));
+    float *response = buffer->data;
+    PS_TRY(cpu_fft_correlate(slot, &a->spectrum[channel], values, a->inverse[channel].data,
+                             response, error));
+    PS_TRY(correct_cut_windows(slot, channel, values, response, error));
+    return cpu_gauss(slot, response, SMOOTHING[channel] * a->diameter_field_px, response, error);
 }
 
 int cpu_adaptive_respond(struct cpu_slot *slot, const struct ps_radial templates[PS_CHANNELS],
                          bool *ret_flat, struct ps_error *error)
 {
-    struct cpu_adaptive *a = slot->adaptive;
+    const struct cpu_adaptive *a = slot->adaptive;
     *ret_flat = false;
     float *values = malloc(template_size(a) * sizeof *values);
     if (!values)
         return ps_fail_memory(error, template_size(a) * sizeof *values, "a template");
     int status = 0;
-    for (int c = 0; c < PS_CHANNELS && status == 0; c++) {
+    for (int c = 0; c < PS_CHANNELS && status == 0 && !*ret_flat; c++) {
         if (templates[c].count == 0)
             continue;
         *ret_flat = !draw_template(a, &templates[c], values);
-        if (*ret_flat)
-            break;
-        float *response = a->response[c].data;
-        status =
-            cpu_fft_correlate(slot, &a->spectrum[c], values, a->inverse[c].data, response, error);
-        if (status == 0)
-            status = correct_cut_windows(a, c, values, response, error);
-        if (status == 0)
-            status =
-                cpu_gauss(slot, response, SMOOTHING[c] * a->diameter_field_px, response, error);
+        if (!*ret_flat)
+            status = respond(slot, c, values, error);
     }
     free(values);
     return status;
@@ -131,8 +162,8 @@ static void sum_piece(void *context, int thread, size_t piece)
 {
     (void)thread;
     const struct combination *c = context;
-    const float *first = c->a->response[0].data;
-    const float *second = c->a->response[1].data;
+    const float *first = c->a->work.response[0].data;
+    const float *second = c->a->work.response[1].data;
     size_t begin = piece * PIXELS_PER_PIECE;
     size_t end = begin + PIXELS_PER_PIECE < c->count ? begin + PIXELS_PER_PIECE : c->count;
     for (size_t i = begin; i < end; i++) {
@@ -160,10 +191,12 @@ int cpu_adaptive_combine(struct cpu_slot *slot, const double weights[PS_CHANNELS
                          struct ps_error *error)
 {
     struct cpu_adaptive *a = slot->adaptive;
+    PS_TRY(cpu_buffer_reserve(&a->work.score, cpu_field_pixels(a) * sizeof(float), "the score",
+                              error));
     struct combination c = {
         .a = a,
         .weights = {(float)weights[0], (float)weights[1]},
-        .score = a->score.data,
+        .score = a->work.score.data,
         .count = cpu_field_pixels(a),
     };
     ps_parallel(slot->threads, pieces_of(c.count), sum_piece, &c);
@@ -183,8 +216,8 @@ static void moments_piece(void *context, int thread, size_t piece)
 {
     (void)thread;
     const struct combination *c = context;
-    const float *first = c->a->response[0].data;
-    const float *second = c->a->response[1].data;
+    const float *first = c->a->work.response[0].data;
+    const float *second = c->a->work.response[1].data;
     const uint8_t *unmasked = c->a->unmasked.data;
     size_t begin = piece * PIXELS_PER_PIECE;
     size_t end = begin + PIXELS_PER_PIECE < c->count ? begin + PIXELS_PER_PIECE : c->count;

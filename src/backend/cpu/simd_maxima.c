@@ -86,18 +86,18 @@ static void find_maxima(void *context, int thread, size_t piece)
     const struct search *search = context;
     const struct cpu_adaptive *a = search->a;
     size_t width = (size_t)a->field.width;
-    uint8_t *marks = (uint8_t *)a->lines.data + (size_t)thread * search->line_bytes;
+    uint8_t *marks = (uint8_t *)a->work.lines.data + (size_t)thread * search->line_bytes;
     int first = (int)piece * ROWS_PER_PIECE;
     for (int y = first > 0 ? first : 1; y < first + ROWS_PER_PIECE && y < a->field.height - 1;
          y++) {
-        const float *row = (const float *)a->score.data + (size_t)y * width;
+        const float *row = (const float *)a->work.score.data + (size_t)y * width;
         mark_maxima(row, (const uint8_t *)a->allowed.data + (size_t)y * width, width, marks);
         for (size_t x = 1; x < width - 1; x++) {
             const uint8_t *next = memchr(marks + x, 1, width - 1 - x);
             if (!next)
                 break;
             x = (size_t)(next - marks);
-            if (is_maximum(a, a->score.data, (int)x, y, search->radius))
+            if (is_maximum(a, a->work.score.data, (int)x, y, search->radius))
                 peaks_append(&search->lists[piece],
                              (struct ps_peak){.x = (int)x, .y = y, .value = row[x]});
         }
@@ -200,7 +200,7 @@ int cpu_adaptive_peaks(struct cpu_slot *slot, double distance, struct ps_peak **
     struct cpu_adaptive *a = slot->adaptive;
     size_t pieces = ((size_t)a->field.height + ROWS_PER_PIECE - 1) / ROWS_PER_PIECE;
     size_t line = ((size_t)a->field.width + 63) / 64 * 64;
-    PS_TRY(cpu_buffer_reserve(&a->lines, line * (size_t)slot->threads, "peaks", error));
+    PS_TRY(cpu_buffer_reserve(&a->work.lines, line * (size_t)slot->threads, "peaks", error));
     struct search search = {
         .a = a,
         .radius = ps_peak_radius(distance),

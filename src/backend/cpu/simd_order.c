@@ -214,9 +214,9 @@ static int find_quantile(struct cpu_slot *slot, struct order *o, double share, d
             return 0;
         if (rank < found[0] || rank >= found[0] + found[1])
             continue;
-        PS_TRY(cpu_buffer_reserve(&slot->adaptive->between, found[1] * sizeof(float), "a median",
-                                  error));
-        o->between = slot->adaptive->between.data;
+        PS_TRY(cpu_buffer_reserve(&slot->adaptive->work.between, found[1] * sizeof(float),
+                                  "a median", error));
+        o->between = slot->adaptive->work.between.data;
         ps_parallel(slot->threads, pieces, collect_piece, o);
         *ret_value = (double)select_rank(o->between, found[1], rank - found[0]);
         return 0;
@@ -228,14 +228,14 @@ static int quantile(struct cpu_slot *slot, const float *values, const uint8_t *m
 {
     struct cpu_adaptive *a = slot->adaptive;
     size_t pieces = (cpu_field_pixels(a) + PIECE - 1) / PIECE;
-    PS_TRY(cpu_buffer_reserve(&a->counts, pieces * sizeof(size_t[3]), "counts", error));
+    PS_TRY(cpu_buffer_reserve(&a->work.counts, pieces * sizeof(size_t[3]), "counts", error));
     struct order o = {
         .values = values,
         .mask = mask,
         .count = cpu_field_pixels(a),
         .deviations = centre != NULL,
         .centre = centre ? (float)*centre : 0,
-        .found = a->counts.data,
+        .found = a->work.counts.data,
     };
     return find_quantile(slot, &o, share, ret_value, error);
 }

@@ -173,8 +173,9 @@ int cpu_adaptive_scale(struct ps_slot *base, const double *diameters_field_px, i
     struct cpu_slot *slot = (struct cpu_slot *)base;
     struct cpu_adaptive *a = slot->adaptive;
     double diameter = diameters_field_px[0];
-    if (count != 1)
-        return ps_fail(error, PS_E_BUG, "%d batch items: the CPU takes one", count);
+    for (int i = 1; i < count; i++)
+        if (diameters_field_px[i] != diameter)
+            return ps_fail(error, PS_E_BUG, "different diameters in a batch: the CPU takes one");
     if (a->diameter_field_px == diameter)
         return 0;
     a->diameter_field_px = diameter;
