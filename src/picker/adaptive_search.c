@@ -11,10 +11,12 @@
 
 enum { HYPOTHESES = PS_ADAPTIVE_SCALES * BEGINS };
 
-/* Scale by scale, the starts that the contrast allows; returns how many. */
+/* Scale by scale, the starts that the contrast allows; returns how many. Those that are likely to
+ * win come first. */
 static int list_hypotheses(const struct ps_adaptive_run *run, bool clean,
                            struct ps_hypothesis *ret_hypotheses)
 {
+    static const int order[PS_ADAPTIVE_SCALES] = {4, 3, 5, 2, 1, 6, 0};
     enum ps_contrast contrast = run->base->config->picker.contrast;
     int count = 0;
     for (int k = 0; k < HYPOTHESES; k++) {
@@ -24,32 +26,13 @@ static int list_hypotheses(const struct ps_adaptive_run *run, bool clean,
             (begin == BEGIN_DETAIL && !run->rules->energy))
             continue;
         ret_hypotheses[count++] = (struct ps_hypothesis){
-            .scale = ps_adaptive_scales[k / BEGINS], .begin = begin, .clean = clean};
+            .scale = ps_adaptive_scales[order[k / BEGINS]], .begin = begin, .clean = clean};
     }
     return count;
 }
 
-/* ---- one look of each --- */
-
-static int look_in_micrograph(struct ps_group *group)
-{
-    int status = ps_group_learn(group);
-    if (status == 0)
-        ps_group_keep(group);
-    return status;
-}
-
-static int match_in_noise(struct ps_group *group)
-{
-    int status = ps_group_match(group);
-    return status ? status : ps_group_add_to_null(group);
-}
-
-static int search_in_noise(struct ps_group *group)
-{
-    int status = ps_group_learn(group);
-    return status ? status : ps_group_add_to_null(group);
-}
+/* ---- hypotheses in groups ---------------------------------------------------------------------
+ */
 
 /* Takes hypotheses from number `first` on that are not behind into the group, as many as the device
  * can work on at once. Returns the number of the next. */
@@ -88,8 +71,16 @@ static int look_with_all(struct ps_adaptive_run *run, struct ps_hypothesis *hypo
     return status;
 }
 
-/* Seed of the first field of noise. */
-enum { COARSE_SEED = 1 };
+static int look_in_micrograph(struct ps_group *group)
+{
+    int status = ps_group_learn(group);
+    if (status == 0)
+        ps_group_keep(group);
+    return status;
+}
+
+/* ---- judgement --------------------------------------------------------------------------------
+ */
 
 static int judge(const struct ps_adaptive_run *run, struct ps_hypothesis *h)
 {
@@ -131,32 +122,73 @@ static int find_best(struct ps_adaptive_run *run, struct ps_hypothesis *hypothes
     return 0;
 }
 
-/* A hypothesis that is far behind the best after the first list of its null is not held against
- * more: it does not win. */
-static int leave_behind(struct ps_adaptive_run *run, struct ps_hypothesis *hypotheses, int count)
+/* ---- noise ------------------------------------------------------------------------------------
+ */
+
+/* Seed of the first field of noise. */
+enum { COARSE_SEED = 1 };
+
+static int search_in_noise(struct ps_group *group)
 {
-    struct ps_hypothesis *best = NULL;
-    int status = find_best(run, hypotheses, count, &best);
-    for (int i = 0; i < count && best; i++)
-        hypotheses[i].behind =
-            hypotheses[i].flat || worth(&hypotheses[i]) < run->rules->contender * worth(best);
+    int status = ps_group_learn(group);
+    return status ? status : ps_group_add_to_null(group);
+}
+
+static int look_in_noise(struct ps_group *group)
+{
+    int status = ps_group_match(group);
+    if (status == 0)
+        status = ps_group_add_to_null(group);
+    ps_group_forget(group);
+    return status ? status : search_in_noise(group);
+}
+
+/* A hypothesis that is far behind after the first list of its null is not held against more: it
+ * does not win. */
+static void leave_behind(const struct ps_adaptive_run *run, double best, struct ps_hypothesis *h)
+{
+    h->behind = h->flat || worth(h) < run->rules->contender * best;
+}
+
+/* The first look: only those go on that are not behind the best of those before and beside them. */
+static int look_first(struct ps_group *group)
+{
+    struct ps_adaptive_run *run = group->run;
+    int status = ps_group_match(group);
+    if (status == 0)
+        status = ps_group_add_to_null(group);
+    for (int i = 0; i < group->count && status == 0; i++) {
+        struct ps_hypothesis *h = group->hypotheses[i];
+        status = h->flat ? 0 : judge(run, h);
+        run->most = fmax(run->most, h->flat || status ? 0 : worth(h));
+    }
+    struct ps_group contenders = {.run = run};
+    for (int i = 0; i < group->count && status == 0; i++) {
+        leave_behind(run, run->most, group->hypotheses[i]);
+        if (!group->hypotheses[i]->behind)
+            contenders.hypotheses[contenders.count++] = group->hypotheses[i];
+    }
+    if (status == 0 && contenders.count > 0)
+        status = ps_group_scale(&contenders);
+    if (status == 0 && contenders.count > 0)
+        status = search_in_noise(&contenders);
+    ps_group_forget(&contenders);
     return status;
 }
 
-/* Fields of noise number `first` to `end`. */
-static int look_in_noise(struct ps_adaptive_run *run, struct ps_hypothesis *hypotheses, int count,
-                         int first, int end)
+/* Fields of noise number `first` to `end`. After the first one those are behind that are behind the
+ * best of all, in whatever order they came. */
+static int hold_against_fields(struct ps_adaptive_run *run, struct ps_hypothesis *hypotheses,
+                               int count, int first, int end)
 {
     const struct ps_picking *base = run->base;
     int status = 0;
     for (int i = first; i < end && status == 0; i++) {
         status = run->ops->randomise(base->slot, (unsigned)(COARSE_SEED + i), base->error);
         if (status == 0)
-            status = look_with_all(run, hypotheses, count, match_in_noise);
-        if (status == 0 && i == 0)
-            status = leave_behind(run, hypotheses, count);
-        if (status == 0)
-            status = look_with_all(run, hypotheses, count, search_in_noise);
+            status = look_with_all(run, hypotheses, count, i ? look_in_noise : look_first);
+        for (int k = 0; k < count && i == 0 && status == 0; k++)
+            leave_behind(run, run->most, &hypotheses[k]);
     }
     return status;
 }
@@ -166,14 +198,15 @@ static int hold_against_noise(struct ps_adaptive_run *run, struct ps_hypothesis 
                               int count, struct ps_hypothesis **ret_best)
 {
     const struct ps_adaptive_rules *rules = run->rules;
+    run->most = 0;
     int nulls = ps_adaptive_nulls(rules, ps_adaptive_area(run, run->diameter));
-    int status = look_in_noise(run, hypotheses, count, 0, nulls);
+    int status = hold_against_fields(run, hypotheses, count, 0, nulls);
     if (status == 0)
         status = find_best(run, hypotheses, count, ret_best);
     if (status || !*ret_best || (*ret_best)->test.objective >= rules->clear ||
         nulls == rules->nulls)
         return status;
-    status = look_in_noise(run, hypotheses, count, nulls, rules->nulls);
+    status = hold_against_fields(run, hypotheses, count, nulls, rules->nulls);
     return status ? status : find_best(run, hypotheses, count, ret_best);
 }
 

@@ -32,6 +32,7 @@ struct ps_adaptive_run {
     double diameter; /* of the particle, px of the field */
     struct ps_field field;
     size_t field_live;             /* px of the field that hold image data, without the frame */
+    double most;                   /* largest worth after the first match with noise */
     struct ps_hypothesis best;     /* of the search */
     struct ps_hypothesis now;      /* the best one, refined */
     double (*centres)[2];          /* of its candidates: x, y, px of the field */

@@ -20,6 +20,8 @@
 #define cpu_fft_correlate       PS_SIMD_NAME(cpu_fft_correlate)
 #define cpu_fft_randomise       PS_SIMD_NAME(cpu_fft_randomise)
 #define cpu_disk_means          PS_SIMD_NAME(cpu_disk_means)
+#define cpu_share_box           PS_SIMD_NAME(cpu_share_box)
+#define cpu_share_gauss         PS_SIMD_NAME(cpu_share_gauss)
 #define cpu_pass_normalise      PS_SIMD_NAME(cpu_pass_normalise)
 #define cpu_subtract_background PS_SIMD_NAME(cpu_subtract_background)
 #define cpu_normalise           PS_SIMD_NAME(cpu_normalise)
@@ -78,6 +80,7 @@ struct cpu_adaptive {
     struct cpu_fft ffts[CPU_FFTS];
     int next_fft;      /* to be replaced */
     bool has_spectrum; /* that of the intensity is up to date */
+    bool only_frame;   /* is masked, nothing else */
 
     struct cpu_work work;                  /* of the first item */
     struct cpu_work others[CPU_ITEMS - 1]; /* of the other ones */
@@ -127,6 +130,13 @@ typedef int cpu_median_function(struct cpu_slot *slot, const float *values, cons
  * (cpu_spread), or that of the values below the median (cpu_lower_spread). */
 typedef int cpu_spread_function(struct cpu_slot *slot, const float *values, const uint8_t *mask,
                                 double *ret_median, double *ret_deviation, struct ps_error *error);
+
+/* ---- shares (simd_share.c) ---- */
+
+/* The box filter of the weights, `passes` times, and their Gaussian. */
+int cpu_share_box(struct cpu_slot *slot, int side, int passes, float *ret_out,
+                  struct ps_error *error);
+int cpu_share_gauss(struct cpu_slot *slot, double sigma, float *ret_out, struct ps_error *error);
 
 /* ---- correlation (simd_fft.c) ---- */
 

@@ -50,8 +50,7 @@ static int make_energy(struct cpu_slot *slot, double diameter, struct ps_error *
     cpu_pass_run(slot, square_difference_piece, &p);
     double median = 0;
     PS_TRY(cpu_gauss(slot, energy, PS_ENERGY_SMOOTHING * diameter, energy, error));
-    PS_TRY(
-        cpu_gauss(slot, a->weight.data, PS_ENERGY_SMOOTHING * diameter, a->spare[0].data, error));
+    PS_TRY(cpu_share_gauss(slot, PS_ENERGY_SMOOTHING * diameter, a->spare[0].data, error));
     p.in = energy;
     p.other = a->spare[0].data;
     cpu_pass_run(slot, divide_by_share_piece, &p);
@@ -154,7 +153,7 @@ static int make_moments(struct cpu_slot *slot, double diameter, struct ps_error 
     int side = ps_box_side(diameter);
     PS_TRY(cpu_box(slot, image, side, a->mean.data, error));
     PS_TRY(cpu_box(slot, a->spare[0].data, side, a->spare[0].data, error));
-    PS_TRY(cpu_box(slot, a->weight.data, side, a->spare[1].data, error));
+    PS_TRY(cpu_share_box(slot, side, 1, a->spare[1].data, error));
     p.other = a->spare[1].data;
     p.in = p.out = a->mean.data;
     cpu_pass_run(slot, divide_by_share_piece, &p);
