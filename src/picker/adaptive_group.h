@@ -3,7 +3,7 @@
 #ifndef PS_PICKER_ADAPTIVE_GROUP_H
 #define PS_PICKER_ADAPTIVE_GROUP_H
 
-#include "picker/adaptive_search.h"
+#include "picker/adaptive_run.h"
 
 /* As many as the device has items for, and what they find. Begin with zeros, `run`, `count` and
  * `hypotheses`; end with ps_group_forget(). */
@@ -21,9 +21,6 @@ void ps_group_forget(struct ps_group *group);
 
 /* Diameter of a hypothesis, px of the field. */
 double ps_group_diameter(const struct ps_adaptive_run *run, const struct ps_hypothesis *h);
-
-/* How many particles of a diameter, px of the field, would cover what is not masked. */
-double ps_adaptive_area(const struct ps_adaptive_run *run, double diameter);
 
 /* ---- PS_E_NOMEM and PS_E_DEVICE; steps are those of README.md ---- */
 

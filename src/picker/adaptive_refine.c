@@ -1,6 +1,7 @@
-#include "picker/adaptive_group.h"
+#include "picker/adaptive_refine.h"
 
 #include "base/error.h"
+#include "picker/adaptive_group.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -97,13 +98,4 @@ int ps_adaptive_refine(struct ps_adaptive_run *run)
         status = refine(&group);
     ps_group_forget(&group);
     return status;
-}
-
-void ps_adaptive_run_done(struct ps_adaptive_run *run)
-{
-    ps_hypothesis_done(&run->best);
-    ps_hypothesis_done(&run->now);
-    free(run->centres);
-    for (int c = 0; c < PS_CHANNELS; c++)
-        free(run->responses[c]);
 }

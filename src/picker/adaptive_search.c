@@ -1,6 +1,7 @@
-#include "picker/adaptive_group.h"
+#include "picker/adaptive_search.h"
 
 #include "base/error.h"
+#include "picker/adaptive_group.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -1,5 +1,6 @@
 /* The order of the stages of the `adaptive` profile, and what makes picks of its candidates. */
 #include "base/error.h"
+#include "picker/adaptive_refine.h"
 #include "picker/adaptive_search.h"
 #include "picker/profile.h"
 #include "picker/svm.h"
