@@ -249,7 +249,7 @@ def test_min_score_and_invert_y(picked, tmp_path):
     convert("--min-score", repr(limit), "--invert-y", "--micrographs",
             picked.directory / "Micrographs", path_of(picked, "mrc", "star"), tmp_path / "x.star")
     picks = read_picks(tmp_path / "x.star")
-    expected = picked.picks[picked.picks[:, 2] >= np.float32(limit)]
+    expected = picked.picks[picked.picks[:, 2].astype("f4") >= np.float32(limit)]
     assert 0 < len(picks) < len(picked.picks)
     assert np.allclose(picks[:, 1], HEIGHT - 1 - expected[:, 1], atol=1e-3)
     assert np.array_equal(picks[:, [0, 2]], expected[:, [0, 2]])
