@@ -53,7 +53,6 @@ static void *thread_memory(const struct cpu_slot *slot, int thread)
     return (char *)a->work.lines.data + (size_t)thread * bytes;
 }
 
-/* FFTW_ESTIMATE: a measured plan can differ from run to run, and then round differently. */
 static fftwf_plan plan_columns(const struct cpu_fft *fft, fftwf_complex *blocks, int direction)
 {
     int stride = (int)column_stride(fft);
@@ -83,6 +82,8 @@ static int make_plans(struct cpu_fft *fft, struct ps_error *error)
     return ps_fail_memory(error, size * sizeof *spectrum, "FFT plans");
 }
 
+/* table[k][i] = cos(2 pi k i / length) for k up to `reach` and i up to length / 2, and a few floats
+ * that can be read after them. */
 static int make_cosines(int length, int reach, float **ret_table, struct ps_error *error)
 {
     size_t half = (size_t)length / 2 + 1;
