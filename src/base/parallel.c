@@ -1,8 +1,9 @@
 #include "base/parallel.h"
 
+#include "base/thread.h"
+
 #include <pthread.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 
@@ -71,22 +72,16 @@ static void *help(void *unused)
     return unused;
 }
 
-/* Starts helpers until `wanted` wait, as far as the system allows. Signals are left to the other
- * threads. */
+/* Starts helpers until `wanted` wait, as far as the system allows. */
 static void start_helpers(int wanted)
 {
-    sigset_t all;
-    sigset_t before;
-    (void)sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
     for (int i = helpers.waiting; i < wanted && helpers.threads < MAX_THREADS; i++) {
         pthread_t thread;
-        if (pthread_create(&thread, NULL, help, NULL) != 0)
+        if (ps_thread_start(&thread, "parallel", "a helper of a loop", help, NULL, NULL) != 0)
             break;
         (void)pthread_detach(thread);
         helpers.threads++;
     }
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
 static void open_loop(struct loop *loop)
