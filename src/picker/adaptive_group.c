@@ -158,7 +158,6 @@ int ps_group_learn(struct ps_group *group)
     return status ? status : ps_group_improve(group, group->run->rules->coarse_rounds);
 }
 
-/* What was found becomes the hypotheses' own. */
 void ps_group_keep(struct ps_group *group)
 {
     for (int i = 0; i < group->count; i++) {
@@ -173,7 +172,6 @@ void ps_group_keep(struct ps_group *group)
     }
 }
 
-/* What was found in noise becomes a list of the hypotheses' null. */
 int ps_group_add_to_null(struct ps_group *group)
 {
     int status = 0;
@@ -184,8 +182,7 @@ int ps_group_add_to_null(struct ps_group *group)
     return status ? ps_fail_memory(group->run->base->error, 0, "scores") : 0;
 }
 
-/* The hypotheses' templates on the field as it is. */
-int ps_group_match(struct ps_group *group)
+int ps_group_match_noise(struct ps_group *group)
 {
     for (int i = 0; i < group->count; i++) {
         const struct ps_hypothesis *h = group->hypotheses[i];
@@ -193,5 +190,6 @@ int ps_group_match(struct ps_group *group)
         memcpy(group->items[i].templates, h->templates, sizeof h->templates);
         memcpy(group->items[i].weights, h->weights, sizeof h->weights);
     }
-    return match(group);
+    int status = match(group);
+    return status ? status : ps_group_add_to_null(group);
 }

@@ -31,8 +31,6 @@ int ps_group_scale(struct ps_group *group);
 int ps_group_learn(struct ps_group *group);
 /* Steps 8 to 10, then 5 and 7, from what was found, so many times. */
 int ps_group_improve(struct ps_group *group, int rounds);
-/* Steps 5 and 7 with the hypotheses' own templates and weights. */
-int ps_group_match(struct ps_group *group);
 /* Step 7 again, without leaving out contaminants. */
 int ps_group_find_all(struct ps_group *group);
 
@@ -40,5 +38,7 @@ int ps_group_find_all(struct ps_group *group);
 void ps_group_keep(struct ps_group *group);
 /* What was found in noise becomes a list of the hypotheses' nulls. */
 int ps_group_add_to_null(struct ps_group *group);
+/* Steps 5 and 7 in noise with the hypotheses' own templates and weights, and a list of that. */
+int ps_group_match_noise(struct ps_group *group);
 
 #endif

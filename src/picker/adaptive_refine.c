@@ -5,7 +5,6 @@
 
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 /* Seed of the first field of noise, not one of the search's. */
 enum { FINE_SEED = 101 };
@@ -72,9 +71,7 @@ static int refine(struct ps_group *group)
         if (status == 0)
             status = ps_group_scale(group);
         if (status == 0)
-            status = ps_group_match(group);
-        if (status == 0)
-            status = ps_group_add_to_null(group);
+            status = ps_group_match_noise(group);
     }
     return status;
 }

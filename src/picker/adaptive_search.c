@@ -5,7 +5,6 @@
 
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 /* ---- the search -------------------------------------------------------------------------------
  */
@@ -46,7 +45,7 @@ static int fill(struct ps_group *group, struct ps_hypothesis *hypotheses, int fi
     for (; i < count && group->count < ops->max_items; i++) {
         if (hypotheses[i].behind)
             continue;
-        scales += hypotheses[i].scale > last || hypotheses[i].scale < last;
+        scales += hypotheses[i].scale != last;
         if (scales > ops->max_scales)
             break;
         last = hypotheses[i].scale;
@@ -137,9 +136,7 @@ static int search_in_noise(struct ps_group *group)
 
 static int look_in_noise(struct ps_group *group)
 {
-    int status = ps_group_match(group);
-    if (status == 0)
-        status = ps_group_add_to_null(group);
+    int status = ps_group_match_noise(group);
     ps_group_forget(group);
     return status ? status : search_in_noise(group);
 }
@@ -155,9 +152,7 @@ static void leave_behind(const struct ps_adaptive_run *run, double best, struct 
 static int look_first(struct ps_group *group)
 {
     struct ps_adaptive_run *run = group->run;
-    int status = ps_group_match(group);
-    if (status == 0)
-        status = ps_group_add_to_null(group);
+    int status = ps_group_match_noise(group);
     for (int i = 0; i < group->count && status == 0; i++) {
         struct ps_hypothesis *h = group->hypotheses[i];
         status = h->flat ? 0 : judge(run, h);
@@ -169,9 +164,10 @@ static int look_first(struct ps_group *group)
         if (!group->hypotheses[i]->behind)
             contenders.hypotheses[contenders.count++] = group->hypotheses[i];
     }
-    if (status == 0 && contenders.count > 0)
-        status = ps_group_scale(&contenders);
-    if (status == 0 && contenders.count > 0)
+    if (status || contenders.count == 0)
+        return status;
+    status = ps_group_scale(&contenders);
+    if (status == 0)
         status = search_in_noise(&contenders);
     ps_group_forget(&contenders);
     return status;
