@@ -80,7 +80,6 @@ struct cpu_adaptive {
     struct cpu_fft ffts[CPU_FFTS];
     int next_fft;      /* to be replaced */
     bool has_spectrum; /* that of the intensity is up to date */
-    bool only_frame;   /* is masked, nothing else */
 
     struct cpu_work work;                  /* of the first item */
     struct cpu_work others[CPU_ITEMS - 1]; /* of the other ones */
@@ -164,16 +163,10 @@ int cpu_disk_means(struct cpu_slot *slot, const float *field, float *ret_mean,
 int cpu_disk_prepare(struct cpu_adaptive *a, struct ps_error *error);
 
 /* Near the border a part of the template lies outside and does not count; integral images give the
- * sums over the rest. Returns whether the border cuts the window of pixel (x, y), and what is
- * left. */
-static inline bool cpu_window_cut(const struct cpu_adaptive *a, int x, int y,
-                                  struct ps_cut *ret_cut)
-{
-    return ps_window_cut(a->reach, a->field.frame_field_px, a->field.width, a->field.height, x, y,
-                         ret_cut);
-}
-/* First pixel at or after x of row y whose window is cut; the width if there is none. */
-int cpu_next_cut(const struct cpu_adaptive *a, int x, int y);
+ * sums over the rest. Calls `visit` for each pixel whose window the border cuts, with what is left
+ * of the window, in several threads. */
+typedef void cpu_cut_visit(void *context, size_t pixel, const struct ps_cut *cut);
+void cpu_visit_cut_windows(const struct cpu_slot *slot, cpu_cut_visit *visit, void *context);
 /* Integral image of a template's (2 reach + 1)^2 values, or of their squares: (2 reach + 2)^2
  * sums. */
 void cpu_integrate(const struct cpu_adaptive *a, const float *values, bool squared,

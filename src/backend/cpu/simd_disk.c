@@ -5,7 +5,6 @@
 #include "base/error.h"
 #include "base/parallel.h"
 
-#include <math.h>
 #include <string.h>
 
 enum { ROWS_PER_PIECE = 16 };
@@ -45,9 +44,6 @@ static void sum_rows(void *context, int thread, size_t piece)
     }
 }
 
-/* Pixels of a row whose sums stay in registers. */
-enum { VECTORS = 4, BLOCK = VECTORS * LANES };
-
 static void disk_rows(void *context, int thread, size_t piece)
 {
     (void)thread;
@@ -57,19 +53,19 @@ static void disk_rows(void *context, int thread, size_t piece)
     for (int y = first; y < first + ROWS_PER_PIECE && y < d->height; y++) {
         int top = y > d->rows ? y - d->rows : 0;
         int bottom = y + d->rows < d->height ? y + d->rows : d->height - 1;
-        for (size_t x = 0; x < width; x += BLOCK) {
-            lanes totals[VECTORS] = {0};
+        for (size_t x = 0; x < width; x += ROW_BLOCK) {
+            lanes totals[ROW_VECTORS] = {0};
             for (int row = top; row <= bottom; row++) {
                 int half = d->half[row < y ? y - row : row - y];
                 const float *sums = d->sums + (size_t)row * d->stride + (size_t)d->reach + x;
-                for (size_t i = 0; i < VECTORS; i++)
+                for (size_t i = 0; i < ROW_VECTORS; i++)
                     totals[i] += load_lanes(sums + half + 1 + i * LANES) -
                                  load_lanes(sums - half + i * LANES);
             }
-            for (size_t i = 0; i < VECTORS; i++)
+            for (size_t i = 0; i < ROW_VECTORS; i++)
                 totals[i] *= d->share;
             memcpy(d->out + (size_t)y * width + x, totals,
-                   (width - x < BLOCK ? width - x : BLOCK) * sizeof(float));
+                   (width - x < ROW_BLOCK ? width - x : ROW_BLOCK) * sizeof(float));
         }
     }
 }

@@ -43,14 +43,13 @@ static size_t thread_bytes(const struct cpu_fft *fft)
 {
     size_t row = row_floats(fft) * sizeof(float);
     size_t columns = 2 * block_size(fft) * sizeof(fftwf_complex);
-    return (row > columns ? row : columns) + 64;
+    return ((row > columns ? row : columns) + 127) / 64 * 64;
 }
 
 static void *thread_memory(const struct cpu_slot *slot, int thread)
 {
     const struct cpu_adaptive *a = slot->adaptive;
-    size_t bytes = (thread_bytes(a->fft) + 63) / 64 * 64;
-    return (char *)a->work.lines.data + (size_t)thread * bytes;
+    return (char *)a->work.lines.data + (size_t)thread * thread_bytes(a->fft);
 }
 
 static fftwf_plan plan_columns(const struct cpu_fft *fft, fftwf_complex *blocks, int direction)
@@ -148,8 +147,8 @@ int cpu_fft_prepare(struct cpu_slot *slot, int reach, struct ps_error *error)
 static int reserve_lines(struct cpu_slot *slot, struct ps_error *error)
 {
     struct cpu_adaptive *a = slot->adaptive;
-    size_t bytes = (thread_bytes(a->fft) + 63) / 64 * 64;
-    return cpu_buffer_reserve(&a->work.lines, bytes * (size_t)slot->threads, "a transform", error);
+    size_t bytes = thread_bytes(a->fft) * (size_t)slot->threads;
+    return cpu_buffer_reserve(&a->work.lines, bytes, "a transform", error);
 }
 
 static int reserve_product(struct cpu_adaptive *a, struct ps_error *error)
@@ -169,10 +168,23 @@ struct transform {
     const fftwf_complex *noise;
     fftwf_complex *out;
     float *kernel;
-    float factor;
-    const float *map;
+    float factor;     /* of the inverse transforms; a kernel has it already */
+    const float *map; /* with a kernel */
     float *result;
 };
+
+/* Runs `body` for all rows of the field, ROWS_PER_PIECE at a time. */
+static void run_rows(void (*body)(void *, int, size_t), struct transform *t)
+{
+    size_t rows = (size_t)t->a->field.height;
+    ps_parallel(t->slot->threads, (rows + ROWS_PER_PIECE - 1) / ROWS_PER_PIECE, body, t);
+}
+
+/* Runs `body` for all columns of the spectrum, eight at a time. */
+static void run_columns(void (*body)(void *, int, size_t), struct transform *t)
+{
+    ps_parallel(t->slot->threads, t->a->fft->stride / FFT_COLUMNS, body, t);
+}
 
 static void image_rows(void *context, int thread, size_t piece)
 {
@@ -253,9 +265,8 @@ int cpu_fft_forward(struct cpu_slot *slot, const float *field, struct cpu_buffer
     PS_TRY(cpu_buffer_reserve(ret_spectrum, bytes, "a spectrum", error));
     PS_TRY(reserve_lines(slot, error));
     struct transform t = {.slot = slot, .a = a, .field = field, .out = ret_spectrum->data};
-    size_t rows = (size_t)a->field.height;
-    ps_parallel(slot->threads, (rows + ROWS_PER_PIECE - 1) / ROWS_PER_PIECE, image_rows, &t);
-    ps_parallel(slot->threads, a->fft->stride / FFT_COLUMNS, image_columns, &t);
+    run_rows(image_rows, &t);
+    run_columns(image_columns, &t);
     return 0;
 }
 
@@ -360,9 +371,8 @@ int cpu_fft_correlate(struct cpu_slot *slot, const struct cpu_buffer *spectrum, 
         .result = ret_field,
     };
     ps_parallel(slot->threads, (size_t)a->reach + 1, template_rows, &t);
-    ps_parallel(slot->threads, a->fft->stride / FFT_COLUMNS, correlate_columns, &t);
-    size_t rows = (size_t)a->field.height;
-    ps_parallel(slot->threads, (rows + ROWS_PER_PIECE - 1) / ROWS_PER_PIECE, result_rows, &t);
+    run_columns(correlate_columns, &t);
+    run_rows(result_rows, &t);
     return 0;
 }
 
@@ -408,8 +418,7 @@ int cpu_fft_randomise(struct cpu_slot *slot, const float *noise, float *field,
         .factor = (float)(1 / ((double)a->fft->width * a->fft->height)),
         .result = field,
     };
-    ps_parallel(slot->threads, a->fft->stride / FFT_COLUMNS, turn_columns, &t);
-    size_t rows = (size_t)a->field.height;
-    ps_parallel(slot->threads, (rows + ROWS_PER_PIECE - 1) / ROWS_PER_PIECE, result_rows, &t);
+    run_columns(turn_columns, &t);
+    run_rows(result_rows, &t);
     return 0;
 }

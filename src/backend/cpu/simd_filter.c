@@ -12,9 +12,6 @@
 
 enum { STRIP = 64, ROWS_PER_PIECE = 32, LINES = 4 /* of a thread */, MAX_GAUSS_RADIUS = 512 };
 
-/* Pixels of a row whose sums stay in registers. */
-enum { VECTORS = 4, BLOCK = VECTORS * LANES };
-
 struct filter {
     int width;
     int height;
@@ -54,7 +51,7 @@ static int filter_prepare(struct cpu_slot *slot, const float *in, int radius, fl
                           struct filter *ret_filter, struct ps_error *error)
 {
     struct cpu_adaptive *a = slot->adaptive;
-    size_t line = ((size_t)a->field.width + 2 * (size_t)radius + BLOCK + 15) / 16 * 16;
+    size_t line = ((size_t)a->field.width + 2 * (size_t)radius + ROW_BLOCK + 15) / 16 * 16;
     size_t lines = LINES * (size_t)slot->threads;
     PS_TRY(cpu_buffer_reserve(&a->work.passing, cpu_field_pixels(a) * sizeof(float), "a filter",
                               error));
@@ -147,17 +144,17 @@ static inline void gauss_block(const struct filter *f, const float *middle, ptrd
                                const ptrdiff_t *before, const ptrdiff_t *after, size_t count,
                                float *ret_out)
 {
-    lanes sums[VECTORS];
-    for (size_t i = 0; i < VECTORS; i++)
+    lanes sums[ROW_VECTORS];
+    for (size_t i = 0; i < ROW_VECTORS; i++)
         sums[i] = f->weights[0] * load_lanes(middle + i * LANES);
     for (int k = 1; k <= f->radius; k++) {
         const float *first = before ? middle + before[k] : middle - k * step;
         const float *second = after ? middle + after[k] : middle + k * step;
-        for (size_t i = 0; i < VECTORS; i++)
+        for (size_t i = 0; i < ROW_VECTORS; i++)
             sums[i] +=
                 f->weights[k] * (load_lanes(first + i * LANES) + load_lanes(second + i * LANES));
     }
-    memcpy(ret_out, sums, (count < BLOCK ? count : BLOCK) * sizeof *ret_out);
+    memcpy(ret_out, sums, (count < ROW_BLOCK ? count : ROW_BLOCK) * sizeof *ret_out);
 }
 
 static void gauss_columns(void *context, int thread, size_t piece)
@@ -175,7 +172,7 @@ static void gauss_columns(void *context, int thread, size_t piece)
         }
         const float *row = f->in + (size_t)y * width;
         float *out = f->passing + (size_t)y * width;
-        for (size_t x = 0; x < width; x += BLOCK)
+        for (size_t x = 0; x < width; x += ROW_BLOCK)
             gauss_block(f, row + x, 0, before, after, width - x, out + x);
     }
 }
@@ -188,7 +185,7 @@ static void gauss_rows(void *context, int thread, size_t piece)
     for (int y = first; y < first + ROWS_PER_PIECE && y < f->height; y++) {
         const float *line = extended_row(f, thread, 0, f->passing + (size_t)y * width);
         float *out = f->out + (size_t)y * width;
-        for (size_t x = 0; x < width; x += BLOCK)
+        for (size_t x = 0; x < width; x += ROW_BLOCK)
             gauss_block(f, line + x, 1, NULL, NULL, width - x, out + x);
     }
 }

@@ -19,6 +19,10 @@ enum { LANES = 8, MAX_BLOCK = 6 };
 enum { LANES = 4, MAX_BLOCK = 6 };
 #endif
 
+/* Pixels of a row whose sums stay in registers. Loops read whole blocks, past the end of a row
+ * too, and of a buffer (slot.h). */
+enum { ROW_VECTORS = 4, ROW_BLOCK = ROW_VECTORS * LANES };
+
 typedef float lanes __attribute__((vector_size(LANES * 4)));
 typedef int32_t integer_lanes __attribute__((vector_size(LANES * 4)));
 

@@ -65,25 +65,13 @@ struct border {
     float *response;
 };
 
-enum { ROWS_PER_PIECE = 16 };
-
-static void correct_rows(void *context, int thread, size_t piece)
+static void correct_response(void *context, size_t i, const struct ps_cut *cut)
 {
-    (void)thread;
     const struct border *b = context;
     const struct cpu_adaptive *a = b->a;
-    struct ps_cut cut;
-    int first = (int)piece * ROWS_PER_PIECE;
-    for (int y = first; y < first + ROWS_PER_PIECE && y < a->field.height; y++) {
-        for (int x = cpu_next_cut(a, 0, y); x < a->field.width; x = cpu_next_cut(a, x + 1, y)) {
-            if (!cpu_window_cut(a, x, y, &cut))
-                continue;
-            size_t i = (size_t)y * (size_t)a->field.width + (size_t)x;
-            b->response[i] = ps_cut_response(
-                b->response[i], b->local[i], b->inverse[i], cpu_integral_over(a, b->sum, &cut),
-                cpu_integral_over(a, b->square, &cut), cpu_integral_over(a, a->area.data, &cut));
-        }
-    }
+    b->response[i] = ps_cut_response(
+        b->response[i], b->local[i], b->inverse[i], cpu_integral_over(a, b->sum, cut),
+        cpu_integral_over(a, b->square, cut), cpu_integral_over(a, a->area.data, cut));
 }
 
 /* Corrects responses near the border: the template gets zero mean and unit norm over the part that
@@ -107,8 +95,7 @@ static int correct_cut_windows(const struct cpu_slot *slot, int channel, const f
         .inverse = a->inverse[channel].data,
         .response = response,
     };
-    ps_parallel(slot->threads, ((size_t)a->field.height + ROWS_PER_PIECE - 1) / ROWS_PER_PIECE,
-                correct_rows, &border);
+    cpu_visit_cut_windows(slot, correct_response, &border);
     free(sum);
     return 0;
 }

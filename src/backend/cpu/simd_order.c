@@ -2,7 +2,6 @@
  * certainly; a pass counts what is below and between them, another one collects what is between,
  * and the quantile is selected from that. If the limits do not hold it they are moved apart. */
 #include "backend/cpu/adaptive.h"
-#include "formulas/formulas.h"
 
 #include "base/error.h"
 #include "base/parallel.h"
@@ -200,6 +199,7 @@ static int find_quantile(struct cpu_slot *slot, struct order *o, double share, d
     float sample[MAX_SAMPLE];
     size_t pieces = (o->count + PIECE - 1) / PIECE;
     size_t taken = take_sample(o, sample);
+    *ret_value = 0;
     for (double width = WIDTH;; width *= 4) {
         set_limits(o, sample, taken, share, width);
         ps_parallel(slot->threads, pieces, count_piece, o);
@@ -208,10 +208,9 @@ static int find_quantile(struct cpu_slot *slot, struct order *o, double share, d
             for (int i = 0; i < 3; i++)
                 found[i] += o->found[p][i];
         size_t all = found[0] + found[1] + found[2];
-        size_t rank = (size_t)((double)(all - 1) * share);
-        *ret_value = 0;
         if (all == 0)
             return 0;
+        size_t rank = (size_t)((double)(all - 1) * share);
         if (rank < found[0] || rank >= found[0] + found[1])
             continue;
         PS_TRY(cpu_buffer_reserve(&slot->adaptive->work.between, found[1] * sizeof(float),

@@ -158,9 +158,9 @@ int cpu_subtract_background(struct cpu_slot *slot, float *image, int side, int p
         .weight = a->weight.data,
         .out = image,
     };
-    PS_TRY(cpu_box(slot, image, side, a->spare[0].data, error));
-    for (int pass = 1; pass < passes; pass++)
-        PS_TRY(cpu_box(slot, a->spare[0].data, side, a->spare[0].data, error));
+    const float *in = image;
+    for (int pass = 0; pass < passes; pass++, in = a->spare[0].data)
+        PS_TRY(cpu_box(slot, in, side, a->spare[0].data, error));
     PS_TRY(cpu_share_box(slot, side, passes, a->spare[1].data, error));
     cpu_pass_run(slot, subtract_background_piece, &p);
     return 0;
@@ -242,8 +242,6 @@ static void apply_mask(struct cpu_adaptive *a, float *image)
             a->field.unmasked += unmasked[i];
         }
     }
-    size_t inner = (size_t)(a->field.width - 2 * frame) * (size_t)(a->field.height - 2 * frame);
-    a->only_frame = a->field.unmasked == inner;
 }
 
 int cpu_adaptive_reduce(struct ps_slot *base, const struct ps_reduction *reduction,

@@ -85,21 +85,19 @@ static void inverse_piece(void *context, int thread, size_t piece)
     p->out[i] = 1 / (p->in[i] > p->offset ? p->in[i] : p->offset);
 }
 
+struct means {
+    const struct cpu_adaptive *a;
+    float *squares;
+    float *means;
+};
+
 /* Rescales means over the disk to means over the part that the border leaves of it. */
-static void complete_cut_windows(const struct cpu_adaptive *a, float *squares, float *means)
+static void complete_means(void *context, size_t i, const struct ps_cut *cut)
 {
-    const double *area = a->area.data;
-    struct ps_cut cut;
-    for (int y = 0; y < a->field.height; y++) {
-        for (int x = cpu_next_cut(a, 0, y); x < a->field.width; x = cpu_next_cut(a, x + 1, y)) {
-            if (!cpu_window_cut(a, x, y, &cut))
-                continue;
-            size_t i = (size_t)y * (size_t)a->field.width + (size_t)x;
-            float factor = (float)(a->disk_pixels / cpu_integral_over(a, area, &cut));
-            squares[i] *= factor;
-            means[i] *= factor;
-        }
-    }
+    const struct means *m = context;
+    float factor = (float)(m->a->disk_pixels / cpu_integral_over(m->a, m->a->area.data, cut));
+    m->squares[i] *= factor;
+    m->means[i] *= factor;
 }
 
 /* 1 / max(sqrt(n variance), half its median); the variance is over the disk of each window. */
@@ -114,7 +112,8 @@ static int make_norms(struct cpu_slot *slot, enum ps_channel channel, struct ps_
     if (channel == PS_CHANNEL_INTENSITY)
         a->has_spectrum = true;
     PS_TRY(cpu_disk_means(slot, image, local, a->spare[0].data, error));
-    complete_cut_windows(a, a->spare[0].data, local);
+    struct means means = {a, a->spare[0].data, local};
+    cpu_visit_cut_windows(slot, complete_means, &means);
     struct cpu_pass p = {
         .count = cpu_field_pixels(a),
         .in = a->spare[0].data,

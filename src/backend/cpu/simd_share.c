@@ -51,19 +51,25 @@ static void make_line(int size, int frame, const float *weights, int radius, int
     }
 }
 
-/* `weights` at distances 0 to `radius`. */
-static int multiply_lines(struct cpu_slot *slot, const float *weights, int radius, int passes,
+/* `sigma`: of a Gaussian; 0: a box. */
+static int multiply_lines(struct cpu_slot *slot, int radius, double sigma, int passes,
                           float *ret_out, struct ps_error *error)
 {
     const struct cpu_adaptive *a = slot->adaptive;
     int width = a->field.width;
     int height = a->field.height;
     size_t longest = (size_t)(width > height ? width : height) + 2 * (size_t)radius;
-    size_t bytes = longest * sizeof(double) + ((size_t)width + (size_t)height) * sizeof(float);
+    size_t floats = (size_t)width + (size_t)height + (size_t)radius + 1;
+    size_t bytes = longest * sizeof(double) + floats * sizeof(float);
     double *room = malloc(bytes);
     if (!room)
         return ps_fail_memory(error, bytes, "a filter");
     float *lines = (float *)(room + longest);
+    float *weights = lines + width + height;
+    for (int k = 0; k <= radius; k++)
+        weights[k] = 1.0F / (float)(2 * radius + 1);
+    if (sigma > 0)
+        ps_gauss_weights(sigma, weights);
     struct product p = {lines, lines + width, ret_out, width, height};
     make_line(width, a->field.frame_field_px, weights, radius, passes, room, lines);
     make_line(height, a->field.frame_field_px, weights, radius, passes, room, lines + width);
@@ -73,38 +79,29 @@ static int multiply_lines(struct cpu_slot *slot, const float *weights, int radiu
     return 0;
 }
 
+static bool is_only_frame_masked(const struct ps_field *field)
+{
+    int width = field->width - 2 * field->frame_field_px;
+    int height = field->height - 2 * field->frame_field_px;
+    return field->unmasked == (size_t)width * (size_t)height;
+}
+
 int cpu_share_box(struct cpu_slot *slot, int side, int passes, float *ret_out,
                   struct ps_error *error)
 {
-    struct cpu_adaptive *a = slot->adaptive;
-    int radius = side / 2;
-    if (!a->only_frame) {
-        PS_TRY(cpu_box(slot, a->weight.data, side, ret_out, error));
-        for (int pass = 1; pass < passes; pass++)
-            PS_TRY(cpu_box(slot, ret_out, side, ret_out, error));
-        return 0;
-    }
-    float *weights = malloc(((size_t)radius + 1) * sizeof *weights);
-    if (!weights)
-        return ps_fail_memory(error, ((size_t)radius + 1) * sizeof *weights, "a filter");
-    for (int k = 0; k <= radius; k++)
-        weights[k] = 1.0F / (float)side;
-    int status = multiply_lines(slot, weights, radius, passes, ret_out, error);
-    free(weights);
-    return status;
+    const struct cpu_adaptive *a = slot->adaptive;
+    if (is_only_frame_masked(&a->field))
+        return multiply_lines(slot, side / 2, 0, passes, ret_out, error);
+    const float *in = a->weight.data;
+    for (int pass = 0; pass < passes; pass++, in = ret_out)
+        PS_TRY(cpu_box(slot, in, side, ret_out, error));
+    return 0;
 }
 
 int cpu_share_gauss(struct cpu_slot *slot, double sigma, float *ret_out, struct ps_error *error)
 {
-    struct cpu_adaptive *a = slot->adaptive;
-    if (!a->only_frame)
-        return cpu_gauss(slot, a->weight.data, sigma, ret_out, error);
-    int radius = ps_gauss_radius(sigma);
-    float *weights = malloc(((size_t)radius + 1) * sizeof *weights);
-    if (!weights)
-        return ps_fail_memory(error, ((size_t)radius + 1) * sizeof *weights, "a filter");
-    ps_gauss_weights(sigma, weights);
-    int status = multiply_lines(slot, weights, radius, 1, ret_out, error);
-    free(weights);
-    return status;
+    const struct cpu_adaptive *a = slot->adaptive;
+    if (is_only_frame_masked(&a->field))
+        return multiply_lines(slot, ps_gauss_radius(sigma), sigma, 1, ret_out, error);
+    return cpu_gauss(slot, a->weight.data, sigma, ret_out, error);
 }
