@@ -241,6 +241,12 @@ const char *ps_log_quote(const char *text, char ret_text[PS_LOG_TEXT])
     return ret_text;
 }
 
+void ps_log_reason(struct ps_log *log, enum ps_log_level level, const char *event, const char *text)
+{
+    char quoted[PS_LOG_TEXT];
+    ps_log_event(log, level, event, "reason=%s", ps_log_quote(text, quoted));
+}
+
 int64_t ps_log_last_error(struct ps_log *log, char *ret_text, unsigned size)
 {
     if (size)

@@ -30,6 +30,10 @@ void ps_log_free(struct ps_log *log);
 __attribute__((format(printf, 4, 5))) void ps_log_event(struct ps_log *log, enum ps_log_level level,
                                                         const char *event, const char *format, ...);
 
+/* Writes the line "event=EVENT reason=TEXT"; `text` is quoted. */
+void ps_log_reason(struct ps_log *log, enum ps_log_level level, const char *event,
+                   const char *text);
+
 /* Formats `text` as a value: quoted if necessary, cut if too long. Returns `ret_text`. */
 enum { PS_LOG_TEXT = 1024 };
 const char *ps_log_quote(const char *text, char ret_text[PS_LOG_TEXT]);

@@ -90,12 +90,10 @@ static bool reload(void *context)
     struct arguments *arguments = context;
     struct ps_error error;
     bool loaded = load(arguments, &arguments->fresh, &error) == PS_CLI_GO;
-    char quoted[PS_LOG_TEXT];
     if (loaded)
         ps_log_event(arguments->log, PS_LOG_INFO, "reload", "reason=SIGHUP");
     else
-        ps_log_event(arguments->log, PS_LOG_ERROR, "reload_refused", "reason=%s",
-                     ps_log_quote(error.message, quoted));
+        ps_log_reason(arguments->log, PS_LOG_ERROR, "reload_refused", error.message);
     return loaded;
 }
 
@@ -158,9 +156,8 @@ static int run_one(const struct ps_config *config, struct arguments *arguments, 
     if (status == 0)
         status = ps_service_run(config, log, signal_fd, reload, arguments, ret_end, &error);
     arguments->log = NULL;
-    if (status) {
-        ps_log_event(log, PS_LOG_ERROR, "ended", "reason=%s", ps_log_quote(error.message, quoted));
-    }
+    if (status)
+        ps_log_reason(log, PS_LOG_ERROR, "ended", error.message);
     ps_log_free(log);
     return status;
 }

@@ -170,9 +170,7 @@ static void take_completions(struct ps_publisher *publisher)
 static void log_failure(struct ps_publisher *publisher, const char *event,
                         const struct ps_error *error)
 {
-    char quoted[PS_LOG_TEXT];
-    ps_log_event(publisher->dependencies.log, PS_LOG_ERROR, event, "reason=%s",
-                 ps_log_quote(error->message, quoted));
+    ps_log_reason(publisher->dependencies.log, PS_LOG_ERROR, event, error->message);
 }
 
 static void journal_failed(struct ps_publisher *publisher, const struct ps_error *error)

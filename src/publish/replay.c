@@ -194,9 +194,7 @@ static bool step(struct ps_replays *replays, struct replay *replay, int64_t now)
     struct ps_error error;
     if (ps_journal_replay(replays->journal, replay->after, replay->portion, send_one, &portion,
                           &error) != 0) {
-        char quoted[PS_LOG_TEXT];
-        ps_log_event(replays->log, PS_LOG_ERROR, "replay_failed", "reason=%s",
-                     ps_log_quote(error.message, quoted));
+        ps_log_reason(replays->log, PS_LOG_ERROR, "replay_failed", error.message);
         (void)ps_client_answer(&replay->client, unreadable(&error));
         return false;
     }

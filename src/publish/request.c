@@ -27,10 +27,8 @@ static void answer(const struct ps_client *client, json_t *object)
 static void refuse(const struct ps_request_dependencies *dependencies,
                    const struct ps_client *client, const char *reason)
 {
-    char quoted[PS_LOG_TEXT];
     ps_metrics_add(dependencies->metrics, PS_COUNTER_BAD_REQUESTS, 1);
-    ps_log_event(dependencies->log, PS_LOG_DEBUG, "bad_request", "reason=%s",
-                 ps_log_quote(reason, quoted));
+    ps_log_reason(dependencies->log, PS_LOG_DEBUG, "bad_request", reason);
     answer(client, ps_request_error(reason));
 }
 
@@ -38,9 +36,7 @@ static void refuse(const struct ps_request_dependencies *dependencies,
 static void fail(const struct ps_request_dependencies *dependencies, const struct ps_client *client,
                  const struct ps_error *error)
 {
-    char quoted[PS_LOG_TEXT];
-    ps_log_event(dependencies->log, PS_LOG_ERROR, "request_failed", "reason=%s",
-                 ps_log_quote(error->message, quoted));
+    ps_log_reason(dependencies->log, PS_LOG_ERROR, "request_failed", error->message);
     answer(client, ps_request_error(error->message));
 }
 

@@ -142,9 +142,7 @@ static int find_session(struct ps_relay_clients *clients, const struct ps_client
 static void answer_problem(const struct ps_relay_clients *clients, const struct ps_client *client,
                            const char *problem)
 {
-    char quoted[PS_LOG_TEXT];
-    ps_log_event(clients->log, PS_LOG_DEBUG, "bad_request", "reason=%s",
-                 ps_log_quote(problem, quoted));
+    ps_log_reason(clients->log, PS_LOG_DEBUG, "bad_request", problem);
     (void)ps_client_answer(client, ps_request_error(problem));
 }
 

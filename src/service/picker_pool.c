@@ -50,10 +50,8 @@ static int open_first(struct ps_picker_pool *pool, int *devices, int count, stru
         status = ps_picker_new_on(pool->config, devices[i], &picker, error);
         if (status)
             break;
-        char quoted[PS_LOG_TEXT];
         if (picker->backend->note[0])
-            ps_log_event(pool->log, PS_LOG_INFO, "gpu_not_used", "reason=%s",
-                         ps_log_quote(picker->backend->note, quoted));
+            ps_log_reason(pool->log, PS_LOG_INFO, "gpu_not_used", picker->backend->note);
         if (ps_picker_is_gpu(picker)) {
             devices[pool->count] = devices[i];
             add_entry(pool, picker);
@@ -252,8 +250,7 @@ static void take_over(struct ps_picker_pool *pool)
         ps_log_event(pool->log, PS_LOG_WARNING, "continues_on_cpu", "device=%s",
                      ps_log_quote(ps_picker_device(picker), quoted));
     else
-        ps_log_event(pool->log, PS_LOG_ERROR, "device_failed", "reason=%s",
-                     ps_log_quote(error.message, quoted));
+        ps_log_reason(pool->log, PS_LOG_ERROR, "device_failed", error.message);
     pthread_mutex_lock(&pool->lock);
     if (picker)
         add_entry(pool, picker);
@@ -265,7 +262,6 @@ static void take_over(struct ps_picker_pool *pool)
 /* A GPU failed: stop using all GPUs. Only the first report has an effect. */
 static void fail_over(struct ps_picker_pool *pool, const struct ps_error *failure)
 {
-    char quoted[PS_LOG_TEXT];
     pthread_mutex_lock(&pool->lock);
     bool first = pool->failure.code == 0;
     if (first) {
@@ -277,8 +273,7 @@ static void fail_over(struct ps_picker_pool *pool, const struct ps_error *failur
     pthread_cond_broadcast(&pool->changed);
     pthread_mutex_unlock(&pool->lock);
     if (first)
-        ps_log_event(pool->log, PS_LOG_ERROR, "device_failed", "reason=%s",
-                     ps_log_quote(failure->message, quoted));
+        ps_log_reason(pool->log, PS_LOG_ERROR, "device_failed", failure->message);
     if (opening)
         take_over(pool);
 }

@@ -9,13 +9,13 @@
 #include "journal/journal.h"
 #include "publish/publisher.h"
 #include "publish/status.h"
+#include "service/discovery.h"
 #include "service/job_queue.h"
-#include "service/skip.h"
+#include "service/rate.h"
 #include "service/worker_pool.h"
 #include "watch/watcher.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -25,9 +25,6 @@
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
-
-/* The rate is computed from up to MAX_RATE_COMPLETIONS completions of the last RATE_SECONDS. */
-enum { MAX_RATE_COMPLETIONS = 1024, RATE_SECONDS = 600 };
 
 struct service {
     const struct ps_config *config;
@@ -39,13 +36,12 @@ struct service {
     struct ps_publisher *publisher;
     struct ps_previews *previews; /* NULL without the live view */
 
-    pthread_mutex_t lock; /* guards the fields below it, except seen_ticks */
-    int64_t completions[MAX_RATE_COMPLETIONS];
-    uint64_t completed;
-    char journal_failure[512]; /* why new micrographs cannot be recorded; "": they can */
+    struct ps_rate *rate;
+    struct ps_discovery *discovery;
 
-    /* Written by the main thread only, under the lock. It reads them without, other threads with
-     * it. */
+    /* Guards the three below it. Written by the main thread only, under the lock. It reads them
+     * without, other threads with it. */
+    pthread_mutex_t lock;
     struct ps_worker_pool *workers;
     struct ps_watcher *watcher;
     struct ps_http *http; /* NULL without the live view */
@@ -55,90 +51,6 @@ struct service {
 
 /* ---- between the parts ------------------------------------------------------------------------
  */
-
-static void log_error(struct service *service, const char *event, const struct ps_error *error)
-{
-    char quoted[PS_LOG_TEXT];
-    ps_log_event(service->log, PS_LOG_ERROR, event, "reason=%s",
-                 ps_log_quote(error->message, quoted));
-}
-
-static bool is_readable(const char *path)
-{
-    return faccessat(AT_FDCWD, path, R_OK, AT_EACCESS) == 0;
-}
-
-static void set_journal_failure(struct service *service, const char *failure)
-{
-    pthread_mutex_lock(&service->lock);
-    (void)snprintf(service->journal_failure, sizeof service->journal_failure, "%s", failure);
-    pthread_mutex_unlock(&service->lock);
-}
-
-static struct ps_skip_dependencies skip_dependencies(const struct service *service)
-{
-    return (struct ps_skip_dependencies){service->config, service->log, service->journal};
-}
-
-/* Records a file that was found: sets `job` and the state. A micrograph that failed because it
- * could not be read, and can be now, gets another attempt. */
-static int record(struct service *service, struct ps_job *job, enum ps_journal_state *ret_state,
-                  enum ps_skip *ret_skip, struct ps_error *error)
-{
-    const struct ps_skip_dependencies dependencies = skip_dependencies(service);
-    int status = ps_skip_found(&dependencies, job, ret_skip, error);
-    if (status || *ret_skip != PS_SKIP_NOT)
-        return status;
-    status = ps_journal_see(service->journal, job, ret_state, error);
-    if (status || *ret_state != PS_JOURNAL_DONE ||
-        ps_journal_file(service->journal, job->path) != PS_JOURNAL_FILE_UNREADABLE ||
-        !is_readable(job->path))
-        return status;
-    size_t count;
-    status = ps_journal_retry(service->journal, &job->path, 1, &count, error);
-    return status ? status : ps_journal_see(service->journal, job, ret_state, error);
-}
-
-/* The watcher found a complete micrograph. False while the journal cannot be written (disk full):
- * the watcher offers the file again with the next scan. */
-static bool found(void *context, struct ps_job *job)
-{
-    struct service *service = context;
-    enum ps_journal_state state = PS_JOURNAL_DONE;
-    enum ps_skip skip = PS_SKIP_NOT;
-    struct ps_error error;
-    if (record(service, job, &state, &skip, &error)) {
-        ps_metrics_add(service->metrics, PS_COUNTER_JOURNAL_FAILURES, 1);
-        log_error(service, "journal_failed", &error);
-        set_journal_failure(service, error.message);
-        ps_job_free(job);
-        return false;
-    }
-    set_journal_failure(service, "");
-    if (state == PS_JOURNAL_NEW)
-        ps_metrics_add(service->metrics, PS_COUNTER_SEEN, 1);
-    if (state == PS_JOURNAL_DONE)
-        ps_job_free(job);
-    else
-        (void)ps_job_queue_put(service->queue, job);
-    return skip != PS_SKIP_LATER;
-}
-
-static bool known(void *context, const char *path, const struct ps_identity *identity)
-{
-    struct service *service = context;
-    const struct ps_skip_dependencies dependencies = skip_dependencies(service);
-    if (!ps_journal_done(service->journal, path, identity))
-        return ps_skip_is_known(&dependencies, path, identity);
-    return ps_journal_file(service->journal, path) != PS_JOURNAL_FILE_UNREADABLE ||
-           !is_readable(path);
-}
-
-static bool wants_rescan(void *context)
-{
-    struct service *service = context;
-    return ps_job_queue_wants_rescan(service->queue);
-}
 
 /* Renames the preview to its seq before the live view is notified of the outcome. */
 static void published(void *context, const struct ps_job *job, uint64_t seq)
@@ -156,9 +68,7 @@ static void published(void *context, const struct ps_job *job, uint64_t seq)
 static void finished(void *context, struct ps_job *job)
 {
     struct service *service = context;
-    pthread_mutex_lock(&service->lock);
-    service->completions[service->completed++ % MAX_RATE_COMPLETIONS] = ps_clock_mono_ns();
-    pthread_mutex_unlock(&service->lock);
+    ps_rate_count(service->rate, ps_clock_mono_ns());
     ps_job_queue_finish(service->queue, job);
 }
 
@@ -175,27 +85,7 @@ static void retried(void *context, size_t count)
     struct ps_error error;
     ps_metrics_add(service->metrics, PS_COUNTER_RETRIED, count);
     if (ps_journal_each_open(service->journal, queue_left_over, service, &error))
-        log_error(service, "journal_failed", &error);
-}
-
-static double micrographs_per_hour(struct service *service)
-{
-    int64_t now = ps_clock_mono_ns();
-    pthread_mutex_lock(&service->lock);
-    uint64_t kept =
-        service->completed < MAX_RATE_COMPLETIONS ? service->completed : MAX_RATE_COMPLETIONS;
-    uint64_t count = 0;
-    int64_t oldest = now;
-    for (uint64_t i = 0; i < kept; i++) {
-        int64_t at = service->completions[i];
-        if (now - at > (int64_t)RATE_SECONDS * 1000000000)
-            continue;
-        count++;
-        oldest = at < oldest ? at : oldest;
-    }
-    pthread_mutex_unlock(&service->lock);
-    double seconds = (double)(now - oldest) * 1e-9;
-    return count > 1 && seconds > 0 ? (double)count / seconds * 3600 : 0;
+        ps_log_reason(service->log, PS_LOG_ERROR, "journal_failed", error.message);
 }
 
 /* Adds the keys of a status that come from the service (pickstream-messages(7), "status"). */
@@ -208,12 +98,13 @@ static void fill_status(void *context, json_t *header)
         json_pack("{s:I, s:I, s:I, s:I}", "waiting", (json_int_t)queue.waiting, "in_flight",
                   (json_int_t)queue.in_flight, "capacity", (json_int_t)queue.capacity, "overflowed",
                   (json_int_t)queue.overflowed));
-    (void)json_object_set_new(
-        header, "rates", json_pack("{s:f}", "micrographs_per_hour", micrographs_per_hour(service)));
+    (void)json_object_set_new(header, "rates",
+                              json_pack("{s:f}", "micrographs_per_hour",
+                                        ps_rate_per_hour(service->rate, ps_clock_mono_ns())));
+    char failure[PS_MAX_JOURNAL_FAILURE];
+    if (ps_discovery_failure(service->discovery, failure))
+        (void)json_object_set_new(header, "journal", json_sprintf("failed: %s", failure));
     pthread_mutex_lock(&service->lock);
-    if (service->journal_failure[0])
-        (void)json_object_set_new(header, "journal",
-                                  json_sprintf("failed: %s", service->journal_failure));
     struct ps_worker_pool *workers = service->workers;
     struct ps_watcher *watcher = service->watcher;
     (void)json_object_set_new(header, "devices",
@@ -288,12 +179,18 @@ static int start(struct service *service, struct ps_error *error)
     service->queue = ps_job_queue_new((size_t)service->config->compute.queue_length,
                                       service->config->input.order, service->metrics);
     service->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (!service->metrics || !service->queue || service->event_fd < 0)
+    service->rate = ps_rate_new();
+    if (!service->metrics || !service->queue || !service->rate || service->event_fd < 0)
         return ps_fail(error, PS_E_SYSTEM, "cannot start: %s", strerror(errno));
     int status =
         ps_journal_open(service->config->service.state_directory, &service->journal, error);
     if (status)
         return status;
+    struct ps_discovery_dependencies discovery = {service->config, service->log, service->metrics,
+                                                  service->journal, service->queue};
+    service->discovery = ps_discovery_new(&discovery);
+    if (!service->discovery)
+        return ps_fail_memory(error, sizeof discovery, "the service");
     status = open_previews(service, error);
     if (status)
         return status;
@@ -330,7 +227,7 @@ static int start(struct service *service, struct ps_error *error)
     status = ps_journal_each_open(service->journal, queue_left_over, service, error);
     if (status)
         return status;
-    struct ps_watcher_sink sink = {found, wants_rescan, known, service};
+    struct ps_watcher_sink sink = ps_discovery_sink(service->discovery);
     struct ps_watcher *watcher = NULL;
     status =
         ps_watcher_start(service->config, service->log, service->metrics, &sink, &watcher, error);
@@ -389,6 +286,8 @@ static void stop(struct service *service, int signal_fd)
         ps_publisher_stop(service->publisher);
     ps_previews_close(service->previews);
     ps_journal_close(service->journal);
+    ps_discovery_free(service->discovery);
+    ps_rate_free(service->rate);
     ps_job_queue_free(service->queue);
     ps_metrics_free(service->metrics);
     if (service->event_fd >= 0)

@@ -5,14 +5,12 @@
 #include "base/thread.h"
 #include "image/micrograph.h"
 #include "picker/picker.h"
-#include "picks/relion.h"
-#include "picks/remove.h"
-#include "picks/write.h"
+#include "service/outputs.h"
 #include "service/picker_pool.h"
 #include "service/skip.h"
+#include "service/source_file.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,12 +27,10 @@ struct ps_worker_pool {
     struct ps_worker_dependencies dependencies;
     pthread_mutex_t lock;
     struct ps_picker_pool *pickers;
-    struct ps_names *names; /* of files of picks */
     struct worker *workers;
     size_t count;
     size_t running;
-    char *profile;
-    struct ps_relion *relion; /* the project of output.directory; or NULL */
+    struct ps_outputs *outputs;
     bool device_failed;
     struct ps_error device_error;
 };
@@ -69,81 +65,6 @@ static char *reason_of(const struct ps_error *error, const char *path)
     return strdup(text);
 }
 
-/* Finds the directory of the output files of a job, relative to output.directory, and their name
- * below it, to be freed. */
-static int find_output(const struct worker *worker, const struct ps_job *job, char *ret_prefix,
-                       size_t size, char **ret_name, struct ps_error *error)
-{
-    const struct ps_config *config = worker->pool->dependencies.config;
-    int status = ps_relion_output(worker->pool->relion, job->path, ret_name, error);
-    if (status || *ret_name) {
-        *ret_prefix = '\0';
-        return status;
-    }
-    char watched[PATH_MAX];
-    size_t below = strlen(job->path) - strlen(job->name);
-    (void)snprintf(watched, sizeof watched, "%.*s", (int)below, job->path);
-    ps_output_prefix(config, watched, ret_prefix, size);
-    *ret_name = strdup(job->name);
-    return *ret_name ? 0 : ps_fail_memory(error, strlen(job->name), "a name");
-}
-
-/* Removes the files of picks of an earlier revision, because this one failed. The first revision
- * has written none. */
-static void remove_files(const struct worker *worker, const struct ps_job *job)
-{
-    const struct ps_config *config = worker->pool->dependencies.config;
-    char prefix[PATH_MAX];
-    char directory[2 * PATH_MAX];
-    if (job->revision == 1)
-        return;
-    struct ps_error error;
-    char *name = NULL;
-    int status = find_output(worker, job, prefix, sizeof prefix, &name, &error);
-    (void)snprintf(directory, sizeof directory, "%s/%s", config->output.directory, prefix);
-    char quoted[PS_LOG_TEXT];
-    const struct ps_picks_place place = {worker->pool->names, directory, name, job->path};
-    if (status == 0)
-        status = ps_picks_remove_all(&place, &config->output.formats, NULL, &error);
-    free(name);
-    if (status)
-        ps_log_event(worker->pool->dependencies.log, PS_LOG_ERROR, "output_failed", "reason=%s",
-                     ps_log_quote(error.message, quoted));
-}
-
-static void write_files(const struct worker *worker, const struct ps_job *job,
-                        const struct ps_micrograph *micrograph, double read_milliseconds,
-                        struct ps_result *result)
-{
-    const struct ps_config *config = worker->pool->dependencies.config;
-    char prefix[PATH_MAX];
-    struct ps_error error;
-    char *name = NULL;
-    int status = find_output(worker, job, prefix, sizeof prefix, &name, &error);
-    struct ps_pick_file file = {
-        .path = job->path,
-        .name = name,
-        .width = micrograph->image.width,
-        .height = micrograph->image.height,
-        .micrograph = micrograph,
-        .pixel_size_source = ps_pixel_size_source(config, result),
-        .profile = worker->pool->profile,
-        .read_milliseconds = read_milliseconds,
-        .result = result,
-    };
-    if (status == 0)
-        status = ps_picks_write_all(config, worker->pool->names, prefix, &file, &error);
-    free(name);
-    if (status == 0)
-        return;
-    char quoted[PS_LOG_TEXT];
-    ps_log_event(worker->pool->dependencies.log, PS_LOG_ERROR, "output_failed", "reason=%s",
-                 ps_log_quote(error.message, quoted));
-    if (result->warning_count < PS_MAX_WARNINGS)
-        (void)snprintf(result->warnings[result->warning_count++], sizeof result->warnings[0],
-                       "file of picks not written: %.120s", error.message);
-}
-
 /* Also for rejected and failed micrographs, to show why. Failing to make a preview is logged and
  * does not change the outcome. */
 static void make_preview(const struct worker *worker, struct ps_completion *completion)
@@ -151,7 +72,6 @@ static void make_preview(const struct worker *worker, struct ps_completion *comp
     const struct ps_worker_dependencies *dependencies = &worker->pool->dependencies;
     bool published = dependencies->config->publish.preview;
     struct ps_error error;
-    char quoted[PS_LOG_TEXT];
     if (!completion->micrograph || (!published && !dependencies->previews))
         return;
     int status = ps_preview_make(&completion->micrograph->image, completion->result.diameter,
@@ -160,40 +80,9 @@ static void make_preview(const struct worker *worker, struct ps_completion *comp
         status = ps_previews_stage(dependencies->previews, completion->job->row,
                                    &completion->preview, &error);
     if (status)
-        ps_log_event(dependencies->log, PS_LOG_WARNING, "preview_failed", "reason=%s",
-                     ps_log_quote(error.message, quoted));
+        ps_log_reason(dependencies->log, PS_LOG_WARNING, "preview_failed", error.message);
     if (!published)
         ps_preview_done(&completion->preview);
-}
-
-/* True if the file system of a file that cannot be found or read is still mounted: the nearest
- * existing directory above the file, up to the watched one, is on the file's device. If it is not
- * mounted, its micrographs must not get an outcome: they can be picked when it is back (P47). */
-static bool is_mounted(const struct ps_job *job)
-{
-    size_t watched = strlen(job->path) - strlen(job->name);
-    char *path = strdup(job->path);
-    bool mounted = false;
-    for (char *slash; path && (slash = strrchr(path, '/')) != NULL;) {
-        *slash = '\0';
-        struct stat info;
-        if (stat(*path ? path : "/", &info) == 0) {
-            mounted = (uint64_t)info.st_dev == job->identity.device;
-            break;
-        }
-        if ((errno != ENOENT && errno != ENOTDIR) || (size_t)(slash - path) < watched)
-            break;
-    }
-    free(path);
-    return mounted;
-}
-
-/* True if a file that could not be found was deleted. Calls stat() again after the check of the
- * file system, which can have been mounted again in between. */
-static bool vanished(const struct ps_job *job)
-{
-    struct stat info;
-    return is_mounted(job) && stat(job->path, &info) != 0;
 }
 
 /* Reads and picks. 0: `completion` has a result or a failure. PS_E_DEVICE, PS_E_NOMEM, PS_E_SYSTEM
@@ -211,14 +100,14 @@ static int read_and_pick(struct worker *worker, const struct ps_job *job,
     if (status == 0)
         status = ps_picker_pool_pick(worker->pool->pickers, job->name,
                                      &completion->micrograph->image, &completion->result, error);
-    if (status == PS_E_DEVICE || (status == PS_E_SYSTEM && !is_mounted(job)))
+    if (status == PS_E_DEVICE || (status == PS_E_SYSTEM && !ps_source_is_mounted(job)))
         return status;
     if (status && !(completion->failure = reason_of(error, job->path)))
         return PS_E_NOMEM;
     set_busy(worker, true);
     if (status == 0)
-        write_files(worker, job, completion->micrograph, completion->read_milliseconds,
-                    &completion->result);
+        ps_outputs_write(worker->pool->outputs, job, completion->micrograph,
+                         completion->read_milliseconds, &completion->result);
     make_preview(worker, completion);
     set_busy(worker, false);
     if (completion->micrograph) {
@@ -232,27 +121,15 @@ static int read_and_pick(struct worker *worker, const struct ps_job *job,
     return 0;
 }
 
-/* True if the file has the identity of the job. Fills `ret_identity` if the file exists. */
-static bool unchanged(const struct ps_job *job, struct ps_identity *ret_identity, int *ret_errno)
-{
-    struct stat info;
-    *ret_errno = stat(job->path, &info) == 0 ? 0 : errno;
-    if (*ret_errno)
-        return false;
-    *ret_identity = ps_identity_of(&info);
-    return ps_identity_equal(ret_identity, &job->identity);
-}
-
 /* True if the job has no outcome yet: the file can have been found again while another worker
  * picked it. False also if the journal cannot be read; the next scan finds the file again. */
 static bool needs_outcome(struct worker *worker, struct ps_job *job)
 {
     enum ps_journal_state state = PS_JOURNAL_DONE;
     struct ps_error error;
-    char quoted[PS_LOG_TEXT];
     if (ps_journal_see(worker->pool->dependencies.journal, job, &state, &error)) {
-        ps_log_event(worker->pool->dependencies.log, PS_LOG_ERROR, "journal_failed", "reason=%s",
-                     ps_log_quote(error.message, quoted));
+        ps_log_reason(worker->pool->dependencies.log, PS_LOG_ERROR, "journal_failed",
+                      error.message);
         return false;
     }
     return state != PS_JOURNAL_DONE;
@@ -267,11 +144,9 @@ static bool is_skipped(struct worker *worker, const struct ps_job *job)
                                                   dependencies->journal};
     enum ps_skip skip = PS_SKIP_NOT;
     struct ps_error error;
-    char quoted[PS_LOG_TEXT];
     if (ps_skip_before_pick(&skipping, job, &skip, &error) == 0)
         return skip != PS_SKIP_NOT;
-    ps_log_event(dependencies->log, PS_LOG_ERROR, "journal_failed", "reason=%s",
-                 ps_log_quote(error.message, quoted));
+    ps_log_reason(dependencies->log, PS_LOG_ERROR, "journal_failed", error.message);
     return true;
 }
 
@@ -293,7 +168,7 @@ static void process(struct worker *worker, struct ps_job *job)
     struct ps_error error;
     struct ps_identity now;
     int missing;
-    bool same = unchanged(job, &now, &missing);
+    bool same = ps_source_unchanged(job, &now, &missing);
     if (!same && !missing)
         job->identity = now;
     if (!needs_outcome(worker, job) || is_skipped(worker, job)) {
@@ -303,16 +178,16 @@ static void process(struct worker *worker, struct ps_job *job)
     int status = 0;
     if (!missing)
         status = read_and_pick(worker, job, &completion, &error);
-    else if (!vanished(job))
+    else if (!ps_source_vanished(job))
         status = PS_E_SYSTEM;
     else if (!(completion.failure =
                    strdup(missing == ENOENT ? "vanished before it was read" : strerror(missing))))
         status = PS_E_NOMEM;
     /* The file changed while it was read. Discard this read; the watcher reports the file again. */
-    bool changed = !missing && !unchanged(job, &now, &missing) && missing == 0;
+    bool changed = !missing && !ps_source_unchanged(job, &now, &missing) && missing == 0;
     if (status == 0 && !changed) {
         if (completion.failure)
-            remove_files(worker, job);
+            ps_outputs_remove(worker->pool->outputs, job);
         ps_publisher_submit(worker->pool->dependencies.publisher, &completion);
         return;
     }
@@ -366,20 +241,16 @@ int ps_worker_pool_start(const struct ps_worker_dependencies *dependencies,
         return ps_fail_memory(error, sizeof *pool, "workers");
     pool->dependencies = *dependencies;
     pthread_mutex_init(&pool->lock, NULL);
-    int status = ps_names_new(PS_NAMES_LOCAL, &pool->names, error);
+    int status = ps_outputs_open(dependencies->config, dependencies->log, &pool->outputs, error);
     if (status == 0)
         status =
             ps_picker_pool_open(dependencies->config, dependencies->log, &pool->pickers, error);
     size_t workers = status == 0 ? ps_picker_pool_workers(pool->pickers) : 0;
     if (status == 0) {
         pool->workers = calloc(workers, sizeof *pool->workers);
-        pool->profile = ps_config_get(dependencies->config, "picker.profile");
-        if (!pool->workers || !pool->profile)
+        if (!pool->workers)
             status = ps_fail_memory(error, workers * sizeof *pool->workers, "workers");
     }
-    if (status == 0)
-        status = ps_relion_find(dependencies->config->output.relion_project,
-                                dependencies->config->output.directory, &pool->relion, error);
     while (status == 0 && pool->count < workers)
         status = start_worker(pool, error);
     if (status) {
@@ -407,11 +278,9 @@ void ps_worker_pool_join(struct ps_worker_pool *pool)
         pthread_join(pool->workers[i].thread, NULL);
     }
     ps_picker_pool_close(pool->pickers);
-    ps_names_free(pool->names);
+    ps_outputs_close(pool->outputs);
     pthread_mutex_destroy(&pool->lock);
     free(pool->workers);
-    ps_relion_free(pool->relion);
-    free(pool->profile);
     free(pool);
 }
 
