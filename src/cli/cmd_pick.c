@@ -91,8 +91,8 @@ struct session {
 
 /* Handles a failed micrograph: removes the files of an earlier run, which are not the result of
  * this one. Keeps them after a failure of the device, which says nothing about the micrograph and
- * ends the run. Not called after a write error: a full disk must not cost existing files. Returns
- * the code of the failure. */
+ * ends the run. Not called after a write error: ps_pick_output_write() keeps the files that were
+ * made of this content, for a full disk must not cost them. Returns the code of the failure. */
 static int remove_outputs(struct session *session, const struct ps_found *found,
                           const struct ps_error *failure)
 {
