@@ -33,7 +33,8 @@
     X(OUTCOMES_WAITING, outcomes_waiting, "outcomes waiting to be committed")                      \
     X(QUEUE_WAITING, queue_waiting, "micrographs waiting to be picked")                            \
     X(QUEUE_IN_FLIGHT, queue_in_flight, "micrographs being picked")                                \
-    X(VIEWERS, viewers, "live views that are open")
+    X(VIEWERS, viewers, "live views that are open")                                                \
+    X(FILES_MISSING, files_missing, "outcomes whose files of picks are missing")
 /* Seconds. */
 #define PS_HISTOGRAM_MAP(X)                                                                        \
     X(LATENCY, latency_seconds, "from the close of a file to the publication of its picks")        \

@@ -168,17 +168,6 @@ int ps_picks_write_below(const struct ps_config *config, struct ps_names *names,
     return status;
 }
 
-int ps_picks_write_all(const struct ps_config *config, struct ps_names *names, const char *prefix,
-                       const struct ps_pick_file *file, struct ps_error *error)
-{
-    char *directory = NULL;
-    if (asprintf(&directory, "%s%s%s", config->output.directory, *prefix ? "/" : "", prefix) < 0)
-        return ps_fail_memory(error, strlen(prefix), "a path");
-    int status = ps_picks_write_below(config, names, directory, file, NULL, error);
-    free(directory);
-    return status;
-}
-
 /* ---- directories -------------------------------------------------------------------------------
  */
 

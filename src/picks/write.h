@@ -42,10 +42,6 @@ int ps_picks_write_below(const struct ps_config *config, struct ps_names *names,
                          const char *directory, const struct ps_pick_file *file,
                          struct ps_autopick *list, struct ps_error *error);
 
-/* The same below output.directory, or below `prefix` in it if that is not empty. */
-int ps_picks_write_all(const struct ps_config *config, struct ps_names *names, const char *prefix,
-                       const struct ps_pick_file *file, struct ps_error *error);
-
 /* The directory below output.directory for micrographs of a watched directory. "" if only one is
  * watched; otherwise its path relative to the nearest common parent, so that micrographs of the
  * same name do not collide. `ret_text` has `size` bytes. */

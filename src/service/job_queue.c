@@ -308,6 +308,24 @@ void ps_job_queue_finish(struct ps_job_queue *queue, struct ps_job *job)
     ps_job_free(job);
 }
 
+bool ps_job_queue_claim(struct ps_job_queue *queue, struct ps_job *job)
+{
+    (void)pthread_mutex_lock(&queue->lock);
+    struct item *item = queue->closed ? NULL : find_item(queue, job->path);
+    const bool claimed = item && !item->picked;
+    if (claimed) {
+        if (item->waiting) {
+            heaps_remove(queue, item);
+            queue->deferred++;
+        }
+        item->picked = job;
+        item->picked_identity = (struct ps_identity){0};
+        queue->in_flight++;
+    }
+    unlock_changed(queue);
+    return claimed;
+}
+
 void ps_job_queue_close(struct ps_job_queue *queue)
 {
     (void)pthread_mutex_lock(&queue->lock);

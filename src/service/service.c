@@ -12,6 +12,7 @@
 #include "service/discovery.h"
 #include "service/job_queue.h"
 #include "service/rate.h"
+#include "service/repair.h"
 #include "service/worker_pool.h"
 #include "watch/watcher.h"
 
@@ -38,6 +39,7 @@ struct service {
 
     struct ps_rate *rate;
     struct ps_discovery *discovery;
+    struct ps_repair *repair;
 
     /* Guards the three below it. Written by the main thread only, under the lock. It reads them
      * without, other threads with it. */
@@ -52,7 +54,8 @@ struct service {
 /* ---- between the parts ------------------------------------------------------------------------
  */
 
-/* Renames the preview to its seq before the live view is notified of the outcome. */
+/* Renames the preview to its seq before the live view is notified of the outcome, and has files
+ * that could not be written tried again. */
 static void published(void *context, const struct ps_job *job, uint64_t seq)
 {
     struct service *service = context;
@@ -62,6 +65,8 @@ static void published(void *context, const struct ps_job *job, uint64_t seq)
     if (service->http)
         ps_http_announce(service->http, seq);
     pthread_mutex_unlock(&service->lock);
+    if (job->files_missing)
+        ps_repair_wake(service->repair);
 }
 
 /* An outcome is published. */
@@ -101,6 +106,7 @@ static void fill_status(void *context, json_t *header)
     (void)json_object_set_new(header, "rates",
                               json_pack("{s:f}", "micrographs_per_hour",
                                         ps_rate_per_hour(service->rate, ps_clock_mono_ns())));
+    (void)json_object_set_new(header, "output", ps_repair_status(service->repair));
     char failure[PS_MAX_JOURNAL_FAILURE];
     if (ps_discovery_failure(service->discovery, failure))
         (void)json_object_set_new(header, "journal", json_sprintf("failed: %s", failure));
@@ -173,6 +179,28 @@ static void stop_live_view(struct service *service)
     ps_http_stop(http);
 }
 
+static int start_workers(struct service *service, struct ps_error *error)
+{
+    struct ps_worker_dependencies dependencies = {
+        .config = service->config,
+        .log = service->log,
+        .metrics = service->metrics,
+        .journal = service->journal,
+        .queue = service->queue,
+        .publisher = service->publisher,
+        .previews = service->previews,
+        .event_fd = service->event_fd,
+    };
+    struct ps_worker_pool *workers = NULL;
+    int status = ps_worker_pool_start(&dependencies, &workers, error);
+    if (status)
+        return status;
+    pthread_mutex_lock(&service->lock);
+    service->workers = workers;
+    pthread_mutex_unlock(&service->lock);
+    return 0;
+}
+
 static int start(struct service *service, struct ps_error *error)
 {
     service->metrics = ps_metrics_new();
@@ -191,7 +219,11 @@ static int start(struct service *service, struct ps_error *error)
     service->discovery = ps_discovery_new(&discovery);
     if (!service->discovery)
         return ps_fail_memory(error, sizeof discovery, "the service");
-    status = open_previews(service, error);
+    struct ps_repair_dependencies repair = {service->config,  service->log,   service->metrics,
+                                            service->journal, service->queue, service->event_fd};
+    status = ps_repair_new(&repair, &service->repair, error);
+    if (status == 0)
+        status = open_previews(service, error);
     if (status)
         return status;
     struct ps_publisher_hooks hooks = {.finished = finished,
@@ -205,26 +237,14 @@ static int start(struct service *service, struct ps_error *error)
         status = start_live_view(service, error);
     if (status)
         return status;
-    struct ps_worker_dependencies dependencies = {
-        .config = service->config,
-        .log = service->log,
-        .metrics = service->metrics,
-        .journal = service->journal,
-        .queue = service->queue,
-        .publisher = service->publisher,
-        .previews = service->previews,
-        .event_fd = service->event_fd,
-    };
-    struct ps_worker_pool *workers = NULL;
-    status = ps_worker_pool_start(&dependencies, &workers, error);
+    status = start_workers(service, error);
     if (status)
         return status;
-    pthread_mutex_lock(&service->lock);
-    service->workers = workers;
-    pthread_mutex_unlock(&service->lock);
     /* Queue what an earlier run left without an outcome. A deleted file fails, which is an outcome.
      */
     status = ps_journal_each_open(service->journal, queue_left_over, service, error);
+    if (status == 0)
+        status = ps_repair_start(service->repair, error);
     if (status)
         return status;
     struct ps_watcher_sink sink = ps_discovery_sink(service->discovery);
@@ -244,12 +264,14 @@ static int next_signal(int signal_fd)
     return read(signal_fd, &info, sizeof info) == sizeof info ? (int)info.ssi_signo : 0;
 }
 
-/* Waits up to drain_seconds for the workers to end. After that, or at a second signal to stop, the
- * process exits at once; micrographs in flight have no outcome and are picked by the next run. */
+/* Waits up to drain_seconds for the workers, and the repair of files, to end. After that, or at a
+ * second signal to stop, the process exits at once; micrographs in flight have no outcome and are
+ * picked by the next run. */
 static void drain(struct service *service, int signal_fd)
 {
     int64_t deadline = ps_clock_mono_ns() + (int64_t)(service->config->service.drain_seconds * 1e9);
-    while (service->workers && !ps_worker_pool_ended(service->workers)) {
+    while ((service->workers && !ps_worker_pool_ended(service->workers)) ||
+           !ps_repair_ended(service->repair)) {
         int64_t left = (deadline - ps_clock_mono_ns()) / 1000000;
         struct pollfd waits[2] = {{.fd = service->event_fd, .events = POLLIN},
                                   {.fd = signal_fd, .events = POLLIN}};
@@ -275,6 +297,7 @@ static void stop(struct service *service, int signal_fd)
         ps_watcher_stop(watcher);
     if (service->queue)
         ps_job_queue_close(service->queue);
+    ps_repair_stop(service->repair);
     drain(service, signal_fd);
     pthread_mutex_lock(&service->lock);
     struct ps_worker_pool *workers = service->workers;
@@ -284,6 +307,7 @@ static void stop(struct service *service, int signal_fd)
     stop_live_view(service);
     if (service->publisher)
         ps_publisher_stop(service->publisher);
+    ps_repair_free(service->repair);
     ps_previews_close(service->previews);
     ps_journal_close(service->journal);
     ps_discovery_free(service->discovery);

@@ -87,7 +87,7 @@ static void make_preview(const struct worker *worker, struct ps_completion *comp
 
 /* Reads and picks. 0: `completion` has a result or a failure. PS_E_DEVICE, PS_E_NOMEM, PS_E_SYSTEM
  * (the file system is not mounted): it has neither. */
-static int read_and_pick(struct worker *worker, const struct ps_job *job,
+static int read_and_pick(struct worker *worker, struct ps_job *job,
                          struct ps_completion *completion, struct ps_error *error)
 {
     const struct ps_config *config = worker->pool->dependencies.config;
