@@ -6,12 +6,13 @@ import resource
 import shutil
 import signal
 import subprocess
+import time
 
 import numpy as np
 import pytest
 from micrographs import write_mrc
-from service import Service, Subscriber
-from support import run
+from service import PATIENCE, Service, Subscriber
+from support import PROGRAM, run
 
 STAR = "synth_000001_autopick.star"
 HEARTBEAT = "publish.heartbeat_seconds=0.2"
@@ -181,11 +182,71 @@ def test_a_failed_revision_whose_old_file_cannot_be_removed(scene):
         subscriber.outcome()
         star.unlink()
         star.mkdir()
-        micrograph.write_bytes(b"no micrograph")
+        damaged = bytearray(scene.path.read_bytes())
+        damaged[12:16] = b"\x63\0\0\0"  # the mode
+        micrograph.write_bytes(damaged)
         assert subscriber.outcome().status == "failed"
         subscriber.status(missing(1))
         star.rmdir()
         star.write_text("old")
         subscriber.status(missing(0))
         assert not star.exists()
+        assert service.stop() == 0
+
+
+# ---- temporary files -----------------------------------------------------------------------------
+
+def temporaries(directory):
+    return sorted(path.name for path in directory.glob(".pickstream-*.tmp"))
+
+
+def wait_for_temporaries(directory, count):
+    deadline = time.monotonic() + PATIENCE
+    while len(temporaries(directory)) < count:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)  # no message tells when
+    return temporaries(directory)
+
+
+def test_temporary_files_of_dead_processes_are_removed(faults, tmp_path, scene):
+    """Those of living ones are not, nor those of another machine before a day has passed."""
+    command = [PROGRAM, "pick", *scene.options, "-o", tmp_path, scene.path]
+    faults.set("hang")
+    environment = os.environ | faults.environment
+    processes = []
+    for count in 1, 2:
+        processes.append(subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL,
+                                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+        names = wait_for_temporaries(tmp_path, count)
+    killed, living = processes
+    try:
+        killed.kill()
+        killed.wait()
+        of_living = [name for name in names if f"-{living.pid:x}-" in name]
+        elsewhere, older = ".pickstream-00000000-1-00000000-00000001.tmp", \
+            ".pickstream-0123456789abcdef.tmp"
+        for name in elsewhere, older:
+            (tmp_path / name).touch()
+        os.utime(tmp_path / older, (time.time() - 90000,) * 2)
+        run(*command[1:])
+        assert len(of_living) == 1 and temporaries(tmp_path) == sorted([elsewhere, *of_living])
+        assert (tmp_path / STAR).exists()
+    finally:
+        living.kill()
+        living.wait()
+
+
+def test_a_service_removes_what_its_killed_run_left(faults, scene):
+    with Service(HEARTBEAT, diameter=f"{scene.diameter}px",
+                 environment=faults.environment) as service:
+        faults.set("hang")
+        shutil.copy(scene.path, service.data)
+        wait_for_temporaries(service.picks, 1)
+        service.kill()
+        assert len(temporaries(service.picks)) == 1
+        faults.set("")
+        service.start()
+        with Subscriber(service) as subscriber:
+            subscriber.status(lambda status: status["last_seq"] == 1)
+        assert not temporaries(service.picks) and (service.picks / STAR).exists()
         assert service.stop() == 0
