@@ -48,9 +48,9 @@ static void drop_warning(struct ps_result *result)
     result->warning_count = kept;
 }
 
-static int make_files(const struct ps_outcome_target *target,
-                      const struct ps_outcome_record *record, const char *directory,
-                      const char *name, struct ps_error *error)
+int ps_outcome_files_put(const struct ps_outcome_target *target,
+                         const struct ps_outcome_record *record, const char *directory,
+                         const char *name, struct ps_error *error)
 {
     if (record->status == PS_OUTCOME_FAILED) {
         const struct ps_picks_place place = {target->names, directory, name, record->path};
@@ -74,7 +74,7 @@ int ps_outcome_files_make(const struct ps_outcome_target *target, struct ps_outc
         return ps_fail(error, PS_E_INPUT, "its name leads out of the directory: not written");
     PS_TRY(ps_outcome_files_find(target, record->path, record->name, &directory, &name, error));
     drop_warning(&record->result);
-    int status = make_files(target, record, directory, name, error);
+    int status = ps_outcome_files_put(target, record, directory, name, error);
     free(directory);
     free(name);
     return status;

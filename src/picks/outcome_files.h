@@ -27,9 +27,15 @@ int ps_outcome_files_find(const struct ps_outcome_target *target, const char *pa
                           const char *name, char **ret_directory, char **ret_name,
                           struct ps_error *error);
 
-/* Writes the files of an outcome, in all output.formats, without the warning that they were not
- * written; or removes those of earlier revisions, if it failed. PS_E_INPUT: its name leads out of
- * the directory, or a format cannot hold a value; PS_E_SYSTEM, PS_E_NOMEM. */
+/* Writes the files of an outcome in all output.formats, where the caller says; `name` is safe
+ * (ps_name_is_safe()). Or removes those of earlier revisions, if it failed. PS_E_INPUT: a format
+ * cannot hold a value; PS_E_SYSTEM, PS_E_NOMEM. */
+int ps_outcome_files_put(const struct ps_outcome_target *target,
+                         const struct ps_outcome_record *record, const char *directory,
+                         const char *name, struct ps_error *error);
+
+/* The same where the service has them (ps_outcome_files_find()), and without the warning that they
+ * were not written. PS_E_INPUT also if its name leads out of the directory. */
 int ps_outcome_files_make(const struct ps_outcome_target *target, struct ps_outcome_record *record,
                           struct ps_error *error);
 
