@@ -120,7 +120,9 @@ int ps_file_write_atomically(const char *path, ps_file_writer *writer, const voi
         return ps_fail_memory(error, strlen(path) + 1, "a path");
     int code = write_file(copy, writer, context, error);
     free(copy);
-    return code == 0 ? 0 : (ps_fail_prefix(error, "%s", path), code);
+    if (code != 0 && error)
+        (void)ps_fail_prefix(error, "%s", path);
+    return code;
 }
 
 int ps_directory_make(const char *path, struct ps_error *error)
