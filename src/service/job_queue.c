@@ -318,6 +318,7 @@ bool ps_job_queue_claim(struct ps_job_queue *queue, struct ps_job *job)
             heaps_remove(queue, item);
             queue->deferred++;
         }
+        item->path = job->path; /* not that of the waiting job, which can be replaced */
         item->picked = job;
         item->picked_identity = (struct ps_identity){0};
         queue->in_flight++;
