@@ -133,9 +133,10 @@ int ps_listen_output_take(struct ps_listen_output *output, struct ps_outcome_rec
     bool kept = false;
     forget_earlier(output, record);
     int status = ps_autopick_rename(output->list, record->path, &record->name, &project, error);
-    if (status == 0 && !ps_name_is_safe(record->name))
+    const bool safe = status == 0 && ps_name_is_safe(record->name);
+    if (status == 0 && !safe && record->status != PS_OUTCOME_FAILED)
         status = ps_fail(error, PS_E_INPUT, "its name leads out of the directory: not written");
-    if (status == 0) {
+    if (safe) {
         status = make_files(output, record, by_stream, error);
         kept = status && status != PS_E_INPUT && keep(output, record, by_stream);
     }
