@@ -52,13 +52,16 @@ static int write_overlay(const char *stem, const struct ps_pick_file *file,
     return status;
 }
 
-static void record(const struct ps_pick_output *output, const char *stem, const struct stat *source)
+static void record(const struct ps_pick_output *output, const char *stem, const char *path,
+                   const struct stat *state)
 {
+    struct ps_resume_source source = {.path = path, .state = *state};
+    ps_resume_read(&source);
     for (size_t i = 0; i < suffix_count(output); i++) {
-        char *path = ps_picks_file(stem, suffix(output, i));
-        if (path)
-            ps_resume_record(path, source);
-        free(path);
+        char *picks = ps_picks_file(stem, suffix(output, i));
+        if (picks)
+            ps_resume_record(picks, &source);
+        free(picks);
     }
 }
 
@@ -84,7 +87,7 @@ int ps_pick_output_write(const struct ps_pick_output *output, const struct ps_pi
     if (output->overlay)
         status = write_overlay(claim.stem, file, source, status, error);
     if (status == 0)
-        record(output, claim.stem, source);
+        record(output, claim.stem, file->path, source);
     ps_claim_done(&claim);
     return status;
 }
@@ -134,11 +137,11 @@ void ps_pick_output_replace(const struct ps_pick_output *output, const struct ps
 static bool is_done(const struct ps_pick_output *output, const struct ps_found *found,
                     const char *stem)
 {
-    struct stat micrograph;
-    bool done = stem && !found->problem && stat(found->path, &micrograph) == 0;
+    struct ps_resume_source source = {.path = found->path};
+    bool done = stem && !found->problem && stat(found->path, &source.state) == 0;
     for (size_t i = 0; i < suffix_count(output) && done; i++) {
         char *path = ps_picks_file(stem, suffix(output, i));
-        done = path && ps_resume_is_current(path, &micrograph);
+        done = path && ps_resume_is_current(path, &source);
         free(path);
     }
     return done;

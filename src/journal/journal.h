@@ -10,10 +10,10 @@
  *   3. A message is published only after ps_journal_commit() returned 0: it is on the disk then.
  *   4. A commit of several outcomes is atomic.
  *
- * A file with another identity under a known path is a new revision if the previous one has an
- * outcome. Otherwise it replaces the previous one: a file that is rewritten while it waits is one
- * micrograph with one outcome. If the commit finds that the file was rewritten while it was picked,
- * the picked contents keep the revision and the present ones become the next revision.
+ * A file with another identity or content under a known path is a new revision if the previous one
+ * has an outcome. Otherwise it replaces the previous one: a file that is rewritten while it waits
+ * is one micrograph with one outcome. If the commit finds that the file was rewritten while it was
+ * picked, the picked contents keep the revision and the present ones become the next revision.
  *
  * A file that gives way to another version of its exposure (layout/versions.h) is recorded as
  * skipped, without an outcome.
@@ -58,13 +58,15 @@ const char *ps_journal_stream(const struct ps_journal *journal);
 /* Largest committed seq; 0: none. */
 uint64_t ps_journal_last_seq(struct ps_journal *journal);
 
-/* Looks `job` up by path and identity, records it as seen if it is new, and sets its row, revision
- * and attempt. Seen rows survive a crash of this process, but not necessarily a power cut. */
+/* Looks `job` up by path, identity and, if its inode changed, content; records it as seen if it is
+ * new, and sets its row, revision and attempt. Seen rows survive a crash of this process, but not
+ * necessarily a power cut. */
 int ps_journal_see(struct ps_journal *journal, struct ps_job *job, enum ps_journal_state *ret_state,
                    struct ps_error *error);
 
-/* True if the file with this path and identity has its outcome. Records nothing; false if the
- * journal cannot be read. */
+/* True if the file with this path and identity has its outcome. Reads the file if only its inode
+ * changed, and records the change if the content is the same. False if the journal cannot be read.
+ */
 bool ps_journal_done(struct ps_journal *journal, const char *path,
                      const struct ps_identity *identity);
 

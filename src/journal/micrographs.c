@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "image/checksum.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,7 @@ struct latest {
     int attempt;
     bool open;
     struct ps_identity identity;
+    int64_t checksum; /* of the content that has the outcome; 0: unknown */
 };
 
 static struct ps_identity get_identity(struct ps_sql *sql, int column)
@@ -41,6 +43,8 @@ static int look_up(struct ps_sql *sql, const char *path, struct latest *ret, str
         ret->attempt = (int)ps_sql_get_int(sql, 2);
         ret->open = ps_sql_get_int(sql, 3) != 0;
         ret->identity = get_identity(sql, 4);
+        ret->identity.ctime_ns = ps_sql_get_int(sql, 8); /* NULL reads as 0 */
+        ret->checksum = ps_sql_get_int(sql, 9);
         ps_sql_end(sql);
     }
     return 0;
@@ -104,11 +108,28 @@ static int record(struct ps_sql *sql, const struct ps_job *job, struct latest *l
     return ps_journal_insert(sql, job, latest->revision, 1, "seen", &latest->id, error);
 }
 
-static bool is_known(const struct latest *latest, const struct ps_job *job,
+/* True if only the content tells whether the file is the one that has the outcome. */
+static bool is_unsure(const struct latest *latest, const struct ps_identity *identity)
+{
+    return latest->id && !latest->open && latest->checksum &&
+           ps_identity_compare(&latest->identity, identity) == PS_IDENTITY_UNSURE;
+}
+
+/* True if the file is the latest revision. `checksum` is that of its content, or 0 if it was not
+ * needed or cannot be read: it then makes no difference. */
+static bool is_latest(const struct latest *latest, const struct ps_identity *identity,
+                      int64_t checksum)
+{
+    if (!latest->id || !ps_identity_equal(&latest->identity, identity))
+        return false;
+    return !is_unsure(latest, identity) || !checksum || checksum == latest->checksum;
+}
+
+static bool is_known(const struct latest *latest, const struct ps_job *job, int64_t checksum,
                      enum ps_journal_state *ret_state)
 {
     *ret_state = latest->open ? PS_JOURNAL_OPEN : PS_JOURNAL_DONE;
-    return latest->id && ps_identity_equal(&latest->identity, &job->identity);
+    return is_latest(latest, &job->identity, checksum);
 }
 
 /* Begins a transaction with `quick` and takes `read_lock`. Releases the lock while another program
@@ -128,6 +149,25 @@ static int begin_quick(struct ps_journal *journal, struct ps_error *error)
     }
 }
 
+/* Records that the inode changed and the content did not, so that the file is not read again for
+ * the same change. A failure only costs that. */
+static void note_same_content(struct ps_journal *journal, int64_t id,
+                              const struct ps_identity *identity)
+{
+    struct ps_sql *sql = &journal->quick;
+    ps_journal_begin_write(journal);
+    int result = begin_quick(journal, NULL);
+    if (result == 0) {
+        ps_sql_use(sql, PS_SQL_SAME_CONTENT);
+        ps_sql_bind_int(sql, id);
+        ps_sql_bind_int(sql, identity->ctime_ns);
+        result = ps_sql_run(sql, NULL);
+        (void)ps_sql_finish(sql, result, NULL);
+    }
+    pthread_mutex_unlock(&journal->read_lock);
+    ps_journal_end_write(journal);
+}
+
 int ps_journal_see(struct ps_journal *journal, struct ps_job *job, enum ps_journal_state *ret_state,
                    struct ps_error *error)
 {
@@ -137,13 +177,17 @@ int ps_journal_see(struct ps_journal *journal, struct ps_job *job, enum ps_journ
     pthread_mutex_lock(&journal->read_lock);
     int result = look_up(sql, job->path, &latest, error);
     pthread_mutex_unlock(&journal->read_lock);
-    if (result == 0 && !is_known(&latest, job, &state)) {
+    bool unsure = result == 0 && is_unsure(&latest, &job->identity);
+    int64_t checksum = unsure ? ps_file_checksum(job->path) : 0;
+    if (unsure && checksum == latest.checksum)
+        note_same_content(journal, latest.id, &job->identity);
+    if (result == 0 && !is_known(&latest, job, checksum, &state)) {
         ps_journal_begin_write(journal);
         result = begin_quick(journal, error);
         if (result == 0) {
             /* Look again: another thread can have recorded it in between. */
             result = look_up(sql, job->path, &latest, error);
-            if (result == 0 && !is_known(&latest, job, &state))
+            if (result == 0 && !is_known(&latest, job, checksum, &state))
                 result = record(sql, job, &latest, &state, error);
             if (result == 0)
                 result = ps_journal_unskip(sql, job->path, error);
@@ -168,8 +212,12 @@ bool ps_journal_done(struct ps_journal *journal, const char *path,
     pthread_mutex_lock(&journal->read_lock);
     int result = look_up(&journal->quick, path, &latest, NULL);
     pthread_mutex_unlock(&journal->read_lock);
-    return result == 0 && latest.id && !latest.open &&
-           ps_identity_equal(&latest.identity, identity);
+    if (result || !latest.id || latest.open)
+        return false;
+    int64_t checksum = is_unsure(&latest, identity) ? ps_file_checksum(path) : 0;
+    if (checksum && checksum == latest.checksum)
+        note_same_content(journal, latest.id, identity);
+    return is_latest(&latest, identity, checksum);
 }
 
 /* Reads a page of the jobs whose paths follow `path`, ordered by path. */

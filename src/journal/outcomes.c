@@ -35,6 +35,17 @@ static int insert_picked(struct ps_sql *sql, const struct ps_journal_row *record
     return ps_journal_insert(sql, record->job, revision, attempt, record->status, ret_id, error);
 }
 
+/* Records which content has the outcome. */
+static int add_content(struct ps_sql *sql, int64_t id, const struct ps_job *job,
+                       struct ps_error *error)
+{
+    ps_sql_use(sql, PS_SQL_CONTENT);
+    ps_sql_bind_int(sql, id);
+    ps_sql_bind_int(sql, job->checksum ? job->identity.ctime_ns : 0);
+    ps_sql_bind_int(sql, job->checksum);
+    return ps_sql_run(sql, error);
+}
+
 static int add_outcome(struct ps_sql *sql, const struct ps_journal_row *record,
                        struct ps_error *error)
 {
@@ -64,7 +75,9 @@ static int add_outcome(struct ps_sql *sql, const struct ps_journal_row *record,
     ps_sql_bind_bytes(sql, blob, size);
     result = ps_sql_run(sql, error);
     free(blob);
-    return result ? result : ps_journal_note_files(sql, job, record->seq, error);
+    if (result == 0)
+        result = ps_journal_note_files(sql, job, record->seq, error);
+    return result ? result : add_content(sql, id, job, error);
 }
 
 static int commit(struct ps_journal *journal, const struct ps_journal_row *records, size_t count,

@@ -63,12 +63,18 @@ static const char *const schema =
     " UPDATE totals SET outcomes = outcomes + 1, picks = picks + new.picks"
     "  WHERE status = new.status; END;";
 
-/* Added when a journal without them is opened: earlier versions of pickstream ignore them, so the
- * format is the same. A reader that cannot write gets empty ones of its own. */
-#define SKIPPED_COLUMNS                                                                            \
-    "skipped (path TEXT PRIMARY KEY, name TEXT NOT NULL, version TEXT NOT NULL,"                   \
-    " size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, detected_ns INTEGER NOT NULL) STRICT"
-#define UNWRITTEN_COLUMNS "unwritten (seq INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE) STRICT"
+/* Tables that are added when a journal without them is opened: earlier versions of pickstream
+ * ignore them, so the format is the same. A reader that cannot write gets empty ones of its own. */
+static const struct {
+    const char *name;
+    const char *columns;
+} added[] = {
+    {"skipped", "path TEXT PRIMARY KEY, name TEXT NOT NULL, version TEXT NOT NULL,"
+                " size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, detected_ns INTEGER NOT NULL"},
+    {"unwritten", "seq INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE"},
+    {"contents", "micrograph INTEGER PRIMARY KEY, ctime_ns INTEGER NOT NULL,"
+                 " checksum INTEGER NOT NULL"},
+};
 
 /* Drops rows that an earlier version has left behind when it recorded a later outcome. */
 static const char *const forget_replaced =
@@ -172,16 +178,16 @@ static int add_tables(struct ps_sql *sql, bool reading, struct ps_error *error)
 {
     const char *const what = "open the journal";
     int result = 0;
-    if (!reading) {
-        result = execute(sql, "CREATE TABLE IF NOT EXISTS " SKIPPED_COLUMNS, what, error);
-        if (result == 0)
-            result = execute(sql, "CREATE TABLE IF NOT EXISTS " UNWRITTEN_COLUMNS, what, error);
-        return result ? result : execute(sql, forget_replaced, what, error);
+    for (size_t i = 0; result == 0 && i < sizeof added / sizeof *added; i++) {
+        if (reading && has_table(sql, added[i].name))
+            continue;
+        char text[400];
+        (void)snprintf(text, sizeof text, "CREATE %sTABLE IF NOT EXISTS %s (%s) STRICT",
+                       reading ? "TEMP " : "", added[i].name, added[i].columns);
+        result = execute(sql, text, what, error);
     }
-    if (!has_table(sql, "skipped"))
-        result = execute(sql, "CREATE TEMP TABLE IF NOT EXISTS " SKIPPED_COLUMNS, what, error);
-    if (result == 0 && !has_table(sql, "unwritten"))
-        result = execute(sql, "CREATE TEMP TABLE IF NOT EXISTS " UNWRITTEN_COLUMNS, what, error);
+    if (result == 0 && !reading)
+        result = execute(sql, forget_replaced, what, error);
     return result;
 }
 

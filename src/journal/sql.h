@@ -24,6 +24,8 @@
  *     skipped      one row for each file that another version of its exposure stands for
  *     unwritten    the seq and the path of each micrograph whose files of picks are not as its
  *                  latest outcome says
+ *     contents     one row for each micrograph with an outcome: the time of the last change of its
+ *                  inode, and the checksum of the content that was read
  *
  * Device, inode and size are unsigned; SQLite has only signed integers, so they are stored as the
  * signed number with the same 64 bits.
@@ -47,8 +49,9 @@
     X(LAST_SEQ, "read the last outcome",                                                           \
       "SELECT ifnull(max(seq), 0), (SELECT sum(outcomes) FROM totals) FROM outcomes")              \
     X(LATEST, "look up a micrograph",                                                              \
-      "SELECT id, revision, attempt, state = 'seen', device, inode, size, mtime_ns"                \
-      " FROM micrographs WHERE path = ?1 ORDER BY revision DESC LIMIT 1")                          \
+      "SELECT id, revision, attempt, state = 'seen', device, inode, size, mtime_ns, ctime_ns,"     \
+      " checksum FROM micrographs LEFT JOIN contents ON contents.micrograph = id"                  \
+      " WHERE path = ?1 ORDER BY revision DESC LIMIT 1")                                           \
     X(INSERT, "record a micrograph",                                                               \
       "INSERT INTO micrographs (path, name, revision, attempt, state, device, inode, size,"        \
       " mtime_ns, closed_ns, detected_ns) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")               \
@@ -68,6 +71,10 @@
       "SELECT state = 'seen', revision, attempt FROM micrographs WHERE id = ?")                    \
     X(SUPERSEDE, "record an outcome",                                                              \
       "UPDATE micrographs SET revision = revision + 1 WHERE id = ?")                               \
+    X(CONTENT, "record an outcome",                                                                \
+      "INSERT OR REPLACE INTO contents (micrograph, ctime_ns, checksum) VALUES (?, ?, ?)")         \
+    X(SAME_CONTENT, "record a micrograph",                                                         \
+      "UPDATE contents SET ctime_ns = ?2 WHERE micrograph = ?1")                                   \
     X(OUTCOME, "record an outcome",                                                                \
       "INSERT INTO outcomes (seq, micrograph, attempt, status, reason, picks, frames)"             \
       " VALUES (?1, ?2, (SELECT attempt FROM micrographs WHERE id = ?2), ?3, ?4, ?5, ?6)")         \

@@ -194,10 +194,11 @@ static void overflow(struct ps_job_queue *queue)
 }
 
 /* The path is being picked: keep the job out of the heaps until that pick ends. A job of the same
- * file identity is freed, so that the file is not picked twice. */
+ * file identity is freed, so that the file is not picked twice. If only the inode changed, the
+ * worker that takes the job compares the contents. */
 static void defer(struct ps_job_queue *queue, struct item *item, struct ps_job *job)
 {
-    if (ps_identity_equal(&job->identity, &item->picked_identity)) {
+    if (ps_identity_compare(&job->identity, &item->picked_identity) == PS_IDENTITY_THE_SAME) {
         ps_job_free(job);
         return;
     }

@@ -1,9 +1,13 @@
 #include "service/source_file.h"
 
+#include "image/checksum.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+
+enum { MAX_READS = 3 };
 
 bool ps_source_is_mounted(const struct ps_job *job)
 {
@@ -32,12 +36,56 @@ bool ps_source_vanished(const struct ps_job *job)
     return ps_source_is_mounted(job) && stat(job->path, &info) != 0;
 }
 
-bool ps_source_unchanged(const struct ps_job *job, struct ps_identity *ret_identity, int *ret_errno)
+int ps_source_identify(struct ps_job *job)
 {
     struct stat info;
-    *ret_errno = stat(job->path, &info) == 0 ? 0 : errno;
-    if (*ret_errno)
+    if (stat(job->path, &info) != 0)
+        return errno;
+    job->identity = ps_identity_of(&info);
+    return 0;
+}
+
+/* How the file compares with the job's; the same if it is gone. */
+static enum ps_identity_match compare(const struct ps_job *job, struct ps_identity *ret_now)
+{
+    struct stat info;
+    if (stat(job->path, &info) != 0)
+        return PS_IDENTITY_THE_SAME;
+    *ret_now = ps_identity_of(&info);
+    return ps_identity_compare(&job->identity, ret_now);
+}
+
+int ps_source_read(struct ps_job *job, const struct ps_read_options *options,
+                   struct ps_micrograph **ret_micrograph, struct ps_error *error)
+{
+    for (int reads = 1;; reads++) {
+        struct ps_micrograph *micrograph = NULL;
+        struct ps_identity now;
+        const int status = ps_micrograph_read(job->path, options, &micrograph, error);
+        job->checksum = ps_file_checksum(job->path);
+        if (compare(job, &now) != PS_IDENTITY_UNSURE || reads == MAX_READS) {
+            if (status == 0)
+                *ret_micrograph = micrograph;
+            return status;
+        }
+        job->identity = now;
+        ps_micrograph_free(micrograph);
+    }
+}
+
+bool ps_source_changed(struct ps_job *job)
+{
+    struct ps_identity now;
+    switch (compare(job, &now)) {
+    case PS_IDENTITY_OTHER:
+        return true;
+    case PS_IDENTITY_UNSURE:
+        if (job->checksum && ps_file_checksum(job->path) != job->checksum)
+            return true;
+        job->identity = now;
         return false;
-    *ret_identity = ps_identity_of(&info);
-    return ps_identity_equal(ret_identity, &job->identity);
+    case PS_IDENTITY_THE_SAME:
+        break;
+    }
+    return false;
 }

@@ -94,7 +94,7 @@ static int read_and_pick(struct worker *worker, struct ps_job *job,
     struct ps_read_options options = {config->input.movies, config->compute.max_pixels};
     int64_t start = ps_clock_mono_ns();
     set_busy(worker, true);
-    int status = ps_micrograph_read(job->path, &options, &completion->micrograph, error);
+    int status = ps_source_read(job, &options, &completion->micrograph, error);
     set_busy(worker, false);
     completion->read_milliseconds = milliseconds_since(start);
     if (status == 0)
@@ -166,11 +166,7 @@ static void process(struct worker *worker, struct ps_job *job)
     struct ps_job_queue *queue = worker->pool->dependencies.queue;
     struct ps_completion completion = {.job = job};
     struct ps_error error;
-    struct ps_identity now;
-    int missing;
-    bool same = ps_source_unchanged(job, &now, &missing);
-    if (!same && !missing)
-        job->identity = now;
+    int missing = ps_source_identify(job);
     if (!needs_outcome(worker, job) || is_skipped(worker, job)) {
         ps_job_queue_finish(queue, job);
         return;
@@ -184,7 +180,7 @@ static void process(struct worker *worker, struct ps_job *job)
                    strdup(missing == ENOENT ? "vanished before it was read" : strerror(missing))))
         status = PS_E_NOMEM;
     /* The file changed while it was read. Discard this read; the watcher reports the file again. */
-    bool changed = !missing && !ps_source_unchanged(job, &now, &missing) && missing == 0;
+    bool changed = !missing && ps_source_changed(job);
     if (status == 0 && !changed) {
         if (completion.failure)
             ps_outputs_remove(worker->pool->outputs, job);

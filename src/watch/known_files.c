@@ -20,7 +20,8 @@ static uint64_t mix(uint64_t x) /* the finaliser of splitmix64 */
 /* Not 0: a cell whose term has ended must differ from a free one. */
 static uint64_t hash_of(const char *path, const struct ps_identity *identity)
 {
-    const uint64_t numbers[] = {identity->size, (uint64_t)identity->mtime_ns};
+    const uint64_t numbers[] = {identity->size, (uint64_t)identity->mtime_ns,
+                                (uint64_t)identity->ctime_ns};
     uint64_t hash = 0xcbf29ce484222325; /* FNV-1a */
     for (const char *c = path; *c; c++)
         hash = (hash ^ (unsigned char)*c) * 0x100000001b3;

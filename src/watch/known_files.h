@@ -1,5 +1,6 @@
 /* The set of known files, by path and identity: files that have their outcome or wait for it. The
- * watcher does not ask the sink about them, so that an idle service does nothing.
+ * watcher does not ask the sink about them, so that an idle service does nothing. A file whose
+ * inode changed is not in the set: the sink compares its content.
  *
  * A file is remembered for a number of scans of everything, or as long as scans find it. So files
  * that were deleted from the disk leave the set too.

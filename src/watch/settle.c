@@ -23,10 +23,10 @@ enum ps_settle_state ps_settle_check(struct ps_settle *settle, const char *path,
                                      int64_t now_ns, double settle_seconds)
 {
     if (settle->changed_ns == 0 || !ps_identity_equal(&settle->identity, identity)) {
-        settle->identity = *identity;
         settle->changed_ns = now_ns;
         settle->is_short = false;
     }
+    settle->identity = *identity; /* the inode can change while the file is quiet */
     const int64_t quiet = now_ns - settle->changed_ns;
     if (!announced && quiet < quiet_ns(settle_seconds))
         return PS_SETTLE_WAITING;

@@ -249,6 +249,19 @@ def test_resume_picks_what_has_changed_since(half_done, scene):
     assert resume(half_done, scene, status=1)[0] == []
 
 
+def test_resume_picks_what_was_rewritten_with_its_old_time(half_done, scene):
+    micrograph = half_done / "in/a.mrc"
+    was = micrograph.stat()
+    micrograph.chmod(0o600)
+    (half_done / "link.mrc").hardlink_to(micrograph)
+    assert resume(half_done, scene, status=1)[0] == []
+    content = micrograph.read_bytes()
+    micrograph.write_bytes(content[:1024] + content[:1023:-1])
+    os.utime(micrograph, ns=(was.st_atime_ns, was.st_mtime_ns))
+    assert resume(half_done, scene, status=1)[0] == ["a_autopick.star"]
+    assert resume(half_done, scene, status=1)[0] == []
+
+
 def test_resume_without_records_compares_times(half_done, scene):
     """Files of picks of another program, or on a file system without attributes."""
     star = half_done / "out/a_autopick.star"
