@@ -16,6 +16,7 @@
 #ifndef PS_JOURNAL_INTERNAL_H
 #define PS_JOURNAL_INTERNAL_H
 
+#include "journal/in_flight.h"
 #include "journal/journal.h"
 #include "journal/sql.h"
 
@@ -34,6 +35,7 @@ struct ps_fifo_lock {
 
 struct ps_journal {
     int lock; /* of the state directory */
+    struct ps_in_flight in_flight;
     char stream[PS_STREAM_TEXT];
     struct ps_fifo_lock write_lock;
     struct ps_sql durable;
@@ -45,6 +47,10 @@ struct ps_journal {
 /* Take and release the right to write, and with it `durable`. */
 void ps_journal_begin_write(struct ps_journal *journal);
 void ps_journal_end_write(struct ps_journal *journal);
+
+/* Runs a statement with one parameter, the row of a micrograph. */
+int ps_journal_run(struct ps_sql *sql, enum ps_sql_statement statement, int64_t id,
+                   struct ps_error *error);
 
 /* Inserts the row of a micrograph, within the caller's transaction. */
 int ps_journal_insert(struct ps_sql *sql, const struct ps_job *job, int revision, int attempt,

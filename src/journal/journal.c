@@ -58,6 +58,53 @@ static int read_head(struct ps_journal *journal, struct ps_sql *sql, struct ps_e
     return 0;
 }
 
+/* ---- deaths -----------------------------------------------------------------------------------
+ */
+
+static int count_death(void *context, int64_t row, int attempt)
+{
+    struct ps_sql *sql = context;
+    ps_sql_use(sql, PS_SQL_DIED);
+    ps_sql_bind_int(sql, row);
+    ps_sql_bind_int(sql, attempt);
+    return ps_sql_run(sql, NULL);
+}
+
+/* Counts the marks of a process that died, then erases them. */
+static int count_deaths(struct ps_journal *journal, const char *directory, struct ps_error *error)
+{
+    struct ps_sql *sql = &journal->durable;
+    int result = ps_in_flight_open(&journal->in_flight, directory, error);
+    if (result == 0)
+        result = ps_sql_begin(sql, error);
+    if (result)
+        return result;
+    result = ps_in_flight_each(&journal->in_flight, journal->stream, count_death, sql);
+    if (result)
+        (void)ps_fail(error, result, "%s: cannot count a death", sql->path);
+    result = ps_sql_finish(sql, result, error);
+    return result ? result : ps_in_flight_clear(&journal->in_flight, journal->stream, error);
+}
+
+void ps_journal_begin_pick(struct ps_journal *journal, size_t worker, const struct ps_job *job)
+{
+    ps_in_flight_set(&journal->in_flight, worker, job->row, job->attempt);
+}
+
+void ps_journal_end_pick(struct ps_journal *journal, size_t worker)
+{
+    ps_in_flight_erase(&journal->in_flight, worker);
+}
+
+void ps_journal_end_picks(struct ps_journal *journal)
+{
+    atomic_store(&journal->in_flight.ended, true);
+    (void)ps_in_flight_clear(&journal->in_flight, journal->stream, NULL);
+}
+
+/* ---- files -------------------------------------------------------------------------------------
+ */
+
 static int open_files(struct ps_journal *journal, const char *directory, bool reading,
                       struct ps_error *error)
 {
@@ -73,8 +120,9 @@ static int open_files(struct ps_journal *journal, const char *directory, bool re
         result =
             ps_sql_open(&journal->quick, path, reading ? PS_SQL_READING : PS_SQL_ORDERED, error);
     free(path);
-    return result ? result
-                  : read_head(journal, reading ? &journal->quick : &journal->durable, error);
+    if (result == 0)
+        result = read_head(journal, reading ? &journal->quick : &journal->durable, error);
+    return result || reading ? result : count_deaths(journal, directory, error);
 }
 
 static int open_journal(const char *directory, bool reading, struct ps_journal **ret_journal,
@@ -84,6 +132,7 @@ static int open_journal(const char *directory, bool reading, struct ps_journal *
     if (!journal)
         return ps_fail_memory(error, sizeof *journal, "the journal");
     journal->lock = -1;
+    journal->in_flight.fd = -1;
     (void)pthread_mutex_init(&journal->write_lock.mutex, NULL);
     (void)pthread_cond_init(&journal->write_lock.changed, NULL);
     (void)pthread_mutex_init(&journal->read_lock, NULL);
@@ -113,6 +162,7 @@ void ps_journal_close(struct ps_journal *journal)
         return;
     ps_sql_done(&journal->quick);
     ps_sql_done(&journal->durable);
+    ps_in_flight_close(&journal->in_flight);
     ps_lock_release(journal->lock);
     (void)pthread_mutex_destroy(&journal->read_lock);
     (void)pthread_cond_destroy(&journal->write_lock.changed);

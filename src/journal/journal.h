@@ -18,6 +18,9 @@
  * A file that gives way to another version of its exposure (layout/versions.h) is recorded as
  * skipped, without an outcome.
  *
+ * A micrograph during whose pick the process died (in_flight.h) keeps count of that until it has an
+ * outcome: see PS_SUSPECT_DEATHS in watch/job.h.
+ *
  * Outcomes of failed micrographs stay. A retry makes such a micrograph seen again, as another
  * attempt at the same revision, which gets another outcome with another seq.
  *
@@ -95,6 +98,15 @@ bool ps_journal_skipped(struct ps_journal *journal, const char *path,
  */
 int ps_journal_each_open(struct ps_journal *journal, int (*take)(void *context, struct ps_job *job),
                          void *context, struct ps_error *error);
+
+/* A worker begins and ends picking the micrograph of a job. If the process dies in between, the
+ * next ps_journal_open() counts a death for the micrograph; its outcome, of any kind, ends the
+ * count. Workers are numbered from 0. */
+void ps_journal_begin_pick(struct ps_journal *journal, size_t worker, const struct ps_job *job);
+void ps_journal_end_pick(struct ps_journal *journal, size_t worker);
+
+/* The process is about to exit while micrographs are being picked: not a death. */
+void ps_journal_end_picks(struct ps_journal *journal);
 
 /* An outcome to commit; borrows everything. */
 struct ps_journal_row {

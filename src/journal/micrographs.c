@@ -17,6 +17,7 @@ struct latest {
     bool open;
     struct ps_identity identity;
     int64_t checksum; /* of the content that has the outcome; 0: unknown */
+    int deaths;       /* of processes that picked it */
 };
 
 static struct ps_identity get_identity(struct ps_sql *sql, int column)
@@ -45,6 +46,7 @@ static int look_up(struct ps_sql *sql, const char *path, struct latest *ret, str
         ret->identity = get_identity(sql, 4);
         ret->identity.ctime_ns = ps_sql_get_int(sql, 8); /* NULL reads as 0 */
         ret->checksum = ps_sql_get_int(sql, 9);
+        ret->deaths = (int)ps_sql_get_int(sql, 10);
         ps_sql_end(sql);
     }
     return 0;
@@ -77,8 +79,8 @@ int ps_journal_insert(struct ps_sql *sql, const struct ps_job *job, int revision
     return result;
 }
 
-static int run_with_id(struct ps_sql *sql, enum ps_sql_statement statement, int64_t id,
-                       struct ps_error *error)
+int ps_journal_run(struct ps_sql *sql, enum ps_sql_statement statement, int64_t id,
+                   struct ps_error *error)
 {
     ps_sql_use(sql, statement);
     ps_sql_bind_int(sql, id);
@@ -89,6 +91,10 @@ static int run_with_id(struct ps_sql *sql, enum ps_sql_statement statement, int6
 static int record(struct ps_sql *sql, const struct ps_job *job, struct latest *latest,
                   enum ps_journal_state *ret_state, struct ps_error *error)
 {
+    int result = latest->open ? ps_journal_run(sql, PS_SQL_ALIVE, latest->id, error) : 0;
+    if (result)
+        return result;
+    latest->deaths = 0;
     if (latest->open && latest->attempt == 1) {
         /* Rewritten before it had an outcome: pick the present contents. */
         ps_sql_use(sql, PS_SQL_REWRITTEN);
@@ -99,7 +105,7 @@ static int record(struct ps_sql *sql, const struct ps_job *job, struct latest *l
         return ps_sql_run(sql, error);
     }
     /* The contents to retry were overwritten: end the retry, keep the outcome. */
-    int result = latest->open ? run_with_id(sql, PS_SQL_ABANDON, latest->id, error) : 0;
+    result = latest->open ? ps_journal_run(sql, PS_SQL_ABANDON, latest->id, error) : 0;
     if (result)
         return result;
     latest->revision++;
@@ -201,6 +207,7 @@ int ps_journal_see(struct ps_journal *journal, struct ps_job *job, enum ps_journ
     job->row = latest.id;
     job->revision = latest.revision;
     job->attempt = latest.attempt;
+    job->deaths = latest.deaths;
     *ret_state = state;
     return 0;
 }
@@ -242,6 +249,7 @@ static int read_open(struct ps_sql *sql, const char *path, struct ps_job *jobs[P
         job->identity = get_identity(sql, 5);
         job->closed_ns = ps_sql_get_int(sql, 9);
         job->detected_ns = ps_sql_get_int(sql, 10);
+        job->deaths = (int)ps_sql_get_int(sql, 11); /* NULL reads as 0 */
         jobs[count++] = job;
     }
     *ret_count = count;

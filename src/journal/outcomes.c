@@ -77,6 +77,8 @@ static int add_outcome(struct ps_sql *sql, const struct ps_journal_row *record,
     free(blob);
     if (result == 0)
         result = ps_journal_note_files(sql, job, record->seq, error);
+    if (result == 0)
+        result = ps_journal_run(sql, PS_SQL_ALIVE, job->row, error);
     return result ? result : add_content(sql, id, job, error);
 }
 

@@ -72,8 +72,10 @@ static const struct {
     {"skipped", "path TEXT PRIMARY KEY, name TEXT NOT NULL, version TEXT NOT NULL,"
                 " size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, detected_ns INTEGER NOT NULL"},
     {"unwritten", "seq INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE"},
-    {"contents", "micrograph INTEGER PRIMARY KEY, ctime_ns INTEGER NOT NULL,"
-                 " checksum INTEGER NOT NULL"},
+    {"contents", "micrograph INTEGER PRIMARY KEY REFERENCES micrographs (id) ON DELETE CASCADE,"
+                 " ctime_ns INTEGER NOT NULL, checksum INTEGER NOT NULL"},
+    {"deaths", "micrograph INTEGER PRIMARY KEY REFERENCES micrographs (id) ON DELETE CASCADE,"
+               " deaths INTEGER NOT NULL"},
 };
 
 /* Drops rows that an earlier version has left behind when it recorded a later outcome. */

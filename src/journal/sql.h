@@ -26,6 +26,8 @@
  *                  latest outcome says
  *     contents     one row for each micrograph with an outcome: the time of the last change of its
  *                  inode, and the checksum of the content that was read
+ *     deaths       one row for each micrograph during whose pick a process died, without an outcome
+ *                  since: how often
  *
  * Device, inode and size are unsigned; SQLite has only signed integers, so they are stored as the
  * signed number with the same 64 bits.
@@ -50,7 +52,8 @@
       "SELECT ifnull(max(seq), 0), (SELECT sum(outcomes) FROM totals) FROM outcomes")              \
     X(LATEST, "look up a micrograph",                                                              \
       "SELECT id, revision, attempt, state = 'seen', device, inode, size, mtime_ns, ctime_ns,"     \
-      " checksum FROM micrographs LEFT JOIN contents ON contents.micrograph = id"                  \
+      " checksum, deaths FROM micrographs LEFT JOIN contents ON contents.micrograph = id"          \
+      " LEFT JOIN deaths ON deaths.micrograph = id"                                                \
       " WHERE path = ?1 ORDER BY revision DESC LIMIT 1")                                           \
     X(INSERT, "record a micrograph",                                                               \
       "INSERT INTO micrographs (path, name, revision, attempt, state, device, inode, size,"        \
@@ -62,7 +65,13 @@
       "UPDATE micrographs SET state = 'failed', attempt = attempt - 1 WHERE id = ?")               \
     X(OPEN, "list what is to be picked",                                                           \
       "SELECT id, path, name, revision, attempt, device, inode, size, mtime_ns, closed_ns,"        \
-      " detected_ns FROM micrographs WHERE state = 'seen' AND path > ?1 ORDER BY path LIMIT ?2")   \
+      " detected_ns, deaths FROM micrographs LEFT JOIN deaths ON deaths.micrograph = id"           \
+      " WHERE state = 'seen' AND path > ?1 ORDER BY path LIMIT ?2")                                \
+    X(DIED, "count a death",                                                                       \
+      "INSERT INTO deaths (micrograph, deaths)"                                                    \
+      " SELECT id, 1 FROM micrographs WHERE id = ?1 AND state = 'seen' AND attempt = ?2"           \
+      " ON CONFLICT (micrograph) DO UPDATE SET deaths = deaths + 1")                               \
+    X(ALIVE, "record an outcome", "DELETE FROM deaths WHERE micrograph = ?")                       \
     X(FINISH, "record an outcome",                                                                 \
       "UPDATE micrographs SET state = ?1, attempt = max(attempt, ?2)"                              \
       " WHERE id = ?3 AND (state = 'seen' OR attempt < ?2)"                                        \

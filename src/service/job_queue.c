@@ -1,7 +1,8 @@
 /* Jobs that can be taken are in two heaps over the same items: the top of one is the job to take
  * next, the top of the other the job to take last, which is dropped when the queue is full. A
  * search tree by path finds the item of a path, whether its job waits, is being picked, or both. In
- * the last case the waiting job is in neither heap until the pick has ended.
+ * the last case the waiting job is in neither heap until the pick has ended. Suspects are in a list
+ * instead of the heaps.
  */
 #include "service/job_queue.h"
 
@@ -9,6 +10,7 @@
 #include <search.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 
 enum { NEXT, LAST, HEAPS };
 
@@ -19,7 +21,11 @@ struct item {
     struct ps_job *picked; /* owned by a worker, which changes it: do not read its fields */
     struct ps_identity picked_identity; /* when it was taken */
     size_t positions[HEAPS]; /* in the heaps; valid if a job waits and none is being picked */
+    bool suspect;            /* waits in the list of suspects instead */
+    TAILQ_ENTRY(item) link;
 };
+
+TAILQ_HEAD(items, item);
 
 struct ps_job_queue {
     pthread_mutex_t lock;
@@ -35,6 +41,10 @@ struct ps_job_queue {
     size_t heap_capacity;       /* allocated in each heap */
     size_t deferred;            /* jobs whose path is being picked */
     size_t in_flight;
+    struct items suspects;
+    size_t suspect_count;
+    const struct item *alone; /* a suspect that is being picked */
+    size_t overtakes;         /* other jobs taken while the first suspect waited */
     uint64_t overflowed;
 };
 
@@ -119,6 +129,48 @@ static void heaps_remove(struct ps_job_queue *queue, const struct item *item)
     }
 }
 
+/* ---- suspects ---------------------------------------------------------------------------------
+ */
+
+static bool is_suspect(const struct ps_job *job)
+{
+    return job->deaths >= PS_SUSPECT_DEATHS && job->deaths < PS_MAX_DEATHS;
+}
+
+/* Makes the waiting job of an item one that can be taken. False without memory. */
+static bool add_waiting(struct ps_job_queue *queue, struct item *item)
+{
+    item->suspect = is_suspect(item->waiting);
+    if (!item->suspect)
+        return heaps_add(queue, item);
+    if (queue->suspect_count++ == 0)
+        queue->overtakes = 0;
+    TAILQ_INSERT_TAIL(&queue->suspects, item, link);
+    return true;
+}
+
+static void remove_waiting(struct ps_job_queue *queue, struct item *item)
+{
+    if (item->suspect) {
+        TAILQ_REMOVE(&queue->suspects, item, link);
+        queue->suspect_count--;
+        item->suspect = false;
+    } else {
+        heaps_remove(queue, item);
+    }
+}
+
+/* The item whose job is to be taken now; NULL: wait. */
+static struct item *find_next(struct ps_job_queue *queue)
+{
+    if (queue->alone)
+        return NULL;
+    struct item *suspect = TAILQ_FIRST(&queue->suspects);
+    if (suspect && (queue->ready == 0 || queue->overtakes >= PS_MAX_OVERTAKES))
+        return queue->in_flight == 0 ? suspect : NULL;
+    return queue->ready ? queue->heaps[NEXT][0] : NULL;
+}
+
 /* ---- paths ------------------------------------------------------------------------------------
  */
 
@@ -169,16 +221,17 @@ struct ps_job_queue *ps_job_queue_new(size_t capacity, enum ps_order order,
     queue->capacity = capacity ? capacity : 1;
     queue->order = order;
     queue->metrics = metrics;
+    TAILQ_INIT(&queue->suspects);
     (void)pthread_mutex_init(&queue->lock, NULL);
     (void)pthread_cond_init(&queue->changed, NULL);
     return queue;
 }
 
-/* Drops a waiting job that is in the heaps. */
+/* Drops a waiting job that could be taken. */
 static void drop_waiting(struct ps_job_queue *queue, struct item *item)
 {
     struct ps_job *job = item->waiting;
-    heaps_remove(queue, item);
+    remove_waiting(queue, item);
     item->waiting = NULL;
     release_item(queue, item);
     ps_job_free(job);
@@ -208,13 +261,24 @@ static void defer(struct ps_job_queue *queue, struct item *item, struct ps_job *
     item->waiting = job;
 }
 
+/* Memory can be short only for a job that leaves the suspects; it counts as overflow. */
 static void replace(struct ps_job_queue *queue, struct item *item, struct ps_job *job)
 {
     struct ps_job *old = item->waiting;
-    item->waiting = job;
-    item->path = job->path;
-    for (int heap = 0; heap < HEAPS; heap++)
-        sift(queue, heap, item);
+    if (item->suspect && is_suspect(job)) {
+        item->waiting = job;
+        item->path = job->path;
+    } else {
+        remove_waiting(queue, item);
+        item->waiting = job;
+        item->path = job->path;
+        if (!add_waiting(queue, item)) {
+            item->waiting = NULL;
+            release_item(queue, item);
+            ps_job_free(job);
+            overflow(queue);
+        }
+    }
     ps_job_free(old);
 }
 
@@ -228,7 +292,7 @@ static void add(struct ps_job_queue *queue, struct ps_job *job)
     } else {
         if (item)
             item->waiting = job;
-        if (!item || !heaps_add(queue, item)) { /* out of memory counts as overflow */
+        if (!item || !add_waiting(queue, item)) { /* out of memory counts as overflow */
             if (item) {
                 item->waiting = NULL;
                 release_item(queue, item);
@@ -245,11 +309,15 @@ static void add(struct ps_job_queue *queue, struct ps_job *job)
     }
 }
 
+static size_t count_waiting(const struct ps_job_queue *queue)
+{
+    return queue->ready + queue->deferred + queue->suspect_count;
+}
+
 /* Updates the gauges and releases the lock after jobs were added or removed. */
 static void unlock_changed(struct ps_job_queue *queue)
 {
-    ps_metrics_set(queue->metrics, PS_GAUGE_QUEUE_WAITING,
-                   (int64_t)(queue->ready + queue->deferred));
+    ps_metrics_set(queue->metrics, PS_GAUGE_QUEUE_WAITING, (int64_t)count_waiting(queue));
     ps_metrics_set(queue->metrics, PS_GAUGE_QUEUE_IN_FLIGHT, (int64_t)queue->in_flight);
     (void)pthread_mutex_unlock(&queue->lock);
 }
@@ -269,12 +337,14 @@ bool ps_job_queue_put(struct ps_job_queue *queue, struct ps_job *job)
 struct ps_job *ps_job_queue_take(struct ps_job_queue *queue)
 {
     struct ps_job *job = NULL;
+    struct item *item = NULL;
     (void)pthread_mutex_lock(&queue->lock);
-    while (!queue->closed && queue->ready == 0)
+    while (!queue->closed && !(item = find_next(queue)))
         (void)pthread_cond_wait(&queue->changed, &queue->lock);
     if (!queue->closed) {
-        struct item *item = queue->heaps[NEXT][0];
-        heaps_remove(queue, item);
+        queue->alone = item->suspect ? item : NULL;
+        queue->overtakes = item->suspect ? 0 : queue->overtakes + 1;
+        remove_waiting(queue, item);
         job = item->picked = item->waiting;
         item->picked_identity = job->identity;
         item->waiting = NULL;
@@ -292,10 +362,14 @@ void ps_job_queue_finish(struct ps_job_queue *queue, struct ps_job *job)
     struct ps_job *next = item->waiting;
     queue->in_flight--;
     item->picked = NULL;
+    if (queue->alone == item || queue->suspect_count)
+        (void)pthread_cond_broadcast(&queue->changed);
+    if (queue->alone == item)
+        queue->alone = NULL;
     if (next) {
         queue->deferred--;
         item->path = next->path;
-        if (!queue->closed && heaps_add(queue, item)) {
+        if (!queue->closed && add_waiting(queue, item)) {
             (void)pthread_cond_signal(&queue->changed);
             next = NULL;
         } else {
@@ -334,6 +408,8 @@ void ps_job_queue_close(struct ps_job_queue *queue)
     queue->closed = true;
     while (queue->ready > 0)
         drop_waiting(queue, queue->heaps[LAST][queue->ready - 1]);
+    while (!TAILQ_EMPTY(&queue->suspects))
+        drop_waiting(queue, TAILQ_FIRST(&queue->suspects));
     (void)pthread_cond_broadcast(&queue->changed);
     unlock_changed(queue);
 }
@@ -354,9 +430,10 @@ struct ps_job_queue_counts ps_job_queue_counts(struct ps_job_queue *queue)
 {
     (void)pthread_mutex_lock(&queue->lock);
     const struct ps_job_queue_counts counts = {
-        .waiting = queue->ready + queue->deferred,
+        .waiting = count_waiting(queue),
         .in_flight = queue->in_flight,
         .capacity = queue->capacity,
+        .suspects = queue->suspect_count + (queue->alone != NULL),
         .overflowed = queue->overflowed,
     };
     (void)pthread_mutex_unlock(&queue->lock);

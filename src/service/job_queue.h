@@ -8,6 +8,10 @@
  * Its file stays on the disk, and the rescan that the watcher starts when the queue has space again
  * finds it. So neither the watcher nor the kernel's event queue waits for the workers.
  *
+ * A suspect (PS_SUSPECT_DEATHS) is taken when no other job waits or is being picked, and no other
+ * is taken before it is finished. If the queue does not become empty, it waits for PS_MAX_OVERTAKES
+ * others at most. Suspects are few, and are not dropped.
+ *
  * After ps_job_queue_close() takers get NULL, puts return false, and waiting jobs are freed.
  */
 #ifndef PS_SERVICE_JOB_QUEUE_H
@@ -18,6 +22,8 @@
 #include "watch/job.h"
 
 struct ps_job_queue;
+
+enum { PS_MAX_OVERTAKES = 200 };
 
 /* Keeps the gauges of waiting and picked jobs in `metrics` (can be NULL) up to date. NULL without
  * memory. */
@@ -44,6 +50,7 @@ struct ps_job_queue_counts {
     size_t waiting;
     size_t in_flight;
     size_t capacity;
+    size_t suspects;     /* of both */
     uint64_t overflowed; /* jobs dropped so far */
 };
 struct ps_job_queue_counts ps_job_queue_counts(struct ps_job_queue *queue);

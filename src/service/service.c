@@ -48,6 +48,7 @@ struct service {
     struct ps_watcher *watcher;
     struct ps_http *http; /* NULL without the live view */
 
+    size_t suspects;        /* in the journal at the start; main thread only */
     uint64_t seen_ticks[2]; /* of publisher and watcher, at the last check; main thread only */
 };
 
@@ -83,6 +84,40 @@ static int queue_left_over(void *context, struct ps_job *job)
     return ps_job_queue_put(service->queue, job) ? 0 : 1;
 }
 
+/* What an earlier run left without an outcome. A suspect waits until all others are in the queue.
+ */
+static int queue_at_start(void *context, struct ps_job *job)
+{
+    struct service *service = context;
+    if (job->deaths > 0) {
+        char quoted[PS_LOG_TEXT];
+        ps_log_event(service->log, PS_LOG_WARNING, "died_while_picking", "deaths=%d micrograph=%s",
+                     job->deaths, ps_log_quote(job->name, quoted));
+    }
+    if (job->deaths < PS_SUSPECT_DEATHS)
+        return queue_left_over(service, job);
+    service->suspects++;
+    ps_job_free(job);
+    return 0;
+}
+
+static int queue_suspect(void *context, struct ps_job *job)
+{
+    if (job->deaths >= PS_SUSPECT_DEATHS)
+        return queue_left_over(context, job);
+    ps_job_free(job);
+    return 0;
+}
+
+static int queue_all_at_start(struct service *service, struct ps_error *error)
+{
+    service->suspects = 0;
+    int status = ps_journal_each_open(service->journal, queue_at_start, service, error);
+    if (status == 0 && service->suspects)
+        status = ps_journal_each_open(service->journal, queue_suspect, service, error);
+    return status;
+}
+
 /* Failed micrographs are to be picked again: queue every micrograph without an outcome. */
 static void retried(void *context, size_t count)
 {
@@ -100,9 +135,9 @@ static void fill_status(void *context, json_t *header)
     struct ps_job_queue_counts queue = ps_job_queue_counts(service->queue);
     (void)json_object_set_new(
         header, "queue",
-        json_pack("{s:I, s:I, s:I, s:I}", "waiting", (json_int_t)queue.waiting, "in_flight",
+        json_pack("{s:I, s:I, s:I, s:I, s:I}", "waiting", (json_int_t)queue.waiting, "in_flight",
                   (json_int_t)queue.in_flight, "capacity", (json_int_t)queue.capacity, "overflowed",
-                  (json_int_t)queue.overflowed));
+                  (json_int_t)queue.overflowed, "suspects", (json_int_t)queue.suspects));
     (void)json_object_set_new(header, "rates",
                               json_pack("{s:f}", "micrographs_per_hour",
                                         ps_rate_per_hour(service->rate, ps_clock_mono_ns())));
@@ -242,7 +277,7 @@ static int start(struct service *service, struct ps_error *error)
         return status;
     /* Queue what an earlier run left without an outcome. A deleted file fails, which is an outcome.
      */
-    status = ps_journal_each_open(service->journal, queue_left_over, service, error);
+    status = queue_all_at_start(service, error);
     if (status == 0)
         status = ps_repair_start(service->repair, error);
     if (status)
@@ -282,6 +317,7 @@ static void drain(struct service *service, int signal_fd)
         if (number == SIGTERM || number == SIGINT || left <= 0) {
             ps_log_event(service->log, PS_LOG_WARNING, "stopped_at_once", "reason=%s",
                          left <= 0 ? "\"drain_seconds are over\"" : "\"second signal\"");
+            ps_journal_end_picks(service->journal);
             _exit(EXIT_SUCCESS);
         }
     }

@@ -161,6 +161,21 @@ static void device_failed(struct worker *worker, const struct ps_error *error)
     signal_event(pool);
 }
 
+/* The outcome of a micrograph that is not tried any more. */
+static int fail_deadly(const struct ps_job *job, struct ps_completion *completion)
+{
+    const char format[] = "the service ended while picking it (%d times)";
+    if (asprintf(&completion->failure, format, job->deaths) >= 0)
+        return 0;
+    completion->failure = NULL;
+    return PS_E_NOMEM;
+}
+
+static size_t index_of(const struct worker *worker)
+{
+    return (size_t)(worker - worker->pool->workers);
+}
+
 static void process(struct worker *worker, struct ps_job *job)
 {
     struct ps_job_queue *queue = worker->pool->dependencies.queue;
@@ -172,7 +187,10 @@ static void process(struct worker *worker, struct ps_job *job)
         return;
     }
     int status = 0;
-    if (!missing)
+    ps_journal_begin_pick(worker->pool->dependencies.journal, index_of(worker), job);
+    if (job->deaths >= PS_MAX_DEATHS)
+        status = fail_deadly(job, &completion);
+    else if (!missing)
         status = read_and_pick(worker, job, &completion, &error);
     else if (!ps_source_vanished(job))
         status = PS_E_SYSTEM;
@@ -181,6 +199,7 @@ static void process(struct worker *worker, struct ps_job *job)
         status = PS_E_NOMEM;
     /* The file changed while it was read. Discard this read; the watcher reports the file again. */
     bool changed = !missing && ps_source_changed(job);
+    ps_journal_end_pick(worker->pool->dependencies.journal, index_of(worker));
     if (status == 0 && !changed) {
         if (completion.failure)
             ps_outputs_remove(worker->pool->outputs, job);

@@ -34,6 +34,11 @@ enum ps_identity_match {
 enum ps_identity_match ps_identity_compare(const struct ps_identity *a,
                                            const struct ps_identity *b);
 
+/* A micrograph during which processes died so often is tried alone, after all others; one that did
+ * it again then is not tried any more. What was picked at the same time has no outcome either, and
+ * cannot be told apart before it is tried again. */
+enum { PS_SUSPECT_DEATHS = 2, PS_MAX_DEATHS = 3 };
+
 /* Wall-clock times are nanoseconds since 1970, for messages. The monotonic time is for durations,
  * so that a step of the clock does not change them. */
 struct ps_job {
@@ -47,6 +52,7 @@ struct ps_job {
     int revision;           /* from 1; increases when the file is rewritten */
     int attempt;            /* from 1; increases with each retry of this revision */
     bool files_missing;     /* its files of picks could not be written, or earlier ones removed */
+    int deaths;             /* of processes that picked it, as far as is known */
     int64_t checksum;       /* of the content that was read (image/checksum.h); 0: unknown */
 };
 

@@ -39,7 +39,7 @@ static struct ps_journal *open_journal(const char *directory)
 }
 
 /* A micrograph as the watcher finds it; `version` tells its contents apart. */
-static struct ps_job *make_job(const char *path, int version)
+static inline struct ps_job *make_job(const char *path, int version)
 {
     const char *slash = strchr(path + 1, '/');
     struct ps_job *job = ps_job_new(path, slash ? slash + 1 : path);
@@ -54,7 +54,7 @@ static struct ps_job *make_job(const char *path, int version)
     return job;
 }
 
-static enum ps_journal_state see(struct ps_journal *journal, struct ps_job *job)
+static inline enum ps_journal_state see(struct ps_journal *journal, struct ps_job *job)
 {
     enum ps_journal_state state = PS_JOURNAL_DONE;
     struct ps_error error;
@@ -123,7 +123,7 @@ struct texts {
     char text[MAX_TEXTS][100];
 };
 
-static int collect(void *context, uint64_t seq, const struct ps_frames *frames)
+static inline int collect(void *context, uint64_t seq, const struct ps_frames *frames)
 {
     struct texts *texts = context;
     assert_true(seq == texts->next);
@@ -145,7 +145,7 @@ static int collect(void *context, uint64_t seq, const struct ps_frames *frames)
 }
 
 /* To be freed. */
-static struct texts *replay(struct ps_journal *journal, uint64_t after, size_t limit)
+static inline struct texts *replay(struct ps_journal *journal, uint64_t after, size_t limit)
 {
     struct texts *texts = calloc(1, sizeof *texts);
     assert_non_null(texts);
@@ -156,7 +156,7 @@ static struct texts *replay(struct ps_journal *journal, uint64_t after, size_t l
     return texts;
 }
 
-static struct ps_journal_totals totals_of(struct ps_journal *journal)
+static inline struct ps_journal_totals totals_of(struct ps_journal *journal)
 {
     struct ps_journal_totals totals;
     struct ps_error error;

@@ -343,6 +343,99 @@ static void takers_wait(void **state)
     ps_job_queue_free(queue);
 }
 
+/* ---- suspects ---------------------------------------------------------------------------------
+ */
+
+static void put_deadly(struct ps_job_queue *queue, const char *path, int deaths)
+{
+    struct ps_job *made = job(path, 1);
+    made->deaths = deaths;
+    assert_true(ps_job_queue_put(queue, made));
+}
+
+static struct ps_job *take_path(struct ps_job_queue *queue, const char *path)
+{
+    struct ps_job *taken = ps_job_queue_take(queue);
+    assert_non_null(taken);
+    assert_string_equal(taken->path, path);
+    return taken;
+}
+
+static void a_suspect_is_taken_last_and_alone(void **state)
+{
+    (void)state;
+    struct ps_job_queue *queue = ps_job_queue_new(1, PS_ORDER_OLDEST, NULL);
+    put_deadly(queue, "suspect", PS_SUSPECT_DEATHS);
+    put_deadly(queue, "suspect", PS_SUSPECT_DEATHS);
+    put(queue, "a", 10);
+    assert_int_equal(ps_job_queue_counts(queue).suspects, 1);
+    assert_counts(queue, 2, 0, 0); /* no room is needed for it */
+    struct ps_job *first = take_path(queue, "a");
+    pthread_t taker;
+    void *taken;
+    assert_int_equal(pthread_create(&taker, NULL, take_one, queue), 0); /* waits for "a" */
+    ps_job_queue_finish(queue, first);
+    assert_int_equal(pthread_join(taker, &taken), 0);
+    assert_string_equal(((struct ps_job *)taken)->path, "suspect");
+    put(queue, "b", 5);
+    pthread_t takers[2];
+    for (int i = 0; i < 2; i++) /* wait for the suspect */
+        assert_int_equal(pthread_create(&takers[i], NULL, take_one, queue), 0);
+    assert_counts(queue, 1, 1, 0);
+    assert_int_equal(ps_job_queue_counts(queue).suspects, 1);
+    ps_job_queue_finish(queue, taken);
+    put(queue, "c", 6);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(pthread_join(takers[i], &taken), 0);
+        assert_string_not_equal(((struct ps_job *)taken)->path, "suspect");
+        ps_job_queue_finish(queue, taken);
+    }
+    assert_int_equal(ps_job_queue_counts(queue).suspects, 0);
+    ps_job_queue_free(queue);
+}
+
+static void only_suspects_wait(void **state)
+{
+    (void)state;
+    struct ps_job_queue *queue = ps_job_queue_new(10, PS_ORDER_OLDEST, NULL);
+    put_deadly(queue, "innocent", PS_SUSPECT_DEATHS - 1);
+    put_deadly(queue, "deadly", PS_MAX_DEATHS); /* will not be tried */
+    struct ps_job *first = take_path(queue, "deadly");
+    struct ps_job *second = take_path(queue, "innocent");
+    ps_job_queue_finish(queue, first);
+    ps_job_queue_finish(queue, second);
+    put_deadly(queue, "suspect", PS_SUSPECT_DEATHS);
+    put(queue, "suspect", 10); /* rewritten */
+    put(queue, "z", 20);
+    first = take_path(queue, "suspect");
+    second = take_path(queue, "z");
+    ps_job_queue_finish(queue, first);
+    ps_job_queue_finish(queue, second);
+    put_deadly(queue, "x", PS_SUSPECT_DEATHS);
+    ps_job_queue_close(queue);
+    assert_counts(queue, 0, 0, 0);
+    ps_job_queue_free(queue);
+}
+
+/* The queue is never empty: it is taken in the end. */
+static void a_suspect_does_not_starve(void **state)
+{
+    (void)state;
+    struct ps_job_queue *queue = ps_job_queue_new(10, PS_ORDER_OLDEST, NULL);
+    put_deadly(queue, "suspect", PS_SUSPECT_DEATHS);
+    int overtakes = -1;
+    bool found = false;
+    for (; !found && overtakes <= PS_MAX_OVERTAKES; overtakes++) {
+        put(queue, overtakes % 2 ? "a" : "b", overtakes + 2);
+        struct ps_job *taken = ps_job_queue_take(queue);
+        found = strcmp(taken->path, "suspect") == 0;
+        ps_job_queue_finish(queue, taken);
+    }
+    assert_true(found);
+    assert_int_equal(overtakes, PS_MAX_OVERTAKES);
+    ps_job_queue_free(queue);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -359,6 +452,9 @@ int main(void)
         cmocka_unit_test(many_workers_share_it),
         cmocka_unit_test(a_claimed_path_is_not_picked),
         cmocka_unit_test(takers_wait),
+        cmocka_unit_test(a_suspect_is_taken_last_and_alone),
+        cmocka_unit_test(only_suspects_wait),
+        cmocka_unit_test(a_suspect_does_not_starve),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
