@@ -1,6 +1,7 @@
 #include "base/atomic_file.h"
 
 #include "base/error.h"
+#include "base/progress.h"
 #include "base/temporary.h"
 
 #include <errno.h>
@@ -119,6 +120,7 @@ int ps_file_write_atomically(const char *path, ps_file_writer *writer, const voi
     if (!copy)
         return ps_fail_memory(error, strlen(path) + 1, "a path");
     int code = write_file(copy, writer, context, error);
+    ps_progress_tick();
     free(copy);
     if (code != 0 && error)
         (void)ps_fail_prefix(error, "%s", path);

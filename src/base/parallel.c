@@ -1,5 +1,6 @@
 #include "base/parallel.h"
 
+#include "base/progress.h"
 #include "base/thread.h"
 
 #include <pthread.h>
@@ -14,6 +15,7 @@ struct loop {
     void (*body)(void *context, int thread, size_t piece);
     void *context;
     size_t pieces;
+    struct ps_progress *progress; /* of the caller */
     atomic_size_t next_piece;
     atomic_int next_thread;
     int wanted; /* helpers that can still join */
@@ -38,6 +40,7 @@ static void run_pieces(struct loop *loop)
         if (piece >= loop->pieces)
             return;
         loop->body(loop->context, thread, piece);
+        ps_progress_tick();
     }
 }
 
@@ -64,7 +67,9 @@ static void *help(void *unused)
         loop->wanted--;
         loop->inside++;
         (void)pthread_mutex_unlock(&helpers.lock);
+        ps_progress_attach(loop->progress);
         run_pieces(loop);
+        ps_progress_attach(NULL);
         (void)pthread_mutex_lock(&helpers.lock);
         if (--loop->inside == 0)
             (void)pthread_cond_signal(&loop->left);
@@ -116,6 +121,7 @@ void ps_parallel(int threads, size_t pieces, void (*body)(void *context, int thr
         .body = body,
         .context = context,
         .pieces = pieces,
+        .progress = ps_progress_attached(),
         .wanted = (size_t)most < pieces ? most - 1 : (int)pieces - 1,
         .left = PTHREAD_COND_INITIALIZER,
     };

@@ -6,12 +6,15 @@
 #include "image/reader.h"
 
 #include "base/error.h"
+#include "base/progress.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+enum { MAX_PIECE_BYTES = 4 << 20 }; /* of one read, so that a slow file system shows progress */
 
 static int fail_end(uint64_t end, uint64_t offset, size_t length, struct ps_error *error)
 {
@@ -36,8 +39,10 @@ static int read_file(const struct ps_source *source, uint64_t offset, void *buff
     if (offset > source->size || length > source->size - offset)
         return fail_end(source->size, offset, length, error);
     for (size_t done = 0; done < length;) {
-        ssize_t n = pread(source->fd, (unsigned char *)buffer + done, length - done,
-                          (off_t)(offset + done));
+        const size_t left = length - done;
+        ssize_t n = pread(source->fd, (unsigned char *)buffer + done,
+                          left < MAX_PIECE_BYTES ? left : MAX_PIECE_BYTES, (off_t)(offset + done));
+        ps_progress_tick();
         if (n > 0)
             done += (size_t)n;
         else if (n == 0)

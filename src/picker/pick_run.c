@@ -1,5 +1,7 @@
 #include "picker/pick_run.h"
 
+#include "base/progress.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -34,6 +36,7 @@ void ps_picking_stage_done(struct ps_picking *run, enum ps_stage stage)
         run->view.slot = run->slot;
         run->observer(run->observer_context, &run->view);
     }
+    ps_progress_tick();
     struct timespec now;
     (void)clock_gettime(CLOCK_MONOTONIC, &now);
     run->result->milliseconds[stage] += (double)(now.tv_sec - run->lap.tv_sec) * 1e3 +

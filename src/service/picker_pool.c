@@ -1,7 +1,7 @@
 #include "service/picker_pool.h"
 
-#include "base/clock.h"
 #include "base/error.h"
+#include "base/progress.h"
 #include "picker/picker.h"
 
 #include <pthread.h>
@@ -15,7 +15,7 @@ struct entry {
     struct ps_picker *picker; /* NULL: closed, it ran out of memory */
     /* Under the lock: */
     const char *micrograph; /* borrowed name of what is being picked, or NULL */
-    int64_t since_ns;       /* monotonic: when the pick began; 0: free */
+    bool busy;
 };
 
 struct ps_picker_pool {
@@ -177,7 +177,7 @@ static struct entry *take_entry(struct ps_picker_pool *pool, const char *name)
     pthread_mutex_lock(&pool->lock);
     while (pool->first < pool->count || pool->opening) {
         for (size_t i = pool->first; i < pool->count && !entry; i++)
-            if (pool->entries[i].picker && pool->entries[i].since_ns == 0)
+            if (pool->entries[i].picker && !pool->entries[i].busy)
                 entry = &pool->entries[i];
         if (entry)
             break;
@@ -185,7 +185,7 @@ static struct entry *take_entry(struct ps_picker_pool *pool, const char *name)
     }
     if (entry) {
         entry->micrograph = name;
-        entry->since_ns = ps_clock_mono_ns();
+        entry->busy = true;
     }
     pthread_mutex_unlock(&pool->lock);
     return entry;
@@ -196,7 +196,7 @@ static bool release_entry(struct ps_picker_pool *pool, struct entry *entry)
 {
     pthread_mutex_lock(&pool->lock);
     entry->micrograph = NULL;
-    entry->since_ns = 0;
+    entry->busy = false;
     bool good = (size_t)(entry - pool->entries) >= pool->first;
     pthread_cond_signal(&pool->changed);
     pthread_mutex_unlock(&pool->lock);
@@ -284,7 +284,9 @@ int ps_picker_pool_pick(struct ps_picker_pool *pool, const char *name, const str
     struct entry *entry;
     while ((entry = take_entry(pool, name)) != NULL) {
         struct ps_result result = {0};
+        ps_progress_set_busy(true);
         int status = ps_picker_pick(entry->picker, image, &result, error);
+        ps_progress_set_busy(false);
         bool again =
             status == PS_E_DEVICE || (status == PS_E_NOMEM && close_entry(pool, entry, error));
         if (status == PS_E_DEVICE)
@@ -303,18 +305,6 @@ int ps_picker_pool_pick(struct ps_picker_pool *pool, const char *name, const str
 /* ---- state -------------------------------------------------------------------------------------
  */
 
-double ps_picker_pool_busy_seconds(struct ps_picker_pool *pool)
-{
-    int64_t now = ps_clock_mono_ns();
-    int64_t longest = 0;
-    pthread_mutex_lock(&pool->lock);
-    for (size_t i = 0; i < pool->count; i++)
-        if (pool->entries[i].since_ns && now - pool->entries[i].since_ns > longest)
-            longest = now - pool->entries[i].since_ns;
-    pthread_mutex_unlock(&pool->lock);
-    return (double)longest * 1e-9;
-}
-
 json_t *ps_picker_pool_status(struct ps_picker_pool *pool)
 {
     json_t *array = json_array();
@@ -325,7 +315,7 @@ json_t *ps_picker_pool_status(struct ps_picker_pool *pool)
             continue;
         (void)json_array_append_new(
             array, json_pack("{s:s, s:b, s:s?}", "device", ps_picker_device(entry->picker), "busy",
-                             entry->since_ns != 0, "micrograph", entry->micrograph));
+                             (int)entry->busy, "micrograph", entry->micrograph));
     }
     pthread_mutex_unlock(&pool->lock);
     return array;

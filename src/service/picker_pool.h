@@ -10,7 +10,7 @@
  * are discarded and the micrographs picked again. With compute.on_device_error = cpu a picker on
  * the CPU takes over; otherwise every pick ends with PS_E_DEVICE and its micrograph has no outcome.
  *
- * ps_picker_pool_pick(), _status() and _busy_seconds() can be called by any thread. */
+ * ps_picker_pool_pick() and _status() can be called by any thread. */
 #ifndef PS_SERVICE_PICKER_POOL_H
 #define PS_SERVICE_PICKER_POOL_H
 
@@ -33,12 +33,10 @@ void ps_picker_pool_close(struct ps_picker_pool *pool); /* no pick is running; a
 /* The number of workers that keep the entries busy: one for each entry, and the readers. */
 size_t ps_picker_pool_workers(const struct ps_picker_pool *pool);
 
-/* Waits for a free entry and picks; otherwise as ps_picker_pick(). `name` is for the status. */
+/* Waits for a free entry and picks, busy meanwhile (base/progress.h); otherwise as
+ * ps_picker_pick(). `name` is for the status. */
 int ps_picker_pool_pick(struct ps_picker_pool *pool, const char *name, const struct ps_image *image,
                         struct ps_result *ret_result, struct ps_error *error);
-
-/* Seconds since the oldest running pick began; 0 if none is running. */
-double ps_picker_pool_busy_seconds(struct ps_picker_pool *pool);
 
 /* Array of {"device", "busy", "micrograph"}, one for each entry. */
 json_t *ps_picker_pool_status(struct ps_picker_pool *pool);

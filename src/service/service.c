@@ -358,13 +358,14 @@ static void stop(struct service *service, int signal_fd)
  */
 
 /* Notifies the watchdog if publisher and watcher have made progress since the last check and no
- * read, pick or write has been running for longer than the watchdog's period. */
+ * read, pick or write has been without progress for longer than the watchdog's period. */
 static void feed_watchdog(struct service *service, double period_seconds)
 {
     uint64_t ticks[2] = {ps_publisher_ticks(service->publisher),
                          ps_watcher_ticks(service->watcher)};
     bool moved = ticks[0] != service->seen_ticks[0] && ticks[1] != service->seen_ticks[1];
-    if (moved && ps_worker_pool_busy_seconds(service->workers) < period_seconds)
+    const double stuck_seconds = ps_worker_pool_stuck_seconds(service->workers);
+    if (moved && stuck_seconds < period_seconds)
         (void)ps_notify_watchdog();
     if (moved)
         memcpy(service->seen_ticks, ticks, sizeof ticks);

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/progress.h"
 #include "base/thread.h"
 #include "image/micrograph.h"
 #include "picker/picker.h"
@@ -20,7 +21,9 @@
 struct worker {
     struct ps_worker_pool *pool;
     pthread_t thread;
-    int64_t since_ns; /* under the pool's lock: when it began to read or write; 0: neither */
+    struct ps_progress progress;
+    uint64_t seen_ticks; /* at the last check of the watchdog, by its thread */
+    int64_t seen_ns;     /* when they were first seen, monotonic */
 };
 
 struct ps_worker_pool {
@@ -46,13 +49,6 @@ static double milliseconds_since(int64_t start_ns)
 static void signal_event(const struct ps_worker_pool *pool)
 {
     (void)eventfd_write(pool->dependencies.event_fd, 1);
-}
-
-static void set_busy(struct worker *worker, bool busy)
-{
-    pthread_mutex_lock(&worker->pool->lock);
-    worker->since_ns = busy ? ps_clock_mono_ns() : 0;
-    pthread_mutex_unlock(&worker->pool->lock);
 }
 
 /* The message of an error without the path at its beginning: the outcome has the path. */
@@ -93,9 +89,9 @@ static int read_and_pick(struct worker *worker, struct ps_job *job,
     const struct ps_config *config = worker->pool->dependencies.config;
     struct ps_read_options options = {config->input.movies, config->compute.max_pixels};
     int64_t start = ps_clock_mono_ns();
-    set_busy(worker, true);
+    ps_progress_set_busy(true);
     int status = ps_source_read(job, &options, &completion->micrograph, error);
-    set_busy(worker, false);
+    ps_progress_set_busy(false);
     completion->read_milliseconds = milliseconds_since(start);
     if (status == 0)
         status = ps_picker_pool_pick(worker->pool->pickers, job->name,
@@ -104,12 +100,12 @@ static int read_and_pick(struct worker *worker, struct ps_job *job,
         return status;
     if (status && !(completion->failure = reason_of(error, job->path)))
         return PS_E_NOMEM;
-    set_busy(worker, true);
+    ps_progress_set_busy(true);
     if (status == 0)
         ps_outputs_write(worker->pool->outputs, job, completion->micrograph,
                          completion->read_milliseconds, &completion->result);
     make_preview(worker, completion);
-    set_busy(worker, false);
+    ps_progress_set_busy(false);
     if (completion->micrograph) {
         free(completion->micrograph->pixels);
         completion->micrograph->pixels = NULL;
@@ -222,6 +218,7 @@ static void *work(void *argument)
     struct worker *worker = argument;
     struct ps_worker_pool *pool = worker->pool;
     struct ps_job *job;
+    ps_progress_attach(&worker->progress);
     while ((job = ps_job_queue_take(pool->dependencies.queue)) != NULL)
         process(worker, job);
     pthread_mutex_lock(&pool->lock);
@@ -309,18 +306,21 @@ bool ps_worker_pool_device_failed(struct ps_worker_pool *pool, struct ps_error *
     return failed;
 }
 
-double ps_worker_pool_busy_seconds(struct ps_worker_pool *pool)
+double ps_worker_pool_stuck_seconds(struct ps_worker_pool *pool)
 {
-    double picking = ps_picker_pool_busy_seconds(pool->pickers);
-    int64_t now = ps_clock_mono_ns();
+    const int64_t now = ps_clock_mono_ns();
     int64_t longest = 0;
-    pthread_mutex_lock(&pool->lock);
-    for (size_t i = 0; i < pool->count; i++)
-        if (pool->workers[i].since_ns && now - pool->workers[i].since_ns > longest)
-            longest = now - pool->workers[i].since_ns;
-    pthread_mutex_unlock(&pool->lock);
-    double elsewhere = (double)longest * 1e-9;
-    return picking > elsewhere ? picking : elsewhere;
+    for (size_t i = 0; i < pool->count; i++) {
+        struct worker *worker = &pool->workers[i];
+        const uint64_t ticks = atomic_load(&worker->progress.ticks);
+        if (ticks != worker->seen_ticks || !atomic_load(&worker->progress.busy)) {
+            worker->seen_ticks = ticks;
+            worker->seen_ns = now;
+        } else if (now - worker->seen_ns > longest) {
+            longest = now - worker->seen_ns;
+        }
+    }
+    return (double)longest * 1e-9;
 }
 
 json_t *ps_worker_pool_status(struct ps_worker_pool *pool)

@@ -51,9 +51,10 @@ void ps_worker_pool_join(struct ps_worker_pool *pool);
 /* True if the device failed, with the error in `ret_error`. */
 bool ps_worker_pool_device_failed(struct ps_worker_pool *pool, struct ps_error *ret_error);
 
-/* Seconds since the oldest running read, pick or write began; 0 if all workers wait (for a job, for
- * a picker, or for the publisher). */
-double ps_worker_pool_busy_seconds(struct ps_worker_pool *pool);
+/* The longest time, in seconds, for which a read, pick or write has shown no progress
+ * (base/progress.h), as far as the calls of this function saw; 0 if all workers wait (for a job,
+ * for a picker, or for the publisher). By one thread, the one that feeds the watchdog. */
+double ps_worker_pool_stuck_seconds(struct ps_worker_pool *pool);
 
 /* ps_picker_pool_status(). */
 json_t *ps_worker_pool_status(struct ps_worker_pool *pool);
