@@ -38,8 +38,8 @@ struct slot_thread {
 static int pick(struct slot_thread *thread, struct ps_error *error)
 {
     const struct bench_input *input = thread->stream->input;
-    struct ps_read_options options = {input->config->input.movies,
-                                      input->config->compute.max_pixels};
+    struct ps_read_options options = {.movies = input->config->input.movies,
+                                      .max_pixels = input->config->compute.max_pixels};
     struct ps_micrograph *micrograph = NULL;
     struct ps_result result = {0};
     int status = input->file ? ps_micrograph_read(input->file, &options, &micrograph, error) : 0;

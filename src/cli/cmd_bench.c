@@ -151,7 +151,8 @@ static int bench(struct ps_config *config, const struct bench_options *options, 
     struct ps_micrograph *micrograph = NULL;
     void *pixels = NULL;
     struct bench_input input = {.config = config, .file = file};
-    struct ps_read_options read = {config->input.movies, config->compute.max_pixels};
+    struct ps_read_options read = {.movies = config->input.movies,
+                                   .max_pixels = config->compute.max_pixels};
     FILE *timeline = NULL;
     int status = ps_config_check(config, error);
     if (status == 0 && options->timeline && !(timeline = fopen(options->timeline, "we")))

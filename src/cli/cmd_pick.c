@@ -1,5 +1,6 @@
 /* pickstream pick: picks the given files in sequence, each with all cores. */
 #include "base/error.h"
+#include "base/memory.h"
 #include "base/text.h"
 #include "cli/accuracy.h"
 #include "cli/arguments.h"
@@ -8,8 +9,7 @@
 #include "cli/interrupt.h"
 #include "cli/pick_output.h"
 #include "cli/progress.h"
-#include "config/config.h"
-#include "image/micrograph.h"
+#include "picker/memory.h"
 #include "picker/picker.h"
 #include "picker/scale.h"
 #include "picks/autopick.h"
@@ -211,8 +211,9 @@ static int pick_file(struct session *session, const struct ps_found *found, stru
         state_first(session);
         return ps_fail(error, PS_E_INPUT, "%s: %s", found->path, found->problem);
     }
-    struct ps_read_options options = {session->config->input.movies,
-                                      session->config->compute.max_pixels};
+    const struct ps_picker_budget budget = {session->config, ps_picker_is_gpu(session->picker),
+                                            ps_memory_limit("")};
+    const struct ps_read_options options = ps_picker_read_options(&budget);
     struct ps_micrograph *micrograph = NULL;
     double start = ps_progress_clock();
     if (stat(found->path, &session->source) != 0)

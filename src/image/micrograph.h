@@ -19,6 +19,11 @@ enum ps_movies { PS_MOVIES_SKIP, PS_MOVIES_SUM };
 struct ps_read_options {
     enum ps_movies movies; /* several frames: refuse them, or sum them */
     uint64_t max_pixels;   /* of one frame; a larger one is refused before any allocation */
+
+    /* Called with what the headers say, without pixels, before they are allocated; a failure ends
+     * the reading and is returned. NULL: everything is read. */
+    int (*admit)(const void *context, const struct ps_image *image, struct ps_error *error);
+    const void *admit_context;
 };
 
 struct ps_micrograph {

@@ -366,6 +366,9 @@ static int read_mrc(const struct ps_source *source, const struct ps_read_options
     micrograph->mode = layout.mode->number;
     micrograph->frames = layout.frames;
     set_pixel_size(head, &layout, micrograph);
+    code = ps_micrograph_allocate(micrograph, options, error);
+    if (code)
+        return code;
     if (surplus)
         ps_micrograph_warn(micrograph, "%" PRIu64 " bytes after the pixel data ignored", surplus);
 

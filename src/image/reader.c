@@ -13,20 +13,32 @@
 int ps_micrograph_new(const char *format, int width, int height, enum ps_pixel type,
                       struct ps_micrograph **ret_micrograph, struct ps_error *error)
 {
-    size_t bytes = (size_t)width * (size_t)height * ps_pixel_bytes(type);
     struct ps_micrograph *micrograph = calloc(1, sizeof *micrograph);
-    void *pixels = malloc(bytes);
-    if (!micrograph || !pixels) {
-        free(micrograph);
-        free(pixels);
-        return ps_fail_memory(error, bytes, "the pixels of a micrograph");
-    }
-    micrograph->pixels = pixels;
+    if (!micrograph)
+        return ps_fail_memory(error, sizeof *micrograph, "a micrograph");
     micrograph->format = format;
     micrograph->frames = 1;
-    micrograph->image =
-        (struct ps_image){.pixels = pixels, .type = type, .width = width, .height = height};
+    micrograph->image = (struct ps_image){.type = type, .width = width, .height = height};
     *ret_micrograph = micrograph;
+    return 0;
+}
+
+int ps_micrograph_allocate(struct ps_micrograph *micrograph, const struct ps_read_options *options,
+                           struct ps_error *error)
+{
+    const struct ps_image *image = &micrograph->image;
+    const size_t bytes = (size_t)image->width * (size_t)image->height * ps_pixel_bytes(image->type);
+    int code = options->admit ? options->admit(options->admit_context, image, error) : 0;
+    if (!code) {
+        micrograph->pixels = malloc(bytes);
+        if (!micrograph->pixels)
+            code = ps_fail_memory(error, bytes, "the pixels of a micrograph");
+    }
+    if (code) {
+        ps_micrograph_free(micrograph);
+        return code;
+    }
+    micrograph->image.pixels = micrograph->pixels;
     return 0;
 }
 

@@ -41,10 +41,15 @@ int ps_source_file(int fd, struct ps_source *ret_source, struct ps_error *error)
 /* Makes a source over bytes in memory, which must outlive it. */
 void ps_source_memory(const void *bytes, size_t length, struct ps_source *ret_source);
 
-/* Makes a micrograph with uninitialised pixels; frames 1, everything else zero. The caller has
- * checked the size with ps_frame_check(). PS_E_NOMEM. */
+/* Makes a micrograph without pixels; frames 1, everything else zero. The caller has checked the
+ * size with ps_frame_check(). PS_E_NOMEM. */
 int ps_micrograph_new(const char *format, int width, int height, enum ps_pixel type,
                       struct ps_micrograph **ret_micrograph, struct ps_error *error);
+
+/* Gives a micrograph whose pixel size is set uninitialised pixels, if the options admit it. On
+ * failure frees it. PS_E_NOMEM, and what options->admit returns. */
+int ps_micrograph_allocate(struct ps_micrograph *micrograph, const struct ps_read_options *options,
+                           struct ps_error *error);
 
 /* Appends to the micrograph's warning, after "; " if it is not empty; cut if too long. */
 __attribute__((format(printf, 2, 3))) void ps_micrograph_warn(struct ps_micrograph *micrograph,

@@ -323,6 +323,9 @@ static int read_open(TIFF *tif, struct client *client, const struct ps_read_opti
     micrograph->mode = page.bits;
     micrograph->frames = (int)frames;
     micrograph->image.pixel_size = page.pixel_size;
+    code = ps_micrograph_allocate(micrograph, options, error);
+    if (code)
+        return code;
     if (*surplus)
         ps_micrograph_warn(micrograph, "%s", surplus);
     if (page.photometric == PHOTOMETRIC_MINISWHITE)

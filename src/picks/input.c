@@ -45,7 +45,7 @@ int ps_outcome_record_load_shape(struct ps_outcome_record *record, struct ps_err
     if (record->has_micrograph)
         return 0;
     struct ps_micrograph *micrograph = NULL;
-    struct ps_read_options options = {PS_MOVIES_SUM, SIZE_MAX};
+    struct ps_read_options options = {.movies = PS_MOVIES_SUM, .max_pixels = SIZE_MAX};
     int status = ps_micrograph_read(record->path, &options, &micrograph, error);
     if (status)
         return status;

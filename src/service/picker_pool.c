@@ -305,6 +305,16 @@ int ps_picker_pool_pick(struct ps_picker_pool *pool, const char *name, const str
 /* ---- state -------------------------------------------------------------------------------------
  */
 
+bool ps_picker_pool_is_gpu(struct ps_picker_pool *pool)
+{
+    pthread_mutex_lock(&pool->lock);
+    bool gpu = false;
+    for (size_t i = pool->first; i < pool->count; i++)
+        gpu = gpu || (pool->entries[i].picker && ps_picker_is_gpu(pool->entries[i].picker));
+    pthread_mutex_unlock(&pool->lock);
+    return gpu;
+}
+
 json_t *ps_picker_pool_status(struct ps_picker_pool *pool)
 {
     json_t *array = json_array();

@@ -33,6 +33,9 @@ void ps_picker_pool_close(struct ps_picker_pool *pool); /* no pick is running; a
 /* The number of workers that keep the entries busy: one for each entry, and the readers. */
 size_t ps_picker_pool_workers(const struct ps_picker_pool *pool);
 
+/* True if GPUs pick; false also after they failed. */
+bool ps_picker_pool_is_gpu(struct ps_picker_pool *pool);
+
 /* Waits for a free entry and picks, busy meanwhile (base/progress.h); otherwise as
  * ps_picker_pick(). `name` is for the status. */
 int ps_picker_pool_pick(struct ps_picker_pool *pool, const char *name, const struct ps_image *image,

@@ -2,10 +2,11 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/memory.h"
 #include "base/progress.h"
 #include "base/thread.h"
 #include "image/micrograph.h"
-#include "picker/picker.h"
+#include "picker/memory.h"
 #include "service/outputs.h"
 #include "service/picker_pool.h"
 #include "service/skip.h"
@@ -86,8 +87,10 @@ static void make_preview(const struct worker *worker, struct ps_completion *comp
 static int read_and_pick(struct worker *worker, struct ps_job *job,
                          struct ps_completion *completion, struct ps_error *error)
 {
-    const struct ps_config *config = worker->pool->dependencies.config;
-    struct ps_read_options options = {config->input.movies, config->compute.max_pixels};
+    const struct ps_picker_budget budget = {worker->pool->dependencies.config,
+                                            ps_picker_pool_is_gpu(worker->pool->pickers),
+                                            ps_memory_limit("")};
+    const struct ps_read_options options = ps_picker_read_options(&budget);
     int64_t start = ps_clock_mono_ns();
     ps_progress_set_busy(true);
     int status = ps_source_read(job, &options, &completion->micrograph, error);

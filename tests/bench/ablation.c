@@ -58,7 +58,8 @@ int main(int argc, char **argv)
         status = ps_config_set(config, "picker.particle_diameter", argv[2], &error);
     if (status == 0)
         status = ps_picker_new(config, &picker, &error);
-    struct ps_read_options options = {PS_MOVIES_SKIP, config ? config->compute.max_pixels : 0};
+    struct ps_read_options options = {.movies = PS_MOVIES_SKIP,
+                                      .max_pixels = config ? config->compute.max_pixels : 0};
     if (status == 0)
         status = ps_micrograph_read(argv[3], &options, &micrograph, &error);
     if (status == 0) {

@@ -84,7 +84,8 @@ struct golden_case golden_open(const char *name)
         (int)json_integer_value(json_array_get(json_object_get(meta, "segmentation_shape"), 0));
     case_path(path, name, json_string_value(json_object_get(meta, "micrograph")));
     json_decref(meta);
-    struct ps_read_options options = {PS_MOVIES_SKIP, golden.config->compute.max_pixels};
+    struct ps_read_options options = {.movies = PS_MOVIES_SKIP,
+                                      .max_pixels = golden.config->compute.max_pixels};
     struct ps_error error;
     if (ps_micrograph_read(path, &options, &golden.micrograph, &error))
         fail_msg("%s", error.message);

@@ -14,8 +14,8 @@
 
 enum { HEADER = 1024 };
 
-static const struct ps_read_options skip_movies = {PS_MOVIES_SKIP, 1 << 20};
-static const struct ps_read_options sum_movies = {PS_MOVIES_SUM, 1 << 20};
+static const struct ps_read_options skip_movies = {.movies = PS_MOVIES_SKIP, .max_pixels = 1 << 20};
+static const struct ps_read_options sum_movies = {.movies = PS_MOVIES_SUM, .max_pixels = 1 << 20};
 
 /* A file in memory, little-endian until swap_file(). */
 struct file {
@@ -163,7 +163,7 @@ static void test_the_stamp_breaks_a_tie(void **state)
 {
     (void)state;
     const size_t bytes = 256 * 256 * 256;
-    const struct ps_read_options options = {PS_MOVIES_SUM, 256 * 256};
+    const struct ps_read_options options = {.movies = PS_MOVIES_SUM, .max_pixels = 256 * 256};
     void *data = calloc(1, bytes);
     struct file file = make_file(256, 256, 256, 0, 0, data, bytes);
     swap_file(&file, 1);

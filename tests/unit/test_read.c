@@ -17,7 +17,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-static const struct ps_read_options skip_movies = {PS_MOVIES_SKIP, 1 << 20};
+static const struct ps_read_options skip_movies = {.movies = PS_MOVIES_SKIP, .max_pixels = 1 << 20};
 
 static void refuse_bytes(const void *bytes, size_t length, const char *message)
 {
@@ -266,7 +266,7 @@ static void test_real_micrographs(void **state)
         {"data/contaminated/ice.mrc", 959, 927, 2, 0, 6802.12642, 6800.50342F, 6802.44189F},
     };
     const char *data = getenv("PICKSTREAM_DATA");
-    const struct ps_read_options options = {PS_MOVIES_SKIP, 1 << 26};
+    const struct ps_read_options options = {.movies = PS_MOVIES_SKIP, .max_pixels = 1 << 26};
     for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
         char path[512];
         snprintf(path, sizeof path, "%s/%s", data ? data : "../shared", cases[k].name);

@@ -458,7 +458,7 @@ static struct ps_micrograph *reread(struct ps_file_format format, const float *p
     size_t length;
     struct ps_error error = {0};
     struct ps_micrograph *micrograph;
-    const struct ps_read_options options = {PS_MOVIES_SKIP, 1000};
+    const struct ps_read_options options = {.movies = PS_MOVIES_SKIP, .max_pixels = 1000};
     if (ps_micrograph_encode(&format, pixels, W, H, &bytes, &length, &error) != 0 ||
         ps_micrograph_parse(bytes, length, &options, &micrograph, &error) != 0)
         fail_msg("%s", error.message);
