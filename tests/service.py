@@ -25,7 +25,7 @@ class Service:
     """`pickstream watch` in a directory of its own: data/, picks/, state/ and sockets."""
 
     def __init__(self, *settings, diameter="24px", environment=None, directory=None,
-                 program=PROGRAM):
+                 program=PROGRAM, limit=None):
         self.home = pathlib.Path(directory or tempfile.mkdtemp(prefix="ps-", dir="/tmp"))
         self.owned = directory is None
         self.data = self.home / "data"
@@ -52,6 +52,7 @@ class Service:
         self.write_config()
         self.environment = environment or {}
         self.program = program
+        self.limit = limit  # called in the child before the program
         self.process = None
         self.notify = None
 
@@ -75,6 +76,7 @@ class Service:
             [self.program, "watch", "-c", self.config],
             cwd=ROOT,
             env=environment,
+            preexec_fn=self.limit,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=self.log.open("a"),

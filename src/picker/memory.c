@@ -10,7 +10,7 @@
 #include <math.h>
 
 /* Of the process without a micrograph. */
-static const double CPU_PROCESS_BYTES = 16e6;
+static const double CPU_PROCESS_BYTES = 4e6;
 static const double GPU_PROCESS_BYTES = 150e6;
 
 /* Of the micrograph as float32, on the CPU. */
@@ -18,7 +18,7 @@ static const double FLOAT_BYTES = 4;
 
 /* For each pixel of the field at the fine resolution: masks, channels, their norms and means,
  * spectra, responses, scratch. */
-static const double FIELD_BYTES = 74;
+static const double FIELD_BYTES = 73;
 
 /* For each pixel of the field at the coarse resolution: the second and third item of a batch. */
 static const double ITEMS_BYTES = 48;

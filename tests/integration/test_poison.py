@@ -4,14 +4,18 @@ A library in LD_PRELOAD does to the real program what a damaged file or a lack o
 """
 
 import os
+import re
+import resource
 import shutil
 import signal
 import sqlite3
+import struct
 import subprocess
+import time
 
 import pytest
-from service import Service, Subscriber
-from support import PROGRAM, run
+from service import PATIENCE, Service, Subscriber
+from support import PROGRAM, SANITIZER, run
 
 DEADLY = r"""
 #define _GNU_SOURCE
@@ -22,7 +26,7 @@ DEADLY = r"""
 #include <string.h>
 #include <sys/types.h>
 #include <unistd.h>
-/* Reading the pixels of a file whose name begins with "kill" or "hang" does that. */
+/* Reading the pixels of a file whose name begins with "kill", "hang" or "slow" does or is that. */
 ssize_t pread(int fd, void *buffer, size_t size, off_t offset)
 {
     static ssize_t (*real)(int, void *, size_t, off_t);
@@ -36,6 +40,10 @@ ssize_t pread(int fd, void *buffer, size_t size, off_t offset)
         kill(getpid(), SIGKILL);
     while (size > 100000 && strstr(path, "/hang"))
         pause();
+    if (size > 100000 && strstr(path, "/slow")) {
+        usleep(400000);
+        size = 100000;
+    }
     return real(fd, buffer, size, offset);
 }
 ssize_t pread64(int fd, void *buffer, size_t size, off_t offset)
@@ -148,7 +156,7 @@ def test_a_stop_at_once_is_no_death(deadly, micrograph):
 
 def test_a_suspect_that_lives_is_picked(deadly, micrograph):
     """The machine was at fault: in flight at two deaths, picked alone in the end."""
-    service = Service(environment=deadly)
+    service = Service("service.drain_seconds=0.1", environment=deadly)
     put(service, micrograph, "hang.mrc", 0)
     with service:
         for _ in range(2):
@@ -159,12 +167,77 @@ def test_a_suspect_that_lives_is_picked(deadly, micrograph):
         put(service, micrograph, "next.mrc", 0)
         waiting = wait_status(service, lambda status: status["queue"]["waiting"] == 1)
         assert waiting["queue"]["in_flight"] == 1  # alone
-        service.signal(signal.SIGTERM)
-        service.signal(signal.SIGTERM)
-        assert service.wait() == 0
+        assert service.stop() == 0
         service.environment = {}
         service.start()
         with Subscriber(service) as subscriber:
             outcomes = subscriber.replay_until(lambda outcomes: len(outcomes) == 2)
         assert [outcome.name for outcome in outcomes] == ["next.mrc", "hang.mrc"]
         assert rows(service, "SELECT * FROM deaths") == []
+
+
+def test_slow_is_not_stuck(deadly, micrograph):
+    """A read that takes longer than the watchdog's period, but goes on, does not starve it."""
+    period = 1.5
+    service = Service(environment=deadly | {"WATCHDOG_USEC": str(int(period * 1e6))})
+    with service, Subscriber(service) as subscriber:
+        subscriber.connected()
+        service.wait_notify("WATCHDOG=1")
+        began = last = time.monotonic()
+        longest = 0
+        put(service, micrograph, "slow.mrc", 0)
+        while subscriber.sub.poll(0) == 0 or subscriber.receive(subscriber.sub)[0] != b"picks":
+            service.wait_notify("WATCHDOG=1")
+            longest = max(longest, time.monotonic() - last)
+            last = time.monotonic()
+        assert time.monotonic() - began > 1.5 * period
+        assert longest < period
+
+
+def limited(gigabytes):
+    """For the child: a limit of its address space, as the memory of a small machine."""
+    def limit():
+        resource.setrlimit(resource.RLIMIT_AS, (gigabytes * 10**9,) * 2)
+    return limit
+
+
+def write_huge(path):
+    """16000 x 16000 px of 8 bits, on the disk only where they are not 0."""
+    header = bytearray(1024)
+    header[:16] = struct.pack("<4i", 16000, 16000, 1, 0)
+    header[28:52] = struct.pack("<3i3f", 16000, 16000, 1, 16000.0, 16000.0, 1.0)
+    header[208:216] = b"MAP \x44\x44\0\0"
+    with path.open("wb") as file:
+        file.write(header)
+        file.truncate(1024 + 16000**2)
+        file.seek(-1, 2)
+        file.write(b"\1")
+
+
+REFUSED = r"needs about 2\d\.\d GB of memory, 4\.0 GB are there"
+
+
+@pytest.mark.skipif(bool(SANITIZER), reason="a sanitizer needs address space")
+def test_what_cannot_fit_is_refused_by_pick(micrograph, tmp_path):
+    write_huge(tmp_path / "huge.mrc")
+    shutil.copy(micrograph, tmp_path / "small.mrc")
+    done = subprocess.run(
+        [PROGRAM, "pick", "--backend", "cpu", "--diameter", "30px", "-o", tmp_path / "out", tmp_path],
+        preexec_fn=limited(4), capture_output=True, text=True, timeout=PATIENCE)
+    assert done.returncode == 1
+    assert re.search(f"{tmp_path}/huge.mrc: {REFUSED}", done.stderr)
+    assert (tmp_path / "out/small_autopick.star").exists()
+
+
+@pytest.mark.skipif(bool(SANITIZER), reason="a sanitizer needs address space")
+def test_what_cannot_fit_is_refused_by_the_service(micrograph):
+    service = Service("picker.profile=adaptive", "compute.backend=cpu", diameter="30px",
+                      limit=limited(4))
+    with service, Subscriber(service) as subscriber:
+        subscriber.connected()
+        write_huge(service.data / "huge.mrc")
+        outcome = subscriber.outcome()
+        assert outcome.status == "failed"
+        assert re.fullmatch(REFUSED, outcome.reason)
+        shutil.copy(micrograph, service.data / "small.mrc")
+        assert subscriber.outcome().status == "picked"
