@@ -41,7 +41,7 @@ ssize_t pread(int fd, void *buffer, size_t size, off_t offset)
     while (size > 100000 && strstr(path, "/hang"))
         pause();
     if (size > 100000 && strstr(path, "/slow")) {
-        usleep(400000);
+        usleep(700000);
         size = 100000;
     }
     return real(fd, buffer, size, offset);
