@@ -1,6 +1,7 @@
 #include "image/dead_areas.h"
 
 #include "base/error.h"
+#include "base/progress.h"
 #include "image/reader.h"
 
 #include <math.h>
@@ -181,9 +182,12 @@ int ps_dead_areas_find(const struct ps_image *image, struct ps_dead_areas *ret_a
         return ps_fail_memory(error, tiles, "dead areas");
     }
     float tolerance = SMALL_DIFFERENCE * usual_difference(image, ret_areas);
-    for (size_t i = 0; i < tiles; i++)
-        marked[i] = is_dead(image, (int)(i % (size_t)ret_areas->columns),
-                            (int)(i / (size_t)ret_areas->columns), tolerance);
+    for (int row = 0; row < ret_areas->rows; row++) {
+        for (int column = 0; column < ret_areas->columns; column++)
+            marked[(size_t)row * (size_t)ret_areas->columns + (size_t)column] =
+                is_dead(image, column, row, tolerance);
+        ps_progress_tick();
+    }
     if (count_dead(marked, tiles))
         find_areas(ret_areas, marked);
     free(marked);

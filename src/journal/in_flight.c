@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum {
@@ -31,12 +32,22 @@ static bool read_line(int fd, size_t line, char ret_text[LINE + 1])
     return pread(fd, ret_text, LINE, (off_t)(line * LINE)) == LINE;
 }
 
+/* A command that root runs must not leave a file that the service cannot write. */
+static void give_to_owner(int fd, const char *directory)
+{
+    struct stat info;
+    if (geteuid() == 0 && stat(directory, &info) == 0 && fchown(fd, info.st_uid, info.st_gid) != 0)
+        errno = 0; /* it can still be the service that runs as root */
+}
+
 int ps_in_flight_open(struct ps_in_flight *in_flight, const char *directory, struct ps_error *error)
 {
     char *path;
     if (asprintf(&path, "%s/in-flight", directory) < 0)
         return ps_fail_memory(error, strlen(directory), "a path");
     in_flight->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+    if (in_flight->fd >= 0)
+        give_to_owner(in_flight->fd, directory);
     const int status = in_flight->fd >= 0 ? 0
                                           : ps_fail(error, PS_E_SYSTEM, "%s: cannot open: %s", path,
                                                     strerror(errno));

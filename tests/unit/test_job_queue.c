@@ -364,12 +364,12 @@ static struct ps_job *take_path(struct ps_job_queue *queue, const char *path)
 static void a_suspect_is_taken_last_and_alone(void **state)
 {
     (void)state;
-    struct ps_job_queue *queue = ps_job_queue_new(1, PS_ORDER_OLDEST, NULL);
+    struct ps_job_queue *queue = ps_job_queue_new(2, PS_ORDER_OLDEST, NULL);
     put_deadly(queue, "suspect", PS_SUSPECT_DEATHS);
     put_deadly(queue, "suspect", PS_SUSPECT_DEATHS);
     put(queue, "a", 10);
     assert_int_equal(ps_job_queue_counts(queue).suspects, 1);
-    assert_counts(queue, 2, 0, 0); /* no room is needed for it */
+    assert_counts(queue, 2, 0, 0);
     struct ps_job *first = take_path(queue, "a");
     pthread_t taker;
     void *taken;
@@ -391,6 +391,20 @@ static void a_suspect_is_taken_last_and_alone(void **state)
         ps_job_queue_finish(queue, taken);
     }
     assert_int_equal(ps_job_queue_counts(queue).suspects, 0);
+    ps_job_queue_free(queue);
+}
+
+static void a_suspect_needs_no_room(void **state)
+{
+    (void)state;
+    struct ps_job_queue *queue = ps_job_queue_new(1, PS_ORDER_OLDEST, NULL);
+    put_deadly(queue, "suspect", PS_SUSPECT_DEATHS);
+    put(queue, "a", 10);
+    assert_counts(queue, 2, 0, 0);
+    put(queue, "b", 20);
+    assert_counts(queue, 2, 0, 1);
+    assert_taken(queue, "a", 10);
+    assert_taken(queue, "suspect", 1);
     ps_job_queue_free(queue);
 }
 
@@ -453,6 +467,7 @@ int main(void)
         cmocka_unit_test(a_claimed_path_is_not_picked),
         cmocka_unit_test(takers_wait),
         cmocka_unit_test(a_suspect_is_taken_last_and_alone),
+        cmocka_unit_test(a_suspect_needs_no_room),
         cmocka_unit_test(only_suspects_wait),
         cmocka_unit_test(a_suspect_does_not_starve),
     };
