@@ -39,7 +39,7 @@ static bool is_current(const void *context, const char *path)
 
 /* Writes the overlay, unless the other files have failed with `failed`. */
 static int write_overlay(const char *stem, const struct ps_pick_file *file,
-                         const struct stat *source, int failed, struct ps_error *error)
+                         const struct ps_resume_source *source, int failed, struct ps_error *error)
 {
     int status = failed;
     char *path = ps_picks_file(stem, OVERLAY_SUFFIX);
@@ -52,15 +52,14 @@ static int write_overlay(const char *stem, const struct ps_pick_file *file,
     return status;
 }
 
-static void record(const struct ps_pick_output *output, const char *stem, const char *path,
-                   const struct stat *state)
+static void record(const struct ps_pick_output *output, const char *stem,
+                   struct ps_resume_source *source)
 {
-    struct ps_resume_source source = {.path = path, .state = *state};
-    ps_resume_read(&source);
+    ps_resume_read(source);
     for (size_t i = 0; i < suffix_count(output); i++) {
         char *picks = ps_picks_file(stem, suffix(output, i));
         if (picks)
-            ps_resume_record(picks, &source);
+            ps_resume_record(picks, source);
         free(picks);
     }
 }
@@ -70,7 +69,8 @@ int ps_pick_output_write(const struct ps_pick_output *output, const struct ps_pi
 {
     const struct ps_picks_place place = {output->names, output->config->output.directory,
                                          file->name, file->path};
-    const struct ps_picks_keep keep = {is_current, source};
+    struct ps_resume_source made_from = {.path = file->path, .state = *source};
+    const struct ps_picks_keep keep = {is_current, &made_from};
     struct ps_claim claim;
     int status =
         ps_names_claim(place.names, place.directory, place.name, place.path, &claim, error);
@@ -85,9 +85,9 @@ int ps_pick_output_write(const struct ps_pick_output *output, const struct ps_pi
                          file->path, claim.stem);
     status = ps_picks_write_stem(output->config, claim.stem, file, &keep, output->list, error);
     if (output->overlay)
-        status = write_overlay(claim.stem, file, source, status, error);
+        status = write_overlay(claim.stem, file, &made_from, status, error);
     if (status == 0)
-        record(output, claim.stem, file->path, source);
+        record(output, claim.stem, &made_from);
     ps_claim_done(&claim);
     return status;
 }

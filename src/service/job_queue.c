@@ -265,19 +265,16 @@ static void defer(struct ps_job_queue *queue, struct item *item, struct ps_job *
 static void replace(struct ps_job_queue *queue, struct item *item, struct ps_job *job)
 {
     struct ps_job *old = item->waiting;
-    if (item->suspect && is_suspect(job)) {
-        item->waiting = job;
-        item->path = job->path;
-    } else {
+    const bool keeps_place = item->suspect && is_suspect(job);
+    if (!keeps_place)
         remove_waiting(queue, item);
-        item->waiting = job;
-        item->path = job->path;
-        if (!add_waiting(queue, item)) {
-            item->waiting = NULL;
-            release_item(queue, item);
-            ps_job_free(job);
-            overflow(queue);
-        }
+    item->waiting = job;
+    item->path = job->path;
+    if (!keeps_place && !add_waiting(queue, item)) {
+        item->waiting = NULL;
+        release_item(queue, item);
+        ps_job_free(job);
+        overflow(queue);
     }
     ps_job_free(old);
 }
@@ -390,7 +387,7 @@ bool ps_job_queue_claim(struct ps_job_queue *queue, struct ps_job *job)
     const bool claimed = item && !item->picked;
     if (claimed) {
         if (item->waiting) {
-            heaps_remove(queue, item);
+            remove_waiting(queue, item);
             queue->deferred++;
         }
         item->path = job->path; /* not that of the waiting job, which can be replaced */

@@ -249,7 +249,8 @@ static void test_missing_files_are_remembered(void **state)
 static void test_a_journal_without_later_tables(void **state)
 {
     ps_journal_close(open_journal(*state));
-    execute(*state, "DROP TABLE skipped; DROP TABLE unwritten; DROP TABLE contents; DROP TABLE deaths");
+    execute(*state,
+            "DROP TABLE skipped; DROP TABLE unwritten; DROP TABLE contents; DROP TABLE deaths");
     struct ps_journal *journal;
     struct ps_error error;
     if (ps_journal_open_reading(*state, &journal, &error))
