@@ -16,6 +16,7 @@
     X(REJECTED, rejected, "micrographs without trustworthy content")                               \
     X(FAILED, failed, "micrographs that could not be picked")                                      \
     X(RETRIED, retried, "failed micrographs put back")                                             \
+    X(POSTPONED, postponed, "tries put off, as the machine was short of something")                \
     X(PICKS, picks, "particles picked")                                                            \
     X(RESCANS, rescans, "scans of all directories")                                                \
     X(OVERFLOWS, overflows, "overflows of the kernel's event queue")                               \
@@ -33,6 +34,7 @@
     X(OUTCOMES_WAITING, outcomes_waiting, "outcomes waiting to be committed")                      \
     X(QUEUE_WAITING, queue_waiting, "micrographs waiting to be picked")                            \
     X(QUEUE_IN_FLIGHT, queue_in_flight, "micrographs being picked")                                \
+    X(QUEUE_POSTPONED, queue_postponed, "micrographs waiting until the machine can pick them")     \
     X(VIEWERS, viewers, "live views that are open")
 /* Seconds. */
 #define PS_HISTOGRAM_MAP(X)                                                                        \

@@ -54,6 +54,16 @@ json_t *ps_status_header(const struct ps_status_facts *facts)
                      journal_text(facts->journal_failure), "last_error", last_error_object(facts));
 }
 
+json_t *ps_status_queue(const struct ps_status_queue_facts *facts)
+{
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:o}", "waiting", (json_int_t)facts->waiting,
+                     "in_flight", (json_int_t)facts->in_flight, "capacity",
+                     (json_int_t)facts->capacity, "overflowed", (json_int_t)facts->overflowed,
+                     "postponed", (json_int_t)facts->postponed, "postponed_reason",
+                     *facts->postponed_reason ? ps_json_text(facts->postponed_reason)
+                                              : json_null());
+}
+
 json_t *ps_status_watch(const struct ps_root_status *items, size_t count)
 {
     json_t *array = json_array();

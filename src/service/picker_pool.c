@@ -289,6 +289,9 @@ int ps_picker_pool_pick(struct ps_picker_pool *pool, const char *name, const str
             status == PS_E_DEVICE || (status == PS_E_NOMEM && close_entry(pool, entry, error));
         if (status == PS_E_DEVICE)
             fail_over(pool, error);
+        /* Alone on its GPU, it had all memory that the card has: too large, not a shortage. */
+        if (status == PS_E_NOMEM && !again && ps_picker_is_gpu(entry->picker))
+            status = error->code = PS_E_INPUT;
         if (release_entry(pool, entry) && !again) {
             if (status == 0)
                 *ret_result = result;
