@@ -23,6 +23,7 @@
     X(PUBLISHED, published, "outcomes published")                                                  \
     X(REPLAYED, replayed, "messages sent again on request")                                        \
     X(REFUSED_CLIENTS, refused_clients, "connections refused by the allow-list")                   \
+    X(REFUSED_CONNECTIONS, refused_connections, "connections shut down, as there were too many")   \
     X(BAD_REQUESTS, bad_requests, "requests not understood")                                       \
     X(JOURNAL_FAILURES, journal_failures, "writes to the journal that did not succeed")            \
     X(PREVIEWS_DROPPED, previews_dropped, "previews not published, as subscribers are behind")     \
@@ -30,6 +31,7 @@
     X(HTTP_REFUSED, http_refused, "requests to the live view that were refused")
 #define PS_GAUGE_MAP(X)                                                                            \
     X(SUBSCRIBERS, subscribers, "subscriptions to topics")                                         \
+    X(CONNECTIONS, connections, "connections to the sockets of the service")                       \
     X(WATCHES, watches, "directories watched with inotify")                                        \
     X(OUTCOMES_WAITING, outcomes_waiting, "outcomes waiting to be committed")                      \
     X(QUEUE_WAITING, queue_waiting, "micrographs waiting to be picked")                            \

@@ -106,9 +106,14 @@ static json_t *make_status(struct ps_publisher *publisher, bool stopping)
         ps_log_last_error(publisher->dependencies.log, last_error, sizeof last_error);
     facts.last_error = last_error;
     json_t *header = ps_status_header(&facts);
-    if (header && publisher->hooks.status)
-        publisher->hooks.status(publisher->hooks.context, header);
-    return header;
+    struct ps_gate_status connections[PS_MAX_GATE_SOCKETS];
+    const size_t count = ps_gate_status(publisher->sockets.gate, connections);
+    if (json_object_set_new(header, "connections", ps_status_connections(connections, count)) ==
+            0 &&
+        (!publisher->hooks.status || publisher->hooks.status(publisher->hooks.context, header)))
+        return header;
+    json_decref(header); /* rather than a status that lacks a key */
+    return NULL;
 }
 
 static json_t *answer_status(void *context)
@@ -326,10 +331,8 @@ static void wait_for_events(struct ps_publisher *publisher, int replay_ms)
         {.socket = sockets->replay, .events = ZMQ_POLLIN},
         {.socket = sockets->control, .events = ZMQ_POLLIN},
         {.socket = sockets->zap, .events = ZMQ_POLLIN},
-        {.socket = sockets->monitors[0], .events = ZMQ_POLLIN},
-        {.socket = sockets->monitors[1], .events = ZMQ_POLLIN},
     };
-    enum { ALL = sizeof items / sizeof *items, WITHOUT_CURVE = ALL - 3 };
+    enum { ALL = sizeof items / sizeof *items, WITHOUT_CURVE = ALL - 1 };
     int64_t now = ps_clock_mono_ns();
     int wait = MAX_WAIT_MS;
     int heartbeat = milliseconds_until(publisher->heartbeat_ns, now);
@@ -350,10 +353,6 @@ static void serve_clients(struct ps_publisher *publisher)
     count_subscriptions(publisher);
     if (sockets->zap)
         ps_admission_answer(sockets->zap, &sockets->allowed, log, metrics);
-    for (int i = 0; i < PS_MONITORS; i++) {
-        if (sockets->monitors[i])
-            ps_admission_watch(sockets->monitors[i], log, metrics);
-    }
     ps_requests_serve(&publisher->requests, sockets->control, true);
     ps_requests_serve(&publisher->requests, sockets->replay, false);
 }
@@ -407,8 +406,8 @@ static int start(struct ps_publisher *publisher, struct ps_error *error)
     dependencies->parameters = publisher->parameters;
     int status = ps_status_parameters(config, publisher->parameters, error);
     if (status == 0)
-        status = ps_sockets_open(config, PS_SOCKETS_SERVICE, dependencies->log, &publisher->sockets,
-                                 error);
+        status = ps_sockets_open(config, PS_SOCKETS_SERVICE, dependencies->log,
+                                 dependencies->metrics, &publisher->sockets, error);
     if (status)
         return status;
     publisher->started_ns = ps_clock_mono_ns();

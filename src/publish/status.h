@@ -4,6 +4,7 @@
 
 #include "config/config.h"
 #include "journal/journal.h"
+#include "publish/gate.h"
 #include "watch/watcher.h"
 
 #include <jansson.h>
@@ -40,6 +41,10 @@ struct ps_status_queue_facts {
 
 /* The object "queue" of a status message. A new reference; NULL without memory. */
 json_t *ps_status_queue(const struct ps_status_queue_facts *facts);
+
+/* The object "connections" of a status message: one object for each socket. A new reference; NULL
+ * without memory. */
+json_t *ps_status_connections(const struct ps_gate_status *items, size_t count);
 
 /* The list "watch" of a status message. A new reference; NULL without memory. */
 json_t *ps_status_watch(const struct ps_root_status *items, size_t count);

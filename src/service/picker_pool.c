@@ -321,15 +321,19 @@ double ps_picker_pool_busy_seconds(struct ps_picker_pool *pool)
 json_t *ps_picker_pool_status(struct ps_picker_pool *pool)
 {
     json_t *array = json_array();
+    int failed = !array;
     pthread_mutex_lock(&pool->lock);
-    for (size_t i = pool->first; i < pool->count; i++) {
+    for (size_t i = pool->first; i < pool->count && !failed; i++) {
         const struct entry *entry = &pool->entries[i];
         if (!entry->picker)
             continue;
-        (void)json_array_append_new(
+        failed = json_array_append_new(
             array, json_pack("{s:s, s:b, s:s?}", "device", ps_picker_device(entry->picker), "busy",
                              entry->since_ns != 0, "micrograph", entry->micrograph));
     }
     pthread_mutex_unlock(&pool->lock);
-    return array;
+    if (!failed)
+        return array;
+    json_decref(array);
+    return NULL;
 }

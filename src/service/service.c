@@ -110,30 +110,43 @@ static json_t *queue_object(struct service *service)
     return ps_status_queue(&facts);
 }
 
+static json_t *rates_object(struct service *service)
+{
+    return json_pack("{s:f}", "micrographs_per_hour",
+                     ps_rate_per_hour(service->rate, ps_clock_mono_ns()));
+}
+
+/* NULL also if there is no memory for the states of the directories. */
+static json_t *watch_array(struct ps_watcher *watcher)
+{
+    if (!watcher)
+        return json_array();
+    struct ps_root_status *roots = NULL;
+    const size_t count = ps_watcher_status(watcher, &roots);
+    json_t *array = count > 0 ? ps_status_watch(roots, count) : NULL;
+    free(roots);
+    return array;
+}
+
 /* Adds the keys of a status that come from the service (pickstream-messages(7), "status"). */
-static void fill_status(void *context, json_t *header)
+static bool fill_status(void *context, json_t *header)
 {
     struct service *service = context;
-    (void)json_object_set_new(header, "queue", queue_object(service));
-    (void)json_object_set_new(header, "rates",
-                              json_pack("{s:f}", "micrographs_per_hour",
-                                        ps_rate_per_hour(service->rate, ps_clock_mono_ns())));
+    int failed = json_object_set_new(header, "queue", queue_object(service)) |
+                 json_object_set_new(header, "rates", rates_object(service));
     char failure[PS_MAX_JOURNAL_FAILURE];
     if (ps_discovery_failure(service->discovery, failure))
-        (void)json_object_set_new(header, "journal", json_sprintf("failed: %s", failure));
+        failed |= json_object_set_new(header, "journal", json_sprintf("failed: %s", failure));
     pthread_mutex_lock(&service->lock);
-    struct ps_worker_pool *workers = service->workers;
-    struct ps_watcher *watcher = service->watcher;
-    (void)json_object_set_new(header, "devices",
-                              workers ? ps_worker_pool_status(workers) : json_array());
-    struct ps_root_status *roots = NULL;
-    const size_t root_count = watcher ? ps_watcher_status(watcher, &roots) : 0;
-    (void)json_object_set_new(header, "watch", ps_status_watch(roots, root_count));
-    free(roots);
-    struct ps_http *http = service->http;
-    (void)json_object_set_new(header, "live_view",
-                              http ? json_string(ps_http_url(http)) : json_null());
+    const struct ps_http *http = service->http;
+    failed |= json_object_set_new(header, "devices",
+                                  service->workers ? ps_worker_pool_status(service->workers)
+                                                   : json_array()) |
+              json_object_set_new(header, "watch", watch_array(service->watcher)) |
+              json_object_set_new(header, "live_view",
+                                  http ? json_string(ps_http_url(http)) : json_null());
     pthread_mutex_unlock(&service->lock);
+    return failed == 0;
 }
 
 static json_t *status_for_viewers(void *context)

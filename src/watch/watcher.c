@@ -29,8 +29,8 @@
 
 enum { EVENT_BYTES = 1 << 16, MAX_CHECKS = 64 };
 
-/* Until the next scan after one that was not complete for lack of descriptors or memory; doubles, up
- * to the usual interval. */
+/* Until the next scan after one that was not complete for lack of descriptors or memory; doubles,
+ * up to the usual interval. */
 static const double first_retry_seconds = 1;
 
 struct ps_watcher {
