@@ -135,20 +135,6 @@ static void retried(void *context, size_t count)
         publisher->hooks.retried(publisher->hooks.context, count);
 }
 
-static void publish_status(struct ps_publisher *publisher, int64_t now, bool stopping)
-{
-    struct ps_frames frames;
-    struct ps_error error;
-    double interval = publisher->config->publish.heartbeat_seconds;
-    publisher->last_status_ns = now;
-    publisher->heartbeat_ns = now + (int64_t)(interval * (double)second_ns);
-    if (ps_message_header(PS_WIRE_TOPIC_STATUS, make_status(publisher, stopping), &frames,
-                          &error) == 0) {
-        (void)ps_frames_send(publisher->sockets.publish, &frames, ZMQ_DONTWAIT);
-        ps_frames_done(&frames);
-    }
-}
-
 /* Makes a status due before the next heartbeat, up to ten times a second. */
 static void status_soon(struct ps_publisher *publisher)
 {
@@ -157,20 +143,8 @@ static void status_soon(struct ps_publisher *publisher)
         publisher->heartbeat_ns = soon;
 }
 
-/* ---- outcomes ---------------------------------------------------------------------------------
+/* ---- the journal --------------------------------------------------------------------------------
  */
-
-static void count_waiting(struct ps_publisher *publisher)
-{
-    size_t waiting = ps_completion_queue_waiting(&publisher->completions) + publisher->held_count;
-    ps_metrics_set(publisher->dependencies.metrics, PS_GAUGE_OUTCOMES_WAITING, (int64_t)waiting);
-}
-
-/* Moves the queue into `held`, which is empty. */
-static void take_completions(struct ps_publisher *publisher)
-{
-    publisher->held_count = ps_completion_queue_take(&publisher->completions, publisher->held);
-}
 
 static void log_failure(struct ps_publisher *publisher, const char *event,
                         const struct ps_error *error)
@@ -197,6 +171,46 @@ static void journal_works(struct ps_publisher *publisher)
     ps_log_event(publisher->dependencies.log, PS_LOG_INFO, "journal_recovered", "last_seq=%" PRIu64,
                  ps_journal_last_seq(publisher->dependencies.journal));
     status_soon(publisher);
+}
+
+/* Keeps the journal usable, and reports if it is not, also while there is nothing to commit. */
+static void tend_journal(struct ps_publisher *publisher)
+{
+    struct ps_error error;
+    if (ps_journal_tend(publisher->dependencies.journal, &error))
+        journal_failed(publisher, &error);
+    else if (publisher->held_count == 0)
+        journal_works(publisher);
+}
+
+static void publish_status(struct ps_publisher *publisher, int64_t now, bool stopping)
+{
+    struct ps_frames frames;
+    struct ps_error error;
+    double interval = publisher->config->publish.heartbeat_seconds;
+    tend_journal(publisher);
+    publisher->last_status_ns = now;
+    publisher->heartbeat_ns = now + (int64_t)(interval * (double)second_ns);
+    if (ps_message_header(PS_WIRE_TOPIC_STATUS, make_status(publisher, stopping), &frames,
+                          &error) == 0) {
+        (void)ps_frames_send(publisher->sockets.publish, &frames, ZMQ_DONTWAIT);
+        ps_frames_done(&frames);
+    }
+}
+
+/* ---- outcomes ---------------------------------------------------------------------------------
+ */
+
+static void count_waiting(struct ps_publisher *publisher)
+{
+    size_t waiting = ps_completion_queue_waiting(&publisher->completions) + publisher->held_count;
+    ps_metrics_set(publisher->dependencies.metrics, PS_GAUGE_OUTCOMES_WAITING, (int64_t)waiting);
+}
+
+/* Moves the queue into `held`, which is empty. */
+static void take_completions(struct ps_publisher *publisher)
+{
+    publisher->held_count = ps_completion_queue_take(&publisher->completions, publisher->held);
 }
 
 /* Publishes the preview, after its outcome. */

@@ -135,7 +135,8 @@ static bool fill_status(void *context, json_t *header)
     int failed = json_object_set_new(header, "queue", queue_object(service)) |
                  json_object_set_new(header, "rates", rates_object(service));
     char failure[PS_MAX_JOURNAL_FAILURE];
-    if (ps_discovery_failure(service->discovery, failure))
+    const char *journal = json_string_value(json_object_get(header, "journal"));
+    if (journal && strcmp(journal, "ok") == 0 && ps_discovery_failure(service->discovery, failure))
         failed |= json_object_set_new(header, "journal", json_sprintf("failed: %s", failure));
     pthread_mutex_lock(&service->lock);
     const struct ps_http *http = service->http;

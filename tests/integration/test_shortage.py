@@ -5,14 +5,17 @@ import contextlib
 import os
 import pathlib
 import resource
+import shutil
 import socket
+import sqlite3
 import struct
 import time
+import urllib.request
 
 import micrographs
 import numpy as np
 import pytest
-from service import Subscriber, session
+from service import Service, Subscriber, refused, session
 from support import PROGRAM, SANITIZER
 
 SIDE = 420
@@ -211,3 +214,123 @@ def test_no_descriptor_for_a_connection(content, tmp_path):
             subscriber.status(lambda status: status["queue"]["postponed"] == 1)
             assert cpu_seconds(service.process.pid) - used < 0.3
         assert subscriber.outcome().name == "a.mrc"
+
+
+# ---- files that cannot be written ------------------------------------------------------------------
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+NOBODY = 65534
+
+
+@contextlib.contextmanager
+def service_of_nobody(tmp_path, *settings):
+    """A service that is not root's, not yet started."""
+    program = tmp_path / "pickstream"
+    program.write_text(f'#!/bin/sh\nexec setpriv --reuid={NOBODY} --clear-groups {PROGRAM} "$@"\n')
+    program.chmod(0o755)
+    for directory in (tmp_path, *tmp_path.parents):
+        if str(directory).startswith("/tmp/"):
+            directory.chmod(0o755)
+    service = Service(*settings, program=str(program))
+    for path in service.home, service.state, service.picks, service.data:
+        os.chown(path, NOBODY, NOBODY)
+    mask = os.umask(0)  # nobody writes to the socket of sd_notify
+    try:
+        yield service
+    finally:
+        os.umask(mask)
+        service.end()
+        shutil.rmtree(service.home)
+
+
+@needs_root
+def test_a_journal_that_is_not_its_own_ends_the_start(content, tmp_path):
+    """Restored as root, say. It does not run with a journal that it cannot write."""
+    with service_of_nobody(tmp_path) as service:
+        service.start()
+        assert service.stop() == 0
+        journal = service.state / "journal.sqlite"
+        os.chown(journal, 0, 0)
+        journal.chmod(0o644)
+        assert service.spawn().wait() == 1
+        assert (f"{journal}: cannot be written: it belongs to root and has mode 0644, and this "
+                f"process runs as nobody") in service.log_text()
+
+
+@needs_root
+def test_a_journal_that_was_mended_is_used_again(content, tmp_path):
+    """Its file was replaced by a copy that the service could not write, then by a good one."""
+    with service_of_nobody(tmp_path, "input.settle_seconds=0.1") as service:
+        service.start()
+        with Subscriber(service) as subscriber:
+            subscriber.connected()
+            write(service, content, "a.mrc")
+            assert subscriber.outcome().seq == 1
+            journal = service.state / "journal.sqlite"
+            copy = service.state / "copy"
+            with sqlite3.connect(journal) as database:  # all of it is in the file
+                database.execute(f"VACUUM INTO '{copy}'")
+            database.close()
+            for name in "journal.sqlite-wal", "journal.sqlite-shm":
+                (service.state / name).unlink(missing_ok=True)
+            copy.chmod(0o644)
+            copy.rename(journal)
+            write(service, content, "b.mrc")
+            status = subscriber.status(
+                lambda status: "belongs to root and has mode 0644" in status["journal"])
+            assert status["last_seq"] == 1
+            os.chown(journal, NOBODY, NOBODY)
+            outcome = subscriber.outcome()
+            assert (outcome.seq, outcome.name) == (2, "b.mrc")
+            assert subscriber.status(lambda status: status["journal"] == "ok")
+            assert [outcome.seq for outcome in subscriber.replay()[0]] == [1, 2]
+
+
+def test_an_older_copy_of_the_journal_is_refused(content):
+    """What was published since would be published again with other content."""
+    with session("input.settle_seconds=0.1") as (service, subscriber):
+        write(service, content, "a.mrc")
+        subscriber.outcome()
+        journal, copy = service.state / "journal.sqlite", service.state / "copy"
+        with sqlite3.connect(journal) as database:
+            database.execute(f"VACUUM INTO '{copy}'")
+        database.close()
+        write(service, content, "b.mrc")
+        subscriber.outcome()
+        kept = service.state / "kept"
+        journal.rename(kept)
+        copy.rename(journal)
+        write(service, content, "c.mrc")
+        subscriber.status(
+            lambda status: "a copy with 1 outcomes is in its place, 2 were published"
+            in status["journal"])
+        kept.rename(journal)
+        assert subscriber.outcome().seq == 3
+
+
+def test_a_deleted_lock_is_made_again():
+    with session() as (service, subscriber):
+        (service.state / "lock").unlink()
+        for _ in range(2):
+            subscriber.status()
+        assert (service.state / "lock").read_text().strip() == str(service.process.pid)
+        status, log = refused(f"service.state_directory={service.state}")
+        assert status == 1
+        assert f"in use by another pickstream, process {service.process.pid}" in log
+
+
+def test_deleted_directories_are_made_again(content):
+    """Of files of picks and of pictures, while it runs."""
+    with session("input.settle_seconds=0.1", "http.listen=127.0.0.1:0") as (service, subscriber):
+        write(service, content, "a.mrc")
+        subscriber.outcome()
+        shutil.rmtree(service.picks)
+        for previews in service.state.glob("previews*"):
+            shutil.rmtree(previews)
+        write(service, content, "b.mrc")
+        outcome = subscriber.outcome()
+        assert outcome.header["result"]["warnings"] == []
+        assert (service.picks / "b_autopick.star").exists()
+        url = subscriber.status()["live_view"]
+        with urllib.request.urlopen(f"{url}preview/{outcome.seq}.png") as answer:
+            assert answer.read().startswith(b"\x89PNG")
