@@ -1,6 +1,12 @@
 #include "base/descriptors.h"
 
+#include "base/error.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 enum {
     MAX_LIMIT = 65536,
@@ -8,6 +14,7 @@ enum {
     /* Journal, inotify, directories and micrographs being read, files being written, the live view,
      * and connections that were accepted beyond a limit and are being closed. */
     RESERVED = 320,
+    MAX_CHECKED = 64,
     HTTP_SHARE = 16, /* the live view has this part of the limit at most */
 };
 
@@ -42,4 +49,24 @@ size_t ps_descriptors_for_socket(int eighths)
 size_t ps_descriptors_for_http(size_t max)
 {
     return between_1_and(max, limit() / HTTP_SHARE);
+}
+
+int ps_descriptors_check(size_t count, struct ps_error *error)
+{
+    int fds[MAX_CHECKED];
+    size_t had = 0;
+    int failure = 0;
+    while (had < count && had < MAX_CHECKED && !failure) {
+        fds[had] = open("/dev/null", O_RDONLY | O_CLOEXEC);
+        if (fds[had] >= 0)
+            had++;
+        else
+            failure = errno;
+    }
+    for (size_t i = 0; i < had; i++)
+        (void)close(fds[i]);
+    if (!failure)
+        return 0;
+    return ps_fail(error, PS_E_SYSTEM, "%zu more file descriptors are needed (limit %zu): %s",
+                   count, limit(), strerror(failure));
 }

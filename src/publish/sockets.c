@@ -60,7 +60,10 @@ static void *make_socket(void *context, int type, int high_water_mark)
 static int make_sockets(const struct ps_config *config, enum ps_sockets_user user,
                         struct ps_sockets *sockets, struct ps_error *error)
 {
+    enum { DESCRIPTORS = 32 }; /* of a context, sockets, monitors, and what binds them */
     bool relay = user == PS_SOCKETS_RELAY;
+    if (ps_descriptors_check(DESCRIPTORS, error))
+        return PS_E_SYSTEM;
     sockets->context = zmq_ctx_new();
     if (!sockets->context)
         return ps_fail(error, PS_E_SYSTEM, "ZeroMQ: %s", zmq_strerror(zmq_errno()));

@@ -1,5 +1,6 @@
 #include "service/shortage.h"
 
+#include "base/descriptors.h"
 #include "image/micrograph.h"
 
 #include <errno.h>
@@ -26,14 +27,20 @@ static bool is_no_permission(const struct ps_error *error)
     return length >= end && strcmp(error->message + length - end, PS_REASON_NO_PERMISSION) == 0;
 }
 
-bool ps_is_shortage(int status, const struct ps_error *error, const struct ps_job *job)
+bool ps_is_shortage(int status, const struct ps_error *error, const char *path)
 {
     if (status == PS_E_SYSTEM)
-        return !is_no_permission(error) || !is_reachable(job->path);
+        return !is_no_permission(error) || !is_reachable(path);
     return status == PS_E_NOMEM;
 }
 
 bool ps_is_shortage_of_stat(int number)
 {
     return number != ENOENT && number != ENOTDIR && number != ELOOP && number != ENAMETOOLONG;
+}
+
+bool ps_no_descriptors(void)
+{
+    enum { FEW = 4 };
+    return ps_descriptors_check(FEW, NULL) != 0;
 }

@@ -190,7 +190,7 @@ static enum end end_failed(struct worker *worker, struct ps_job *job,
         return END_NOTHING;
     completion->failure = reason_of(error, job->path);
     const char *reason = completion->failure ? completion->failure : error->message;
-    if ((!completion->failure || ps_is_shortage(status, error, job)) &&
+    if ((!completion->failure || ps_is_shortage(status, error, job->path)) &&
         ps_postponed_add(pool->dependencies.postponed, job, reason))
         return END_POSTPONED;
     return completion->failure ? END_OUTCOME : END_NOTHING;

@@ -9,6 +9,7 @@ import shutil
 import socket
 import sqlite3
 import struct
+import subprocess
 import time
 import urllib.request
 
@@ -16,7 +17,7 @@ import micrographs
 import numpy as np
 import pytest
 from service import Service, Subscriber, refused, session
-from support import PROGRAM, SANITIZER
+from support import PROGRAM, SANITIZER, notes, run
 
 SIDE = 420
 PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -334,3 +335,70 @@ def test_deleted_directories_are_made_again(content):
         url = subscriber.status()["live_view"]
         with urllib.request.urlopen(f"{url}preview/{outcome.seq}.png") as answer:
             assert answer.read().startswith(b"\x89PNG")
+
+
+# ---- batches ---------------------------------------------------------------------------------------
+
+
+def test_a_batch_without_descriptors_ends_and_is_resumed(content, tmp_path):
+    """No micrograph has failed, and what an earlier run wrote is kept."""
+    data, picks = tmp_path / "data", tmp_path / "picks"
+    data.mkdir()
+    for name in "abc":
+        (data / f"{name}.mrc").write_bytes(content)
+    settings = ["--diameter", "24px", "--profile", "aspire", "-o", picks]
+    run("pick", *settings, data / "a.mrc", data / "b.mrc")
+    kept = (picks / "a_autopick.star").read_bytes()
+    (data / "a.mrc").write_bytes(content)  # its picks are older now
+
+    def limited():
+        resource.setrlimit(resource.RLIMIT_NOFILE, (4, 4))
+
+    done = run("pick", "--resume", *settings, data, status=1, preexec_fn=limited)
+    assert done.stdout == ""
+    assert notes(done)[-1] == (
+        "pickstream: ended, as the machine is short of something: 1 of 3 picked; the same command "
+        "with --resume continues")
+    assert "Too many open files" in done.stderr and " 0 failed" in done.stderr
+    assert (picks / "a_autopick.star").read_bytes() == kept
+    done = run("pick", "--resume", *settings, data)
+    assert "2 picked" in done.stderr and "1 done before" in done.stderr
+
+
+# ---- starting --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", ["watch", "relay", "check", "export"])
+def test_a_shortage_at_the_start_is_no_mistake_of_the_user(tmp_path, command):
+    """Exit status 2 tells systemd not to try again."""
+    config = tmp_path / "pickstream.ini"
+    config.write_text(f"""
+[input]
+directories = {tmp_path}
+[picker]
+particle_diameter = 24px
+[publish]
+endpoint = ipc://{tmp_path}/a
+replay_endpoint = ipc://{tmp_path}/b
+[http]
+listen = 127.0.0.1:0
+[output]
+directory = {tmp_path}/picks
+[service]
+state_directory = {tmp_path}/state
+""")
+    options = {
+        "relay": ["--connect", f"ipc://{tmp_path}/c", "--replay", f"ipc://{tmp_path}/d"],
+        "export": ["-o", tmp_path / "export"],
+    }
+    for limit in range(4, 36, 3):
+        with subprocess.Popen(
+            [PROGRAM, command, "-c", config, *options.get(command, [])], stderr=subprocess.PIPE,
+            stdout=subprocess.DEVNULL, encoding="utf-8",
+            preexec_fn=lambda limit=limit: resource.setrlimit(resource.RLIMIT_NOFILE,
+                                                               (limit, limit)),
+        ) as process:
+            for line in process.stderr:
+                if "event=started" in line or "event=relaying" in line:
+                    process.terminate()
+            assert process.wait() in (0, 1), (limit, line)

@@ -1,7 +1,7 @@
 /* FFTW's planner: it is not thread-safe, and does not survive a lack of memory. */
 #include "backend/cpu/slot.h"
 
-#include "base/memory.h"
+#include "base/spare_memory.h"
 
 #include <pthread.h>
 
@@ -21,5 +21,5 @@ void cpu_planner_unlock(void)
 
 bool cpu_planner_has_memory(void)
 {
-    return ps_memory_check(PLAN_BYTES, "FFT plans", NULL) == 0;
+    return ps_spare_memory_check(PLAN_BYTES, "FFT plans", NULL) == 0;
 }

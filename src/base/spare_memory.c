@@ -1,10 +1,10 @@
-#include "base/memory.h"
+#include "base/spare_memory.h"
 
 #include "base/error.h"
 
 #include <stdlib.h>
 
-int ps_memory_check(size_t bytes, const char *what, struct ps_error *error)
+int ps_spare_memory_check(size_t bytes, const char *what, struct ps_error *error)
 {
     void *volatile memory = malloc(bytes); /* volatile: the compiler leaves unused memory out */
     if (!memory)

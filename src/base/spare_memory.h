@@ -1,7 +1,7 @@
 /* For libraries that end the process, or use a null pointer, if they get no memory: FFTW's planner
  * and LIBSVM. */
-#ifndef PS_BASE_MEMORY_H
-#define PS_BASE_MEMORY_H
+#ifndef PS_BASE_SPARE_MEMORY_H
+#define PS_BASE_SPARE_MEMORY_H
 
 #include "pickstream.h"
 
@@ -9,6 +9,6 @@
 
 /* Fails if `bytes` could not be allocated now; they are free again afterwards, so that another
  * thread can still take them. PS_E_NOMEM. */
-int ps_memory_check(size_t bytes, const char *what, struct ps_error *error);
+int ps_spare_memory_check(size_t bytes, const char *what, struct ps_error *error);
 
 #endif
