@@ -43,7 +43,7 @@ LAYERS = """
     relay:        base config wire transport publish
     http/view:
     http:         base config picture wire journal http/view
-    service:      base image config layout picker picks watch journal publish http
+    service:      base image config layout picker wire picks watch journal publish http
     cli:          base image config layout backend backend/cpu picker picture synth picks transport
                   journal subscribe relay service
 """

@@ -1,17 +1,16 @@
 #include "base/atomic_file.h"
 
 #include "base/error.h"
+#include "base/temporary.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { TEMPORARY_NAME = 64, ATTEMPTS = 100 };
+enum { ATTEMPTS = 100 };
 
 /* Like mkdir -p. Modifies `path` temporarily. */
 static int make_directories(char *path, struct ps_error *error)
@@ -38,14 +37,11 @@ static int make_directories(char *path, struct ps_error *error)
 
 /* Opens a new file with a unique name. mkostemp() would create it with mode 0600, and reading the
  * umask to correct that is not thread-safe. */
-static int open_temporary(int directory, char ret_name[TEMPORARY_NAME])
+static int open_temporary(int directory, char ret_name[PS_TEMPORARY_NAME])
 {
     for (int i = 0; i < ATTEMPTS; i++) {
-        uint64_t number = 0;
-        if (getrandom(&number, sizeof number, 0) != (ssize_t)sizeof number)
+        if (!ps_temporary_name(ret_name))
             return -1;
-        (void)snprintf(ret_name, TEMPORARY_NAME, ".pickstream-%016llx.tmp",
-                       (unsigned long long)number);
         int fd = openat(directory, ret_name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
         if (fd >= 0 || errno != EEXIST)
             return fd;
@@ -74,7 +70,8 @@ static int write_stream(int fd, ps_file_writer *writer, const void *context, str
 static int write_in(int directory, const char *name, ps_file_writer *writer, const void *context,
                     struct ps_error *error)
 {
-    char temporary[TEMPORARY_NAME];
+    char temporary[PS_TEMPORARY_NAME];
+    ps_temporary_clean(directory);
     int fd = open_temporary(directory, temporary);
     if (fd < 0)
         return ps_fail(error, PS_E_SYSTEM, "cannot make a file in this directory: %s",
@@ -123,7 +120,9 @@ int ps_file_write_atomically(const char *path, ps_file_writer *writer, const voi
         return ps_fail_memory(error, strlen(path) + 1, "a path");
     int code = write_file(copy, writer, context, error);
     free(copy);
-    return code == 0 ? 0 : (ps_fail_prefix(error, "%s", path), code);
+    if (code != 0 && error)
+        (void)ps_fail_prefix(error, "%s", path);
+    return code;
 }
 
 int ps_directory_make(const char *path, struct ps_error *error)

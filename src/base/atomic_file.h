@@ -1,10 +1,11 @@
 /* Writes files atomically.
  *
  * Other programs test an output file for existence only, so it must never be visible half written.
- * The file is written under a temporary name in the same directory (".pickstream-...tmp", which no
- * glob for micrographs or picks matches), synced, and renamed to its final name. After a power cut
- * either the old file or the new one exists. A symbolic link of that name is replaced, not
- * followed. The mode is 0666 less the umask.
+ * The file is written under a temporary name in the same directory (temporary.h:
+ * ".pickstream-...tmp", which no glob for micrographs or picks matches), synced, and renamed to its
+ * final name. After a power cut either the old file or the new one exists. A symbolic link of that
+ * name is replaced, not followed. The mode is 0666 less the umask. The first write in a directory
+ * removes the temporary files that killed processes have left there.
  */
 #ifndef PS_BASE_ATOMIC_FILE_H
 #define PS_BASE_ATOMIC_FILE_H

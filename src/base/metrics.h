@@ -37,7 +37,8 @@
     X(QUEUE_WAITING, queue_waiting, "micrographs waiting to be picked")                            \
     X(QUEUE_IN_FLIGHT, queue_in_flight, "micrographs being picked")                                \
     X(QUEUE_POSTPONED, queue_postponed, "micrographs waiting until the machine can pick them")     \
-    X(VIEWERS, viewers, "live views that are open")
+    X(VIEWERS, viewers, "live views that are open")                                                \
+    X(FILES_MISSING, files_missing, "outcomes whose files of picks are missing")
 /* Seconds. */
 #define PS_HISTOGRAM_MAP(X)                                                                        \
     X(LATENCY, latency_seconds, "from the close of a file to the publication of its picks")        \

@@ -6,16 +6,13 @@
 #include "config/config.h"
 #include "journal/journal.h"
 #include "picks/autopick.h"
-#include "picks/input.h"
-#include "picks/remove.h"
-#include "picks/write.h"
+#include "picks/outcome_files.h"
+#include "picks/picks.h"
 
 #include <inttypes.h>
-#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 static const double MAX_SEQ = 9007199254740992; /* of --since: 2^53, exact in a double */
 
@@ -59,67 +56,21 @@ struct exporter {
     uint64_t unwritten; /* micrographs with an unwritable file or an unreadable message */
 };
 
-/* The directory for files of picks, the same as in the service; to be freed. NULL without memory.
- */
-static char *directory_of(const struct exporter *exporter, const struct ps_outcome_record *record,
-                          bool project)
-{
-    if (project)
-        return strdup(exporter->options->output);
-    char prefix[PATH_MAX], watched[PATH_MAX];
-    char *directory = NULL;
-    size_t path = strlen(record->path), name = strlen(record->name);
-    (void)snprintf(watched, sizeof watched, "%.*s", (int)(path > name ? path - name : 0),
-                   record->path);
-    ps_output_prefix(exporter->config, watched, prefix, sizeof prefix);
-    return asprintf(&directory, "%s%s%s", exporter->options->output, *prefix ? "/" : "", prefix) < 0
-               ? NULL
-               : directory;
-}
-
-/* Removes the files of a micrograph whose latest revision failed. */
-static int export_failed(struct exporter *exporter, const struct ps_outcome_record *record,
-                         const char *directory, struct ps_error *error)
-{
-    exporter->failed++;
-    if (record->revision == 1)
-        return 0;
-    ps_autopick_check(exporter->list);
-    const struct ps_picks_place place = {exporter->names, directory, record->name, record->path};
-    return ps_picks_remove_all(&place, &exporter->config->output.formats, NULL, error);
-}
-
-static int export_picks(struct exporter *exporter, struct ps_outcome_record *record,
-                        const char *directory, struct ps_error *error)
-{
-    ps_picks_filter(&record->result, exporter->options->min_score);
-    const struct ps_pick_file file = ps_outcome_record_pick_file(record);
-    int status = ps_picks_write_below(exporter->config, exporter->names, directory, &file,
-                                      exporter->list, error);
-    if (status == 0) {
-        exporter->micrographs++;
-        exporter->picks += record->result.count;
-    }
-    return status;
-}
-
 static int export_outcome(struct exporter *exporter, struct ps_outcome_record *record,
                           struct ps_error *error)
 {
-    if (!ps_name_is_safe(record->name))
-        return ps_fail(error, PS_E_INPUT, "its name leads out of the directory: not written");
-    bool project;
-    int failed = ps_autopick_rename(exporter->list, record->path, &record->name, &project, error);
-    if (failed)
-        return failed;
-    char *directory = directory_of(exporter, record, project);
-    if (!directory)
-        return ps_fail_memory(error, strlen(record->name), "a path");
-    int status = record->status == PS_OUTCOME_FAILED
-                     ? export_failed(exporter, record, directory, error)
-                     : export_picks(exporter, record, directory, error);
-    free(directory);
-    return status;
+    const struct ps_outcome_target target = {
+        .config = exporter->config,
+        .root = exporter->options->output,
+        .names = exporter->names,
+        .relion = ps_autopick_relion(exporter->list),
+        .list = exporter->list,
+    };
+    ps_picks_filter(&record->result, exporter->options->min_score);
+    PS_TRY(ps_outcome_files_make(&target, record, error));
+    exporter->micrographs += record->status != PS_OUTCOME_FAILED;
+    exporter->picks += record->result.count;
+    return 0;
 }
 
 static int take(void *context, uint64_t seq, const struct ps_frames *frames)
@@ -128,8 +79,10 @@ static int take(void *context, uint64_t seq, const struct ps_frames *frames)
     struct ps_outcome_record *record = NULL;
     struct ps_error error;
     int status = ps_outcome_record_read(frames, &record, &error);
-    if (status == 0)
+    if (status == 0) {
+        exporter->failed += record->status == PS_OUTCOME_FAILED;
         status = export_outcome(exporter, record, &error);
+    }
     if (status) {
         exporter->unwritten++;
         ps_say("pickstream export: seq %" PRIu64 ": %s", seq, error.message);

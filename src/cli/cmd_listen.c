@@ -9,11 +9,8 @@
 #include "cli/addresses.h"
 #include "cli/arguments.h"
 #include "cli/cmd.h"
+#include "cli/listen_output.h"
 #include "config/config.h"
-#include "picks/autopick.h"
-#include "picks/input.h"
-#include "picks/remove.h"
-#include "picks/write.h"
 #include "subscribe/subscriber.h"
 
 #include <errno.h>
@@ -83,11 +80,10 @@ struct listener {
     const struct ps_config *config;
     const struct listen_options *options;
     struct ps_subscriber *subscriber;
-    struct ps_names *names;   /* of files of picks; NULL without --output */
-    struct ps_autopick *list; /* of STAR files, for RELION; NULL without --output */
-    int signals;              /* descriptors: of SIGINT and SIGTERM, */
-    int timer;                /* for the next save of the list, */
-    int wake;                 /* and an epoll set of both */
+    struct ps_listen_output *output; /* NULL without --output */
+    int signals;                     /* descriptors: of SIGINT and SIGTERM, */
+    int timer;                       /* for the next save of the list, */
+    int wake;                        /* and an epoll set of both */
     bool armed;
     uint64_t outcomes;
     uint64_t lost;
@@ -126,91 +122,82 @@ static void print_outcome(const struct listener *listener, const struct ps_outco
     (void)fflush(stdout); /* line by line, also into a pipe */
 }
 
-/* The directory for files of picks; to be freed. NULL without memory. */
-static char *directory_of(const struct listener *listener, const struct ps_outcome_record *record)
-{
-    bool many = ps_subscriber_many(listener->subscriber);
-    char *directory = NULL;
-    return asprintf(&directory, "%s%s%s", listener->options->output, many ? "/" : "",
-                    many ? record->stream : "") < 0
-               ? NULL
-               : directory;
-}
-
-static int write_outcome(struct listener *listener, const struct ps_outcome_record *record,
-                         struct ps_error *error)
-{
-    if (!ps_name_is_safe(record->name))
-        return ps_fail(error, PS_E_INPUT, "its name leads out of the directory: not written");
-    const struct ps_pick_file file = ps_outcome_record_pick_file(record);
-    char *directory = directory_of(listener, record);
-    if (!directory)
-        return ps_fail_memory(error, strlen(record->name), "a path");
-    int status = ps_picks_write_below(listener->config, listener->names, directory, &file,
-                                      listener->list, error);
-    free(directory);
-    return status;
-}
-
-/* Schedules a save of the list. Each save writes the whole list, so several outcomes share one. */
+/* Schedules a save of the list, and another try at files. Each save writes the whole list, so
+ * several outcomes share one. */
 static void save_soon(struct listener *listener)
 {
     const struct itimerspec once = {.it_value = {.tv_sec = SAVE_SECONDS}};
-    if (listener->armed || !listener->list || !ps_autopick_unsaved(listener->list))
+    if (listener->armed || (!ps_autopick_unsaved(ps_listen_output_list(listener->output)) &&
+                            ps_listen_output_waiting(listener->output) == 0))
         return;
     listener->armed = timerfd_settime(listener->timer, 0, &once, NULL) == 0;
 }
 
+static void print_written(const struct ps_outcome_record *record)
+{
+    char name[PS_LOG_TEXT];
+    (void)fprintf(stderr, "pickstream listen: seq %" PRIu64 ": %s: its files are written now\n",
+                  record->seq, ps_log_quote(record->name, name));
+}
+
+/* Tries files again that could not be written, and saves the list. */
 static void save(struct listener *listener)
 {
     struct ps_error error;
     listener->armed = false;
-    bool failed = listener->list && ps_autopick_save(listener->list, &error) != 0;
-    while (failed || (listener->list && ps_autopick_left_out(listener->list, &error))) {
+    if (!listener->output)
+        return;
+    ps_listen_output_retry(listener->output, print_written);
+    struct ps_autopick *list = ps_listen_output_list(listener->output);
+    bool failed = ps_autopick_save(list, &error) != 0;
+    while (failed || ps_autopick_left_out(list, &error)) {
         failed = false;
         listener->unwritten++;
         (void)fprintf(stderr, "pickstream listen: %s\n", one_line(error.message));
     }
 }
 
-/* Reports a failed micrograph, as `pick` does, and removes the files of an earlier revision. */
-static int take_failure(struct listener *listener, struct ps_outcome_record *record,
-                        struct ps_error *error)
+/* The last try. */
+static void save_at_end(struct listener *listener)
 {
-    char name[PS_LOG_TEXT];
-    (void)fprintf(stderr, "pickstream listen: seq %" PRIu64 ": %s: failed: %s\n", record->seq,
-                  ps_log_quote(record->name, name), one_line(record->reason));
-    if (record->revision == 1 || !ps_name_is_safe(record->name))
-        return 0;
-    char *directory = directory_of(listener, record);
-    if (!directory)
-        return ps_fail_memory(error, strlen(record->name), "a path");
-    const struct ps_picks_place place = {listener->names, directory, record->name, record->path};
-    int status = ps_picks_remove_all(&place, &listener->config->output.formats, NULL, error);
-    free(directory);
-    ps_autopick_check(listener->list);
-    return status;
+    save(listener);
+    const size_t waiting = listener->output ? ps_listen_output_waiting(listener->output) : 0;
+    listener->unwritten += waiting;
+    if (waiting)
+        (void)fprintf(stderr, "pickstream listen: files of %zu outcomes are not written\n",
+                      waiting);
 }
 
-static void take_outcome(struct listener *listener, struct ps_outcome_record *record)
+/* Writes the files of an outcome. Reports a failed micrograph, as `pick` does. */
+static void write_outcome(struct listener *listener, struct ps_outcome_record *record)
 {
     char name[PS_LOG_TEXT];
     struct ps_error error;
+    const uint64_t seq = record->seq;
+    bool kept;
+    (void)ps_log_quote(record->name, name);
+    if (record->status == PS_OUTCOME_FAILED)
+        (void)fprintf(stderr, "pickstream listen: seq %" PRIu64 ": %s: failed: %s\n", seq, name,
+                      one_line(record->reason));
+    if (ps_listen_output_take(listener->output, record, ps_subscriber_many(listener->subscriber),
+                              &kept, &error) == 0)
+        return;
+    listener->unwritten += !kept;
+    (void)fprintf(stderr, "pickstream listen: seq %" PRIu64 ": %s: %s%s\n", seq, name,
+                  one_line(error.message), kept ? "; it is tried again" : "");
+}
+
+/* Takes the record. */
+static void take_outcome(struct listener *listener, struct ps_outcome_record *record)
+{
     listener->outcomes++;
-    bool project;
-    int status = listener->list ? ps_autopick_rename(listener->list, record->path, &record->name,
-                                                     &project, &error)
-                                : 0;
-    if (!listener->options->output) {
+    if (listener->output) {
+        write_outcome(listener, record);
+        save_soon(listener);
+    } else {
         print_outcome(listener, record);
-    } else if (status ||
-               (record->status == PS_OUTCOME_FAILED ? take_failure(listener, record, &error)
-                                                    : write_outcome(listener, record, &error))) {
-        listener->unwritten++;
-        (void)fprintf(stderr, "pickstream listen: seq %" PRIu64 ": %s: %s\n", record->seq,
-                      ps_log_quote(record->name, name), one_line(error.message));
+        ps_outcome_record_free(record);
     }
-    save_soon(listener);
 }
 
 /* ---- events ---------------------------------------------------------------------------------- */
@@ -237,7 +224,6 @@ static void take_event(struct listener *listener, struct ps_subscriber_event *ev
     switch (event->kind) {
     case PS_EVENT_OUTCOME:
         take_outcome(listener, event->record);
-        ps_outcome_record_free(event->record);
         break;
     case PS_EVENT_GAP:
         print_range("asking again for", event);
@@ -270,6 +256,8 @@ static bool woken_by_timer(struct listener *listener)
     if (read(listener->timer, &expirations, sizeof expirations) != (ssize_t)sizeof expirations)
         return false;
     save(listener);
+    if (listener->output)
+        save_soon(listener); /* for files that still cannot be written */
     return true;
 }
 
@@ -306,7 +294,7 @@ static int listen_to(struct listener *listener)
         struct ps_subscriber_event event;
         if (ps_subscriber_next(listener->subscriber, listener->wake, &event, &error) != 0) {
             (void)fprintf(stderr, "pickstream listen: %s\n", error.message);
-            save(listener);
+            save_at_end(listener);
             return PS_EXIT_FAILURE;
         }
         if (event.kind != PS_EVENT_NONE)
@@ -314,7 +302,7 @@ static int listen_to(struct listener *listener)
         else if (!woken_by_timer(listener))
             break;
     }
-    save(listener);
+    save_at_end(listener);
     summarise(listener);
     return listener->lost || listener->unwritten ? PS_EXIT_FAILURE : PS_EXIT_OK;
 }
@@ -377,10 +365,7 @@ static int run(const struct ps_config *config, const struct listen_options *opti
                      ? 0
                      : ps_fail(&error, PS_E_SYSTEM, "cannot wait for signals: %s", strerror(errno));
     if (status == 0 && options->output)
-        status = ps_names_new(PS_NAMES_REMOTE, &listener.names, &error);
-    if (status == 0 && options->output)
-        status =
-            ps_autopick_new(options->output, config->output.relion_project, &listener.list, &error);
+        status = ps_listen_output_new(config, options->output, &listener.output, &error);
     if (status == 0)
         status = ps_subscriber_new(&subscriber_options, &listener.subscriber, &error);
     if (status == PS_E_CONFIG)
@@ -390,8 +375,7 @@ static int run(const struct ps_config *config, const struct listen_options *opti
     else
         status = listen_to(&listener);
     ps_subscriber_free(listener.subscriber);
-    ps_autopick_free(listener.list);
-    ps_names_free(listener.names);
+    ps_listen_output_free(listener.output);
     ps_addresses_done(&addresses);
     close_wakers(&listener);
     return status;

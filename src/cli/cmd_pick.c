@@ -255,8 +255,9 @@ static bool is_shortage(void *context, size_t number, const struct ps_error *err
 }
 
 /* If it has failed, the files of an earlier run are not the result of this one. They are kept after
- * a failure of the device, which says nothing about the micrograph, and after a failure to write: a
- * full disk must not cost existing files. */
+ * a failure of the device, which says nothing about the micrograph, and after a failure to write:
+ * ps_pick_output_write() keeps the files that were made of this content, for a full disk must not
+ * cost them. */
 static void one_done(void *context, size_t number, const struct ps_error *error)
 {
     struct session *session = context;

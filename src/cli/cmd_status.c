@@ -91,6 +91,15 @@ static void print_latency(const json_t *latency)
                      json_number_value(json_object_get(latency, "p99")));
 }
 
+/* Only while there are some. */
+static void print_output(const json_t *output)
+{
+    const char *reason = json_string_value(json_object_get(output, "reason"));
+    if (number(output, "files_missing"))
+        (void)printf("output     files of picks missing: %lld%s%s\n",
+                     number(output, "files_missing"), reason ? ": " : "", reason ? reason : "");
+}
+
 static void print_error(const json_t *error)
 {
     if (json_is_object(error))
@@ -114,6 +123,7 @@ static void print_text(int holder, const json_t *status)
                  number(totals, "failed"));
     if (number(totals, "skipped"))
         (void)printf("skipped    %lld other versions of an exposure\n", number(totals, "skipped"));
+    print_output(json_object_get(status, "output"));
     (void)printf("rate       %.0f micrographs/h\n",
                  json_number_value(
                      json_object_get(json_object_get(status, "rates"), "micrographs_per_hour")));

@@ -10,6 +10,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const char OVERLAY_SUFFIX[] = "_overlay.png";
 
@@ -30,11 +31,23 @@ static const char *suffix(const struct ps_pick_output *output, size_t i)
 /* ---- writing ----------------------------------------------------------------------------------
  */
 
-static int write_overlay(const char *stem, const struct ps_pick_file *file, struct ps_error *error)
+/* For ps_picks_keep: a file that was made of the micrograph as it is now may stay. */
+static bool is_current(const void *context, const char *path)
 {
+    return ps_resume_is_current(path, context);
+}
+
+/* Writes the overlay, unless the other files have failed with `failed`. */
+static int write_overlay(const char *stem, const struct ps_pick_file *file,
+                         const struct stat *source, int failed, struct ps_error *error)
+{
+    int status = failed;
     char *path = ps_picks_file(stem, OVERLAY_SUFFIX);
-    int status = path ? ps_overlay_write(path, &file->micrograph->image, file->result, error)
+    if (status == 0)
+        status = path ? ps_overlay_write(path, &file->micrograph->image, file->result, error)
                       : ps_fail_memory(error, strlen(stem), "a path");
+    if (status && path && !ps_resume_is_current(path, source))
+        (void)unlink(path);
     free(path);
     return status;
 }
@@ -52,19 +65,24 @@ static void record(const struct ps_pick_output *output, const char *stem, const 
 int ps_pick_output_write(const struct ps_pick_output *output, const struct ps_pick_file *file,
                          const struct stat *source, struct ps_error *error)
 {
+    const struct ps_picks_place place = {output->names, output->config->output.directory,
+                                         file->name, file->path};
+    const struct ps_picks_keep keep = {is_current, source};
     struct ps_claim claim;
-    int status = ps_names_claim(output->names, output->config->output.directory, file->name,
-                                file->path, &claim, error);
-    if (status)
+    int status =
+        ps_names_claim(place.names, place.directory, place.name, place.path, &claim, error);
+    if (status) {
+        ps_picks_write_failed(output->config, &place, file, &keep, output->list, error);
         return ps_fail_prefix(error, "%s", file->path);
+    }
     if (claim.renamed)
         ps_progress_note(output->progress,
                          "pickstream: %s: its picks go to %s_..., another micrograph has the "
                          "shorter name",
                          file->path, claim.stem);
-    status = ps_picks_write_stem(output->config, claim.stem, file, output->list, error);
-    if (status == 0 && output->overlay)
-        status = write_overlay(claim.stem, file, error);
+    status = ps_picks_write_stem(output->config, claim.stem, file, &keep, output->list, error);
+    if (output->overlay)
+        status = write_overlay(claim.stem, file, source, status, error);
     if (status == 0)
         record(output, claim.stem, source);
     ps_claim_done(&claim);

@@ -170,21 +170,10 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
 /* ---- the thread -------------------------------------------------------------------------------
  */
 
-static int milliseconds_until(int64_t then)
-{
-    int64_t now = ps_clock_mono_ns();
-    if (then == INT64_MAX)
-        return -1;
-    if (then <= now)
-        return 0;
-    int64_t milliseconds = (then - now + 999999) / 1000000;
-    return milliseconds > 60000 ? 60000 : (int)milliseconds;
-}
-
 static void wait_for_events(struct ps_http *http, int64_t until)
 {
     MHD_UNSIGNED_LONG_LONG longest;
-    int wait = milliseconds_until(until);
+    int wait = ps_clock_poll_ms(until);
     if (MHD_get_timeout(http->daemon, &longest) == MHD_YES &&
         (wait < 0 || longest < (unsigned)wait))
         wait = longest < 60000 ? (int)longest : 60000;

@@ -57,6 +57,11 @@ int ps_journal_head(struct ps_sql *sql, char ret_stream[PS_STREAM_TEXT], uint64_
 int ps_journal_insert(struct ps_sql *sql, const struct ps_job *job, int revision, int attempt,
                       const char *state, int64_t *ret_id, struct ps_error *error);
 
+/* Records whether the files of picks of an outcome are missing, in place of what the path's earlier
+ * one had, within the caller's transaction. */
+int ps_journal_note_files(struct ps_sql *sql, const struct ps_job *job, uint64_t seq,
+                          struct ps_error *error);
+
 /* Forgets that a file is skipped, within the caller's transaction. */
 int ps_journal_unskip(struct ps_sql *sql, const char *path, struct ps_error *error);
 

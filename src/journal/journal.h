@@ -123,6 +123,16 @@ int ps_journal_replay(struct ps_journal *journal, uint64_t after, size_t limit,
                       int (*take)(void *context, uint64_t seq, const struct ps_frames *frames),
                       void *context, struct ps_error *error);
 
+/* Files of picks that are not as the latest outcome of their micrograph says: it was committed with
+ * job->files_missing. The first such seq > after; 0: none. PS_E_SYSTEM, PS_E_NOMEM. */
+int ps_journal_next_unwritten(struct ps_journal *journal, uint64_t after, uint64_t *ret_seq,
+                              struct ps_error *error);
+int ps_journal_count_unwritten(struct ps_journal *journal, uint64_t *ret_count,
+                               struct ps_error *error);
+
+/* Records that the files of an outcome are written now. PS_E_SYSTEM, PS_E_NOMEM. */
+int ps_journal_written(struct ps_journal *journal, uint64_t seq, struct ps_error *error);
+
 /* Seq of the latest outcome of a micrograph by its name or path, of any revision; 0: none. */
 int ps_journal_find(struct ps_journal *journal, const char *name, uint64_t *ret_seq,
                     struct ps_error *error);

@@ -64,7 +64,7 @@ static int add_outcome(struct ps_sql *sql, const struct ps_journal_row *record,
     ps_sql_bind_bytes(sql, blob, size);
     result = ps_sql_run(sql, error);
     free(blob);
-    return result;
+    return result ? result : ps_journal_note_files(sql, job, record->seq, error);
 }
 
 static int commit(struct ps_journal *journal, const struct ps_journal_row *records, size_t count,

@@ -64,11 +64,18 @@ static const char *const schema =
     " UPDATE totals SET outcomes = outcomes + 1, picks = picks + new.picks"
     "  WHERE status = new.status; END;";
 
-/* Added when a journal without it is opened: earlier versions of pickstream ignore it, so the
- * format is the same. A reader that cannot write gets an empty one of its own. */
+/* Added when a journal without them is opened: earlier versions of pickstream ignore them, so the
+ * format is the same. A reader that cannot write gets empty ones of its own. */
 #define SKIPPED_COLUMNS                                                                            \
     "skipped (path TEXT PRIMARY KEY, name TEXT NOT NULL, version TEXT NOT NULL,"                   \
     " size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, detected_ns INTEGER NOT NULL) STRICT"
+#define UNWRITTEN_COLUMNS "unwritten (seq INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE) STRICT"
+
+/* Drops rows that an earlier version has left behind when it recorded a later outcome. */
+static const char *const forget_replaced =
+    "DELETE FROM unwritten WHERE EXISTS (SELECT 1 FROM micrographs JOIN outcomes ON"
+    " outcomes.micrograph = micrographs.id WHERE micrographs.path = unwritten.path"
+    " AND outcomes.seq > unwritten.seq)";
 
 /* Sets the error of a call that returned `code`; `what` is its purpose. */
 static int fail(struct ps_sql *sql, int code, const char *what, struct ps_error *error)
@@ -159,15 +166,27 @@ static int make_uuid(char ret_text[37], struct ps_error *error)
     return 0;
 }
 
-static int add_skipped(struct ps_sql *sql, bool reading, struct ps_error *error)
+static bool has_table(const struct ps_sql *sql, const char *name)
+{
+    return sqlite3_table_column_metadata(sql->db, "main", name, NULL, NULL, NULL, NULL, NULL,
+                                         NULL) == SQLITE_OK;
+}
+
+static int add_tables(struct ps_sql *sql, bool reading, struct ps_error *error)
 {
     const char *const what = "open the journal";
-    if (!reading)
-        return execute(sql, "CREATE TABLE IF NOT EXISTS " SKIPPED_COLUMNS, what, error);
-    if (sqlite3_table_column_metadata(sql->db, "main", "skipped", NULL, NULL, NULL, NULL, NULL,
-                                      NULL) == SQLITE_OK)
-        return 0;
-    return execute(sql, "CREATE TEMP TABLE IF NOT EXISTS " SKIPPED_COLUMNS, what, error);
+    int result = 0;
+    if (!reading) {
+        result = execute(sql, "CREATE TABLE IF NOT EXISTS " SKIPPED_COLUMNS, what, error);
+        if (result == 0)
+            result = execute(sql, "CREATE TABLE IF NOT EXISTS " UNWRITTEN_COLUMNS, what, error);
+        return result ? result : execute(sql, forget_replaced, what, error);
+    }
+    if (!has_table(sql, "skipped"))
+        result = execute(sql, "CREATE TEMP TABLE IF NOT EXISTS " SKIPPED_COLUMNS, what, error);
+    if (result == 0 && !has_table(sql, "unwritten"))
+        result = execute(sql, "CREATE TEMP TABLE IF NOT EXISTS " UNWRITTEN_COLUMNS, what, error);
+    return result;
 }
 
 /* Atomic: application_id is set in the same transaction. */
@@ -253,7 +272,7 @@ static int open_database(struct ps_sql *sql, enum ps_sql_sync sync, struct ps_er
     if (result == 0 && !ours)
         result = create(sql, error);
     if (result == 0)
-        result = add_skipped(sql, reading, error);
+        result = add_tables(sql, reading, error);
     return result ? result : prepare(sql, error);
 }
 

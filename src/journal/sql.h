@@ -22,6 +22,8 @@
  *     totals       outcomes and picks by status, updated by a trigger, so that a status every few
  *                  seconds reads three rows instead of all
  *     skipped      one row for each file that another version of its exposure stands for
+ *     unwritten    the seq and the path of each micrograph whose files of picks are not as its
+ *                  latest outcome says
  *
  * Device, inode and size are unsigned; SQLite has only signed integers, so they are stored as the
  * signed number with the same 64 bits.
@@ -94,7 +96,13 @@
     X(FORGET, "skip a file", "DELETE FROM micrographs WHERE id = ?")                               \
     X(SKIPPED, "look up a skipped file",                                                           \
       "SELECT version FROM skipped WHERE path = ? AND size = ? AND mtime_ns = ?")                  \
-    X(UNSKIP, "record a micrograph", "DELETE FROM skipped WHERE path = ?")
+    X(UNSKIP, "record a micrograph", "DELETE FROM skipped WHERE path = ?")                         \
+    X(UNWRITTEN, "record an outcome", "INSERT INTO unwritten (seq, path) VALUES (?, ?)")           \
+    X(REPLACED, "record an outcome", "DELETE FROM unwritten WHERE path = ?")                       \
+    X(WRITTEN, "record that files are written", "DELETE FROM unwritten WHERE seq = ?")             \
+    X(NEXT_UNWRITTEN, "find missing files",                                                        \
+      "SELECT seq FROM unwritten WHERE seq > ? ORDER BY seq LIMIT 1")                              \
+    X(COUNT_UNWRITTEN, "count missing files", "SELECT count(*) FROM unwritten")
 
 enum ps_sql_statement {
 #define X(NAME, what, text) PS_SQL_##NAME,

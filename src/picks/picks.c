@@ -44,6 +44,12 @@ char *ps_picks_path(const char *directory, const char *name, const char *suffix)
     return path;
 }
 
+char *ps_picks_file(const char *stem, const char *suffix)
+{
+    char *path = NULL;
+    return asprintf(&path, "%s%s", stem, suffix) < 0 ? NULL : path;
+}
+
 /* ---- picks ------------------------------------------------------------------------------------
  */
 

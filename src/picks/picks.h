@@ -60,6 +60,9 @@ size_t ps_picks_stem(const char *name);
 /* directory/name, with the extension replaced by the suffix. To be freed; NULL without memory. */
 char *ps_picks_path(const char *directory, const char *name, const char *suffix);
 
+/* The file of picks of a stem (names.h), to be freed; NULL without memory. */
+char *ps_picks_file(const char *stem, const char *suffix);
+
 /* Removes picks with a score below `min_score` (-INFINITY: none), and computes the median score of
  * the others. */
 void ps_picks_filter(struct ps_result *result, double min_score);

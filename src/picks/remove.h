@@ -1,13 +1,14 @@
 /* Removes files of picks of an earlier run or revision.
  *
- * A new result overwrites them. If the micrograph failed there is no new file, and the old ones
- * would look like the result of this run; so they are removed.
+ * A new result overwrites them. If the micrograph failed, or its new file cannot be written, the
+ * old ones would look like the result of this run; so they are removed.
  */
 #ifndef PS_PICKS_REMOVE_H
 #define PS_PICKS_REMOVE_H
 
 #include "config/config.h"
 #include "picks/names.h"
+#include "picks/picks.h"
 
 /* Where the files of a micrograph are. Everything is borrowed. */
 struct ps_picks_place {
@@ -22,5 +23,23 @@ struct ps_picks_place {
  * `error` has the first. PS_E_SYSTEM, PS_E_NOMEM. */
 int ps_picks_remove_all(const struct ps_picks_place *place, const struct ps_list *formats,
                         const char *other, struct ps_error *error);
+
+/* Tells whether the earlier file at `path` may stay when the new one cannot be written. */
+struct ps_picks_keep {
+    bool (*is_current)(const void *context, const char *path);
+    const void *context;
+};
+
+/* Removes the earlier file at `path`, because the new one could not be written. It stays if `keep`
+ * says so, or without `keep` if it has the bytes that `file` has in `format`. Appends to the
+ * message of `error` (can be NULL) that it was removed, or why it could not be. */
+void ps_picks_withdraw(const char *path, const struct ps_picks_format *format,
+                       const struct ps_pick_file *file, const struct ps_picks_keep *keep,
+                       struct ps_error *error);
+
+/* The same for the files in all `formats` of a micrograph whose stem could not be claimed. */
+void ps_picks_withdraw_all(const struct ps_picks_place *place, const struct ps_list *formats,
+                           const struct ps_pick_file *file, const struct ps_picks_keep *keep,
+                           struct ps_error *error);
 
 #endif

@@ -96,55 +96,75 @@ int ps_picks_leave_out(const struct ps_picks_format *format, struct ps_pick_file
 /* ---- the files of one micrograph ---------------------------------------------------------------
  */
 
-char *ps_picks_file(const char *stem, const char *suffix)
+/* Writes one of the files of a micrograph, or removes its earlier version. */
+static int write_format(const char *stem, const struct ps_picks_format *format,
+                        const struct ps_pick_file *file, const struct ps_picks_keep *keep,
+                        struct ps_autopick *list, struct ps_error *error)
 {
-    char *path = NULL;
-    return asprintf(&path, "%s%s", stem, suffix) < 0 ? NULL : path;
+    char *path = ps_picks_file(stem, format->suffix);
+    if (!path)
+        return ps_fail_memory(error, strlen(stem), "a path");
+    int status = ps_picks_write(path, format, file, error);
+    if (status) {
+        ps_picks_withdraw(path, format, file, keep, error);
+        if (list)
+            ps_autopick_check(list);
+    } else if (list && format->write == ps_picks_write_star) {
+        status = ps_autopick_add(list, file->path, path, error);
+    }
+    free(path);
+    return status;
+}
+
+static struct ps_pick_file sized(const struct ps_config *config, const struct ps_pick_file *file)
+{
+    struct ps_pick_file result = *file;
+    result.box_size = config->output.box_size;
+    return result;
 }
 
 int ps_picks_write_stem(const struct ps_config *config, const char *stem,
-                        const struct ps_pick_file *file, struct ps_autopick *list,
-                        struct ps_error *error)
+                        const struct ps_pick_file *file, const struct ps_picks_keep *keep,
+                        struct ps_autopick *list, struct ps_error *error)
 {
-    struct ps_pick_file sized = *file;
-    int first = 0;
-    sized.box_size = config->output.box_size;
+    const struct ps_pick_file with_size = sized(config, file);
+    int result = 0;
     for (size_t i = 0; i < config->output.formats.count; i++) {
-        const struct ps_picks_format *format =
-            ps_picks_format_find(config->output.formats.items[i]);
-        struct ps_error *reason = first ? NULL : error;
-        char *path = ps_picks_file(stem, format->suffix);
-        int status = path ? ps_picks_write(path, format, &sized, reason)
-                          : ps_fail_memory(reason, strlen(stem), "a path");
-        if (status == 0 && list && format->write == ps_picks_write_star)
-            status = ps_autopick_add(list, file->path, path, reason);
-        free(path);
-        first = first ? first : status;
+        struct ps_error reason;
+        int status = write_format(stem, ps_picks_format_find(config->output.formats.items[i]),
+                                  &with_size, keep, list, &reason);
+        if (status == 0 || (result && (result != PS_E_INPUT || status == PS_E_INPUT)))
+            continue;
+        result = status;
+        if (error)
+            *error = reason;
     }
-    return first;
+    return result;
+}
+
+void ps_picks_write_failed(const struct ps_config *config, const struct ps_picks_place *place,
+                           const struct ps_pick_file *file, const struct ps_picks_keep *keep,
+                           struct ps_autopick *list, struct ps_error *error)
+{
+    const struct ps_pick_file with_size = sized(config, file);
+    ps_picks_withdraw_all(place, &config->output.formats, &with_size, keep, error);
+    if (list)
+        ps_autopick_check(list);
 }
 
 int ps_picks_write_below(const struct ps_config *config, struct ps_names *names,
                          const char *directory, const struct ps_pick_file *file,
                          struct ps_autopick *list, struct ps_error *error)
 {
+    const struct ps_picks_place place = {names, directory, file->name, file->path};
     struct ps_claim claim;
     int status = ps_names_claim(names, directory, file->name, file->path, &claim, error);
-    if (status)
+    if (status) {
+        ps_picks_write_failed(config, &place, file, NULL, list, error);
         return status;
-    status = ps_picks_write_stem(config, claim.stem, file, list, error);
+    }
+    status = ps_picks_write_stem(config, claim.stem, file, NULL, list, error);
     ps_claim_done(&claim);
-    return status;
-}
-
-int ps_picks_write_all(const struct ps_config *config, struct ps_names *names, const char *prefix,
-                       const struct ps_pick_file *file, struct ps_error *error)
-{
-    char *directory = NULL;
-    if (asprintf(&directory, "%s%s%s", config->output.directory, *prefix ? "/" : "", prefix) < 0)
-        return ps_fail_memory(error, strlen(prefix), "a path");
-    int status = ps_picks_write_below(config, names, directory, file, NULL, error);
-    free(directory);
     return status;
 }
 

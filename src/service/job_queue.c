@@ -327,6 +327,25 @@ void ps_job_queue_hand_over(struct ps_job_queue *queue, struct ps_job *job)
     end(queue, job, false);
 }
 
+bool ps_job_queue_claim(struct ps_job_queue *queue, struct ps_job *job)
+{
+    (void)pthread_mutex_lock(&queue->lock);
+    struct item *item = queue->closed ? NULL : find_item(queue, job->path);
+    const bool claimed = item && !item->picked;
+    if (claimed) {
+        if (item->waiting) {
+            heaps_remove(queue, item);
+            queue->deferred++;
+        }
+        item->path = job->path; /* not that of the waiting job, which can be replaced */
+        item->picked = job;
+        item->picked_identity = (struct ps_identity){0};
+        queue->in_flight++;
+    }
+    unlock_changed(queue);
+    return claimed;
+}
+
 void ps_job_queue_close(struct ps_job_queue *queue)
 {
     (void)pthread_mutex_lock(&queue->lock);

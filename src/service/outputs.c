@@ -2,14 +2,13 @@
 
 #include "base/error.h"
 #include "picker/picker.h"
+#include "picks/outcome_files.h"
 #include "picks/relion.h"
 #include "picks/remove.h"
 #include "picks/write.h"
 
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 struct ps_outputs {
     const struct ps_config *config;
@@ -19,73 +18,77 @@ struct ps_outputs {
     char *profile;
 };
 
-/* Finds the directory of the output files of a job, relative to output.directory, and their name
- * below it, to be freed. */
-static int find_output(const struct ps_outputs *outputs, const struct ps_job *job, char *ret_prefix,
-                       size_t size, char **ret_name, struct ps_error *error)
+static struct ps_outcome_target target_of(const struct ps_outputs *outputs)
 {
-    const struct ps_config *config = outputs->config;
-    int status = ps_relion_output(outputs->relion, job->path, ret_name, error);
-    if (status || *ret_name) {
-        *ret_prefix = '\0';
-        return status;
-    }
-    char watched[PATH_MAX];
-    size_t below = strlen(job->path) - strlen(job->name);
-    (void)snprintf(watched, sizeof watched, "%.*s", (int)below, job->path);
-    ps_output_prefix(config, watched, ret_prefix, size);
-    *ret_name = strdup(job->name);
-    return *ret_name ? 0 : ps_fail_memory(error, strlen(job->name), "a name");
+    return (struct ps_outcome_target){.config = outputs->config,
+                                      .root = outputs->config->output.directory,
+                                      .names = outputs->names,
+                                      .relion = outputs->relion};
 }
 
-void ps_outputs_remove(struct ps_outputs *outputs, const struct ps_job *job)
+void ps_outputs_remove(struct ps_outputs *outputs, struct ps_job *job)
 {
-    const struct ps_config *config = outputs->config;
-    char prefix[PATH_MAX];
-    char directory[2 * PATH_MAX];
+    const struct ps_outcome_target target = target_of(outputs);
+    char *directory = NULL, *name = NULL;
+    struct ps_error error;
     if (job->revision == 1)
         return;
-    struct ps_error error;
-    char *name = NULL;
-    int status = find_output(outputs, job, prefix, sizeof prefix, &name, &error);
-    (void)snprintf(directory, sizeof directory, "%s/%s", config->output.directory, prefix);
+    int status = ps_outcome_files_find(&target, job->path, job->name, &directory, &name, &error);
     const struct ps_picks_place place = {outputs->names, directory, name, job->path};
     if (status == 0)
-        status = ps_picks_remove_all(&place, &config->output.formats, NULL, &error);
+        status = ps_picks_remove_all(&place, &outputs->config->output.formats, NULL, &error);
+    free(directory);
     free(name);
+    job->files_missing = status != 0;
     if (status)
         ps_log_reason(outputs->log, PS_LOG_ERROR, "output_failed", error.message);
 }
 
-void ps_outputs_write(struct ps_outputs *outputs, const struct ps_job *job,
-                      const struct ps_micrograph *micrograph, double read_milliseconds,
-                      struct ps_result *result)
+static int write_files(const struct ps_outputs *outputs, const struct ps_job *job,
+                       const struct ps_micrograph *micrograph, double read_milliseconds,
+                       const struct ps_result *result, struct ps_error *error)
 {
-    const struct ps_config *config = outputs->config;
-    char prefix[PATH_MAX];
-    struct ps_error error;
-    char *name = NULL;
-    int status = find_output(outputs, job, prefix, sizeof prefix, &name, &error);
-    struct ps_pick_file file = {
+    const struct ps_outcome_target target = target_of(outputs);
+    char *directory = NULL, *name = NULL;
+    PS_TRY(ps_outcome_files_find(&target, job->path, job->name, &directory, &name, error));
+    const struct ps_pick_file file = {
         .path = job->path,
         .name = name,
         .width = micrograph->image.width,
         .height = micrograph->image.height,
         .micrograph = micrograph,
-        .pixel_size_source = ps_pixel_size_source(config, result),
+        .pixel_size_source = ps_pixel_size_source(outputs->config, result),
         .profile = outputs->profile,
         .read_milliseconds = read_milliseconds,
         .result = result,
     };
-    if (status == 0)
-        status = ps_picks_write_all(config, outputs->names, prefix, &file, &error);
+    int status =
+        ps_picks_write_below(outputs->config, outputs->names, directory, &file, NULL, error);
+    free(directory);
     free(name);
+    return status;
+}
+
+void ps_outputs_write(struct ps_outputs *outputs, struct ps_job *job,
+                      const struct ps_micrograph *micrograph, double read_milliseconds,
+                      struct ps_result *result)
+{
+    struct ps_error error;
+    int status = write_files(outputs, job, micrograph, read_milliseconds, result, &error);
+    job->files_missing = status && status != PS_E_INPUT;
     if (status == 0)
         return;
     ps_log_reason(outputs->log, PS_LOG_ERROR, "output_failed", error.message);
     if (result->warning_count < PS_MAX_WARNINGS)
         (void)snprintf(result->warnings[result->warning_count++], sizeof result->warnings[0],
-                       "file of picks not written: %.120s", error.message);
+                       PS_WARNING_NOT_WRITTEN ": %.120s", error.message);
+}
+
+int ps_outputs_repair(struct ps_outputs *outputs, struct ps_outcome_record *record,
+                      struct ps_error *error)
+{
+    const struct ps_outcome_target target = target_of(outputs);
+    return ps_outcome_files_make(&target, record, error);
 }
 
 int ps_outputs_open(const struct ps_config *config, struct ps_log *log,

@@ -13,6 +13,7 @@
 #include "service/job_queue.h"
 #include "service/postponed.h"
 #include "service/rate.h"
+#include "service/repair.h"
 #include "service/worker_pool.h"
 #include "watch/watcher.h"
 
@@ -40,6 +41,7 @@ struct service {
 
     struct ps_rate *rate;
     struct ps_discovery *discovery;
+    struct ps_repair *repair;
 
     /* Guards the three below it. Written by the main thread only, under the lock. It reads them
      * without, other threads with it. */
@@ -54,7 +56,8 @@ struct service {
 /* ---- between the parts ------------------------------------------------------------------------
  */
 
-/* Renames the preview to its seq before the live view is notified of the outcome. */
+/* Renames the preview to its seq before the live view is notified of the outcome, and has files
+ * that could not be written tried again. */
 static void published(void *context, const struct ps_job *job, uint64_t seq)
 {
     struct service *service = context;
@@ -64,6 +67,8 @@ static void published(void *context, const struct ps_job *job, uint64_t seq)
     if (service->http)
         ps_http_announce(service->http, seq);
     pthread_mutex_unlock(&service->lock);
+    if (job->files_missing)
+        ps_repair_wake(service->repair);
 }
 
 /* An outcome is published. */
@@ -133,7 +138,8 @@ static bool fill_status(void *context, json_t *header)
 {
     struct service *service = context;
     int failed = json_object_set_new(header, "queue", queue_object(service)) |
-                 json_object_set_new(header, "rates", rates_object(service));
+                 json_object_set_new(header, "rates", rates_object(service)) |
+                 json_object_set_new(header, "output", ps_repair_status(service->repair));
     char failure[PS_MAX_JOURNAL_FAILURE];
     const char *journal = json_string_value(json_object_get(header, "journal"));
     if (journal && strcmp(journal, "ok") == 0 && ps_discovery_failure(service->discovery, failure))
@@ -204,6 +210,29 @@ static void stop_live_view(struct service *service)
     ps_http_stop(http);
 }
 
+static int start_workers(struct service *service, struct ps_error *error)
+{
+    struct ps_worker_dependencies dependencies = {
+        .config = service->config,
+        .log = service->log,
+        .metrics = service->metrics,
+        .journal = service->journal,
+        .queue = service->queue,
+        .postponed = service->postponed,
+        .publisher = service->publisher,
+        .previews = service->previews,
+        .event_fd = service->event_fd,
+    };
+    struct ps_worker_pool *workers = NULL;
+    int status = ps_worker_pool_start(&dependencies, &workers, error);
+    if (status)
+        return status;
+    pthread_mutex_lock(&service->lock);
+    service->workers = workers;
+    pthread_mutex_unlock(&service->lock);
+    return 0;
+}
+
 static int start(struct service *service, struct ps_error *error)
 {
     service->metrics = ps_metrics_new();
@@ -227,7 +256,11 @@ static int start(struct service *service, struct ps_error *error)
     service->discovery = ps_discovery_new(&discovery);
     if (!service->discovery)
         return ps_fail_memory(error, sizeof discovery, "the service");
-    status = open_previews(service, error);
+    struct ps_repair_dependencies repair = {service->config,  service->log,   service->metrics,
+                                            service->journal, service->queue, service->event_fd};
+    status = ps_repair_new(&repair, &service->repair, error);
+    if (status == 0)
+        status = open_previews(service, error);
     if (status)
         return status;
     struct ps_publisher_hooks hooks = {.finished = finished,
@@ -241,27 +274,14 @@ static int start(struct service *service, struct ps_error *error)
         status = start_live_view(service, error);
     if (status)
         return status;
-    struct ps_worker_dependencies dependencies = {
-        .config = service->config,
-        .log = service->log,
-        .metrics = service->metrics,
-        .journal = service->journal,
-        .queue = service->queue,
-        .postponed = service->postponed,
-        .publisher = service->publisher,
-        .previews = service->previews,
-        .event_fd = service->event_fd,
-    };
-    struct ps_worker_pool *workers = NULL;
-    status = ps_worker_pool_start(&dependencies, &workers, error);
+    status = start_workers(service, error);
     if (status)
         return status;
-    pthread_mutex_lock(&service->lock);
-    service->workers = workers;
-    pthread_mutex_unlock(&service->lock);
     /* Queue what an earlier run left without an outcome. A deleted file fails, which is an outcome.
      */
     status = ps_journal_each_open(service->journal, queue_left_over, service, error);
+    if (status == 0)
+        status = ps_repair_start(service->repair, error);
     if (status)
         return status;
     struct ps_watcher_sink sink = ps_discovery_sink(service->discovery);
@@ -281,12 +301,14 @@ static int next_signal(int signal_fd)
     return read(signal_fd, &info, sizeof info) == sizeof info ? (int)info.ssi_signo : 0;
 }
 
-/* Waits up to drain_seconds for the workers to end. After that, or at a second signal to stop, the
- * process exits at once; micrographs in flight have no outcome and are picked by the next run. */
+/* Waits up to drain_seconds for the workers, and the repair of files, to end. After that, or at a
+ * second signal to stop, the process exits at once; micrographs in flight have no outcome and are
+ * picked by the next run. */
 static void drain(struct service *service, int signal_fd)
 {
     int64_t deadline = ps_clock_mono_ns() + (int64_t)(service->config->service.drain_seconds * 1e9);
-    while (service->workers && !ps_worker_pool_ended(service->workers)) {
+    while ((service->workers && !ps_worker_pool_ended(service->workers)) ||
+           !ps_repair_ended(service->repair)) {
         int64_t left = (deadline - ps_clock_mono_ns()) / 1000000;
         struct pollfd waits[2] = {{.fd = service->event_fd, .events = POLLIN},
                                   {.fd = signal_fd, .events = POLLIN}};
@@ -314,6 +336,7 @@ static void stop(struct service *service, int signal_fd)
         ps_postponed_close(service->postponed);
     if (service->queue)
         ps_job_queue_close(service->queue);
+    ps_repair_stop(service->repair);
     drain(service, signal_fd);
     pthread_mutex_lock(&service->lock);
     struct ps_worker_pool *workers = service->workers;
@@ -323,6 +346,7 @@ static void stop(struct service *service, int signal_fd)
     stop_live_view(service);
     if (service->publisher)
         ps_publisher_stop(service->publisher);
+    ps_repair_free(service->repair);
     ps_previews_close(service->previews);
     ps_journal_close(service->journal);
     ps_discovery_free(service->discovery);
@@ -350,16 +374,6 @@ static void feed_watchdog(struct service *service, double period_seconds)
         memcpy(service->seen_ticks, ticks, sizeof ticks);
 }
 
-/* Milliseconds until a time of the monotonic clock, for poll(); -1: INT64_MAX. */
-static int poll_milliseconds(int64_t until)
-{
-    enum { MAX_MS = 60000 };
-    if (until == INT64_MAX)
-        return -1;
-    int64_t left = (until - ps_clock_mono_ns()) / 1000000 + 1;
-    return left < 0 ? 0 : left > MAX_MS ? MAX_MS : (int)left;
-}
-
 /* Waits for a signal or a device failure, and queues postponed micrographs again. */
 static int wait_for_end(struct service *service, int signal_fd, bool (*reload)(void *context),
                         void *context, enum ps_service_end *ret_end, struct ps_error *error)
@@ -376,7 +390,7 @@ static int wait_for_end(struct service *service, int signal_fd, bool (*reload)(v
         }
         struct pollfd waits[2] = {{.fd = signal_fd, .events = POLLIN},
                                   {.fd = service->event_fd, .events = POLLIN}};
-        (void)poll(waits, 2, poll_milliseconds(next < next_check ? next : next_check));
+        (void)poll(waits, 2, ps_clock_poll_ms(next < next_check ? next : next_check));
         eventfd_t count;
         (void)eventfd_read(service->event_fd, &count);
         if (ps_worker_pool_device_failed(service->workers, error))

@@ -104,8 +104,7 @@ static int read_and_pick(struct worker *worker, const struct ps_job *job,
 }
 
 /* Writes what belongs to a result or a failure, and frees the pixels. */
-static void complete(struct worker *worker, const struct ps_job *job,
-                     struct ps_completion *completion)
+static void complete(struct worker *worker, struct ps_job *job, struct ps_completion *completion)
 {
     set_busy(worker, true);
     if (!completion->failure)

@@ -32,6 +32,7 @@ struct ps_job {
     int64_t row;            /* in the journal */
     int revision;           /* from 1; increases when the file is rewritten */
     int attempt;            /* from 1; increases with each retry of this revision */
+    bool files_missing;     /* its files of picks could not be written, or earlier ones removed */
 };
 
 /* A job with copies of path and name; NULL without memory. */

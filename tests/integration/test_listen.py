@@ -500,6 +500,24 @@ def test_what_cannot_be_written_is_a_failure(publisher, tmp_path):
     assert (tmp_path / "other/x_autopick.star").exists()
 
 
+def test_what_could_not_be_written_is_tried_again(publisher, tmp_path):
+    """And a later outcome of the same micrograph takes the place of one that waits."""
+    square = tmp_path / "GridSquare_1"
+    square.write_text("in the way")
+    with listen(publisher, "-o", tmp_path) as listener:
+        publisher.wait_for_subscriber()
+        publisher.publish(picks=3)
+        publisher.publish(name="GridSquare_1/m1.mrc", picks=5, micrograph__revision=2)
+        listener.wait_line("seq 2: GridSquare_1/m1.mrc: ")
+        assert all(line.endswith("; it is tried again") for line in listener.err)
+        square.unlink()
+        listener.wait_line("seq 2: GridSquare_1/m1.mrc: its files are written now")
+        listener.end(send=signal.SIGTERM)
+    assert not any("seq 1: GridSquare_1/m1.mrc: its" in line for line in listener.err)
+    assert len(read_picks(square / "m1_autopick.star")) == 5
+    assert "m1_autopick.star" in (tmp_path / "autopick.star").read_text()
+
+
 def test_the_list_for_relion_grows_while_it_listens(publisher, tmp_path):
     """It is saved before the end, and one that listened before is added to."""
     listed = tmp_path / "autopick.star"

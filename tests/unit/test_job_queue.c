@@ -300,6 +300,30 @@ static void *take_one(void *context)
     return ps_job_queue_take(context);
 }
 
+/* No worker gets a path while another thread has claimed it, and the other way round. */
+static void a_claimed_path_is_not_picked(void **state)
+{
+    (void)state;
+    struct ps_job_queue *queue = ps_job_queue_new(10, PS_ORDER_OLDEST, NULL);
+    struct ps_job *claimed = job("a", 0), *refused = job("b", 0);
+    put(queue, "a", 10);
+    put(queue, "b", 20);
+    assert_true(ps_job_queue_claim(queue, claimed));
+    put(queue, "a", 11); /* replaces the one that waits */
+    struct ps_job *taken = ps_job_queue_take(queue);
+    assert_string_equal(taken->path, "b");
+    assert_false(ps_job_queue_claim(queue, refused));
+    ps_job_queue_finish(queue, taken);
+    assert_counts(queue, 1, 1, 0);
+    ps_job_queue_finish(queue, claimed);
+    assert_taken(queue, "a", 11);
+    assert_counts(queue, 0, 0, 0);
+    ps_job_queue_close(queue);
+    assert_false(ps_job_queue_claim(queue, refused));
+    ps_job_free(refused);
+    ps_job_queue_free(queue);
+}
+
 /* A waiting taker gets the job that is put, and NULL when the queue is closed. */
 static void takers_wait(void **state)
 {
@@ -333,6 +357,7 @@ int main(void)
         cmocka_unit_test(a_full_queue_of_newest_keeps_the_newest),
         cmocka_unit_test(closing_ends_it),
         cmocka_unit_test(many_workers_share_it),
+        cmocka_unit_test(a_claimed_path_is_not_picked),
         cmocka_unit_test(takers_wait),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

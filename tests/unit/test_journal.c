@@ -187,16 +187,69 @@ static void test_a_skipped_file_has_no_outcome(void **state)
     ps_journal_close(journal);
 }
 
+/* Changes the tables behind the journal's back. */
+static void execute(const char *directory, const char *text)
+{
+    char path[300];
+    sqlite3 *db;
+    (void)snprintf(path, sizeof path, "%s/journal.sqlite", directory);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, text, NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
+static uint64_t next_unwritten(struct ps_journal *journal, uint64_t after)
+{
+    uint64_t seq = 99, count = 99;
+    struct ps_error error;
+    assert_int_equal(ps_journal_next_unwritten(journal, after, &seq, &error), 0);
+    assert_int_equal(ps_journal_count_unwritten(journal, &count, &error), 0);
+    assert_true(seq == 0 || count > 0);
+    return seq;
+}
+
+/* Outcomes whose files are missing are known to the next process, until they are written or their
+ * micrograph has another outcome. */
+static void test_missing_files_are_remembered(void **state)
+{
+    struct ps_journal *journal = open_journal(*state);
+    struct ps_job *jobs[] = {make_job("/data/a.mrc", 1), make_job("/data/b.mrc", 1),
+                             make_job("/data/c.mrc", 1), make_job("/data/a.mrc", 2)};
+    struct ps_error error;
+    uint64_t count = 0;
+    assert_int_equal(next_unwritten(journal, 0), 0);
+    for (int i = 0; i < 3; i++) {
+        jobs[i]->files_missing = i != 1;
+        (void)see(journal, jobs[i]);
+        finish(journal, jobs[i], "picked");
+    }
+    ps_journal_close(journal);
+    journal = open_journal(*state);
+    assert_int_equal(next_unwritten(journal, 0), 1);
+    assert_int_equal(next_unwritten(journal, 1), 3);
+    assert_int_equal(next_unwritten(journal, 3), 0);
+    (void)see(journal, jobs[3]);
+    finish(journal, jobs[3], "picked"); /* another revision of a, with its files */
+    assert_int_equal(next_unwritten(journal, 0), 3);
+    assert_int_equal(ps_journal_written(journal, 3, &error), 0);
+    assert_int_equal(ps_journal_count_unwritten(journal, &count, &error), 0);
+    assert_int_equal(count, 0);
+    for (int i = 0; i < 4; i++)
+        ps_job_free(jobs[i]);
+    ps_journal_close(journal);
+    /* An earlier version does not know the table, and leaves the row when it records seq 4. */
+    execute(*state, "INSERT INTO unwritten VALUES (1, '/data/a.mrc'), (2, '/data/b.mrc')");
+    journal = open_journal(*state);
+    assert_int_equal(next_unwritten(journal, 0), 2);
+    assert_int_equal(next_unwritten(journal, 2), 0);
+    ps_journal_close(journal);
+}
+
 /* Of an earlier version of pickstream: readable as it is, and completed by a service. */
-static void test_a_journal_without_skipped_files(void **state)
+static void test_a_journal_without_later_tables(void **state)
 {
     ps_journal_close(open_journal(*state));
-    char path[300];
-    (void)snprintf(path, sizeof path, "%s/journal.sqlite", (const char *)*state);
-    sqlite3 *db;
-    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-    assert_int_equal(sqlite3_exec(db, "DROP TABLE skipped", NULL, NULL, NULL), SQLITE_OK);
-    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+    execute(*state, "DROP TABLE skipped; DROP TABLE unwritten");
     struct ps_journal *journal;
     struct ps_error error;
     if (ps_journal_open_reading(*state, &journal, &error))
@@ -558,7 +611,8 @@ int main(void)
         TEST(test_a_file_rewritten_while_it_is_picked_has_two_outcomes),
         TEST(test_another_device_or_inode_is_no_rewriting),
         TEST(test_a_skipped_file_has_no_outcome),
-        TEST(test_a_journal_without_skipped_files),
+        TEST(test_missing_files_are_remembered),
+        TEST(test_a_journal_without_later_tables),
         TEST(test_what_was_left_over_comes_back_whole),
         TEST(test_many_left_over_come_back_once_each),
         TEST(test_replay_gives_what_was_asked_for),

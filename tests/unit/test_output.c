@@ -150,6 +150,7 @@ static void failed_writer_leaves_nothing(void **state)
     const char *path = in_directory("failed/file");
     struct ps_error error = {0};
     assert_int_equal(ps_file_write_atomically(path, write_text, "old", &error), 0);
+    assert_int_equal(ps_file_write_atomically(path, write_half, "ne", NULL), PS_E_DEVICE);
     assert_int_equal(ps_file_write_atomically(path, write_half, "ne", &error), PS_E_DEVICE);
     char expected[300];
     (void)snprintf(expected, sizeof expected, "%s: the writer gave up", path);
