@@ -97,6 +97,8 @@ def test_no_memory_is_no_verdict(content):
         (service.data / "large.tmp").rename(service.data / "large.mrc")
         status = subscriber.status(lambda status: status["queue"]["postponed"] == 1)
         assert "no memory: 64000000 bytes" in status["queue"]["postponed_reason"]
+        assert ("postponed  1, tried again later: no memory: 64000000 bytes"
+                in run("status", "-c", service.config).stdout)
         resource.prlimit(process, resource.RLIMIT_AS, before)
         outcome = subscriber.outcome()
         assert (outcome.name, outcome.status) == ("large.mrc", "rejected")
