@@ -18,3 +18,15 @@ int64_t ps_clock_mono_ns(void)
 {
     return clock_ns(CLOCK_MONOTONIC);
 }
+
+int ps_clock_poll_ms(int64_t until_ns)
+{
+    enum { MAX_MS = 60000 };
+    int64_t now = ps_clock_mono_ns();
+    if (until_ns == INT64_MAX)
+        return -1;
+    if (until_ns <= now)
+        return 0;
+    int64_t milliseconds = (until_ns - now + 999999) / 1000000;
+    return milliseconds > MAX_MS ? MAX_MS : (int)milliseconds;
+}

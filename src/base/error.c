@@ -1,5 +1,6 @@
 #include "base/error.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -38,4 +39,26 @@ int ps_fail_prefix(struct ps_error *error, const char *format, ...)
     size_t used = strlen(error->message);
     (void)snprintf(error->message + used, sizeof error->message - used, ": %s", inner.message);
     return inner.code;
+}
+
+enum ps_code ps_code_of_errno(int number)
+{
+    switch (number) {
+    case ENOENT:
+    case ENOTDIR:
+    case EISDIR:
+    case ELOOP:
+    case ENAMETOOLONG:
+    case EACCES:
+    case EPERM:
+    case ENXIO:
+    case ENODEV:
+    case EINVAL:
+    case EPROTONOSUPPORT:
+        return PS_E_CONFIG;
+    case ENOMEM:
+        return PS_E_NOMEM;
+    default:
+        return PS_E_SYSTEM;
+    }
 }

@@ -13,6 +13,11 @@ __attribute__((format(printf, 5, 6))) void ps_error_set_at(struct ps_error *erro
                                                            enum ps_code code, const char *file,
                                                            int line, const char *format, ...);
 
+/* The code for the errno of a call that was given something of the user's: PS_E_CONFIG if that is
+ * at fault (a name, a permission, a value); PS_E_NOMEM, PS_E_SYSTEM: the machine is, and to try
+ * again can help. */
+enum ps_code ps_code_of_errno(int number);
+
 /* Prepends "prefix: " to the message in `error` (not NULL), and returns its code. */
 __attribute__((format(printf, 2, 3))) int ps_fail_prefix(struct ps_error *error, const char *format,
                                                          ...);

@@ -9,6 +9,7 @@
  */
 #include "base/log.h"
 
+#include "base/journald.h"
 #include "base/text.h"
 
 #include <errno.h>
@@ -99,14 +100,36 @@ static size_t print_prefix(const struct ps_log *log, enum ps_log_level level, ch
                                      (int)(now / 1000000 % 1000), levels[level].name);
 }
 
+static bool write_all(const char *line, size_t length)
+{
+    ssize_t written;
+    do {
+        written = write(STDERR_FILENO, line, length);
+    } while (written < 0 && errno == EINTR);
+    return written >= 0;
+}
+
+/* Replaces a stream to journald that was closed at its other end. */
+static bool connect_again(const struct ps_log *log)
+{
+    if (!log->to_journal || (errno != EPIPE && errno != ECONNRESET && errno != ENOTCONN))
+        return false;
+    int fd = ps_journald_open(PS_JOURNALD_SOCKET);
+    if (fd < 0)
+        return false;
+    bool replaced = dup2(fd, STDERR_FILENO) >= 0;
+    (void)close(fd);
+    return replaced;
+}
+
 /* Writes prefix and text. A failure is ignored: there is no other place to report it. */
 static void write_line(const struct ps_log *log, enum ps_log_level level, const char *text)
 {
     char line[LINE];
     size_t start = print_prefix(log, level, line);
     size_t length = start + (size_t)snprintf(line + start, sizeof line - start, "%s\n", text);
-    while (write(STDERR_FILENO, line, length) < 0 && errno == EINTR)
-        ;
+    if (!write_all(line, length) && connect_again(log))
+        (void)write_all(line, length);
 }
 
 /* The largest length up to `length` that does not split a UTF-8 character. */

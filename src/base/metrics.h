@@ -16,12 +16,14 @@
     X(REJECTED, rejected, "micrographs without trustworthy content")                               \
     X(FAILED, failed, "micrographs that could not be picked")                                      \
     X(RETRIED, retried, "failed micrographs put back")                                             \
+    X(POSTPONED, postponed, "tries put off, as the machine was short of something")                \
     X(PICKS, picks, "particles picked")                                                            \
     X(RESCANS, rescans, "scans of all directories")                                                \
     X(OVERFLOWS, overflows, "overflows of the kernel's event queue")                               \
     X(PUBLISHED, published, "outcomes published")                                                  \
     X(REPLAYED, replayed, "messages sent again on request")                                        \
     X(REFUSED_CLIENTS, refused_clients, "connections refused by the allow-list")                   \
+    X(REFUSED_CONNECTIONS, refused_connections, "connections shut down, as there were too many")   \
     X(BAD_REQUESTS, bad_requests, "requests not understood")                                       \
     X(JOURNAL_FAILURES, journal_failures, "writes to the journal that did not succeed")            \
     X(PREVIEWS_DROPPED, previews_dropped, "previews not published, as subscribers are behind")     \
@@ -29,10 +31,12 @@
     X(HTTP_REFUSED, http_refused, "requests to the live view that were refused")
 #define PS_GAUGE_MAP(X)                                                                            \
     X(SUBSCRIBERS, subscribers, "subscriptions to topics")                                         \
+    X(CONNECTIONS, connections, "connections to the sockets of the service")                       \
     X(WATCHES, watches, "directories watched with inotify")                                        \
     X(OUTCOMES_WAITING, outcomes_waiting, "outcomes waiting to be committed")                      \
     X(QUEUE_WAITING, queue_waiting, "micrographs waiting to be picked")                            \
     X(QUEUE_IN_FLIGHT, queue_in_flight, "micrographs being picked")                                \
+    X(QUEUE_POSTPONED, queue_postponed, "micrographs waiting until the machine can pick them")     \
     X(VIEWERS, viewers, "live views that are open")                                                \
     X(FILES_MISSING, files_missing, "outcomes whose files of picks are missing")
 /* Seconds. */

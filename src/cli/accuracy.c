@@ -203,3 +203,31 @@ double ps_accuracy_f1(const struct ps_accuracy *accuracy)
 {
     return ratio(2 * accuracy->matched, accuracy->picks + accuracy->truth);
 }
+
+int ps_accuracy_compare(const char *directory, const char *name, const struct ps_result *result,
+                        double tolerance, struct ps_accuracy *ret_accuracy,
+                        struct ps_accuracy *total, struct ps_error *error)
+{
+    struct ps_points truth, ignored;
+    int status = ps_truth_read(directory, name, &truth, &ignored, error);
+    if (status)
+        return status;
+    status = ps_accuracy_measure(result->picks, result->count, &truth, &ignored,
+                                 tolerance > 0 ? tolerance : result->diameter / 2,
+                                 result->diameter / 2, ret_accuracy, error);
+    ps_points_done(&truth);
+    ps_points_done(&ignored);
+    if (status)
+        return status;
+    total->picks += ret_accuracy->picks;
+    total->truth += ret_accuracy->truth;
+    total->matched += ret_accuracy->matched;
+    return 0;
+}
+
+void ps_accuracy_text(const struct ps_accuracy *accuracy, char ret_text[PS_ACCURACY_TEXT])
+{
+    (void)snprintf(ret_text, PS_ACCURACY_TEXT, ", precision %.3f, recall %.3f, F1 %.3f",
+                   ps_accuracy_precision(accuracy), ps_accuracy_recall(accuracy),
+                   ps_accuracy_f1(accuracy));
+}

@@ -33,6 +33,16 @@ int ps_accuracy_measure(const struct ps_pick *picks, size_t count, const struct 
                         const struct ps_points *ignored, double tolerance, double ignore_radius,
                         struct ps_accuracy *ret_accuracy, struct ps_error *error);
 
+/* Compares a result with the truth of the micrograph `name` in `directory`, and adds to `total`.
+ * `tolerance`: px, or 0 for half the diameter. The errors of both functions above. */
+int ps_accuracy_compare(const char *directory, const char *name, const struct ps_result *result,
+                        double tolerance, struct ps_accuracy *ret_accuracy,
+                        struct ps_accuracy *total, struct ps_error *error);
+
+/* ", precision 0.912, recall 0.853, F1 0.881" */
+enum { PS_ACCURACY_TEXT = 96 };
+void ps_accuracy_text(const struct ps_accuracy *accuracy, char ret_text[PS_ACCURACY_TEXT]);
+
 /* 0 if undefined. */
 double ps_accuracy_precision(const struct ps_accuracy *accuracy);
 double ps_accuracy_recall(const struct ps_accuracy *accuracy);

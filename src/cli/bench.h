@@ -73,8 +73,8 @@ int bench_measure_stream(const struct bench_input *input, int device, size_t slo
                          struct ps_error *error);
 
 void bench_print_text(const struct bench_input *input, const struct bench_device *device);
-/* Prints all devices as one JSON object. */
-void bench_print_json(const struct bench_input *input, const struct bench_device *devices,
-                      size_t count);
+/* Prints all devices as one JSON object; nothing without memory (PS_E_NOMEM). */
+int bench_print_json(const struct bench_input *input, const struct bench_device *devices,
+                     size_t count, struct ps_error *error);
 
 #endif

@@ -1,7 +1,10 @@
 /* Prints the results of bench as text and as JSON. */
 #include "cli/bench.h"
 
+#include "base/error.h"
+
 #include <jansson.h>
+#include <stdlib.h>
 
 static const char *column_name(int column)
 {
@@ -52,13 +55,19 @@ static json_t *device_json(const struct bench_device *device)
 {
     const struct bench_latency *l = &device->latency;
     json_t *stages = json_object();
+    int failed = !stages;
     for (int column = 0; column < BENCH_COLUMNS; column++)
-        (void)json_object_set_new(stages, column_name(column), json_real(l->median_ms[column]));
+        failed |= json_object_set_new(stages, column_name(column), json_real(l->median_ms[column]));
     json_t *spans = json_array();
     for (size_t i = 0; i < l->span_count; i++)
-        (void)json_array_append_new(spans, json_pack("{s:s, s:f, s:f}", "stage", l->spans[i].stage,
-                                                     "milliseconds", l->spans[i].median_ms, "calls",
-                                                     l->spans[i].calls));
+        failed |= json_array_append_new(
+            spans, json_pack("{s:s, s:f, s:f}", "stage", l->spans[i].stage, "milliseconds",
+                             l->spans[i].median_ms, "calls", l->spans[i].calls));
+    if (failed) {
+        json_decref(stages);
+        json_decref(spans);
+        return NULL;
+    }
     return json_pack(
         "{s:s, s:i, s:i, s:i, s:I, s:I, s:o, s:f, s:o, s:f, s:f, s:f, s:I, s:I, s:f, s:f, s:f, s:f}",
         "device", device->name, "query", l->parameters.query, "queries",
@@ -73,15 +82,20 @@ static json_t *device_json(const struct bench_device *device)
         "score_share_of_peak", l->score_limit_share);
 }
 
-void bench_print_json(const struct bench_input *input, const struct bench_device *devices,
-                      size_t count)
+int bench_print_json(const struct bench_input *input, const struct bench_device *devices,
+                     size_t count, struct ps_error *error)
 {
     json_t *array = json_array();
+    int failed = !array;
     for (size_t i = 0; i < count; i++)
-        (void)json_array_append_new(array, device_json(&devices[i]));
+        failed |= json_array_append_new(array, device_json(&devices[i]));
     json_t *root = json_pack("{s:s, s:[i,i], s:o}", "version", ps_version(), "shape",
                              input->image.height, input->image.width, "devices", array);
-    (void)json_dumpf(root, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(5));
-    (void)putchar('\n');
+    char *text = root && !failed ? json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(5)) : NULL;
     json_decref(root);
+    if (!text)
+        return ps_fail_memory(error, count * 4096, "JSON");
+    (void)puts(text);
+    free(text);
+    return 0;
 }

@@ -138,7 +138,7 @@ static int bench_devices(struct bench_input *input, const struct bench_options *
         done += status == 0;
     }
     if (status == 0 && options->json)
-        bench_print_json(input, devices, (size_t)done);
+        status = bench_print_json(input, devices, (size_t)done, error);
     return status;
 }
 

@@ -9,11 +9,15 @@
 #include "cli/interrupt.h"
 #include "cli/pick_output.h"
 #include "cli/progress.h"
+#include "cli/turns.h"
+#include "config/config.h"
+#include "image/micrograph.h"
 #include "picker/memory.h"
 #include "picker/picker.h"
 #include "picker/scale.h"
 #include "picks/autopick.h"
 #include "pickstream.h"
+#include "service/shortage.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -80,66 +84,30 @@ struct session {
     size_t picked;
     size_t rejected;
     size_t failed;
-    size_t before;             /* done in an earlier run */
+    size_t before; /* done in an earlier run */
+    size_t done;   /* in this run */
+    const struct ps_found_list *list;
     char scale[PS_SCALE_TEXT]; /* as stated last */
     size_t picks;
     bool unlisted; /* the list could not be saved */
+    bool writing;  /* the micrograph was picked: what fails now is the writing of its files */
 };
 
 /* ---- one micrograph ---------------------------------------------------------------------------
  */
 
-/* Handles a failed micrograph: removes the files of an earlier run, which are not the result of
- * this one. Keeps them after a failure of the device, which says nothing about the micrograph and
- * ends the run. Not called after a write error: ps_pick_output_write() keeps the files that were
- * made of this content, for a full disk must not cost them. Returns the code of the failure. */
-static int remove_outputs(struct session *session, const struct ps_found *found,
-                          const struct ps_error *failure)
-{
-    if (failure->code != PS_E_DEVICE)
-        ps_pick_output_remove(&session->output, found->name, found->path);
-    return failure->code;
-}
-
-static int compare(struct session *session, const char *name, const struct ps_result *result,
-                   struct ps_accuracy *ret_accuracy, struct ps_error *error)
-{
-    struct ps_points truth;
-    struct ps_points ignored;
-    int status = ps_truth_read(session->options->truth, name, &truth, &ignored, error);
-    if (status)
-        return status;
-    double tolerance =
-        session->options->tolerance > 0 ? session->options->tolerance : result->diameter / 2;
-    status = ps_accuracy_measure(result->picks, result->count, &truth, &ignored, tolerance,
-                                 result->diameter / 2, ret_accuracy, error);
-    ps_points_done(&truth);
-    ps_points_done(&ignored);
-    if (status == 0) {
-        session->total.picks += ret_accuracy->picks;
-        session->total.truth += ret_accuracy->truth;
-        session->total.matched += ret_accuracy->matched;
-    }
-    return status;
-}
-
-static void format_accuracy(const struct ps_accuracy *accuracy, char *ret_text, size_t size)
-{
-    (void)snprintf(ret_text, size, ", precision %.3f, recall %.3f, F1 %.3f",
-                   ps_accuracy_precision(accuracy), ps_accuracy_recall(accuracy),
-                   ps_accuracy_f1(accuracy));
-}
-
 static int report(struct session *session, const struct ps_found *found,
                   const struct ps_result *result, struct ps_error *error)
 {
-    char accuracy[96] = "";
+    char accuracy[PS_ACCURACY_TEXT] = "";
     if (session->options->truth && result->outcome == PS_PICKED) {
         struct ps_accuracy measured;
-        int status = compare(session, found->name, result, &measured, error);
+        int status =
+            ps_accuracy_compare(session->options->truth, found->name, result,
+                                session->options->tolerance, &measured, &session->total, error);
         if (status)
             return status;
-        format_accuracy(&measured, accuracy, sizeof accuracy);
+        ps_accuracy_text(&measured, accuracy);
     }
     for (size_t i = 0; i < result->warning_count; i++)
         ps_progress_note(&session->progress, "pickstream: %s: %s", found->path,
@@ -183,10 +151,8 @@ static int pick_micrograph(struct session *session, const struct ps_found *found
 {
     struct ps_result result = {0};
     int status = ps_picker_pick(session->picker, &micrograph->image, &result, error);
-    if (status) {
-        (void)ps_fail_prefix(error, "%s", found->path);
-        return remove_outputs(session, found, error);
-    }
+    if (status)
+        return ps_fail_prefix(error, "%s", found->path);
     struct ps_pick_file file = {
         .path = found->path,
         .name = found->name,
@@ -198,6 +164,7 @@ static int pick_micrograph(struct session *session, const struct ps_found *found
         .read_milliseconds = read_milliseconds,
         .result = &result,
     };
+    session->writing = true;
     status = ps_pick_output_write(&session->output, &file, &session->source, error);
     if (status == 0)
         status = report(session, found, &result, error);
@@ -207,6 +174,7 @@ static int pick_micrograph(struct session *session, const struct ps_found *found
 
 static int pick_file(struct session *session, const struct ps_found *found, struct ps_error *error)
 {
+    session->writing = false;
     if (found->problem) {
         state_first(session);
         return ps_fail(error, PS_E_INPUT, "%s: %s", found->path, found->problem);
@@ -221,7 +189,7 @@ static int pick_file(struct session *session, const struct ps_found *found, stru
     int status = ps_micrograph_read(found->path, &options, &micrograph, error);
     if (status) {
         state_first(session);
-        return remove_outputs(session, found, error);
+        return status;
     }
     state_scale(session, micrograph->image.pixel_size);
     if (micrograph->warning[0])
@@ -239,10 +207,10 @@ static int pick_file(struct session *session, const struct ps_found *found, stru
 static void summarise(struct session *session, const struct ps_found_list *list)
 {
     char left_out[PS_LEFT_OUT_TEXT];
-    char accuracy[96] = "";
+    char accuracy[PS_ACCURACY_TEXT] = "";
     char before[48] = "";
     if (session->options->truth && session->picked)
-        format_accuracy(&session->total, accuracy, sizeof accuracy);
+        ps_accuracy_text(&session->total, accuracy);
     if (session->before)
         (void)snprintf(before, sizeof before, ", %zu done before", session->before);
     ps_progress_end(&session->progress);
@@ -253,11 +221,11 @@ static void summarise(struct session *session, const struct ps_found_list *list)
             ps_picker_device(session->picker), ps_left_out_text(&list->left_out, left_out));
 }
 
-/* Says how to go on after an interruption, with `count` micrographs in this run. --truth cannot be
+/* Says how to go on after a premature end, with `count` micrographs in this run. --truth cannot be
  * resumed. */
-static void report_interruption(const struct session *session, size_t count)
+static void report_end(const struct session *session, size_t count, const char *why)
 {
-    (void)fprintf(stderr, "pickstream: interrupted: %zu of %zu picked%s\n",
+    (void)fprintf(stderr, "pickstream: %s: %zu of %zu picked%s\n", why,
                   session->picked + session->rejected + session->before, count + session->before,
                   session->options->truth ? "" : "; the same command with --resume continues");
 }
@@ -274,36 +242,67 @@ static void save_list(struct session *session)
     }
 }
 
+static int pick_one(void *context, size_t number, struct ps_error *error)
+{
+    struct session *session = context;
+    return pick_file(session, &session->list->items[number], error);
+}
+
+/* A disk that is full stays full, so of writing only this. */
+static bool is_shortage(void *context, size_t number, const struct ps_error *error)
+{
+    const struct session *session = context;
+    if (session->writing)
+        return error->code == PS_E_NOMEM || (error->code == PS_E_SYSTEM && ps_no_descriptors());
+    return ps_is_shortage(error->code, error, session->list->items[number].path);
+}
+
+/* If it has failed, the files of an earlier run are not the result of this one. They are kept after
+ * a failure of the device, which says nothing about the micrograph, and after a failure to write:
+ * ps_pick_output_write() keeps the files that were made of this content, for a full disk must not
+ * cost them. */
+static void one_done(void *context, size_t number, const struct ps_error *error)
+{
+    struct session *session = context;
+    const struct ps_found *found = &session->list->items[number];
+    if (error) {
+        session->failed++;
+        if (!found->problem && !session->writing && error->code != PS_E_DEVICE)
+            ps_pick_output_remove(&session->output, found->name, found->path);
+        ps_progress_note(&session->progress, "pickstream: %s", error->message);
+    } else {
+        ps_pick_output_replace(&session->output, found, &session->list->left_out);
+    }
+    if (++session->done % SAVE_EVERY == 0)
+        save_list(session);
+    ps_progress_step(&session->progress);
+}
+
+static bool stopped(void *context)
+{
+    (void)context;
+    return ps_interrupted();
+}
+
 static int pick_all(struct session *session, const struct ps_found_list *list)
 {
+    const struct ps_turns turns = {pick_one, is_shortage, one_done, stopped, session};
+    struct ps_error error;
+    session->list = list;
     ps_progress_begin(&session->progress, list->count);
-    bool left = false;
-    for (size_t i = 0; i < list->count; i++) {
-        struct ps_error error;
-        if (ps_interrupted()) {
-            left = true;
-            break;
-        }
-        int status = pick_file(session, &list->items[i], &error);
-        if (status == 0)
-            ps_pick_output_replace(&session->output, &list->items[i], &list->left_out);
-        if (status) {
-            session->failed++;
-            ps_progress_note(&session->progress, "pickstream: %s", error.message);
-        }
-        if (status == PS_E_DEVICE)
-            break;
-        if (i % SAVE_EVERY == SAVE_EVERY - 1)
-            save_list(session);
-        ps_progress_step(&session->progress);
-    }
+    const enum ps_turns_end end = ps_turns_take(&turns, list->count, &error);
     save_list(session);
+    if (end == PS_TURNS_SHORT)
+        ps_progress_note(&session->progress, "pickstream: %s", error.message);
     summarise(session, list);
-    if (left) {
-        report_interruption(session, list->count);
+    if (end == PS_TURNS_SHORT)
+        report_end(session, list->count, "ended, as the machine is short of something");
+    if (end == PS_TURNS_STOPPED) {
+        report_end(session, list->count, "interrupted");
         return PS_EXIT_INTERRUPTED;
     }
-    return session->failed || session->unlisted ? PS_EXIT_FAILURE : PS_EXIT_OK;
+    return end == PS_TURNS_SHORT || session->failed || session->unlisted ? PS_EXIT_FAILURE
+                                                                         : PS_EXIT_OK;
 }
 
 static int list_all(const struct ps_found_list *list, bool verbose)
@@ -421,6 +420,10 @@ static int run(const struct ps_config *config, const struct pick_options *option
         return PS_EXIT_FAILURE;
     }
     session.profile = ps_config_get(config, "picker.profile");
+    if (!session.profile) {
+        ps_say("pickstream: no memory");
+        return PS_EXIT_FAILURE;
+    }
     struct ps_found_list list = {0};
     int result = find(&session, operands, count, &shard, &list);
     if (result == PS_EXIT_OK)

@@ -1,4 +1,5 @@
 /* pickstream relay: one address for several services. */
+#include "base/descriptors.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "cli/addresses.h"
@@ -44,6 +45,7 @@ static int run(const struct ps_config *config, const struct ps_address_options *
         return ps_cli_usage(&cli, "%s", error.message);
     const struct ps_relay_options relay_options = {addresses.items, addresses.count,
                                                    addresses.secret};
+    ps_descriptors_raise();
     struct ps_log *log = ps_log_new(config->service.log_level);
     int signal_fd = ps_service_signals();
     int status = log && signal_fd >= 0

@@ -100,6 +100,27 @@ static void print_output(const json_t *output)
                      number(output, "files_missing"), reason ? ": " : "", reason ? reason : "");
 }
 
+/* Only while there are some. */
+static void print_postponed(const json_t *queue)
+{
+    if (number(queue, "postponed"))
+        (void)printf("postponed  %lld, tried again later: %s\n", number(queue, "postponed"),
+                     text(queue, "postponed_reason"));
+}
+
+/* Only of sockets that accept no more. */
+static void print_connections(json_t *sockets)
+{
+    const char *name;
+    json_t *socket;
+    json_object_foreach(sockets, name, socket)
+    {
+        if (number(socket, "open") >= number(socket, "limit"))
+            (void)printf("%-10s no more connections are accepted: %lld are open\n", name,
+                         number(socket, "open"));
+    }
+}
+
 static void print_error(const json_t *error)
 {
     if (json_is_object(error))
@@ -117,6 +138,8 @@ static void print_text(int holder, const json_t *status)
     print_watches(json_object_get(status, "watch"));
     (void)printf("queue      %lld waiting, %lld in flight\n", number(queue, "waiting"),
                  number(queue, "in_flight"));
+    print_postponed(queue);
+    print_connections(json_object_get(status, "connections"));
     print_devices(json_object_get(status, "devices"));
     (void)printf("outcomes   %lld picked (%lld picks), %lld rejected, %lld failed\n",
                  number(totals, "picked"), number(totals, "picks"), number(totals, "rejected"),

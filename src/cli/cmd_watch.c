@@ -1,4 +1,5 @@
 /* pickstream watch: runs the service in the foreground. */
+#include "base/descriptors.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "cli/arguments.h"
@@ -193,6 +194,7 @@ int ps_cmd_watch(int argc, char **argv)
     struct arguments arguments = {.count = argc, .values = argv};
     struct ps_config *config = NULL;
     (void)mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK);
+    ps_descriptors_raise();
     int status = load(&arguments, &config, NULL);
     if (status != PS_CLI_GO)
         return status;

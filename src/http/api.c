@@ -134,21 +134,27 @@ static json_t *picks_of(const json_t *header, const struct ps_layout *layout)
     size_t count = (size_t)json_integer_value(json_array_get(shape, 0));
     size_t columns = (size_t)json_integer_value(json_array_get(shape, 1));
     json_t *rows = json_array();
+    int failed = !rows;
     bool fits = layout->array_count > 0 && columns > 0 &&
                 layout->arrays[0].size / columns / sizeof(float) >= count;
-    for (size_t row = 0; fits && row < count; row++) {
+    for (size_t row = 0; fits && row < count && !failed; row++) {
         json_t *values = json_array();
         for (size_t column = 0; column < columns; column++)
-            (void)json_array_append_new(values, ps_json_number((double)ps_wire_value(
-                                                    layout->arrays[0].data, columns, row, column)));
-        (void)json_array_append_new(rows, values);
+            failed |=
+                json_array_append_new(values, ps_json_number((double)ps_wire_value(
+                                                  layout->arrays[0].data, columns, row, column)));
+        failed |= json_array_append_new(rows, values);
     }
-    return rows;
+    if (!failed)
+        return rows;
+    json_decref(rows);
+    return NULL;
 }
 
 struct one {
     const struct ps_http *http;
     uint64_t seq;
+    bool found;
     json_t *answer;
 };
 
@@ -159,6 +165,7 @@ static int take_one(void *context, uint64_t seq, const struct ps_frames *frames)
     struct ps_error error;
     if (seq != one->seq || seq > atomic_load(&one->http->last_seq))
         return 1;
+    one->found = true;
     json_t *header = ps_header_open(frames, &layout, &error);
     if (header)
         one->answer =
@@ -171,11 +178,14 @@ static int take_one(void *context, uint64_t seq, const struct ps_frames *frames)
 enum MHD_Result ps_http_api_one(struct ps_http *http, struct MHD_Connection *connection,
                                 uint64_t seq)
 {
-    struct one one = {http, seq, NULL};
+    struct one one = {.http = http, .seq = seq};
     struct ps_error error;
     if (ps_journal_replay(http->journal, seq - 1, 1, take_one, &one, &error))
         return ps_http_refuse(connection, MHD_HTTP_INTERNAL_SERVER_ERROR, error.message);
-    if (!one.answer)
+    if (!one.found)
         return ps_http_refuse(connection, MHD_HTTP_NOT_FOUND, "there is no such outcome");
+    if (!one.answer)
+        return ps_http_refuse(connection, MHD_HTTP_INTERNAL_SERVER_ERROR,
+                              "no memory, or a damaged message");
     return ps_http_answer_json(connection, MHD_HTTP_OK, one.answer);
 }

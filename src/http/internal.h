@@ -36,6 +36,7 @@ struct ps_http {
     struct ps_http_tools tools;
     struct ps_http_address address;
     struct MHD_Daemon *daemon;
+    unsigned max_connections;   /* PS_HTTP_CONNECTIONS, or fewer if descriptors are short */
     struct ps_journal *journal; /* a separate read-only connection: blocks no writer */
     pthread_t thread;
     int wake_fd;

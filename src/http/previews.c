@@ -19,7 +19,9 @@ static const char *const endings[] = {
     [PS_PREVIEW_LARGE] = ".png", [PS_PREVIEW_SMALL] = ".small.png"};
 
 struct ps_previews {
-    int directory;
+    char *path;
+    char stream[64];
+    int directory; /* its number stays the same */
     uint64_t keep;
 };
 
@@ -48,8 +50,9 @@ static bool is_ours(const char *name)
 /* ---- opening --------------------------------------------------------------------------------- */
 
 /* True if the existing files belong to this stream. Otherwise assigns the directory to it. */
-static bool claim(const struct ps_previews *previews, const char *stream)
+static bool claim(const struct ps_previews *previews)
 {
+    const char *stream = previews->stream;
     char text[64] = "";
     int fd = openat(previews->directory, "stream", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
     if (fd < 0)
@@ -81,29 +84,42 @@ static void clean(const struct ps_previews *previews, bool same_stream, uint64_t
     (void)closedir(directory);
 }
 
+static int open_directory(const char *path)
+{
+    (void)mkdir(path, 0755);
+    return open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+/* Makes the directory again if it was deleted. Other threads use its descriptor: it is replaced at
+ * once. */
+static void make_again(const struct ps_previews *previews)
+{
+    int fresh = open_directory(previews->path);
+    if (fresh < 0)
+        return; /* the next write reports it */
+    (void)dup3(fresh, previews->directory, O_CLOEXEC);
+    (void)close(fresh);
+    (void)claim(previews);
+}
+
 int ps_previews_open(const char *state_directory, const char *stream, uint64_t keep,
                      uint64_t last_seq, struct ps_previews **ret_previews, struct ps_error *error)
 {
-    char *path;
-    if (asprintf(&path, "%s/previews", state_directory) < 0)
-        return ps_fail_memory(error, strlen(state_directory), "a path");
     struct ps_previews *previews = calloc(1, sizeof *previews);
-    int status = 0;
-    if (!previews) {
-        status = ps_fail_memory(error, sizeof *previews, "previews");
-    } else {
-        previews->keep = keep;
-        (void)mkdir(path, 0755);
-        previews->directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (previews->directory < 0)
-            status = ps_fail(error, PS_E_SYSTEM, "%s: %s", path, strerror(errno));
+    if (!previews || asprintf(&previews->path, "%s/previews", state_directory) < 0) {
+        free(previews);
+        return ps_fail_memory(error, sizeof *previews, "previews");
     }
-    free(path);
-    if (status) {
+    previews->keep = keep;
+    (void)snprintf(previews->stream, sizeof previews->stream, "%s", stream);
+    previews->directory = open_directory(previews->path);
+    if (previews->directory < 0) {
+        int status = ps_fail(error, PS_E_SYSTEM, "%s: %s", previews->path, strerror(errno));
+        free(previews->path);
         free(previews);
         return status;
     }
-    clean(previews, claim(previews, stream), last_seq);
+    clean(previews, claim(previews), last_seq);
     *ret_previews = previews;
     return 0;
 }
@@ -113,15 +129,26 @@ void ps_previews_close(struct ps_previews *previews)
     if (!previews)
         return;
     (void)close(previews->directory);
+    free(previews->path);
     free(previews);
 }
 
 /* ---- files ----------------------------------------------------------------------------------- */
 
-static int write_file(int directory, const char *name, const uint8_t *bytes, size_t size,
-                      struct ps_error *error)
+static int create_file(const struct ps_previews *previews, const char *name)
 {
-    int fd = openat(directory, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
+    return openat(previews->directory, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW,
+                  0644);
+}
+
+static int write_file(const struct ps_previews *previews, const char *name, const uint8_t *bytes,
+                      size_t size, struct ps_error *error)
+{
+    int fd = create_file(previews, name);
+    if (fd < 0 && errno == ENOENT) {
+        make_again(previews);
+        fd = create_file(previews, name);
+    }
     if (fd < 0)
         return ps_fail(error, PS_E_SYSTEM, "previews/%s: %s", name, strerror(errno));
     size_t done = 0;
@@ -144,10 +171,9 @@ int ps_previews_stage(struct ps_previews *previews, int64_t row, const struct ps
     char large[NAME], small[NAME];
     row_name(row, PS_PREVIEW_LARGE, large);
     row_name(row, PS_PREVIEW_SMALL, small);
-    int status = write_file(previews->directory, large, preview->png, preview->size, error);
+    int status = write_file(previews, large, preview->png, preview->size, error);
     if (status == 0)
-        status = write_file(previews->directory, small, preview->thumbnail, preview->thumbnail_size,
-                            error);
+        status = write_file(previews, small, preview->thumbnail, preview->thumbnail_size, error);
     if (status)
         ps_previews_drop(previews, row);
     return status;

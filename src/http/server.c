@@ -10,6 +10,7 @@
 #include "http/http.h"
 
 #include "base/clock.h"
+#include "base/descriptors.h"
 #include "base/thread.h"
 #include "http/answer.h"
 #include "http/events.h"
@@ -169,21 +170,10 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
 /* ---- the thread -------------------------------------------------------------------------------
  */
 
-static int milliseconds_until(int64_t then)
-{
-    int64_t now = ps_clock_mono_ns();
-    if (then == INT64_MAX)
-        return -1;
-    if (then <= now)
-        return 0;
-    int64_t milliseconds = (then - now + 999999) / 1000000;
-    return milliseconds > 60000 ? 60000 : (int)milliseconds;
-}
-
 static void wait_for_events(struct ps_http *http, int64_t until)
 {
     MHD_UNSIGNED_LONG_LONG longest;
-    int wait = milliseconds_until(until);
+    int wait = ps_clock_poll_ms(until);
     if (MHD_get_timeout(http->daemon, &longest) == MHD_YES &&
         (wait < 0 || longest < (unsigned)wait))
         wait = longest < 60000 ? (int)longest : 60000;
@@ -199,7 +189,7 @@ static void wait_for_events(struct ps_http *http, int64_t until)
 static bool is_full(const struct ps_http *http)
 {
     return MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS)
-               ->num_connections >= PS_HTTP_CONNECTIONS;
+               ->num_connections >= http->max_connections;
 }
 
 /* With all connections taken, libmicrohttpd stops listening. It resumes in the run after the one
@@ -252,10 +242,11 @@ static int start_daemon(struct ps_http *http, struct ps_error *error)
                                 http->tools.config->http.insecure_bind, &http->address, error);
     if (status)
         return status;
+    http->max_connections = (unsigned)ps_descriptors_for_http(PS_HTTP_CONNECTIONS);
     http->daemon = MHD_start_daemon(
         MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL, on_request,
         http, MHD_OPTION_EXTERNAL_LOGGER, silent, NULL, MHD_OPTION_LISTEN_SOCKET,
-        http->address.socket, MHD_OPTION_CONNECTION_LIMIT, (unsigned)PS_HTTP_CONNECTIONS,
+        http->address.socket, MHD_OPTION_CONNECTION_LIMIT, http->max_connections,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)PS_HTTP_REQUEST_BYTES,
         MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)PS_HTTP_IDLE_SECONDS,
         MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_NOTIFY_CONNECTION, on_connection, http,

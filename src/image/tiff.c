@@ -15,6 +15,7 @@
 #include "image/tiff_page.h"
 #include "image/tiff_surplus.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,6 +30,7 @@ struct client {
     uint64_t position;
     struct ps_error io;       /* failure of the source */
     bool past_end;            /* a read went beyond the end of the file */
+    bool no_memory;           /* libtiff or a codec could not allocate */
     char message[TEXT_BYTES]; /* libtiff's first error in a page; later ones result from it */
     char warning[TEXT_BYTES]; /* its first warning: some failures give only that */
 };
@@ -80,6 +82,12 @@ static toff_t client_size(thandle_t handle)
     return ((struct client *)handle)->source->size;
 }
 
+/* libtiff reports a failed allocation only in words, which differ. */
+static void note_memory(struct client *client)
+{
+    client->no_memory |= errno == ENOMEM;
+}
+
 /* Stores the first message in `text` (TEXT_BYTES) as one printable line. */
 __attribute__((format(printf, 2, 0))) static void keep(char *text, const char *format,
                                                        va_list arguments)
@@ -98,6 +106,7 @@ __attribute__((format(printf, 4, 0))) static int client_complain(TIFF *tif, void
                                                                  va_list arguments)
 {
     (void)tif, (void)module;
+    note_memory(client);
     keep(((struct client *)client)->message, format, arguments);
     return 1; /* handled: do not call the global handler */
 }
@@ -107,15 +116,19 @@ __attribute__((format(printf, 4, 0))) static int client_warn(TIFF *tif, void *cl
                                                              va_list arguments)
 {
     (void)tif, (void)module;
+    note_memory(client);
     keep(((struct client *)client)->warning, format, arguments);
     return 1;
 }
 
 static TIFF *open_client(struct client *client)
 {
+    errno = 0; /* note_memory() */
     TIFFOpenOptions *options = TIFFOpenOptionsAlloc();
-    if (!options)
+    if (!options) {
+        client->no_memory = true;
         return NULL;
+    }
     /* What it allocates at once: a compressed strip, or a table of strips that has 8 bytes an entry
      * in memory and at least 1 in the file. */
     const uint64_t most = client->source->size / 8 < INT64_MAX / 128
@@ -134,13 +147,19 @@ static TIFF *open_client(struct client *client)
 static void forget(struct client *client)
 {
     client->message[0] = client->warning[0] = '\0';
+    client->no_memory = false;
+    errno = 0; /* note_memory() */
 }
 
-/* Reports a failure of libtiff: the failure of the source, or "damaged TIFF: what: why". */
-static int fail_tiff(const struct client *client, const char *what, struct ps_error *error)
+/* Reports a failure of libtiff: that of the source, a lack of memory, or "damaged TIFF: what: why".
+ */
+static int fail_tiff(struct client *client, const char *what, struct ps_error *error)
 {
+    note_memory(client);
     if (client->io.code)
         return ps_fail(error, client->io.code, "%s", client->io.message);
+    if (client->no_memory)
+        return ps_fail(error, PS_E_NOMEM, "no memory to decode the TIFF, %s", what);
     const char *why = client->message[0]   ? client->message
                       : client->warning[0] ? client->warning
                                            : "libtiff does not say why";

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -171,6 +172,7 @@ static int find_surplus(TIFF *tif, const struct ps_source *source,
         content->frame_bytes > MIN_SURPLUS_BYTES ? content->frame_bytes : MIN_SURPLUS_BYTES;
     uint64_t known = content->stored_bytes;
     *ret_bytes = 0;
+    errno = 0; /* libtiff does not say that an allocation failed */
     int more = TIFFSetDirectory(tif, 0);
     for (int i = 0; more && i < MAX_DIRECTORIES; i++) {
         if (known > source->size || source->size - known < least)
@@ -180,6 +182,8 @@ static int find_surplus(TIFF *tif, const struct ps_source *source,
             return code;
         more = !TIFFLastDirectory(tif) && TIFFReadDirectory(tif);
     }
+    if (!more && errno == ENOMEM)
+        return ps_fail_memory(error, known, "the directories of a TIFF");
     if (known <= source->size && source->size - known >= least)
         *ret_bytes = source->size - known;
     return 0;

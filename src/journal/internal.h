@@ -42,15 +42,22 @@ struct ps_journal {
     pthread_mutex_t read_lock;
     struct ps_sql quick;
     _Atomic uint64_t last_seq;
+    int64_t mend_ns;            /* monotonic: the files were last opened again; write lock */
+    struct ps_error mend_error; /* why that failed; code 0: it did not; write lock */
 };
 
-/* Take and release the right to write, and with it `durable`. */
+/* Take and release the right to write, and with it `durable`. If a connection is broken (sql.h),
+ * its files are opened again first, at most once a second: they can have been mended. */
 void ps_journal_begin_write(struct ps_journal *journal);
 void ps_journal_end_write(struct ps_journal *journal);
 
 /* Runs a statement with one parameter, the row of a micrograph. */
 int ps_journal_run(struct ps_sql *sql, enum ps_sql_statement statement, int64_t id,
                    struct ps_error *error);
+
+/* Reads the stream and the last seq, and checks that no outcome is missing. */
+int ps_journal_head(struct ps_sql *sql, char ret_stream[PS_STREAM_TEXT], uint64_t *ret_last,
+                    struct ps_error *error);
 
 /* Inserts the row of a micrograph, within the caller's transaction. */
 int ps_journal_insert(struct ps_sql *sql, const struct ps_job *job, int revision, int attempt,

@@ -1,7 +1,6 @@
-/* Opening and closing the journal, and its write lock. */
+/* Opening and closing the journal. */
 #include "journal/internal.h"
 
-#include "base/clock.h"
 #include "base/error.h"
 #include "journal/lock.h"
 
@@ -10,52 +9,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-void ps_journal_begin_write(struct ps_journal *journal)
-{
-    struct ps_fifo_lock *lock = &journal->write_lock;
-    pthread_mutex_lock(&lock->mutex);
-    uint64_t mine = lock->next++;
-    while (lock->serving != mine)
-        pthread_cond_wait(&lock->changed, &lock->mutex);
-    pthread_mutex_unlock(&lock->mutex);
-}
-
-void ps_journal_end_write(struct ps_journal *journal)
-{
-    struct ps_fifo_lock *lock = &journal->write_lock;
-    pthread_mutex_lock(&lock->mutex);
-    lock->serving++;
-    pthread_cond_broadcast(&lock->changed);
-    pthread_mutex_unlock(&lock->mutex);
-}
-
 /* ---- opening --------------------------------------------------------------------------------- */
 
-/* Reads the stream and the last seq, and checks that no outcome is missing. */
 static int read_head(struct ps_journal *journal, struct ps_sql *sql, struct ps_error *error)
 {
-    ps_sql_use(sql, PS_SQL_STREAM);
-    int found = ps_sql_row(sql, error);
-    if (found > 0) {
-        (void)snprintf(journal->stream, sizeof journal->stream, "%s", ps_sql_get_text(sql, 0));
-        ps_sql_end(sql);
-    }
-    if (found < 0)
-        return found;
-    ps_sql_use(sql, PS_SQL_LAST_SEQ);
-    int result = ps_sql_row(sql, error);
-    if (result < 0)
-        return result;
-    int64_t last = ps_sql_get_int(sql, 0);
-    int64_t outcomes = ps_sql_get_int(sql, 1);
-    ps_sql_end(sql);
-    if (strlen(journal->stream) != PS_STREAM_TEXT - 1 || last != outcomes)
-        return ps_fail(error, PS_E_SYSTEM,
-                       "%s: outcomes are missing (%" PRId64 " of %" PRId64
-                       "); move the file away to start a new journal",
-                       sql->path, last - outcomes, last);
-    atomic_store(&journal->last_seq, (uint64_t)last);
-    return 0;
+    uint64_t last = 0;
+    int result = ps_journal_head(sql, journal->stream, &last, error);
+    if (result == 0)
+        atomic_store(&journal->last_seq, last);
+    return result;
 }
 
 /* ---- deaths -----------------------------------------------------------------------------------

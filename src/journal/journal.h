@@ -55,6 +55,11 @@ int ps_journal_open_reading(const char *directory, struct ps_journal **ret_journ
                             struct ps_error *error);
 void ps_journal_close(struct ps_journal *journal);
 
+/* To be called every few seconds: makes the lock of the directory again if its file was deleted,
+ * and opens the journal again if it could not be written and its file was mended or restored since.
+ * PS_E_SYSTEM: the reason why that is not possible. */
+int ps_journal_tend(struct ps_journal *journal, struct ps_error *error);
+
 /* UUID of this journal, 36 characters; constant. */
 const char *ps_journal_stream(const struct ps_journal *journal);
 

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* Opens DIRECTORY/lock; -1 with errno on failure. */
@@ -72,6 +73,33 @@ int ps_lock_take(const char *directory, int *ret_fd, struct ps_error *error)
     }
     (void)close(fd);
     return PS_E_SYSTEM;
+}
+
+/* True if DIRECTORY/lock is the locked file, or that cannot be known now. */
+static bool is_current(const char *directory, int fd)
+{
+    struct stat own, other;
+    char *path;
+    if (fstat(fd, &own) != 0 || asprintf(&path, "%s/lock", directory) < 0)
+        return true;
+    bool found = stat(path, &other) == 0;
+    bool current =
+        found ? own.st_dev == other.st_dev && own.st_ino == other.st_ino : errno != ENOENT;
+    free(path);
+    return current;
+}
+
+int ps_lock_keep(const char *directory, int *fd, struct ps_error *error)
+{
+    if (is_current(directory, *fd))
+        return 0;
+    int fresh;
+    int status = ps_lock_take(directory, &fresh, error);
+    if (status)
+        return status;
+    (void)close(*fd);
+    *fd = fresh;
+    return 0;
 }
 
 void ps_lock_release(int fd)

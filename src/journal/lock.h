@@ -22,4 +22,8 @@ void ps_lock_release(int fd);
  * not written its number yet. */
 int ps_lock_holder(const char *directory);
 
+/* If the file of the lock `*fd` is no longer in the directory, makes and locks it again: otherwise
+ * another process could. PS_E_SYSTEM: it could not be locked; `*fd` is unchanged. */
+int ps_lock_keep(const char *directory, int *fd, struct ps_error *error);
+
 #endif

@@ -1,6 +1,7 @@
 #include "journal/sql.h"
 
 #include "base/error.h"
+#include "journal/explain.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -85,9 +86,12 @@ static const char *const forget_replaced =
     " AND outcomes.seq > unwritten.seq)";
 
 /* Sets the error of a call that returned `code`; `what` is its purpose. */
-static int fail(const struct ps_sql *sql, int code, const char *what, struct ps_error *error)
+static int fail(struct ps_sql *sql, int code, const char *what, struct ps_error *error)
 {
     int primary = code & 0xff;
+    sql->broken |= primary == SQLITE_READONLY || primary == SQLITE_IOERR ||
+                   primary == SQLITE_CANTOPEN || primary == SQLITE_CORRUPT ||
+                   primary == SQLITE_NOTADB;
     enum ps_code ours = PS_E_SYSTEM;
     const char *reason = sqlite3_errstr(code);
     /* SQLite does not keep the system's error code of steps. */
@@ -253,11 +257,8 @@ static int prepare(struct ps_sql *sql, struct ps_error *error)
     return 0;
 }
 
-int ps_sql_open(struct ps_sql *sql, const char *path, enum ps_sql_sync sync, struct ps_error *error)
+static int open_database(struct ps_sql *sql, enum ps_sql_sync sync, struct ps_error *error)
 {
-    sql->path = strdup(path);
-    if (!sql->path)
-        return ps_fail_memory(error, strlen(path), "a path");
     bool reading = sync == PS_SQL_READING;
     int mode = reading ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
     errno = 0;
@@ -269,6 +270,10 @@ int ps_sql_open(struct ps_sql *sql, const char *path, enum ps_sql_sync sync, str
     int ours = identify(sql, error);
     if (ours < 0)
         return ours;
+    if (!reading && sqlite3_db_readonly(sql->db, "main") == 1)
+        return ps_fail(error, PS_E_SYSTEM,
+                       "%s: could only be opened for reading: descriptors or memory are short",
+                       sql->path);
     if (reading && !ours)
         return ps_fail(error, PS_E_SYSTEM, "%s: no journal in it yet", sql->path);
     int result = reading ? 0 : set_up(sql, sync, error);
@@ -277,6 +282,17 @@ int ps_sql_open(struct ps_sql *sql, const char *path, enum ps_sql_sync sync, str
     if (result == 0)
         result = add_tables(sql, reading, error);
     return result ? result : prepare(sql, error);
+}
+
+int ps_sql_open(struct ps_sql *sql, const char *path, enum ps_sql_sync sync, struct ps_error *error)
+{
+    sql->path = strdup(path);
+    if (!sql->path)
+        return ps_fail_memory(error, strlen(path), "a path");
+    int result = open_database(sql, sync, error);
+    if (result == PS_E_SYSTEM && sync != PS_SQL_READING)
+        ps_sql_explain(path, error);
+    return result;
 }
 
 void ps_sql_done(struct ps_sql *sql)
@@ -369,11 +385,27 @@ const void *ps_sql_get_bytes(struct ps_sql *sql, int column, size_t *ret_size)
     return bytes;
 }
 
+static bool is_moved(struct ps_sql *sql)
+{
+    int moved = 0;
+    (void)sqlite3_file_control(sql->db, "main", SQLITE_FCNTL_HAS_MOVED, &moved);
+    return moved != 0;
+}
+
+int ps_sql_leave(struct ps_sql *sql, struct ps_error *error)
+{
+    if (!is_moved(sql))
+        return 0;
+    errno = 0;
+    int code = sqlite3_wal_checkpoint_v2(sql->db, "main", SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    return code == SQLITE_OK ? 0 : fail(sql, code, "empty its write-ahead log", error);
+}
+
 int ps_sql_begin(struct ps_sql *sql, struct ps_error *error)
 {
     /* Writes to a file that was deleted are lost when the process ends. */
-    int moved = 0;
-    (void)sqlite3_file_control(sql->db, "main", SQLITE_FCNTL_HAS_MOVED, &moved);
+    const bool moved = is_moved(sql);
+    sql->broken |= moved;
     if (moved)
         return ps_fail(error, PS_E_SYSTEM, "%s: moved or deleted while in use", sql->path);
     ps_sql_use(sql, PS_SQL_BEGIN);

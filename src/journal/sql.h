@@ -134,6 +134,7 @@ struct ps_sql {
     enum ps_sql_statement current; /* the statement in use */
     int parameter;                 /* the next one to bind */
     int bound;                     /* SQLite's code of the first failed bind */
+    bool broken;                   /* its files could not be read or written, or were moved */
 };
 
 /* ORDERED: a commit does not wait for the disk; it survives a crash of the process, and a power cut
@@ -146,6 +147,10 @@ enum ps_sql_sync { PS_SQL_ORDERED, PS_SQL_DURABLE, PS_SQL_READING };
 int ps_sql_open(struct ps_sql *sql, const char *path, enum ps_sql_sync sync,
                 struct ps_error *error);
 void ps_sql_done(struct ps_sql *sql);
+
+/* If the file was moved or replaced: empties the write-ahead log into it. The log stayed at the old
+ * path, and SQLite would take it for that of the file that is there now. */
+int ps_sql_leave(struct ps_sql *sql, struct ps_error *error);
 
 void ps_sql_use(struct ps_sql *sql, enum ps_sql_statement statement);
 

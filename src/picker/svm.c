@@ -1,6 +1,7 @@
 #include "picker/svm.h"
 
 #include "base/error.h"
+#include "base/spare_memory.h"
 
 #include <libsvm/svm.h>
 #include <math.h>
@@ -50,6 +51,11 @@ int ps_svm_train(struct ps_svm *svm, const double *points, size_t count, size_t 
     size_t n = svm->features;
     size_t bytes =
         count * (sizeof(double) + sizeof(struct svm_node *) + (n + 1) * sizeof(struct svm_node));
+    /* LIBSVM does not check: its cache, and less than 20 numbers and pointers for each point. */
+    int status = ps_spare_memory_check(
+        (size_t)CACHE_MEGABYTES * (1 << 20) + 20 * count * sizeof(double), "the classifier", error);
+    if (status)
+        return status;
     struct svm_node *nodes = malloc(bytes);
     if (!nodes)
         return ps_fail_memory(error, bytes, "the training set");
@@ -80,7 +86,7 @@ int ps_svm_train(struct ps_svm *svm, const double *points, size_t count, size_t 
         .weight = weights,
     };
     struct svm_model *model = svm_train(&problem, &parameter);
-    int status = take_support(model, svm, error);
+    status = take_support(model, svm, error);
     svm_free_and_destroy_model(&model);
     free(nodes);
     return status;

@@ -50,7 +50,7 @@ static int relion_path(const struct ps_autopick *list, const char *path, char **
     bool relative = list->relion && *path != '/';
     char *cwd = relative ? getcwd(NULL, 0) : NULL;
     if (!cwd)
-        *ret_path = strdup(path);
+        *ret_path = relative ? NULL : strdup(path);
     else if (asprintf(ret_path, "%s/%s", cwd, path) < 0)
         *ret_path = NULL;
     free(cwd);

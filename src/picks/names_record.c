@@ -77,7 +77,7 @@ static int enter(struct ps_names_record *record, const char *stem, const char *o
     struct ps_named **place = NULL;
     if (named) {
         *named = (struct ps_named){strdup(stem), strdup(owner), copy(directory), start};
-        if (named->stem && named->owner)
+        if (named->stem && named->owner && (named->directory || !directory))
             place = tsearch(named, &record->stems, by_stem);
     }
     if (place && *place == named)

@@ -91,7 +91,6 @@ void ps_picks_filter(struct ps_result *result, double min_score)
             result->picks[kept++] = result->picks[i];
     }
     result->count = kept;
-    result->score_median = 0;
     float *scores = malloc((kept + 1) * sizeof *scores);
     size_t known = 0;
     for (size_t i = 0; scores && i < kept; i++) {
@@ -102,5 +101,7 @@ void ps_picks_filter(struct ps_result *result, double min_score)
         qsort(scores, known, sizeof *scores, descending);
         result->score_median = ((double)scores[known / 2] + (double)scores[(known - 1) / 2]) / 2;
     }
+    if (known == 0)
+        result->score_median = scores ? 0 : NAN; /* without memory it is unknown */
     free(scores);
 }

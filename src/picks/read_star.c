@@ -65,7 +65,8 @@ static int refuse_depth(const struct ps_star *star, int column, struct ps_error 
 /* ---- the file that an autopick.star names -----------------------------------------------------
  */
 
-/* RELION's paths are relative to its project: the working directory, or one above the list. */
+/* RELION's paths are relative to its project: the working directory, or one above the list. NULL
+ * without memory. */
 static char *find_coordinates(const char *list, const char *path)
 {
     if (*path == '/' || access(path, F_OK) == 0)
@@ -74,8 +75,10 @@ static char *find_coordinates(const char *list, const char *path)
     for (char *slash; directory && (slash = strrchr(directory, '/'));) {
         char *candidate = NULL;
         *slash = '\0';
-        if (asprintf(&candidate, "%s/%s", directory, path) < 0)
-            break;
+        if (asprintf(&candidate, "%s/%s", directory, path) < 0) {
+            free(directory);
+            return NULL;
+        }
         if (access(candidate, F_OK) == 0) {
             free(directory);
             return candidate;

@@ -80,8 +80,9 @@ static char *absolute(const char *cwd, const char *path)
         return NULL;
     clean(full);
     if (has_parent_component(full)) {
+        errno = 0;
         char *real = resolve(full);
-        if (real) {
+        if (real || errno == ENOMEM) {
             free(full);
             full = real;
         }
@@ -192,6 +193,8 @@ static int find_links(struct ps_relion *relion, struct ps_error *error)
 {
     DIR *directory = opendir(relion->project);
     int status = 0;
+    if (!directory && ps_code_of_errno(errno) != PS_E_CONFIG)
+        return ps_fail(error, PS_E_SYSTEM, "%s: %s", relion->project, strerror(errno));
     struct dirent *entry;
     while (directory && status == 0 && (entry = readdir(directory))) {
         struct stat info;
@@ -216,10 +219,14 @@ int ps_relion_find(const char *project, const char *output, struct ps_relion **r
         ps_relion_free(relion);
         return ps_fail(error, PS_E_SYSTEM, "the working directory: %s", strerror(errno));
     }
+    errno = 0;
     relion->project =
         project && *project ? absolute(relion->cwd, project) : find_project(relion->cwd, output);
     if (!relion->project) {
+        bool no_memory = errno == ENOMEM;
         ps_relion_free(relion);
+        if (no_memory)
+            return ps_fail_memory(error, strlen(output), "a project");
         *ret_relion = NULL;
         return 0;
     }
@@ -344,7 +351,12 @@ int ps_relion_path(const struct ps_relion *relion, const char *path, char **ret_
     char *full = absolute(relion->cwd, path);
     if (!full)
         return ps_fail_memory(error, strlen(path), "a path");
+    errno = 0;
     char *real = with_real_directory(full);
+    if (!real && errno == ENOMEM) {
+        free(full);
+        return ps_fail_memory(error, strlen(path), "a path");
+    }
     const char *inside = has_parent_component(full) ? NULL : behind_project(relion, full);
     if (!inside && real)
         inside = behind_project(relion, real);

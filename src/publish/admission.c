@@ -80,37 +80,15 @@ void ps_admission_answer(void *zap, const struct ps_curve_keys *allowed, struct 
     }
 }
 
-void *ps_admission_monitor(void *context, void *socket, const char *name)
+/* Refusals by the list cause no such event; they are counted in ps_admission_answer(). A client
+ * without CURVE can notice the failure first and disconnect: that is the event without detail. */
+void ps_admission_failed(bool protocol, const char *endpoint, struct ps_log *log,
+                         struct ps_metrics *metrics)
 {
-    char address[64];
-    (void)snprintf(address, sizeof address, "inproc://monitor-%s", name);
-    if (zmq_socket_monitor(socket, address,
-                           ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL |
-                               ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL) != 0)
-        return NULL;
-    void *monitor = zmq_socket(context, ZMQ_PAIR);
-    if (monitor && zmq_connect(monitor, address) == 0)
-        return monitor;
-    if (monitor)
-        (void)zmq_close(monitor);
-    return NULL;
-}
-
-void ps_admission_watch(void *monitor, struct ps_log *log, struct ps_metrics *metrics)
-{
-    /* An event has two frames: number and value in 6 bytes, and the endpoint. Refusals by the list
-     * cause no event; they are counted in ps_admission_answer(). A client without CURVE can notice
-     * the failure first and disconnect: that is the event without detail. */
-    struct request event;
-    for (int i = 0; i < MAX_AT_ONCE && receive(monitor, &event); i++) {
-        char endpoint[PS_LOG_TEXT];
-        uint16_t number;
-        memcpy(&number, event.frame[0], sizeof number);
-        ps_metrics_add(metrics, PS_COUNTER_REFUSED_CLIENTS, 1);
-        ps_log_event(log, PS_LOG_WARNING, "client_refused", "endpoint=%s reason=\"%s\"",
-                     ps_log_quote(event.frame[1], endpoint),
-                     number == ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL
-                         ? "does not speak CURVE, or has another server key"
-                         : "went away during the handshake");
-    }
+    char quoted[PS_LOG_TEXT];
+    ps_metrics_add(metrics, PS_COUNTER_REFUSED_CLIENTS, 1);
+    ps_log_event(log, PS_LOG_WARNING, "client_refused", "endpoint=%s reason=\"%s\"",
+                 ps_log_quote(endpoint, quoted),
+                 protocol ? "does not speak CURVE, or has another server key"
+                          : "went away during the handshake");
 }

@@ -3,7 +3,8 @@
  * CURVE alone encrypts but accepts every client, so a handler is bound wherever CURVE is used;
  * without an allow-list it refuses all clients. Every refusal is counted and logged, including
  * those that ZeroMQ makes itself (clients that do not speak CURVE or have another server key),
- * which the socket monitors report. Some clients retry without end; the log limits repeated lines.
+ * which the socket monitors report (gate.h). Some clients retry without end; the log limits
+ * repeated lines.
  */
 #ifndef PS_PUBLISH_ADMISSION_H
 #define PS_PUBLISH_ADMISSION_H
@@ -16,11 +17,9 @@
 void ps_admission_answer(void *zap, const struct ps_curve_keys *allowed, struct ps_log *log,
                          struct ps_metrics *metrics);
 
-/* Starts to monitor a bound socket for failed handshakes; `name` makes the address of the monitor
- * unique. Returns the monitor, or NULL. */
-void *ps_admission_monitor(void *context, void *socket, const char *name);
-
-/* Handles the waiting events of a monitor. */
-void ps_admission_watch(void *monitor, struct ps_log *log, struct ps_metrics *metrics);
+/* A handshake failed: counts and logs it. `protocol`: the client speaks another protocol; else it
+ * has disconnected. Any thread. */
+void ps_admission_failed(bool protocol, const char *endpoint, struct ps_log *log,
+                         struct ps_metrics *metrics);
 
 #endif

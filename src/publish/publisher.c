@@ -106,9 +106,14 @@ static json_t *make_status(struct ps_publisher *publisher, bool stopping)
         ps_log_last_error(publisher->dependencies.log, last_error, sizeof last_error);
     facts.last_error = last_error;
     json_t *header = ps_status_header(&facts);
-    if (header && publisher->hooks.status)
-        publisher->hooks.status(publisher->hooks.context, header);
-    return header;
+    struct ps_gate_status connections[PS_MAX_GATE_SOCKETS];
+    const size_t count = ps_gate_status(publisher->sockets.gate, connections);
+    if (json_object_set_new(header, "connections", ps_status_connections(connections, count)) ==
+            0 &&
+        (!publisher->hooks.status || publisher->hooks.status(publisher->hooks.context, header)))
+        return header;
+    json_decref(header); /* rather than a status that lacks a key */
+    return NULL;
 }
 
 static json_t *answer_status(void *context)
@@ -130,20 +135,6 @@ static void retried(void *context, size_t count)
         publisher->hooks.retried(publisher->hooks.context, count);
 }
 
-static void publish_status(struct ps_publisher *publisher, int64_t now, bool stopping)
-{
-    struct ps_frames frames;
-    struct ps_error error;
-    double interval = publisher->config->publish.heartbeat_seconds;
-    publisher->last_status_ns = now;
-    publisher->heartbeat_ns = now + (int64_t)(interval * (double)second_ns);
-    if (ps_message_header(PS_WIRE_TOPIC_STATUS, make_status(publisher, stopping), &frames,
-                          &error) == 0) {
-        (void)ps_frames_send(publisher->sockets.publish, &frames, ZMQ_DONTWAIT);
-        ps_frames_done(&frames);
-    }
-}
-
 /* Makes a status due before the next heartbeat, up to ten times a second. */
 static void status_soon(struct ps_publisher *publisher)
 {
@@ -152,20 +143,8 @@ static void status_soon(struct ps_publisher *publisher)
         publisher->heartbeat_ns = soon;
 }
 
-/* ---- outcomes ---------------------------------------------------------------------------------
+/* ---- the journal --------------------------------------------------------------------------------
  */
-
-static void count_waiting(struct ps_publisher *publisher)
-{
-    size_t waiting = ps_completion_queue_waiting(&publisher->completions) + publisher->held_count;
-    ps_metrics_set(publisher->dependencies.metrics, PS_GAUGE_OUTCOMES_WAITING, (int64_t)waiting);
-}
-
-/* Moves the queue into `held`, which is empty. */
-static void take_completions(struct ps_publisher *publisher)
-{
-    publisher->held_count = ps_completion_queue_take(&publisher->completions, publisher->held);
-}
 
 static void log_failure(struct ps_publisher *publisher, const char *event,
                         const struct ps_error *error)
@@ -192,6 +171,46 @@ static void journal_works(struct ps_publisher *publisher)
     ps_log_event(publisher->dependencies.log, PS_LOG_INFO, "journal_recovered", "last_seq=%" PRIu64,
                  ps_journal_last_seq(publisher->dependencies.journal));
     status_soon(publisher);
+}
+
+/* Keeps the journal usable, and reports if it is not, also while there is nothing to commit. */
+static void tend_journal(struct ps_publisher *publisher)
+{
+    struct ps_error error;
+    if (ps_journal_tend(publisher->dependencies.journal, &error))
+        journal_failed(publisher, &error);
+    else if (publisher->held_count == 0)
+        journal_works(publisher);
+}
+
+static void publish_status(struct ps_publisher *publisher, int64_t now, bool stopping)
+{
+    struct ps_frames frames;
+    struct ps_error error;
+    double interval = publisher->config->publish.heartbeat_seconds;
+    tend_journal(publisher);
+    publisher->last_status_ns = now;
+    publisher->heartbeat_ns = now + (int64_t)(interval * (double)second_ns);
+    if (ps_message_header(PS_WIRE_TOPIC_STATUS, make_status(publisher, stopping), &frames,
+                          &error) == 0) {
+        (void)ps_frames_send(publisher->sockets.publish, &frames, ZMQ_DONTWAIT);
+        ps_frames_done(&frames);
+    }
+}
+
+/* ---- outcomes ---------------------------------------------------------------------------------
+ */
+
+static void count_waiting(struct ps_publisher *publisher)
+{
+    size_t waiting = ps_completion_queue_waiting(&publisher->completions) + publisher->held_count;
+    ps_metrics_set(publisher->dependencies.metrics, PS_GAUGE_OUTCOMES_WAITING, (int64_t)waiting);
+}
+
+/* Moves the queue into `held`, which is empty. */
+static void take_completions(struct ps_publisher *publisher)
+{
+    publisher->held_count = ps_completion_queue_take(&publisher->completions, publisher->held);
 }
 
 /* Publishes the preview, after its outcome. */
@@ -326,10 +345,8 @@ static void wait_for_events(struct ps_publisher *publisher, int replay_ms)
         {.socket = sockets->replay, .events = ZMQ_POLLIN},
         {.socket = sockets->control, .events = ZMQ_POLLIN},
         {.socket = sockets->zap, .events = ZMQ_POLLIN},
-        {.socket = sockets->monitors[0], .events = ZMQ_POLLIN},
-        {.socket = sockets->monitors[1], .events = ZMQ_POLLIN},
     };
-    enum { ALL = sizeof items / sizeof *items, WITHOUT_CURVE = ALL - 3 };
+    enum { ALL = sizeof items / sizeof *items, WITHOUT_CURVE = ALL - 1 };
     int64_t now = ps_clock_mono_ns();
     int wait = MAX_WAIT_MS;
     int heartbeat = milliseconds_until(publisher->heartbeat_ns, now);
@@ -350,10 +367,6 @@ static void serve_clients(struct ps_publisher *publisher)
     count_subscriptions(publisher);
     if (sockets->zap)
         ps_admission_answer(sockets->zap, &sockets->allowed, log, metrics);
-    for (int i = 0; i < PS_MONITORS; i++) {
-        if (sockets->monitors[i])
-            ps_admission_watch(sockets->monitors[i], log, metrics);
-    }
     ps_requests_serve(&publisher->requests, sockets->control, true);
     ps_requests_serve(&publisher->requests, sockets->replay, false);
 }
@@ -407,8 +420,8 @@ static int start(struct ps_publisher *publisher, struct ps_error *error)
     dependencies->parameters = publisher->parameters;
     int status = ps_status_parameters(config, publisher->parameters, error);
     if (status == 0)
-        status = ps_sockets_open(config, PS_SOCKETS_SERVICE, dependencies->log, &publisher->sockets,
-                                 error);
+        status = ps_sockets_open(config, PS_SOCKETS_SERVICE, dependencies->log,
+                                 dependencies->metrics, &publisher->sockets, error);
     if (status)
         return status;
     publisher->started_ns = ps_clock_mono_ns();

@@ -31,8 +31,9 @@ struct ps_publisher_hooks {
     void (*finished)(void *context, struct ps_job *job);
     /* An outcome is committed and published with this seq; called before finished(). */
     void (*published)(void *context, const struct ps_job *job, uint64_t seq);
-    /* Adds the keys of the service to a status header: "watch", "queue", "devices", "rates". */
-    void (*status)(void *context, json_t *header);
+    /* Adds the keys of the service to a status header: "watch", "queue", "devices", "rates". False:
+     * no memory. */
+    bool (*status)(void *context, json_t *header);
     /* Micrographs were marked for retry and are to be queued. */
     void (*retried)(void *context, size_t count);
     void *context;

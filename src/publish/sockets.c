@@ -1,7 +1,7 @@
 #include "publish/sockets.h"
 
+#include "base/descriptors.h"
 #include "base/error.h"
-#include "publish/admission.h"
 #include "transport/connect.h"
 
 #include <stdio.h>
@@ -60,7 +60,10 @@ static void *make_socket(void *context, int type, int high_water_mark)
 static int make_sockets(const struct ps_config *config, enum ps_sockets_user user,
                         struct ps_sockets *sockets, struct ps_error *error)
 {
+    enum { DESCRIPTORS = 32 }; /* of a context, sockets, monitors, and what binds them */
     bool relay = user == PS_SOCKETS_RELAY;
+    if (ps_descriptors_check(DESCRIPTORS, error))
+        return PS_E_SYSTEM;
     sockets->context = zmq_ctx_new();
     if (!sockets->context)
         return ps_fail(error, PS_E_SYSTEM, "ZeroMQ: %s", zmq_strerror(zmq_errno()));
@@ -108,17 +111,12 @@ static int read_keys(const struct ps_config *config, struct ps_log *log, struct 
     return 0;
 }
 
-/* Makes `socket` a CURVE server with this key, and starts its monitor. */
-static int secure(struct ps_sockets *sockets, int number, void *socket, const char *name,
-                  const char *secret, struct ps_error *error)
+/* Makes `socket` a CURVE server with this key. */
+static int secure(void *socket, const char *secret, struct ps_error *error)
 {
     if (set_int(socket, ZMQ_CURVE_SERVER, 1) != 0 ||
         zmq_setsockopt(socket, ZMQ_CURVE_SECRETKEY, secret, PS_CURVE_TEXT) != 0)
         return ps_fail(error, PS_E_SYSTEM, "publish.curve_secret_key: %s",
-                       zmq_strerror(zmq_errno()));
-    sockets->monitors[number] = ps_admission_monitor(sockets->context, socket, name);
-    if (!sockets->monitors[number])
-        return ps_fail(error, PS_E_SYSTEM, "ZeroMQ: cannot make a monitor: %s",
                        zmq_strerror(zmq_errno()));
     return 0;
 }
@@ -152,9 +150,9 @@ static int use_curve(const struct ps_config *config, struct ps_log *log, struct 
     if (status == 0)
         status = bind_handler(sockets, error);
     if (status == 0)
-        status = secure(sockets, 0, sockets->publish, "publish", secret, error);
+        status = secure(sockets->publish, secret, error);
     if (status == 0)
-        status = secure(sockets, 1, sockets->replay, "replay", secret, error);
+        status = secure(sockets->replay, secret, error);
     explicit_bzero(secret, sizeof secret);
     return status;
 }
@@ -197,8 +195,27 @@ static int bind_control(const struct ps_config *config, struct ps_sockets *socke
     return 0;
 }
 
+/* Bounds the connections of each socket; before the first endpoint is bound. */
+static int guard(struct ps_log *log, struct ps_metrics *metrics, struct ps_sockets *sockets,
+                 struct ps_error *error)
+{
+    enum { PUBLISH_EIGHTHS = 4, REPLAY_EIGHTHS = 3, CONTROL_EIGHTHS = 1 };
+    const bool curve = sockets->zap != NULL;
+    int status = ps_gate_new(sockets->context, log, metrics, &sockets->gate, error);
+    if (status == 0)
+        status = ps_gate_add(sockets->gate, sockets->publish, "publish",
+                             ps_descriptors_for_socket(PUBLISH_EIGHTHS), curve, error);
+    if (status == 0)
+        status = ps_gate_add(sockets->gate, sockets->replay, "replay",
+                             ps_descriptors_for_socket(REPLAY_EIGHTHS), curve, error);
+    if (status == 0 && sockets->control)
+        status = ps_gate_add(sockets->gate, sockets->control, "control",
+                             ps_descriptors_for_socket(CONTROL_EIGHTHS), false, error);
+    return status ? status : ps_gate_start(sockets->gate, error);
+}
+
 static int open_all(const struct ps_config *config, enum ps_sockets_user user, struct ps_log *log,
-                    struct ps_sockets *sockets, struct ps_error *error)
+                    struct ps_metrics *metrics, struct ps_sockets *sockets, struct ps_error *error)
 {
     const char *publish = text_or_empty(config->publish.endpoint);
     const char *replay = text_or_empty(config->publish.replay_endpoint);
@@ -209,6 +226,8 @@ static int open_all(const struct ps_config *config, enum ps_sockets_user user, s
         status = make_sockets(config, user, sockets, error);
     if (status == 0)
         status = use_curve(config, log, sockets, error);
+    if (status == 0)
+        status = guard(log, metrics, sockets, error);
     if (status == 0 && sockets->control)
         status = bind_control(config, sockets, error);
     if (status == 0)
@@ -221,10 +240,11 @@ static int open_all(const struct ps_config *config, enum ps_sockets_user user, s
 }
 
 int ps_sockets_open(const struct ps_config *config, enum ps_sockets_user user, struct ps_log *log,
-                    struct ps_sockets *ret_sockets, struct ps_error *error)
+                    struct ps_metrics *metrics, struct ps_sockets *ret_sockets,
+                    struct ps_error *error)
 {
     struct ps_sockets sockets = {.locks = {-1, -1}};
-    int status = open_all(config, user, log, &sockets, error);
+    int status = open_all(config, user, log, metrics, &sockets, error);
     if (status)
         ps_sockets_close(&sockets);
     else
@@ -236,18 +256,14 @@ void ps_sockets_close(struct ps_sockets *sockets)
 {
     if (!sockets->context)
         return;
-    void *const all[] = {sockets->monitors[0], sockets->monitors[1], sockets->control,
-                         sockets->replay,      sockets->publish,     sockets->zap};
-    if (sockets->monitors[0])
-        (void)zmq_socket_monitor(sockets->publish, NULL, 0);
-    if (sockets->monitors[1])
-        (void)zmq_socket_monitor(sockets->replay, NULL, 0);
+    void *const all[] = {sockets->control, sockets->replay, sockets->publish, sockets->zap};
+    ps_gate_free(sockets->gate);
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         if (all[i])
             (void)zmq_close(all[i]);
     }
     (void)zmq_ctx_term(sockets->context);
-    for (int i = 0; i < PS_MONITORS; i++) {
+    for (int i = 0; i < PS_PUBLIC_ENDPOINTS; i++) {
         if (sockets->locks[i] >= 0)
             (void)close(sockets->locks[i]);
     }

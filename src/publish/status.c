@@ -54,23 +54,61 @@ json_t *ps_status_header(const struct ps_status_facts *facts)
                      journal_text(facts->journal_failure), "last_error", last_error_object(facts));
 }
 
+json_t *ps_status_queue(const struct ps_status_queue_facts *facts)
+{
+    return json_pack(
+        "{s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "waiting", (json_int_t)facts->waiting, "in_flight",
+        (json_int_t)facts->in_flight, "capacity", (json_int_t)facts->capacity, "overflowed",
+        (json_int_t)facts->overflowed, "suspects", (json_int_t)facts->suspects, "postponed",
+        (json_int_t)facts->postponed, "postponed_reason",
+        *facts->postponed_reason ? ps_json_text(facts->postponed_reason) : json_null());
+}
+
+json_t *ps_status_connections(const struct ps_gate_status *items, size_t count)
+{
+    json_t *object = json_object();
+    int failed = !object;
+    for (size_t i = 0; i < count && !failed; i++)
+        failed = json_object_set_new(object, items[i].name,
+                                     json_pack("{s:I, s:I}", "open", (json_int_t)items[i].open,
+                                               "limit", (json_int_t)items[i].limit));
+    if (!failed)
+        return object;
+    json_decref(object);
+    return NULL;
+}
+
+static json_t *left_out_object(const struct ps_rule_counts *counts)
+{
+    json_t *object = json_object();
+    int failed = !object;
+    for (int rule = PS_RULE_OTHER + 1; rule < PS_RULE_COUNT && !failed; rule++)
+        if (counts->of[rule])
+            failed = json_object_set_new(object, ps_rule_key(rule),
+                                         json_integer((json_int_t)counts->of[rule]));
+    if (!failed)
+        return object;
+    json_decref(object);
+    return NULL;
+}
+
 json_t *ps_status_watch(const struct ps_root_status *items, size_t count)
 {
     json_t *array = json_array();
-    for (size_t i = 0; i < count; i++) {
-        json_t *left_out = json_object();
-        for (int rule = PS_RULE_OTHER + 1; rule < PS_RULE_COUNT; rule++)
-            if (items[i].left_out.of[rule])
-                (void)json_object_set_new(left_out, ps_rule_key(rule),
-                                          json_integer((json_int_t)items[i].left_out.of[rule]));
+    int failed = !array;
+    for (size_t i = 0; i < count && !failed; i++) {
         json_t *reason = *items[i].reason ? ps_json_text(items[i].reason) : json_null();
-        (void)json_array_append_new(
+        failed = json_array_append_new(
             array, json_pack("{s:o, s:s, s:o, s:I, s:I, s:o}", "path", ps_json_text(items[i].path),
                              "mode", items[i].mode, "reason", reason, "directories",
                              (json_int_t)items[i].directories, "candidates",
-                             (json_int_t)items[i].candidates, "left_out", left_out));
+                             (json_int_t)items[i].candidates, "left_out",
+                             left_out_object(&items[i].left_out)));
     }
-    return array;
+    if (!failed)
+        return array;
+    json_decref(array);
+    return NULL;
 }
 
 json_t *ps_status_hello(const struct ps_status_facts *facts, const struct ps_config *config,

@@ -4,6 +4,7 @@
 
 #include "config/config.h"
 #include "journal/journal.h"
+#include "publish/gate.h"
 #include "watch/watcher.h"
 
 #include <jansson.h>
@@ -27,6 +28,24 @@ struct ps_status_facts {
 
 /* The header of a status message. A new reference; NULL without memory. */
 json_t *ps_status_header(const struct ps_status_facts *facts);
+
+/* The micrographs that wait. */
+struct ps_status_queue_facts {
+    size_t waiting;
+    size_t in_flight;
+    size_t capacity;
+    uint64_t overflowed;
+    size_t suspects;
+    size_t postponed;
+    const char *postponed_reason; /* "": none waits */
+};
+
+/* The object "queue" of a status message. A new reference; NULL without memory. */
+json_t *ps_status_queue(const struct ps_status_queue_facts *facts);
+
+/* The object "connections" of a status message: one object for each socket. A new reference; NULL
+ * without memory. */
+json_t *ps_status_connections(const struct ps_gate_status *items, size_t count);
 
 /* The list "watch" of a status message. A new reference; NULL without memory. */
 json_t *ps_status_watch(const struct ps_root_status *items, size_t count);

@@ -156,8 +156,7 @@ static bool stop_requested(const struct relay *relay)
 static void wait_for_events(struct relay *relay, int wait_ms)
 {
     const struct ps_sockets *sockets = &relay->sockets;
-    void *const fixed[] = {sockets->publish, sockets->replay, sockets->zap, sockets->monitors[0],
-                           sockets->monitors[1]};
+    void *const fixed[] = {sockets->publish, sockets->replay, sockets->zap};
     size_t count = 0;
     relay->items[count++] = (zmq_pollitem_t){.fd = relay->signal_fd, .events = ZMQ_POLLIN};
     for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++) {
@@ -187,10 +186,6 @@ static void run(struct relay *relay)
         }
         if (sockets->zap)
             ps_admission_answer(sockets->zap, &sockets->allowed, relay->log, relay->metrics);
-        for (int i = 0; i < PS_MONITORS; i++) {
-            if (sockets->monitors[i])
-                ps_admission_watch(sockets->monitors[i], relay->log, relay->metrics);
-        }
         wait_ms = ps_relay_clients_serve(relay->clients);
         (void)ps_notify_watchdog();
     }
@@ -222,8 +217,8 @@ static int start(struct relay *relay, const struct ps_relay_options *options,
     relay->metrics = ps_metrics_new();
     if (!relay->services || !relay->items || !relay->metrics)
         return ps_fail_memory(error, sizeof *relay, "the relay");
-    int status =
-        ps_sockets_open(relay->config, PS_SOCKETS_RELAY, relay->log, &relay->sockets, error);
+    int status = ps_sockets_open(relay->config, PS_SOCKETS_RELAY, relay->log, relay->metrics,
+                                 &relay->sockets, error);
     for (size_t i = 0; i < count && status == 0; i++) {
         relay->services[i].address = options->services[i];
         relay->services[i].curve =

@@ -150,13 +150,18 @@ static void answer_problem(const struct ps_relay_clients *clients, const struct 
 static json_t *describe(const struct ps_relay_clients *clients)
 {
     json_t *streams = json_array();
+    int failed = !streams;
     for (size_t i = 0; i < clients->service_count; i++) {
         const struct ps_relayed *service = &clients->services[i];
         for (size_t k = 0; k < service->stream_count; k++)
-            (void)json_array_append_new(
+            failed |= json_array_append_new(
                 streams, json_pack("{s:s, s:o, s:I}", "stream", service->streams[k].name,
                                    "endpoint", ps_json_text(service->address.endpoint), "last_seq",
                                    (json_int_t)service->streams[k].last_seq));
+    }
+    if (failed) {
+        json_decref(streams);
+        return NULL;
     }
     return json_pack("{s:s, s:s, s:o}", "schema", PS_WIRE_SCHEMA, "type", PS_RELAY_TOPIC, "streams",
                      streams);

@@ -73,7 +73,7 @@ static bool found(void *context, struct ps_job *job)
     set_failure(discovery, "");
     if (state == PS_JOURNAL_NEW)
         ps_metrics_add(dependencies->metrics, PS_COUNTER_SEEN, 1);
-    if (state == PS_JOURNAL_DONE)
+    if (state == PS_JOURNAL_DONE || ps_postponed_has(dependencies->postponed, job))
         ps_job_free(job);
     else
         (void)ps_job_queue_put(dependencies->queue, job);

@@ -8,6 +8,7 @@
 #include "config/config.h"
 #include "journal/journal.h"
 #include "service/job_queue.h"
+#include "service/postponed.h"
 #include "watch/sink.h"
 
 struct ps_discovery;
@@ -19,6 +20,7 @@ struct ps_discovery_dependencies {
     struct ps_metrics *metrics;
     struct ps_journal *journal;
     struct ps_job_queue *queue;
+    struct ps_postponed *postponed;
 };
 
 struct ps_discovery *ps_discovery_new(const struct ps_discovery_dependencies *dependencies);

@@ -351,7 +351,8 @@ struct ps_job *ps_job_queue_take(struct ps_job_queue *queue)
     return job;
 }
 
-void ps_job_queue_finish(struct ps_job_queue *queue, struct ps_job *job)
+/* Ends the pick of a job, which the caller frees or keeps. `lost`: a rescan is to find its file. */
+static void end(struct ps_job_queue *queue, const struct ps_job *job, bool lost)
 {
     (void)pthread_mutex_lock(&queue->lock);
     const struct item key = {.path = job->path};
@@ -374,10 +375,28 @@ void ps_job_queue_finish(struct ps_job_queue *queue, struct ps_job *job)
             item->waiting = NULL;
         }
     }
+    if (lost)
+        overflow(queue);
     release_item(queue, item);
     unlock_changed(queue);
     ps_job_free(next);
+}
+
+void ps_job_queue_finish(struct ps_job_queue *queue, struct ps_job *job)
+{
+    end(queue, job, false);
     ps_job_free(job);
+}
+
+void ps_job_queue_drop(struct ps_job_queue *queue, struct ps_job *job)
+{
+    end(queue, job, true);
+    ps_job_free(job);
+}
+
+void ps_job_queue_hand_over(struct ps_job_queue *queue, struct ps_job *job)
+{
+    end(queue, job, false);
 }
 
 bool ps_job_queue_claim(struct ps_job_queue *queue, struct ps_job *job)

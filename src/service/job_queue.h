@@ -39,6 +39,12 @@ bool ps_job_queue_put(struct ps_job_queue *queue, struct ps_job *job);
 struct ps_job *ps_job_queue_take(struct ps_job_queue *queue);
 void ps_job_queue_finish(struct ps_job_queue *queue, struct ps_job *job);
 
+/* The same, and counts the job as overflowed: its file is to be found again. */
+void ps_job_queue_drop(struct ps_job_queue *queue, struct ps_job *job);
+
+/* The same, but the job stays the caller's and is not freed. It can be put again. */
+void ps_job_queue_hand_over(struct ps_job_queue *queue, struct ps_job *job);
+
 /* Takes a path without picking it, so that no worker writes its files meanwhile: `job` counts as
  * one that is being picked, and a waiting job of its path waits for it. False: the path is being
  * picked, or the queue is closed, or no memory. End it with ps_job_queue_finish(). */

@@ -291,6 +291,9 @@ int ps_picker_pool_pick(struct ps_picker_pool *pool, const char *name, const str
             status == PS_E_DEVICE || (status == PS_E_NOMEM && close_entry(pool, entry, error));
         if (status == PS_E_DEVICE)
             fail_over(pool, error);
+        /* Alone on its GPU, it had all memory that the card has: too large, not a shortage. */
+        if (status == PS_E_NOMEM && !again && ps_picker_is_gpu(entry->picker))
+            status = error->code = PS_E_INPUT;
         if (release_entry(pool, entry) && !again) {
             if (status == 0)
                 *ret_result = result;
@@ -318,15 +321,19 @@ bool ps_picker_pool_is_gpu(struct ps_picker_pool *pool)
 json_t *ps_picker_pool_status(struct ps_picker_pool *pool)
 {
     json_t *array = json_array();
+    int failed = !array;
     pthread_mutex_lock(&pool->lock);
-    for (size_t i = pool->first; i < pool->count; i++) {
+    for (size_t i = pool->first; i < pool->count && !failed; i++) {
         const struct entry *entry = &pool->entries[i];
         if (!entry->picker)
             continue;
-        (void)json_array_append_new(
+        failed = json_array_append_new(
             array, json_pack("{s:s, s:b, s:s?}", "device", ps_picker_device(entry->picker), "busy",
                              (int)entry->busy, "micrograph", entry->micrograph));
     }
     pthread_mutex_unlock(&pool->lock);
-    return array;
+    if (!failed)
+        return array;
+    json_decref(array);
+    return NULL;
 }

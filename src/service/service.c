@@ -11,6 +11,7 @@
 #include "publish/status.h"
 #include "service/discovery.h"
 #include "service/job_queue.h"
+#include "service/postponed.h"
 #include "service/rate.h"
 #include "service/repair.h"
 #include "service/worker_pool.h"
@@ -34,6 +35,7 @@ struct service {
     struct ps_metrics *metrics;
     struct ps_journal *journal;
     struct ps_job_queue *queue;
+    struct ps_postponed *postponed;
     struct ps_publisher *publisher;
     struct ps_previews *previews; /* NULL without the live view */
 
@@ -81,6 +83,10 @@ static void finished(void *context, struct ps_job *job)
 static int queue_left_over(void *context, struct ps_job *job)
 {
     struct service *service = context;
+    if (ps_postponed_has(service->postponed, job)) {
+        ps_job_free(job);
+        return 0;
+    }
     return ps_job_queue_put(service->queue, job) ? 0 : 1;
 }
 
@@ -128,36 +134,62 @@ static void retried(void *context, size_t count)
         ps_log_reason(service->log, PS_LOG_ERROR, "journal_failed", error.message);
 }
 
+static json_t *queue_object(struct service *service)
+{
+    const struct ps_job_queue_counts queue = ps_job_queue_counts(service->queue);
+    struct ps_postponed_status postponed;
+    ps_postponed_status(service->postponed, &postponed);
+    const struct ps_status_queue_facts facts = {
+        .waiting = queue.waiting,
+        .in_flight = queue.in_flight,
+        .capacity = queue.capacity,
+        .overflowed = queue.overflowed,
+        .suspects = queue.suspects,
+        .postponed = postponed.count,
+        .postponed_reason = postponed.reason,
+    };
+    return ps_status_queue(&facts);
+}
+
+static json_t *rates_object(struct service *service)
+{
+    return json_pack("{s:f}", "micrographs_per_hour",
+                     ps_rate_per_hour(service->rate, ps_clock_mono_ns()));
+}
+
+/* NULL also if there is no memory for the states of the directories. */
+static json_t *watch_array(struct ps_watcher *watcher)
+{
+    if (!watcher)
+        return json_array();
+    struct ps_root_status *roots = NULL;
+    const size_t count = ps_watcher_status(watcher, &roots);
+    json_t *array = count > 0 ? ps_status_watch(roots, count) : NULL;
+    free(roots);
+    return array;
+}
+
 /* Adds the keys of a status that come from the service (pickstream-messages(7), "status"). */
-static void fill_status(void *context, json_t *header)
+static bool fill_status(void *context, json_t *header)
 {
     struct service *service = context;
-    struct ps_job_queue_counts queue = ps_job_queue_counts(service->queue);
-    (void)json_object_set_new(
-        header, "queue",
-        json_pack("{s:I, s:I, s:I, s:I, s:I}", "waiting", (json_int_t)queue.waiting, "in_flight",
-                  (json_int_t)queue.in_flight, "capacity", (json_int_t)queue.capacity, "overflowed",
-                  (json_int_t)queue.overflowed, "suspects", (json_int_t)queue.suspects));
-    (void)json_object_set_new(header, "rates",
-                              json_pack("{s:f}", "micrographs_per_hour",
-                                        ps_rate_per_hour(service->rate, ps_clock_mono_ns())));
-    (void)json_object_set_new(header, "output", ps_repair_status(service->repair));
+    int failed = json_object_set_new(header, "queue", queue_object(service)) |
+                 json_object_set_new(header, "rates", rates_object(service)) |
+                 json_object_set_new(header, "output", ps_repair_status(service->repair));
     char failure[PS_MAX_JOURNAL_FAILURE];
-    if (ps_discovery_failure(service->discovery, failure))
-        (void)json_object_set_new(header, "journal", json_sprintf("failed: %s", failure));
+    const char *journal = json_string_value(json_object_get(header, "journal"));
+    if (journal && strcmp(journal, "ok") == 0 && ps_discovery_failure(service->discovery, failure))
+        failed |= json_object_set_new(header, "journal", json_sprintf("failed: %s", failure));
     pthread_mutex_lock(&service->lock);
-    struct ps_worker_pool *workers = service->workers;
-    struct ps_watcher *watcher = service->watcher;
-    (void)json_object_set_new(header, "devices",
-                              workers ? ps_worker_pool_status(workers) : json_array());
-    struct ps_root_status *roots = NULL;
-    const size_t root_count = watcher ? ps_watcher_status(watcher, &roots) : 0;
-    (void)json_object_set_new(header, "watch", ps_status_watch(roots, root_count));
-    free(roots);
-    struct ps_http *http = service->http;
-    (void)json_object_set_new(header, "live_view",
-                              http ? json_string(ps_http_url(http)) : json_null());
+    const struct ps_http *http = service->http;
+    failed |= json_object_set_new(header, "devices",
+                                  service->workers ? ps_worker_pool_status(service->workers)
+                                                   : json_array()) |
+              json_object_set_new(header, "watch", watch_array(service->watcher)) |
+              json_object_set_new(header, "live_view",
+                                  http ? json_string(ps_http_url(http)) : json_null());
     pthread_mutex_unlock(&service->lock);
+    return failed == 0;
 }
 
 static json_t *status_for_viewers(void *context)
@@ -222,6 +254,7 @@ static int start_workers(struct service *service, struct ps_error *error)
         .metrics = service->metrics,
         .journal = service->journal,
         .queue = service->queue,
+        .postponed = service->postponed,
         .publisher = service->publisher,
         .previews = service->previews,
         .event_fd = service->event_fd,
@@ -245,12 +278,17 @@ static int start(struct service *service, struct ps_error *error)
     service->rate = ps_rate_new();
     if (!service->metrics || !service->queue || !service->rate || service->event_fd < 0)
         return ps_fail(error, PS_E_SYSTEM, "cannot start: %s", strerror(errno));
+    service->postponed =
+        ps_postponed_new(service->log, service->metrics, service->queue, service->event_fd);
+    if (!service->postponed)
+        return ps_fail_memory(error, sizeof *service, "the service");
     int status =
         ps_journal_open(service->config->service.state_directory, &service->journal, error);
     if (status)
         return status;
-    struct ps_discovery_dependencies discovery = {service->config, service->log, service->metrics,
-                                                  service->journal, service->queue};
+    struct ps_discovery_dependencies discovery = {service->config,  service->log,
+                                                  service->metrics, service->journal,
+                                                  service->queue,   service->postponed};
     service->discovery = ps_discovery_new(&discovery);
     if (!service->discovery)
         return ps_fail_memory(error, sizeof discovery, "the service");
@@ -331,6 +369,8 @@ static void stop(struct service *service, int signal_fd)
     pthread_mutex_unlock(&service->lock);
     if (watcher)
         ps_watcher_stop(watcher);
+    if (service->postponed)
+        ps_postponed_close(service->postponed);
     if (service->queue)
         ps_job_queue_close(service->queue);
     ps_repair_stop(service->repair);
@@ -348,6 +388,7 @@ static void stop(struct service *service, int signal_fd)
     ps_journal_close(service->journal);
     ps_discovery_free(service->discovery);
     ps_rate_free(service->rate);
+    ps_postponed_free(service->postponed);
     ps_job_queue_free(service->queue);
     ps_metrics_free(service->metrics);
     if (service->event_fd >= 0)
@@ -371,22 +412,23 @@ static void feed_watchdog(struct service *service, double period_seconds)
         memcpy(service->seen_ticks, ticks, sizeof ticks);
 }
 
-/* Waits for a signal or a device failure. */
+/* Waits for a signal or a device failure, and queues postponed micrographs again. */
 static int wait_for_end(struct service *service, int signal_fd, bool (*reload)(void *context),
                         void *context, enum ps_service_end *ret_end, struct ps_error *error)
 {
     /* Check four times in a period, so that one check without progress does not trigger it. */
     int64_t period_ns = (int64_t)ps_notify_watchdog_usec() * 1000;
-    int64_t next_check = ps_clock_mono_ns();
+    int64_t next_check = period_ns ? ps_clock_mono_ns() : INT64_MAX;
     for (;;) {
         int64_t now = ps_clock_mono_ns();
+        int64_t next = ps_postponed_release(service->postponed);
         if (period_ns && now >= next_check) {
             feed_watchdog(service, (double)period_ns * 1e-9);
             next_check = now + period_ns / 4;
         }
         struct pollfd waits[2] = {{.fd = signal_fd, .events = POLLIN},
                                   {.fd = service->event_fd, .events = POLLIN}};
-        (void)poll(waits, 2, period_ns ? (int)((next_check - now) / 1000000) + 1 : -1);
+        (void)poll(waits, 2, ps_clock_poll_ms(next < next_check ? next : next_check));
         eventfd_t count;
         (void)eventfd_read(service->event_fd, &count);
         if (ps_worker_pool_device_failed(service->workers, error))

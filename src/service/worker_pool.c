@@ -9,6 +9,7 @@
 #include "picker/memory.h"
 #include "service/outputs.h"
 #include "service/picker_pool.h"
+#include "service/shortage.h"
 #include "service/skip.h"
 #include "service/source_file.h"
 
@@ -82,8 +83,7 @@ static void make_preview(const struct worker *worker, struct ps_completion *comp
         ps_preview_done(&completion->preview);
 }
 
-/* Reads and picks. 0: `completion` has a result or a failure. PS_E_DEVICE, PS_E_NOMEM, PS_E_SYSTEM
- * (the file system is not mounted): it has neither. */
+/* Reads and picks: sets the micrograph and the result of `completion`. */
 static int read_and_pick(struct worker *worker, struct ps_job *job,
                          struct ps_completion *completion, struct ps_error *error)
 {
@@ -96,15 +96,17 @@ static int read_and_pick(struct worker *worker, struct ps_job *job,
     int status = ps_source_read(job, &options, &completion->micrograph, error);
     ps_progress_set_busy(false);
     completion->read_milliseconds = milliseconds_since(start);
-    if (status == 0)
-        status = ps_picker_pool_pick(worker->pool->pickers, job->name,
-                                     &completion->micrograph->image, &completion->result, error);
-    if (status == PS_E_DEVICE || (status == PS_E_SYSTEM && !ps_source_is_mounted(job)))
+    if (status)
         return status;
-    if (status && !(completion->failure = reason_of(error, job->path)))
-        return PS_E_NOMEM;
+    return ps_picker_pool_pick(worker->pool->pickers, job->name, &completion->micrograph->image,
+                               &completion->result, error);
+}
+
+/* Writes what belongs to a result or a failure, and frees the pixels. */
+static void complete(struct worker *worker, struct ps_job *job, struct ps_completion *completion)
+{
     ps_progress_set_busy(true);
-    if (status == 0)
+    if (!completion->failure)
         ps_outputs_write(worker->pool->outputs, job, completion->micrograph,
                          completion->read_milliseconds, &completion->result);
     make_preview(worker, completion);
@@ -114,10 +116,6 @@ static int read_and_pick(struct worker *worker, struct ps_job *job,
         completion->micrograph->pixels = NULL;
         completion->micrograph->image.pixels = NULL;
     }
-    completion->total_milliseconds = milliseconds_since(start);
-    ps_metrics_observe(worker->pool->dependencies.metrics, PS_HISTOGRAM_PICKING,
-                       completion->total_milliseconds * 1e-3);
-    return 0;
 }
 
 /* True if the job has no outcome yet: the file can have been found again while another worker
@@ -160,59 +158,126 @@ static void device_failed(struct worker *worker, const struct ps_error *error)
     signal_event(pool);
 }
 
-/* The outcome of a micrograph that is not tried any more. */
-static int fail_deadly(const struct ps_job *job, struct ps_completion *completion)
-{
-    const char format[] = "the service ended while picking it (%d times)";
-    if (asprintf(&completion->failure, format, job->deaths) >= 0)
-        return 0;
-    completion->failure = NULL;
-    return PS_E_NOMEM;
-}
-
 static size_t index_of(const struct worker *worker)
 {
     return (size_t)(worker - worker->pool->workers);
 }
 
+/* Ends a job without an outcome: nothing of it is kept. */
+static void give_up(struct worker *worker, struct ps_completion *completion)
+{
+    struct ps_previews *previews = worker->pool->dependencies.previews;
+    int64_t row = completion->job->row;
+    ps_completions_done(completion, 1, NULL, NULL);
+    if (previews)
+        ps_previews_drop(previews, row);
+}
+
+/* What becomes of a job. */
+enum end {
+    END_OUTCOME,   /* `completion` has a result or a failure */
+    END_NOTHING,   /* the directory is gone: the watcher finds the file when it is back */
+    END_POSTPONED, /* the machine is short of something; the job is gone */
+    END_DEVICE,    /* the device failed */
+};
+
+/* Decides about a job that cannot be picked because of `error`. */
+static enum end end_failed(struct worker *worker, struct ps_job *job,
+                           struct ps_completion *completion, int status,
+                           const struct ps_error *error)
+{
+    struct ps_worker_pool *pool = worker->pool;
+    if (status == PS_E_DEVICE)
+        return END_DEVICE;
+    if (status == PS_E_SYSTEM && !ps_source_is_mounted(job))
+        return END_NOTHING;
+    completion->failure = reason_of(error, job->path);
+    const char *reason = completion->failure ? completion->failure : error->message;
+    if ((!completion->failure || ps_is_shortage(status, error, job->path)) &&
+        ps_postponed_add(pool->dependencies.postponed, job, reason))
+        return END_POSTPONED;
+    return completion->failure ? END_OUTCOME : END_NOTHING;
+}
+
+/* Reads, picks and writes. */
+static enum end pick(struct worker *worker, struct ps_job *job, struct ps_completion *completion,
+                     struct ps_error *error)
+{
+    int64_t start = ps_clock_mono_ns();
+    int status = read_and_pick(worker, job, completion, error);
+    if (status) {
+        enum end end = end_failed(worker, job, completion, status, error);
+        if (end != END_OUTCOME)
+            return end;
+    }
+    complete(worker, job, completion);
+    completion->total_milliseconds = milliseconds_since(start);
+    ps_metrics_observe(worker->pool->dependencies.metrics, PS_HISTOGRAM_PICKING,
+                       completion->total_milliseconds * 1e-3);
+    return END_OUTCOME;
+}
+
+/* The file of a job could not be found; `number` is the errno of stat(). */
+static enum end end_missing(struct worker *worker, struct ps_job *job,
+                            struct ps_completion *completion, int number, struct ps_error *error)
+{
+    if (!ps_source_vanished(job))
+        return END_NOTHING;
+    if (ps_is_shortage_of_stat(number))
+        return end_failed(worker, job, completion,
+                          ps_fail(error, PS_E_SYSTEM, "%s", strerror(number)), error);
+    return end_failed(worker, job, completion,
+                      ps_fail(error, PS_E_INPUT, "%s",
+                              number == ENOENT ? "vanished before it was read" : strerror(number)),
+                      error);
+}
+
+/* Processes have ended while they picked the micrograph: it is not tried any more. */
+static enum end end_deadly(struct worker *worker, struct ps_job *job,
+                           struct ps_completion *completion, struct ps_error *error)
+{
+    int status =
+        ps_fail(error, PS_E_INPUT, "the service ended while picking it (%d times)", job->deaths);
+    return end_failed(worker, job, completion, status, error);
+}
+
 static void process(struct worker *worker, struct ps_job *job)
 {
-    struct ps_job_queue *queue = worker->pool->dependencies.queue;
+    const struct ps_worker_dependencies *dependencies = &worker->pool->dependencies;
     struct ps_completion completion = {.job = job};
     struct ps_error error;
     int missing = ps_source_identify(job);
     if (!needs_outcome(worker, job) || is_skipped(worker, job)) {
-        ps_job_queue_finish(queue, job);
+        ps_postponed_end(dependencies->postponed, job, false);
+        ps_job_queue_finish(dependencies->queue, job);
         return;
     }
-    int status = 0;
-    ps_journal_begin_pick(worker->pool->dependencies.journal, index_of(worker), job);
-    if (job->deaths >= PS_MAX_DEATHS)
-        status = fail_deadly(job, &completion);
-    else if (!missing)
-        status = read_and_pick(worker, job, &completion, &error);
-    else if (!ps_source_vanished(job))
-        status = PS_E_SYSTEM;
-    else if (!(completion.failure =
-                   strdup(missing == ENOENT ? "vanished before it was read" : strerror(missing))))
-        status = PS_E_NOMEM;
+    ps_journal_begin_pick(dependencies->journal, index_of(worker), job);
+    enum end end = job->deaths >= PS_MAX_DEATHS ? end_deadly(worker, job, &completion, &error)
+                   : missing ? end_missing(worker, job, &completion, missing, &error)
+                             : pick(worker, job, &completion, &error);
     /* The file changed while it was read. Discard this read; the watcher reports the file again. */
-    bool changed = !missing && ps_source_changed(job);
-    ps_journal_end_pick(worker->pool->dependencies.journal, index_of(worker));
-    if (status == 0 && !changed) {
+    bool changed = end != END_POSTPONED && !missing && ps_source_changed(job);
+    ps_journal_end_pick(dependencies->journal, index_of(worker));
+    if (end == END_POSTPONED) {
+        completion.job = NULL;
+        ps_completions_done(&completion, 1, NULL, NULL);
+        return;
+    }
+    ps_postponed_end(dependencies->postponed, job,
+                     end == END_OUTCOME && !completion.failure && !changed);
+    if (end == END_OUTCOME && !changed) {
         if (completion.failure)
             ps_outputs_remove(worker->pool->outputs, job);
-        ps_publisher_submit(worker->pool->dependencies.publisher, &completion);
+        ps_publisher_submit(dependencies->publisher, &completion);
         return;
     }
-    ps_completions_done(&completion, 1, NULL, NULL);
-    if (worker->pool->dependencies.previews)
-        ps_previews_drop(worker->pool->dependencies.previews, job->row);
-    ps_job_queue_finish(queue, job);
-    if (status == PS_E_DEVICE)
+    give_up(worker, &completion);
+    ps_job_queue_finish(dependencies->queue, job);
+    if (end == END_DEVICE)
         device_failed(worker, &error);
-    else if (status == PS_E_SYSTEM)
-        ps_log_event(worker->pool->dependencies.log, PS_LOG_WARNING, "share_gone",
+    else if (end == END_NOTHING)
+        ps_log_event(dependencies->log, PS_LOG_WARNING, "share_gone",
                      "reason=\"micrographs wait for the return of their directory\"");
 }
 
@@ -222,8 +287,10 @@ static void *work(void *argument)
     struct ps_worker_pool *pool = worker->pool;
     struct ps_job *job;
     ps_progress_attach(&worker->progress);
-    while ((job = ps_job_queue_take(pool->dependencies.queue)) != NULL)
+    while ((job = ps_job_queue_take(pool->dependencies.queue)) != NULL) {
         process(worker, job);
+        ps_postponed_pause(pool->dependencies.postponed);
+    }
     pthread_mutex_lock(&pool->lock);
     bool last = --pool->running == 0;
     pthread_mutex_unlock(&pool->lock);

@@ -5,9 +5,9 @@
  * the completion to the publisher. There can be more workers than pickers, so that reading does not
  * wait for picking.
  *
- * A job ends without an outcome only if the file changed during the work, its file system is not
- * mounted, or memory ran out (the watcher finds the file again in these cases), or if the device
- * failed and no CPU picker takes over.
+ * A job ends without an outcome only if the file changed during the work or its file system is not
+ * mounted (the watcher finds the file again in these cases), if the machine is short of something
+ * (the job is postponed, postponed.h), or if the device failed and no CPU picker takes over.
  *
  * A failed micrograph does not affect others: the reason becomes its outcome. If files of picks
  * cannot be written, the outcome has a warning and the picks are published.
@@ -22,6 +22,7 @@
 #include "journal/journal.h"
 #include "publish/publisher.h"
 #include "service/job_queue.h"
+#include "service/postponed.h"
 
 struct ps_worker_pool;
 
@@ -32,6 +33,7 @@ struct ps_worker_dependencies {
     struct ps_metrics *metrics;
     struct ps_journal *journal;
     struct ps_job_queue *queue;
+    struct ps_postponed *postponed;
     struct ps_publisher *publisher;
     struct ps_previews *previews; /* NULL without the live view */
     int event_fd; /* eventfd: written when the last worker ends or the device fails */

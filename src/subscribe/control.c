@@ -1,5 +1,6 @@
 #include "subscribe/control.h"
 
+#include "base/descriptors.h"
 #include "base/error.h"
 
 #include <errno.h>
@@ -78,7 +79,12 @@ int ps_control_ask(const char *state_directory, json_t *request, json_t **ret_an
                    struct ps_error *error)
 {
     static const char scheme[] = "ipc://";
+    enum { DESCRIPTORS = 12 }; /* of ZeroMQ's context and the socket */
     char *endpoint = NULL;
+    if (ps_descriptors_check(DESCRIPTORS, error)) {
+        json_decref(request);
+        return PS_E_SYSTEM;
+    }
     void *context = zmq_ctx_new();
     void *socket = context ? zmq_socket(context, ZMQ_DEALER) : NULL;
     int status;

@@ -4,6 +4,7 @@
 #include "subscribe/subscriber.h"
 
 #include "base/clock.h"
+#include "base/descriptors.h"
 #include "base/error.h"
 #include "pickstream_wire.h"
 #include "subscribe/peer.h"
@@ -37,6 +38,10 @@ struct ps_subscriber {
 int ps_subscriber_new(const struct ps_subscriber_options *options,
                       struct ps_subscriber **ret_subscriber, struct ps_error *error)
 {
+    /* Of ZeroMQ's context; and of a service's sockets, monitors and connections. */
+    enum { DESCRIPTORS = 12, DESCRIPTORS_EACH = 10 };
+    if (ps_descriptors_check(DESCRIPTORS + DESCRIPTORS_EACH * options->service_count, error))
+        return PS_E_SYSTEM;
     struct ps_subscriber *subscriber = calloc(1, sizeof *subscriber);
     if (!subscriber)
         return ps_fail_memory(error, sizeof *subscriber, "a subscriber");

@@ -60,7 +60,8 @@ int ps_connect_prepare(void *context, int type, const struct ps_curve_client *cu
     if (!set_up(socket, type))
         status = ps_fail(error, PS_E_SYSTEM, "cannot set up a socket: %s", zmq_strerror(errno));
     else if (!set_curve(curve, socket))
-        status = ps_fail(error, PS_E_CONFIG, "cannot use the CURVE keys: %s", zmq_strerror(errno));
+        status = ps_fail(error, ps_code_of_errno(errno), "cannot use the CURVE keys: %s",
+                         zmq_strerror(errno));
     if (status != 0) {
         (void)zmq_close(socket);
         return status;
@@ -73,7 +74,7 @@ int ps_connect_to(void *socket, const char *endpoint, struct ps_error *error)
 {
     return zmq_connect(socket, endpoint) == 0
                ? 0
-               : ps_fail(error, PS_E_CONFIG, "cannot connect to %.200s: %s", endpoint,
+               : ps_fail(error, ps_code_of_errno(errno), "cannot connect to %.200s: %s", endpoint,
                          zmq_strerror(errno));
 }
 

@@ -43,7 +43,7 @@ static int each_key(const char *path,
     struct ps_error reason = {0};
     FILE *stream = fopen(path, "re");
     if (!stream)
-        return ps_fail(error, PS_E_CONFIG, "%s: %s", path, strerror(errno));
+        return ps_fail(error, ps_code_of_errno(errno), "%s: %s", path, strerror(errno));
     char *line = NULL;
     size_t size = 0;
     int number = 0;
@@ -57,8 +57,8 @@ static int each_key(const char *path,
     }
     if (status)
         status = ps_fail(error, reason.code, "%s:%d: %s", path, number, reason.message);
-    else if (ferror(stream))
-        status = ps_fail(error, PS_E_CONFIG, "%s: %s", path, strerror(errno));
+    else if (!feof(stream)) /* getline() reports a lack of memory only by errno */
+        status = ps_fail(error, ps_code_of_errno(errno), "%s: %s", path, strerror(errno));
     if (line)
         explicit_bzero(line, size);
     free(line);

@@ -29,6 +29,7 @@ struct ps_scan {
     uint64_t visit;      /* number of the latest scan */
     uint64_t full_visit; /* number of the latest scan of everything */
     size_t full_left;    /* its items, queued and current; 0: not running */
+    int shortage;        /* errno for which it left directories out; 0: none */
     struct item *current;
     DIR *stream; /* of the current item */
 };
@@ -91,9 +92,10 @@ static void push(struct ps_scan *scan, const char *path, size_t root, enum ps_ra
 {
     struct item *item = calloc(1, sizeof *item);
     char *copy = strdup(path);
-    if (!item || !copy) { /* the next scan tries again */
+    if (!item || !copy) {
         free(item);
         free(copy);
+        scan->shortage = ENOMEM;
         return;
     }
     *item = (struct item){.path = copy, .root = root, .rank = rank, .visit = visit};
@@ -107,6 +109,7 @@ static void push(struct ps_scan *scan, const char *path, size_t root, enum ps_ra
 void ps_scan_begin(struct ps_scan *scan)
 {
     scan->full_visit = ++scan->visit;
+    scan->shortage = 0;
     for (size_t root = 0; root < ps_roots_count(scan->dependencies.roots); root++)
         push(scan, ps_roots_path(scan->dependencies.roots, root), root, PS_RANK_ROOT, scan->visit);
 }
@@ -114,6 +117,11 @@ void ps_scan_begin(struct ps_scan *scan)
 bool ps_scan_running(const struct ps_scan *scan)
 {
     return scan->full_left > 0;
+}
+
+int ps_scan_shortage(const struct ps_scan *scan)
+{
+    return scan->shortage;
 }
 
 void ps_scan_add(struct ps_scan *scan, const char *path, size_t root, enum ps_rank rank)
@@ -124,10 +132,20 @@ void ps_scan_add(struct ps_scan *scan, const char *path, size_t root, enum ps_ra
 /* ---- a directory ------------------------------------------------------------------------------
  */
 
+/* The process or the machine has no more of something: that says nothing about a directory. */
+static bool is_shortage(int number)
+{
+    return number == EMFILE || number == ENFILE || number == ENOMEM;
+}
+
 /* A directory cannot be read. Does not report a subdirectory that was deleted. */
 static void report_failure(struct ps_scan *scan, const struct item *item, struct ps_tree_dir *dir,
                            int number)
 {
+    if (is_shortage(number)) {
+        scan->shortage = number;
+        return;
+    }
     if (item->rank == PS_RANK_ROOT) {
         ps_roots_missing(scan->dependencies.roots, item->root, strerror(number));
         return;
@@ -176,7 +194,7 @@ static void close_current(struct ps_scan *scan)
     const bool full = scan->current->visit == scan->full_visit;
     item_free(scan->current);
     scan->current = NULL;
-    if (full && --scan->full_left == 0)
+    if (full && --scan->full_left == 0 && !scan->shortage)
         ps_tree_sweep(scan->dependencies.tree, scan->full_visit);
 }
 

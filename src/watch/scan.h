@@ -38,6 +38,10 @@ void ps_scan_begin(struct ps_scan *scan);
 /* True while a scan of all configured directories is running. */
 bool ps_scan_running(const struct ps_scan *scan);
 
+/* The errno for which the latest scan left directories out, because the machine was short of memory
+ * or descriptors: they are still in the tree, and a scan is to begin soon again. 0: none. */
+int ps_scan_shortage(const struct ps_scan *scan);
+
 /* Queues a new directory at `path`. */
 void ps_scan_add(struct ps_scan *scan, const char *path, size_t root, enum ps_rank rank);
 

@@ -29,6 +29,10 @@
 
 enum { EVENT_BYTES = 1 << 16, MAX_CHECKS = 64 };
 
+/* Until the next scan after one that was not complete for lack of descriptors or memory; doubles,
+ * up to the usual interval. */
+static const double first_retry_seconds = 1;
+
 struct ps_watcher {
     const struct ps_config *config;
     struct ps_log *log;
@@ -48,6 +52,7 @@ struct ps_watcher {
     int no_inotify;       /* errno if no event queue could be opened, or 0 */
     bool scan_soon;       /* events or a directory were lost: scan everything */
     int64_t next_scan_ns; /* monotonic */
+    double retry_seconds; /* after the next incomplete scan; 0: the last one was complete */
     bool scanning;
     char *events; /* EVENT_BYTES, aligned as malloc aligns */
 };
@@ -199,6 +204,24 @@ static void begin_scan_if_due(struct ps_watcher *watcher)
         begin_scan(watcher, forget);
 }
 
+/* Seconds from a scan that has ended to the next one. */
+static double seconds_to_scan(struct ps_watcher *watcher)
+{
+    const double usual = watcher->config->input.poll_seconds;
+    const int shortage = ps_scan_shortage(watcher->scan);
+    if (!shortage) {
+        watcher->retry_seconds = 0;
+        return usual;
+    }
+    if (watcher->retry_seconds == 0) {
+        watcher->retry_seconds = first_retry_seconds;
+        ps_log_reason(watcher->log, PS_LOG_WARNING, "scan_incomplete", strerror(shortage));
+    }
+    const double seconds = watcher->retry_seconds < usual ? watcher->retry_seconds : usual;
+    watcher->retry_seconds *= 2;
+    return seconds;
+}
+
 /* Scans one portion. True: there is more to scan. */
 static bool continue_scan(struct ps_watcher *watcher)
 {
@@ -206,8 +229,7 @@ static bool continue_scan(struct ps_watcher *watcher)
     if (watcher->scanning && !ps_scan_running(watcher->scan)) {
         watcher->scanning = false;
         ps_candidates_end_scan(watcher->candidates);
-        watcher->next_scan_ns =
-            ps_clock_mono_ns() + (int64_t)(watcher->config->input.poll_seconds * 1e9);
+        watcher->next_scan_ns = ps_clock_mono_ns() + (int64_t)(seconds_to_scan(watcher) * 1e9);
     }
     return more || atomic_load(&watcher->rescan) || watcher->scan_soon;
 }

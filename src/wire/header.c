@@ -27,9 +27,8 @@ json_t *ps_json_text(const char *value)
 {
     if (!value)
         return json_null();
-    json_t *string = json_string(value);
-    if (string)
-        return string;
+    if (ps_text_is_utf8(value, strlen(value)))
+        return json_string(value);
     char *copy = strdup(value);
     if (!copy)
         return NULL;
@@ -37,7 +36,7 @@ json_t *ps_json_text(const char *value)
         if ((unsigned char)*at >= 0x80)
             *at = '?';
     }
-    string = json_string(copy);
+    json_t *string = json_string(copy);
     free(copy);
     return string;
 }
@@ -56,9 +55,14 @@ struct ps_json_names ps_json_names(const char *path, const char *name)
                  (!name || ps_text_is_utf8(name, strlen(name)));
     if (plain)
         return (struct ps_json_names){ps_json_text(path), ps_json_text(name), NULL};
-    return (struct ps_json_names){path ? encode(path) : json_null(),
+    struct ps_json_names names = {path ? encode(path) : json_null(),
                                   name ? encode(name) : json_null(),
                                   json_string(PS_WIRE_ENCODING_PERCENT)};
+    if (!names.encoding) { /* encoded names that do not say so are others */
+        json_decref(names.path);
+        names.path = NULL;
+    }
+    return names;
 }
 
 json_t *ps_header_columns(void)

@@ -1,6 +1,7 @@
 /* Errors: code, message, and the place of a bug. */
 #include "base/error.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -55,6 +56,18 @@ static void place_of_long_message(void **state)
     assert_non_null(strstr(error.message, "test_error.c:"));
 }
 
+/* Status 2 of a command keeps systemd from starting it again. */
+static void only_what_the_user_named_is_a_mistake(void **state)
+{
+    (void)state;
+    assert_int_equal(ps_code_of_errno(ENOENT), PS_E_CONFIG);
+    assert_int_equal(ps_code_of_errno(EACCES), PS_E_CONFIG);
+    assert_int_equal(ps_code_of_errno(ENOMEM), PS_E_NOMEM);
+    static const int machine[] = {EMFILE, ENFILE, EIO, ESTALE, ENOSPC, EAGAIN, ENOBUFS};
+    for (size_t i = 0; i < sizeof machine / sizeof *machine; i++)
+        assert_int_equal(ps_code_of_errno(machine[i]), PS_E_SYSTEM);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -62,6 +75,7 @@ int main(void)
         cmocka_unit_test(prefix_keeps_code),
         cmocka_unit_test(bug_has_its_place),
         cmocka_unit_test(place_of_long_message),
+        cmocka_unit_test(only_what_the_user_named_is_a_mistake),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

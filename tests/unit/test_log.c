@@ -1,6 +1,7 @@
 /* Log lines as they arrive at the other end of stderr. */
 #include "base/log.h"
 
+#include "base/journald.h"
 #include "base/text.h"
 
 #include <errno.h>
@@ -14,7 +15,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -312,6 +315,32 @@ static void lines_of_threads_do_not_mix(void **state)
     free(lines);
 }
 
+/* The other end is as journald's: it reads what a stream is for, then lines. */
+static void another_stream_to_journald(void **state)
+{
+    (void)state;
+    static const char expected[] = "pickstream\n\n6\n1\n0\n0\n0\n";
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    char text[64] = "";
+    (void)snprintf(address.sun_path, sizeof address.sun_path, "/tmp/ps-journald-%d", (int)getpid());
+    assert_int_equal(ps_journald_open(address.sun_path), -1);
+    assert_int_equal(errno, ENOENT);
+    int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(listener, (struct sockaddr *)&address, sizeof address), 0);
+    assert_int_equal(listen(listener, 1), 0);
+    int fd = ps_journald_open(address.sun_path);
+    assert_true(fd >= 0);
+    int reader = accept(listener, NULL, NULL);
+    assert_int_equal(write(fd, "<6>x\n", 5), 5);
+    assert_int_equal(close(fd), 0);
+    ssize_t length = 0, count;
+    while ((count = read(reader, text + length, sizeof text - 1 - (size_t)length)) > 0)
+        length += count;
+    assert_memory_equal(text, expected, sizeof expected - 1);
+    assert_string_equal(text + sizeof expected - 1, "<6>x\n");
+    assert_int_equal(close(reader) | close(listener) | unlink(address.sun_path), 0);
+}
+
 static void no_log(void **state)
 {
     (void)state;
@@ -335,6 +364,7 @@ int main(void)
         cmocka_unit_test_teardown(many_events, forget_journal),
         cmocka_unit_test(last_error),
         cmocka_unit_test_teardown(lines_of_threads_do_not_mix, forget_journal),
+        cmocka_unit_test(another_stream_to_journald),
         cmocka_unit_test(no_log),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -52,7 +52,7 @@ static int score_plan(struct cpu_slot *slot, struct ps_error *error)
     size_t n = spectrum_size(q);
     float *real = fftwf_alloc_real((size_t)q * (size_t)q * INVERSE_BATCH);
     fftwf_complex *complex = fftwf_alloc_complex(n * INVERSE_BATCH);
-    if (real && complex) {
+    if (real && complex && cpu_planner_has_memory()) {
         const int shape[2] = {q, q};
         cpu_planner_lock();
         slot->forward = fftwf_plan_dft_r2c_2d(q, q, real, complex, FFTW_ESTIMATE | FFTW_UNALIGNED);

@@ -65,7 +65,7 @@ static int make_plans(struct cpu_fft *fft, struct ps_error *error)
     float *row = fftwf_alloc_real(row_floats(fft));
     size_t size = 2 * block_size(fft) > fft->stride ? 2 * block_size(fft) : fft->stride;
     fftwf_complex *spectrum = fftwf_alloc_complex(size);
-    if (row && spectrum) {
+    if (row && spectrum && cpu_planner_has_memory()) {
         cpu_planner_lock();
         fft->rows_forward = fftwf_plan_dft_r2c_1d(fft->width, row, spectrum, PLAN_FLAGS);
         fft->rows_inverse = fftwf_plan_dft_c2r_1d(fft->width, spectrum, row, PLAN_FLAGS);

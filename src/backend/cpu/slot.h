@@ -81,4 +81,7 @@ void cpu_score_done(struct cpu_slot *slot);
 void cpu_planner_lock(void);
 void cpu_planner_unlock(void);
 
+/* True if there is memory for a plan: without it the planner ends the process. */
+bool cpu_planner_has_memory(void);
+
 #endif
