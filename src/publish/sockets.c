@@ -15,13 +15,13 @@ enum {
     PING_MS = 10000,
     PING_TIMEOUT_MS = 30000,
     /* Limits of a frame that is received. A subscription has a topic, and the handshake of CURVE a
-     * few hundred bytes; a request to the control socket can have a list of paths. */
+     * few hundred bytes; a request can have a list of paths. */
     MAX_SUBSCRIPTION_BYTES = 1 << 10,
-    MAX_REQUEST_BYTES = 64 << 10,
-    MAX_CONTROL_BYTES = 1 << 20,
+    MAX_REQUEST_BYTES = 1 << 20,
     /* Of messages from a client that wait: ZeroMQ reads all of them at once, and a client that
      * exceeds its limits (subscriptions.h) is noticed after them. */
-    RECEIVE_HIGH_WATER_MARK = 100,
+    SUBSCRIPTIONS_HIGH_WATER_MARK = 100,
+    REQUESTS_HIGH_WATER_MARK = 8,
     RECEIVE_BUFFER_BYTES = 32 << 10,
     /* Messages queued for a client of a ROUTER; a replay waits when the queue is full. */
     REPLAY_HIGH_WATER_MARK = 32,
@@ -44,11 +44,13 @@ static int set_int(void *socket, int option, int value)
 /* Creates a socket with the options that all of them share. */
 static void *make_socket(void *context, int type, int high_water_mark, int64_t largest_bytes)
 {
+    const int receive_high_water_mark =
+        type == ZMQ_XPUB ? SUBSCRIPTIONS_HIGH_WATER_MARK : REQUESTS_HIGH_WATER_MARK;
     void *socket = zmq_socket(context, type);
     if (!socket)
         return NULL;
     int failed = set_int(socket, ZMQ_SNDHWM, high_water_mark) |
-                 set_int(socket, ZMQ_RCVHWM, RECEIVE_HIGH_WATER_MARK) |
+                 set_int(socket, ZMQ_RCVHWM, receive_high_water_mark) |
                  set_int(socket, ZMQ_LINGER, LINGER_MS) | set_int(socket, ZMQ_TCP_KEEPALIVE, 1) |
                  set_int(socket, ZMQ_HEARTBEAT_IVL, PING_MS) |
                  set_int(socket, ZMQ_HEARTBEAT_TIMEOUT, PING_TIMEOUT_MS) |
@@ -80,7 +82,7 @@ static int make_sockets(const struct ps_config *config, enum ps_sockets_user use
         make_socket(sockets->context, ZMQ_ROUTER, REPLAY_HIGH_WATER_MARK, MAX_REQUEST_BYTES);
     if (!relay)
         sockets->control =
-            make_socket(sockets->context, ZMQ_ROUTER, REPLAY_HIGH_WATER_MARK, MAX_CONTROL_BYTES);
+            make_socket(sockets->context, ZMQ_ROUTER, REPLAY_HIGH_WATER_MARK, MAX_REQUEST_BYTES);
     if (!sockets->publish || !sockets->replay || (!relay && !sockets->control) ||
         (relay && zmq_setsockopt(sockets->publish, ZMQ_XPUB_WELCOME_MSG, PS_RELAY_TOPIC,
                                  strlen(PS_RELAY_TOPIC)) != 0))

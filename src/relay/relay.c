@@ -61,12 +61,19 @@ static void learn(struct relay *relay, struct ps_relayed *service, zmq_msg_t *to
         known++;
     if (known == service->stream_count) {
         char quoted[PS_LOG_TEXT];
-        ps_log_event(relay->log, PS_LOG_INFO, "stream", "endpoint=%s stream=%s",
-                     ps_log_quote(service->address.endpoint, quoted), envelope.stream);
-        if (service->stream_count < PS_RELAY_STREAMS)
+        (void)ps_log_quote(service->address.endpoint, quoted);
+        if (known < PS_RELAY_STREAMS) {
+            ps_log_event(relay->log, PS_LOG_INFO, "stream", "endpoint=%s stream=%s", quoted,
+                         envelope.stream);
             service->stream_count++;
-        else
-            known--; /* replaces the stream that has been silent for longest */
+        } else {
+            /* A service can announce any number; the log limits warnings. */
+            ps_log_event(relay->log, PS_LOG_WARNING, "many_streams",
+                         "endpoint=%s stream=%s reason=\"more than %d: the one that was silent for "
+                         "longest is forgotten\"",
+                         quoted, envelope.stream, PS_RELAY_STREAMS);
+            known--;
+        }
     }
     memmove(service->streams + 1, service->streams, known * sizeof *service->streams);
     memcpy(service->streams[0].name, envelope.stream, PS_STREAM_TEXT);
