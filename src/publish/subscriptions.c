@@ -23,6 +23,7 @@ struct client {
     uint64_t cookie; /* 0: no connection */
     struct topic *topics;
     size_t count;
+    size_t bytes;      /* of the topics, one more than the length for each */
     unsigned changes;  /* messages since `begin_ns` */
     int64_t begin_ns;  /* monotonic */
     bool disconnected; /* what it had sent before can still arrive */
@@ -34,7 +35,7 @@ struct ps_subscriptions {
     struct ps_metrics *metrics;
     struct client *clients;
     size_t capacity;
-    size_t bytes;       /* of all topics, one more than the length for each */
+    size_t bytes;       /* of the topics of all clients */
     bool ended;         /* a connection has ended, */
     bool changed;       /* or a client subscribed, since connections were looked at */
     int64_t checked_ns; /* monotonic: when they were */
@@ -73,11 +74,17 @@ static uint64_t cookie_of(int fd)
     return getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &size) == 0 ? cookie : 0;
 }
 
+static void drop_topics(struct ps_subscriptions *subscriptions, struct client *client)
+{
+    subscriptions->bytes -= client->bytes;
+    free(client->topics);
+    client->topics = NULL;
+    client->count = client->bytes = 0;
+}
+
 static void forget(struct ps_subscriptions *subscriptions, struct client *client)
 {
-    for (size_t i = 0; i < client->count; i++)
-        subscriptions->bytes -= client->topics[i].length + 1U;
-    free(client->topics);
+    drop_topics(subscriptions, client);
     *client = (struct client){0};
 }
 
@@ -147,18 +154,33 @@ static void describe_peer(int fd, char ret_text[ADDRESS_BYTES])
 
 /* ZeroMQ cannot close one connection of a socket. Its I/O thread sees the end of a connection that
  * was shut down, and closes it as if the client had. */
-static void disconnect(struct ps_subscriptions *subscriptions, struct client *client, int fd,
+static void disconnect(struct ps_subscriptions *subscriptions, struct client *client,
                        const char *reason)
 {
     char address[ADDRESS_BYTES];
-    if (client->disconnected)
-        return;
-    client->disconnected = true;
+    int fd = (int)(client - subscriptions->clients);
     describe_peer(fd, address);
-    (void)shutdown(fd, SHUT_RDWR);
     ps_metrics_add(subscriptions->metrics, PS_COUNTER_DISCONNECTED_CLIENTS, 1);
     ps_log_event(subscriptions->log, PS_LOG_WARNING, "client_disconnected",
                  "address=%s reason=\"%s\"", address, reason);
+    client->disconnected = true;
+    drop_topics(subscriptions, client);
+    if (cookie_of(fd) == client->cookie)
+        (void)shutdown(fd, SHUT_RDWR);
+}
+
+/* Disconnects the client with the most topics, if all together are too many. */
+static void limit_all(struct ps_subscriptions *subscriptions)
+{
+    if (subscriptions->bytes <= PS_MAX_TOPIC_BYTES_IN_ALL)
+        return;
+    struct client *most = subscriptions->clients;
+    for (size_t i = 1; i < subscriptions->capacity; i++) {
+        if (subscriptions->clients[i].bytes > most->bytes)
+            most = &subscriptions->clients[i];
+    }
+    disconnect(subscriptions, most,
+               "too many subscriptions of all clients, of which it has the most");
 }
 
 /* ---- topics -----------------------------------------------------------------------------------
@@ -183,8 +205,6 @@ static const char *add_topic(struct ps_subscriptions *subscriptions, struct clie
         return NULL;
     if (client->count == PS_MAX_CLIENT_TOPICS)
         return "too many subscriptions";
-    if (subscriptions->bytes + added->length + 1 > PS_MAX_TOPIC_BYTES_IN_ALL)
-        return "too many subscriptions of all clients";
     if ((client->count & (client->count - 1)) == 0) {
         size_t capacity = client->count ? 2 * client->count : 1;
         struct topic *topics = realloc(client->topics, capacity * sizeof *topics);
@@ -195,6 +215,7 @@ static const char *add_topic(struct ps_subscriptions *subscriptions, struct clie
     struct topic *topic = &client->topics[client->count++];
     topic->length = (uint8_t)added->length;
     memcpy(topic->text, added->topic, added->length);
+    client->bytes += added->length + 1;
     subscriptions->bytes += added->length + 1;
     return NULL;
 }
@@ -205,6 +226,7 @@ static bool remove_topic(struct ps_subscriptions *subscriptions, struct client *
     struct topic *topic = find_topic(client, removed);
     if (!topic)
         return false;
+    client->bytes -= removed->length + 1;
     subscriptions->bytes -= removed->length + 1;
     *topic = client->topics[--client->count];
     return true;
@@ -251,7 +273,8 @@ static bool read_change(struct ps_subscriptions *subscriptions, zmq_msg_t *messa
     if (client && !client->disconnected) {
         const char *limit = count_message(subscriptions, client, length, begins ? ret : NULL);
         if (limit)
-            disconnect(subscriptions, client, fd, limit);
+            disconnect(subscriptions, client, limit);
+        limit_all(subscriptions);
     }
     /* ZeroMQ has begun a subscription whose client is disconnected, and will end it. */
     if (begins || !valid)

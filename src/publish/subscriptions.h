@@ -1,10 +1,11 @@
 /* Subscriptions of the clients of an XPUB socket, and their limits.
  *
- * ZeroMQ keeps every topic that a client sends, a tree node for each byte of it, and does not limit
- * them. Here a connection has at most PS_MAX_CLIENT_TOPICS topics of PS_MAX_TOPIC_BYTES, and sends
- * at most PS_MAX_CLIENT_CHANGES messages in PS_CHANGES_SECONDS; all together have
- * PS_MAX_TOPIC_BYTES_IN_ALL. A client that exceeds a limit is disconnected, logged with its address
- * (event=client_disconnected), and counted.
+ * ZeroMQ keeps every topic that a client sends, a tree node for each byte of it, does not limit
+ * them, and walks over the whole tree when a client disconnects. Here a connection has at most
+ * PS_MAX_CLIENT_TOPICS topics of PS_MAX_TOPIC_BYTES, and sends at most PS_MAX_CLIENT_CHANGES
+ * messages in PS_CHANGES_SECONDS. A client that exceeds a limit is disconnected, logged with its
+ * address (event=client_disconnected), and counted. If the topics of all clients exceed
+ * PS_MAX_TOPIC_BYTES_IN_ALL, that is the client that has the most.
  *
  * A connection is identified by its descriptor, which ZeroMQ tells with each message, and the
  * kernel's cookie of the socket, because descriptors are used again. Messages of ZMTP before 3.0
@@ -20,11 +21,11 @@
 #include <stddef.h>
 
 enum {
-    PS_MAX_TOPIC_BYTES = 64,
-    PS_MAX_CLIENT_TOPICS = 100,
+    PS_MAX_TOPIC_BYTES = 32,
+    PS_MAX_CLIENT_TOPICS = 32,
     PS_MAX_CLIENT_CHANGES = 1000,
     PS_CHANGES_SECONDS = 10,
-    PS_MAX_TOPIC_BYTES_IN_ALL = 256 << 10, /* one more than its length for each topic */
+    PS_MAX_TOPIC_BYTES_IN_ALL = 64 << 10, /* one more than its length for each topic */
 };
 
 /* A client begins or ends a subscription to all topics that begin with `topic`. */
