@@ -219,12 +219,14 @@ const char *ps_log_quote(const char *text, char ret_text[PS_LOG_TEXT])
 
     char *at = ret_text;
     *at++ = '"';
-    /* Reserves the longest character, escaped; the ellipsis, the quote and the NUL. */
-    const char *end = ret_text + PS_LOG_TEXT - 16 - 3 - 1 - 1;
-    while (*text && at < end) {
+    const char *end = ret_text + PS_LOG_TEXT - 3 - 1 - 1; /* the ellipsis, the quote and the NUL */
+    while (*text) {
         bool printable;
         size_t bytes = ps_text_character(text, &printable);
-        if (*text == '"' || *text == '\\')
+        size_t width = printable ? bytes + (*text == '"' || *text == '\\') : 4 * bytes;
+        if (width > (size_t)(end - at))
+            break;
+        if (width > bytes && printable)
             *at++ = '\\';
         if (*text == '\n')
             at = stpcpy(at, "\\n");
