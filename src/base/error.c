@@ -1,8 +1,11 @@
 #include "base/error.h"
 
+#include "base/text.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Appends " (FILE:LINE)"; overwrites the end of a message that is too long. */
@@ -13,6 +16,25 @@ static void append_place(struct ps_error *error, const char *file, int line)
     size_t used = strlen(error->message);
     size_t most = sizeof error->message - 1 - strlen(place);
     memcpy(error->message + (used < most ? used : most), place, strlen(place) + 1);
+}
+
+/* Makes a message one printable line, whatever names it quotes. */
+static void clean(struct ps_error *error)
+{
+    if (ps_text_is_printable(error->message))
+        return;
+    char *printable = ps_text_printable(error->message);
+    if (printable)
+        (void)snprintf(error->message, sizeof error->message, "%s", printable);
+    free(printable);
+    /* Without memory, or where the end was cut within a character. */
+    for (char *at = error->message; *at;) {
+        bool fine;
+        size_t bytes = ps_text_character(at, &fine);
+        if (!fine)
+            *at = '?';
+        at += fine ? bytes : 1;
+    }
 }
 
 void ps_error_set_at(struct ps_error *error, enum ps_code code, const char *file, int line,
@@ -27,6 +49,7 @@ void ps_error_set_at(struct ps_error *error, enum ps_code code, const char *file
     va_end(arguments);
     if (code == PS_E_BUG)
         append_place(error, file, line);
+    clean(error);
 }
 
 int ps_fail_prefix(struct ps_error *error, const char *format, ...)
@@ -38,6 +61,7 @@ int ps_fail_prefix(struct ps_error *error, const char *format, ...)
     va_end(arguments);
     size_t used = strlen(error->message);
     (void)snprintf(error->message + used, sizeof error->message - used, ": %s", inner.message);
+    clean(error);
     return inner.code;
 }
 

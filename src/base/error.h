@@ -4,7 +4,8 @@
 
 #include "pickstream.h"
 
-/* Sets code and message of `error` (can be NULL) and returns the code. The message of PS_E_BUG ends
+/* Sets code and message of `error` (can be NULL) and returns the code. What is not printable in the
+ * message, as in names that it quotes, becomes \xNN (base/text.h). The message of PS_E_BUG ends
  * with the source file and line. These are macros so that a static analyser that sees only one file
  * knows that the result is not 0. */
 #define ps_fail(error, code, ...)      (ps_error_set(error, code, __VA_ARGS__), (int)(code))

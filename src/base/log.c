@@ -144,11 +144,11 @@ static size_t cut(const char *text, size_t length)
  * valid in the JSON of the status. */
 static void clean(char *text)
 {
-    bool is_utf8 = ps_text_is_utf8(text, strlen(text));
-    for (; *text; text++) {
-        unsigned char c = (unsigned char)*text;
-        if (c < ' ' || c == 127 || (c >= 128 && !is_utf8))
-            *text = '?';
+    bool printable;
+    for (size_t bytes; *text; text += bytes) {
+        bytes = ps_text_character(text, &printable);
+        if (!printable)
+            memset(text, '?', bytes);
     }
 }
 
@@ -236,29 +236,29 @@ void ps_log_free(struct ps_log *log)
 const char *ps_log_quote(const char *text, char ret_text[PS_LOG_TEXT])
 {
     size_t length = strlen(text);
-    bool is_utf8 = ps_text_is_utf8(text, length);
-    bool plain = length > 0 && length < PS_LOG_TEXT && is_utf8;
-    for (size_t i = 0; i < length && plain; i++)
-        plain = (unsigned char)text[i] > ' ' && !strchr("\"\\=", text[i]) && text[i] != 127;
-    if (plain)
+    if (length > 0 && length < PS_LOG_TEXT && ps_text_is_printable(text) &&
+        !strpbrk(text, " \"\\="))
         return memcpy(ret_text, text, length + 1);
 
     char *at = ret_text;
     *at++ = '"';
-    /* Reserves the longest escape or character, the ellipsis, the quote and the NUL. */
-    const char *end = ret_text + PS_LOG_TEXT - 4 - 3 - 1 - 1;
-    for (; *text && (at < end || (is_utf8 && ((unsigned char)*text & 0xc0) == 0x80)); text++) {
-        unsigned char c = (unsigned char)*text;
-        if (c == '"' || c == '\\') {
+    const char *end = ret_text + PS_LOG_TEXT - 3 - 1 - 1; /* the ellipsis, the quote and the NUL */
+    while (*text) {
+        bool printable;
+        size_t bytes = ps_text_character(text, &printable);
+        size_t width = printable ? bytes + (*text == '"' || *text == '\\') : 4 * bytes;
+        if (width > (size_t)(end - at))
+            break;
+        if (width > bytes && printable)
             *at++ = '\\';
-            *at++ = (char)c;
-        } else if (c == '\n') {
+        if (*text == '\n')
             at = stpcpy(at, "\\n");
-        } else if (c < ' ' || c == 127 || (c >= 128 && !is_utf8)) {
-            at += sprintf(at, "\\x%02x", c);
-        } else {
-            *at++ = (char)c;
-        }
+        else if (printable)
+            at = mempcpy(at, text, bytes);
+        else
+            for (size_t i = 0; i < bytes; i++)
+                at += sprintf(at, "\\x%02x", (unsigned char)text[i]);
+        text += bytes;
     }
     (void)stpcpy(at, *text ? "...\"" : "\"");
     return ret_text;

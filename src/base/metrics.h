@@ -24,6 +24,7 @@
     X(REPLAYED, replayed, "messages sent again on request")                                        \
     X(REFUSED_CLIENTS, refused_clients, "connections refused by the allow-list")                   \
     X(REFUSED_CONNECTIONS, refused_connections, "connections shut down, as there were too many")   \
+    X(DISCONNECTED_CLIENTS, disconnected_clients, "connections closed as they exceeded a limit")   \
     X(BAD_REQUESTS, bad_requests, "requests not understood")                                       \
     X(JOURNAL_FAILURES, journal_failures, "writes to the journal that did not succeed")            \
     X(PREVIEWS_DROPPED, previews_dropped, "previews not published, as subscribers are behind")     \

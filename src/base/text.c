@@ -108,49 +108,79 @@ bool ps_text_ends_with(const char *text, const char *end)
     return length > tail && strcasecmp(text + length - tail, end) == 0;
 }
 
+/* Bytes of the well-formed character at `byte`, of `length` bytes that follow; 0: none. */
+static size_t character_bytes(const unsigned char *byte, size_t length)
+{
+    unsigned first = byte[0];
+    if (first < 0x80)
+        return 1;
+    size_t bytes = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
+    if (first < 0xc2 || first > 0xf4 || bytes > length)
+        return 0;
+    /* Only the second byte has narrower bounds, after a few first ones. */
+    unsigned low = first == 0xe0 ? 0xa0 : first == 0xf0 ? 0x90 : 0x80;
+    unsigned high = first == 0xed ? 0x9f : first == 0xf4 ? 0x8f : 0xbf;
+    for (size_t i = 1; i < bytes; i++) {
+        if (byte[i] < low || byte[i] > high)
+            return 0;
+        low = 0x80;
+        high = 0xbf;
+    }
+    return bytes;
+}
+
 bool ps_text_is_utf8(const char *text, size_t length)
 {
     const unsigned char *byte = (const unsigned char *)text;
-    for (size_t i = 0; i < length;) {
-        unsigned first = byte[i++];
-        if (first < 0x80)
-            continue;
-        size_t more = first >= 0xf0 ? 3 : first >= 0xe0 ? 2 : 1;
-        if (first < 0xc2 || first > 0xf4 || more > length - i)
-            return false;
-        /* Only the second byte has narrower bounds, after a few first ones. */
-        unsigned low = first == 0xe0 ? 0xa0 : first == 0xf0 ? 0x90 : 0x80;
-        unsigned high = first == 0xed ? 0x9f : first == 0xf4 ? 0x8f : 0xbf;
-        for (; more; more--, i++) {
-            if (byte[i] < low || byte[i] > high)
-                return false;
-            low = 0x80;
-            high = 0xbf;
-        }
-    }
-    return true;
+    size_t bytes = 1;
+    for (size_t i = 0; i < length && bytes; i += bytes)
+        bytes = character_bytes(byte + i, length - i);
+    return bytes;
 }
 
-/* The control characters above ASCII, U+0080 to U+009F, are C2 80 to C2 9F. */
-static bool is_control(const unsigned char *at, const unsigned char *start, bool is_utf8)
+/* Characters that control a terminal or the order of text: U+0080 to U+009F, U+061C, U+200E,
+ * U+200F, U+2028 to U+202E, and U+2066 to U+2069, as UTF-8. */
+static bool is_control(const unsigned char *at, size_t bytes)
 {
-    if (*at >= 0x80 && is_utf8)
-        return (*at == 0xc2 && at[1] < 0xa0) || (at > start && at[-1] == 0xc2 && *at < 0xa0);
-    return *at < ' ' || *at >= 127;
+    if (bytes == 1)
+        return *at < ' ' || *at == 127;
+    if (bytes == 2)
+        return (at[0] == 0xc2 && at[1] < 0xa0) || (at[0] == 0xd8 && at[1] == 0x9c);
+    if (bytes != 3 || at[0] != 0xe2)
+        return false;
+    return (at[1] == 0x80 &&
+            (at[2] == 0x8e || at[2] == 0x8f || (at[2] >= 0xa8 && at[2] <= 0xae))) ||
+           (at[1] == 0x81 && at[2] >= 0xa6 && at[2] <= 0xa9);
+}
+
+size_t ps_text_character(const char *text, bool *ret_printable)
+{
+    const unsigned char *at = (const unsigned char *)text;
+    size_t bytes = character_bytes(at, strnlen(text, 4));
+    *ret_printable = bytes && !is_control(at, bytes);
+    return bytes ? bytes : 1;
+}
+
+bool ps_text_is_printable(const char *text)
+{
+    bool printable = true;
+    while (*text && printable)
+        text += ps_text_character(text, &printable);
+    return printable;
 }
 
 char *ps_text_printable(const char *text)
 {
-    size_t length = strlen(text);
-    const unsigned char *start = (const unsigned char *)text;
-    bool is_utf8 = ps_text_is_utf8(text, length);
-    char *result = malloc(4 * length + 1);
+    char *result = malloc(4 * strlen(text) + 1);
     char *to = result;
-    for (size_t i = 0; result && i < length; i++) {
-        if (is_control(start + i, start, is_utf8))
-            to += sprintf(to, "\\x%02x", start[i]);
-        else
-            *to++ = text[i];
+    while (result && *text) {
+        bool printable;
+        for (size_t bytes = ps_text_character(text, &printable); bytes; bytes--, text++) {
+            if (printable)
+                *to++ = *text;
+            else
+                to += sprintf(to, "\\x%02x", (unsigned char)*text);
+        }
     }
     if (result)
         *to = '\0';

@@ -28,8 +28,17 @@ const char *ps_text_from_float(float value, char ret_text[PS_NUMBER_TEXT]);
 /* True for well-formed UTF-8 (no overlong forms, no surrogates, nothing above U+10FFFF). */
 bool ps_text_is_utf8(const char *text, size_t length);
 
-/* Copies text for a terminal: control characters and, if it is not UTF-8, bytes above ASCII become
- * \xNN. To be freed; NULL without memory. */
+/* Names and texts from outside are data: what a terminal, or the reader of a line, would take for
+ * more is not printed. Returns the bytes of the character at `text`, which is not at its end.
+ * `*ret_printable` is false for control characters (C0, DEL, C1), line ends, characters that change
+ * the direction of text, and a byte that is not UTF-8. */
+size_t ps_text_character(const char *text, bool *ret_printable);
+
+/* True if all characters are printable. */
+bool ps_text_is_printable(const char *text);
+
+/* Copies text for a terminal: each byte of a character that is not printable becomes \xNN. To be
+ * freed; NULL without memory. */
 char *ps_text_printable(const char *text);
 
 /* Returns the whole number, at least 1, between `prefix` and `ending`, as in "/preview/12.png"; 0

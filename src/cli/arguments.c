@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "cli/cmd.h"
 #include "cli/completion.h"
+#include "cli/print.h"
 #include "cli/units.h"
 
 #include <getopt.h>
@@ -49,8 +50,8 @@ int ps_cli_usage(const struct ps_cli *cli, const char *format, ...)
         (void)vsnprintf(cli->error->message, sizeof cli->error->message, format, arguments);
     } else {
         (void)fprintf(stderr, "pickstream %s: ", cli->command);
-        (void)vfprintf(stderr, format, arguments);
-        (void)fprintf(stderr, "\nTry `pickstream %s --help`.\n", cli->command);
+        ps_print_arguments(stderr, format, arguments);
+        (void)fprintf(stderr, "Try `pickstream %s --help`.\n", cli->command);
     }
     va_end(arguments);
     return PS_EXIT_USAGE;
@@ -341,7 +342,7 @@ static int configure(const struct ps_cli *cli, struct table *table, int argc, ch
         if (cli->error)
             *cli->error = error;
         else /* FILE:LINE comes first, so that editors recognise it. */
-            (void)fprintf(stderr, "%s\n", error.message);
+            ps_say("%s", error.message);
         return PS_EXIT_USAGE;
     }
     return config ? walk(cli, table, argc, argv, values, config, NULL) : PS_CLI_GO;

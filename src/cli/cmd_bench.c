@@ -3,6 +3,7 @@
 #include "cli/arguments.h"
 #include "cli/bench.h"
 #include "cli/cmd.h"
+#include "cli/print.h"
 #include "config/config.h"
 #include "image/micrograph.h"
 #include "picker/scale.h"
@@ -165,8 +166,7 @@ static int bench(struct ps_config *config, const struct bench_options *options, 
         input.image = micrograph->image;
     char scale[PS_SCALE_TEXT];
     if (status == 0)
-        (void)fprintf(stderr, "pickstream bench: %s\n",
-                      ps_scale_text(config, input.image.pixel_size, scale));
+        ps_say("pickstream bench: %s", ps_scale_text(config, input.image.pixel_size, scale));
     if (timeline)
         (void)fputs("slot\tmicrograph\tstage\tbegin_ms\tend_ms\n", timeline);
     if (status == 0)
@@ -200,7 +200,7 @@ int ps_cmd_bench(int argc, char **argv)
                 options.size = DEFAULT_SIDE;
             int failure = bench(config, &options, argv[operands], &error);
             if (failure)
-                (void)fprintf(stderr, "pickstream bench: %s\n", error.message);
+                ps_say("pickstream bench: %s", error.message);
             status = failure == PS_E_CONFIG ? PS_EXIT_USAGE
                      : failure              ? PS_EXIT_FAILURE
                                             : PS_EXIT_OK;

@@ -1,6 +1,12 @@
 /* pickstream check: checks the configuration as the other commands do. */
 #include "cli/arguments.h"
 #include "cli/cmd.h"
+#include "cli/print.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 struct check_options {
     bool print;
@@ -26,6 +32,20 @@ static const struct ps_cli check_cli = {
     .options = check_options,
 };
 
+/* Prints all values: on a terminal printable, in a file such that they are read back. */
+static void print_values(const struct ps_config *config)
+{
+    char *text = NULL, *rest = NULL;
+    size_t size = 0;
+    FILE *stream = isatty(STDOUT_FILENO) == 1 ? open_memstream(&text, &size) : NULL;
+    ps_config_print(config, stream ? stream : stdout);
+    if (stream)
+        (void)fclose(stream);
+    for (char *line = rest = text; line && (line = strsep(&rest, "\n")) && rest;)
+        ps_print(stdout, "%s", line);
+    free(text);
+}
+
 static int check(const struct check_options *options, const struct ps_config *config)
 {
     if (options->print_template)
@@ -36,7 +56,7 @@ static int check(const struct check_options *options, const struct ps_config *co
         return PS_EXIT_OK;
     /* Printed before the check, because the values help to find the cause of an error. */
     if (options->print)
-        ps_config_print(config, stdout);
+        print_values(config);
     struct ps_error error;
     if (ps_config_check(config, &error) != 0)
         return ps_cli_usage(&check_cli, "%s", error.message);

@@ -3,7 +3,7 @@
 #include "base/text.h"
 #include "cli/arguments.h"
 #include "cli/cmd.h"
-#include "cli/progress.h"
+#include "cli/print.h"
 #include "picks/autopick.h"
 #include "picks/format.h"
 #include "picks/input.h"

@@ -2,7 +2,7 @@
 #include "base/error.h"
 #include "cli/arguments.h"
 #include "cli/cmd.h"
-#include "cli/progress.h"
+#include "cli/print.h"
 #include "config/config.h"
 #include "journal/journal.h"
 #include "picks/autopick.h"

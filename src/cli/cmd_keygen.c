@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "cli/arguments.h"
 #include "cli/cmd.h"
+#include "cli/print.h"
 #include "transport/curve.h"
 
 #include <errno.h>
@@ -76,8 +77,8 @@ static int write_pair(const char *directory, const char *public_key, const char 
         (void)unlink(secret_path);
         return status;
     }
-    (void)printf("%s: the secret key; keep it\n%s: the public key; give it to the other side\n",
-                 secret_path, public_path);
+    ps_print(stdout, "%s: the secret key; keep it", secret_path);
+    ps_print(stdout, "%s: the public key; give it to the other side", public_path);
     return 0;
 }
 
@@ -100,6 +101,6 @@ int ps_cmd_keygen(int argc, char **argv)
     explicit_bzero(secret_key, sizeof secret_key);
     if (status == 0)
         return PS_EXIT_OK;
-    (void)fprintf(stderr, "pickstream keygen: %s\n", error.message);
+    ps_say("pickstream keygen: %s", error.message);
     return PS_EXIT_FAILURE;
 }

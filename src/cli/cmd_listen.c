@@ -4,12 +4,14 @@
  * With several services or behind a relay, each line begins with the stream, and files are in a
  * directory of that name, because two microscopes can use the same name for a micrograph.
  */
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "cli/addresses.h"
 #include "cli/arguments.h"
 #include "cli/cmd.h"
 #include "cli/listen_output.h"
+#include "cli/print.h"
 #include "config/config.h"
 #include "subscribe/subscriber.h"
 
@@ -17,6 +19,7 @@
 #include <inttypes.h>
 #include <math.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,7 +28,11 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-enum { SAVE_SECONDS = 5 /* max. delay from a new STAR file to saving the list */ };
+enum {
+    SAVE_SECONDS = 5, /* max. delay from a new STAR file to saving the list */
+    MAX_EVENT_LINES = 100,
+    EVENT_SECONDS = 10, /* lines on stderr about gaps, losses and streams in this time */
+};
 
 /* The value without --since. */
 static const uint64_t FROM_NOW = UINT64_MAX;
@@ -88,17 +95,9 @@ struct listener {
     uint64_t outcomes;
     uint64_t lost;
     uint64_t unwritten;
+    uint64_t event_lines; /* since events_end_ns - EVENT_SECONDS */
+    int64_t events_end_ns;
 };
-
-/* Replaces control characters in text from the network, for a terminal. */
-static const char *one_line(char *text)
-{
-    for (char *at = text; *at; at++) {
-        if ((unsigned char)*at < ' ' || *at == 127)
-            *at = '?';
-    }
-    return text;
-}
 
 /* ---- one outcome ----------------------------------------------------------------------------- */
 
@@ -136,8 +135,8 @@ static void save_soon(struct listener *listener)
 static void print_written(const struct ps_outcome_record *record)
 {
     char name[PS_LOG_TEXT];
-    (void)fprintf(stderr, "pickstream listen: seq %" PRIu64 ": %s: its files are written now\n",
-                  record->seq, ps_log_quote(record->name, name));
+    ps_say("pickstream listen: seq %" PRIu64 ": %s: its files are written now", record->seq,
+           ps_log_quote(record->name, name));
 }
 
 /* Tries files again that could not be written, and saves the list. */
@@ -153,7 +152,7 @@ static void save(struct listener *listener)
     while (failed || ps_autopick_left_out(list, &error)) {
         failed = false;
         listener->unwritten++;
-        (void)fprintf(stderr, "pickstream listen: %s\n", one_line(error.message));
+        ps_say("pickstream listen: %s", error.message);
     }
 }
 
@@ -164,8 +163,7 @@ static void save_at_end(struct listener *listener)
     const size_t waiting = listener->output ? ps_listen_output_waiting(listener->output) : 0;
     listener->unwritten += waiting;
     if (waiting)
-        (void)fprintf(stderr, "pickstream listen: files of %zu outcomes are not written\n",
-                      waiting);
+        ps_say("pickstream listen: files of %zu outcomes are not written", waiting);
 }
 
 /* Writes the files of an outcome. Reports a failed micrograph, as `pick` does. */
@@ -177,14 +175,13 @@ static void write_outcome(struct listener *listener, struct ps_outcome_record *r
     bool kept;
     (void)ps_log_quote(record->name, name);
     if (record->status == PS_OUTCOME_FAILED)
-        (void)fprintf(stderr, "pickstream listen: seq %" PRIu64 ": %s: failed: %s\n", seq, name,
-                      one_line(record->reason));
+        ps_say("pickstream listen: seq %" PRIu64 ": %s: failed: %s", seq, name, record->reason);
     if (ps_listen_output_take(listener->output, record, ps_subscriber_many(listener->subscriber),
                               &kept, &error) == 0)
         return;
     listener->unwritten += !kept;
-    (void)fprintf(stderr, "pickstream listen: seq %" PRIu64 ": %s: %s%s\n", seq, name,
-                  one_line(error.message), kept ? "; it is tried again" : "");
+    ps_say("pickstream listen: seq %" PRIu64 ": %s: %s%s", seq, name, error.message,
+           kept ? "; it is tried again" : "");
 }
 
 /* Takes the record. */
@@ -202,47 +199,69 @@ static void take_outcome(struct listener *listener, struct ps_outcome_record *re
 
 /* ---- events ---------------------------------------------------------------------------------- */
 
-/* Begins a line on stderr, with the stream if there can be several. */
-static void begin_line(const struct listener *listener, const struct ps_subscriber_event *event)
+static void print_left_out(struct listener *listener)
 {
-    bool many = *event->stream && ps_subscriber_many(listener->subscriber);
-    (void)fprintf(stderr, "pickstream listen: %s%s", many ? event->stream : "", many ? ": " : "");
+    if (listener->event_lines > MAX_EVENT_LINES)
+        ps_say("pickstream listen: %" PRIu64 " lines left out",
+               listener->event_lines - MAX_EVENT_LINES);
+    listener->event_lines = 0;
 }
 
-static void print_range(const char *what, const struct ps_subscriber_event *event)
+/* Prints a line about an event on stderr, with the stream if there can be several. A service can
+ * cause any number: lines over MAX_EVENT_LINES in EVENT_SECONDS are only counted. */
+__attribute__((format(printf, 3, 4))) static void print_event(
+    struct listener *listener, const struct ps_subscriber_event *event, const char *format, ...)
 {
-    (void)fprintf(stderr, "%s seq %" PRIu64, what, event->first);
+    const int64_t now = ps_clock_mono_ns();
+    if (listener->event_lines == 0 || now >= listener->events_end_ns) {
+        print_left_out(listener);
+        listener->events_end_ns = now + EVENT_SECONDS * INT64_C(1000000000);
+    }
+    if (++listener->event_lines > MAX_EVENT_LINES)
+        return;
+    bool many = *event->stream && ps_subscriber_many(listener->subscriber);
+    char text[sizeof event->text + 128];
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    ps_say("pickstream listen: %s%s%s", many ? event->stream : "", many ? ": " : "", text);
+}
+
+static void print_range(struct listener *listener, const char *what,
+                        const struct ps_subscriber_event *event)
+{
+    char end[32] = "";
     if (event->last > event->first)
-        (void)fprintf(stderr, " to %" PRIu64, event->last);
-    (void)fprintf(stderr, "%s%s\n", *event->text ? ": " : "", event->text);
+        (void)snprintf(end, sizeof end, " to %" PRIu64, event->last);
+    print_event(listener, event, "%s seq %" PRIu64 "%s%s%s", what, event->first, end,
+                *event->text ? ": " : "", event->text);
 }
 
 static void take_event(struct listener *listener, struct ps_subscriber_event *event)
 {
-    if (event->kind != PS_EVENT_OUTCOME && event->kind != PS_EVENT_NONE)
-        begin_line(listener, event);
     switch (event->kind) {
     case PS_EVENT_OUTCOME:
         take_outcome(listener, event->record);
         break;
     case PS_EVENT_GAP:
-        print_range("asking again for", event);
+        print_range(listener, "asking again for", event);
         break;
     case PS_EVENT_LOST:
         listener->lost += event->last - event->first + 1;
-        print_range("lost", event);
+        print_range(listener, "lost", event);
         break;
     case PS_EVENT_STREAM:
-        (void)fprintf(stderr, "another stream begins, at seq %" PRIu64 "\n", event->first);
+        print_event(listener, event, "another stream begins, at seq %" PRIu64, event->first);
         break;
     case PS_EVENT_SHORT:
-        (void)fprintf(stderr,
-                      "the stream ends at seq %" PRIu64
-                      ", before that of --since: it is another one; beginning with its first\n",
-                      event->last);
+        print_event(listener, event,
+                    "the stream ends at seq %" PRIu64
+                    ", before that of --since: it is another one; beginning with its first",
+                    event->last);
         break;
     case PS_EVENT_NOTE:
-        (void)fprintf(stderr, "%s\n", one_line(event->text));
+        print_event(listener, event, "%s", event->text);
         break;
     case PS_EVENT_NONE:
         break;
@@ -262,14 +281,15 @@ static bool woken_by_timer(struct listener *listener)
 }
 
 /* Prints the last seq of each stream and the totals. */
-static void summarise(const struct listener *listener)
+static void summarise(struct listener *listener)
 {
+    print_left_out(listener);
     char stream[PS_STREAM_TEXT];
     uint64_t last = 0;
     bool many = ps_subscriber_many(listener->subscriber);
     for (size_t i = 0; ps_subscriber_stream(listener->subscriber, i, stream, &last) && many; i++)
         if (*stream)
-            (void)fprintf(stderr, "pickstream listen: %s: last seq %" PRIu64 "\n", stream, last);
+            ps_say("pickstream listen: %s: last seq %" PRIu64, stream, last);
     (void)fprintf(stderr,
                   "pickstream listen: %" PRIu64 " outcomes, %" PRIu64 " lost, %" PRIu64
                   " messages unreadable",
@@ -293,7 +313,7 @@ static int listen_to(struct listener *listener)
     while (wants_more(listener)) {
         struct ps_subscriber_event event;
         if (ps_subscriber_next(listener->subscriber, listener->wake, &event, &error) != 0) {
-            (void)fprintf(stderr, "pickstream listen: %s\n", error.message);
+            ps_say("pickstream listen: %s", error.message);
             save_at_end(listener);
             return PS_EXIT_FAILURE;
         }
@@ -371,7 +391,7 @@ static int run(const struct ps_config *config, const struct listen_options *opti
     if (status == PS_E_CONFIG)
         status = ps_cli_usage(&cli, "%s", error.message);
     else if (status != 0)
-        status = (fprintf(stderr, "pickstream listen: %s\n", error.message), PS_EXIT_FAILURE);
+        status = (ps_say("pickstream listen: %s", error.message), PS_EXIT_FAILURE);
     else
         status = listen_to(&listener);
     ps_subscriber_free(listener.subscriber);

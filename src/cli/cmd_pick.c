@@ -8,6 +8,7 @@
 #include "cli/inputs.h"
 #include "cli/interrupt.h"
 #include "cli/pick_output.h"
+#include "cli/print.h"
 #include "cli/progress.h"
 #include "cli/turns.h"
 #include "config/config.h"
@@ -26,6 +27,7 @@
 
 struct pick_options {
     bool list;
+    bool null;
     bool verbose;
     bool overlay;
     bool resume;
@@ -46,6 +48,8 @@ static const struct ps_cli_option options_table[] = {
                 "skip micrographs whose files of picks exist and are of their content"),
     PS_CLI_FLAG(0, "list", struct pick_options, list,
                 "pick nothing, print the paths of the micrographs that would be picked"),
+    PS_CLI_FLAG('0', "null", struct pick_options, null,
+                "with --list: end each path with a NUL, and print it as it is"),
     PS_CLI_FLAG('v', "verbose", struct pick_options, verbose,
                 "with --list: name the files left out too, with the rule"),
     PS_CLI_TEXT(0, "truth", "DIR", struct pick_options, truth,
@@ -55,7 +59,7 @@ static const struct ps_cli_option options_table[] = {
     PS_CLI_END,
 };
 
-static const struct ps_cli_rule rules[] = {{"tolerance", "truth"}, {NULL, NULL}};
+static const struct ps_cli_rule rules[] = {{"tolerance", "truth"}, {"null", "list"}, {NULL, NULL}};
 
 static const struct ps_cli cli = {
     .rules = rules,
@@ -215,19 +219,19 @@ static void summarise(struct session *session, const struct ps_found_list *list)
         (void)snprintf(before, sizeof before, ", %zu done before", session->before);
     ps_progress_end(&session->progress);
     if (list->count > 1 || session->failed || session->before || list->left_out.count)
-        (void)fprintf(
-            stderr, "pickstream: %zu picked (%zu picks%s), %zu rejected, %zu failed%s, on %s%s\n",
-            session->picked, session->picks, accuracy, session->rejected, session->failed, before,
-            ps_picker_device(session->picker), ps_left_out_text(&list->left_out, left_out));
+        ps_say("pickstream: %zu picked (%zu picks%s), %zu rejected, %zu failed%s, on %s%s",
+               session->picked, session->picks, accuracy, session->rejected, session->failed,
+               before, ps_picker_device(session->picker),
+               ps_left_out_text(&list->left_out, left_out));
 }
 
 /* Says how to go on after a premature end, with `count` micrographs in this run. --truth cannot be
  * resumed. */
 static void report_end(const struct session *session, size_t count, const char *why)
 {
-    (void)fprintf(stderr, "pickstream: %s: %zu of %zu picked%s\n", why,
-                  session->picked + session->rejected + session->before, count + session->before,
-                  session->options->truth ? "" : "; the same command with --resume continues");
+    ps_say("pickstream: %s: %zu of %zu picked%s", why,
+           session->picked + session->rejected + session->before, count + session->before,
+           session->options->truth ? "" : "; the same command with --resume continues");
 }
 
 /* Saves the list at intervals, because a run can be killed. */
@@ -305,10 +309,11 @@ static int pick_all(struct session *session, const struct ps_found_list *list)
                                                                          : PS_EXIT_OK;
 }
 
-static int list_all(const struct ps_found_list *list, bool verbose)
+/* Without --null each path is one printable line: a name can contain a line end. */
+static int list_all(const struct ps_found_list *list, const struct pick_options *options)
 {
     int result = PS_EXIT_OK;
-    if (verbose)
+    if (options->verbose)
         ps_left_out_print_files(&list->left_out);
     else
         ps_left_out_print_counts(&list->left_out);
@@ -317,8 +322,10 @@ static int list_all(const struct ps_found_list *list, bool verbose)
         if (found->problem) {
             ps_say("pickstream: %s: %s", found->path, found->problem);
             result = PS_EXIT_FAILURE;
+        } else if (options->null) {
+            (void)fwrite(found->path, 1, strlen(found->path) + 1, stdout);
         } else {
-            (void)puts(found->path);
+            ps_print(stdout, "%s", found->path);
         }
     }
     return result;
@@ -427,7 +434,7 @@ static int run(const struct ps_config *config, const struct pick_options *option
     struct ps_found_list list = {0};
     int result = find(&session, operands, count, &shard, &list);
     if (result == PS_EXIT_OK)
-        result = options->list ? list_all(&list, options->verbose) : pick_all(&session, &list);
+        result = options->list ? list_all(&list, options) : pick_all(&session, &list);
     ps_found_list_done(&list);
     ps_autopick_free(session.output.list);
     ps_names_free(session.output.names);

@@ -5,6 +5,7 @@
 #include "cli/addresses.h"
 #include "cli/arguments.h"
 #include "cli/cmd.h"
+#include "cli/print.h"
 #include "config/config.h"
 #include "relay/relay.h"
 #include "service/service.h"
@@ -54,7 +55,7 @@ static int run(const struct ps_config *config, const struct ps_address_options *
     if (status == PS_E_CONFIG)
         status = ps_cli_usage(&cli, "%s", error.message);
     else if (status != 0)
-        status = (fprintf(stderr, "pickstream relay: %s\n", error.message), PS_EXIT_FAILURE);
+        status = (ps_say("pickstream relay: %s", error.message), PS_EXIT_FAILURE);
     ps_addresses_done(&addresses);
     ps_log_free(log);
     if (signal_fd >= 0)

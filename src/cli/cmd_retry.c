@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "cli/arguments.h"
 #include "cli/cmd.h"
+#include "cli/print.h"
 #include "config/config.h"
 #include "journal/journal.h"
 #include "pickstream_wire.h"
@@ -86,7 +87,7 @@ static int run(const struct ps_config *config, char *const *paths, size_t count)
     int status = running ? retry_in_service(directory, paths, count, &retried, &error)
                          : retry_in_journal(directory, paths, count, &retried, &error);
     if (status != 0) {
-        (void)fprintf(stderr, "pickstream retry: %s\n", error.message);
+        ps_say("pickstream retry: %s", error.message);
         return PS_EXIT_FAILURE;
     }
     (void)printf("%zu micrograph%s %s\n", retried, retried == 1 ? "" : "s",

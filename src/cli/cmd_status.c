@@ -2,6 +2,7 @@
 #include "base/error.h"
 #include "cli/arguments.h"
 #include "cli/cmd.h"
+#include "cli/print.h"
 #include "config/config.h"
 #include "journal/journal.h"
 #include "layout/layout.h"
@@ -50,7 +51,7 @@ static void print_left_out(const json_t *left_out)
     for (int rule = 0; rule < PS_RULE_COUNT; rule++)
         counts.of[rule] = (size_t)number(left_out, ps_rule_key(rule));
     if (ps_rule_counts_text(&counts, line, sizeof line))
-        (void)printf("           left out: %s\n", line);
+        ps_print(stdout, "           left out: %s", line);
 }
 
 static void print_watches(const json_t *watches)
@@ -60,10 +61,9 @@ static void print_watches(const json_t *watches)
     json_array_foreach(watches, i, watch)
     {
         const char *reason = json_string_value(json_object_get(watch, "reason"));
-        (void)printf("watching   %s: %s%s%s%s, %lld directories, %lld files not complete yet\n",
-                     text(watch, "path"), text(watch, "mode"), reason ? " (" : "",
-                     reason ? reason : "", reason ? ")" : "", number(watch, "directories"),
-                     number(watch, "candidates"));
+        ps_print(stdout, "watching   %s: %s%s%s%s, %lld directories, %lld files not complete yet",
+                 text(watch, "path"), text(watch, "mode"), reason ? " (" : "", reason ? reason : "",
+                 reason ? ")" : "", number(watch, "directories"), number(watch, "candidates"));
         print_left_out(json_object_get(watch, "left_out"));
     }
 }
@@ -75,8 +75,8 @@ static void print_devices(const json_t *devices)
     json_array_foreach(devices, i, device)
     {
         const char *micrograph = json_string_value(json_object_get(device, "micrograph"));
-        (void)printf("device     %s: %s\n", text(device, "device"),
-                     micrograph ? micrograph : "idle");
+        ps_print(stdout, "device     %s: %s", text(device, "device"),
+                 micrograph ? micrograph : "idle");
     }
 }
 
@@ -84,11 +84,11 @@ static void print_devices(const json_t *devices)
 static void print_latency(const json_t *latency)
 {
     if (number(latency, "count") == 0)
-        (void)printf("latency    none measured yet\n");
+        ps_print(stdout, "latency    none measured yet");
     else
-        (void)printf("latency    close to published: median %.3f s, 99 %% %.3f s\n",
-                     json_number_value(json_object_get(latency, "p50")),
-                     json_number_value(json_object_get(latency, "p99")));
+        ps_print(stdout, "latency    close to published: median %.3f s, 99 %% %.3f s",
+                 json_number_value(json_object_get(latency, "p50")),
+                 json_number_value(json_object_get(latency, "p99")));
 }
 
 /* Only while there are some. */
@@ -96,16 +96,16 @@ static void print_output(const json_t *output)
 {
     const char *reason = json_string_value(json_object_get(output, "reason"));
     if (number(output, "files_missing"))
-        (void)printf("output     files of picks missing: %lld%s%s\n",
-                     number(output, "files_missing"), reason ? ": " : "", reason ? reason : "");
+        ps_print(stdout, "output     files of picks missing: %lld%s%s",
+                 number(output, "files_missing"), reason ? ": " : "", reason ? reason : "");
 }
 
 /* Only while there are some. */
 static void print_postponed(const json_t *queue)
 {
     if (number(queue, "postponed"))
-        (void)printf("postponed  %lld, tried again later: %s\n", number(queue, "postponed"),
-                     text(queue, "postponed_reason"));
+        ps_print(stdout, "postponed  %lld, tried again later: %s", number(queue, "postponed"),
+                 text(queue, "postponed_reason"));
 }
 
 /* Only of sockets that accept no more. */
@@ -116,44 +116,45 @@ static void print_connections(json_t *sockets)
     json_object_foreach(sockets, name, socket)
     {
         if (number(socket, "open") >= number(socket, "limit"))
-            (void)printf("%-10s no more connections are accepted: %lld are open\n", name,
-                         number(socket, "open"));
+            ps_print(stdout, "%-10s no more connections are accepted: %lld are open", name,
+                     number(socket, "open"));
     }
 }
 
 static void print_error(const json_t *error)
 {
     if (json_is_object(error))
-        (void)printf("last error %s %s\n", text(error, "time"), text(error, "text"));
+        ps_print(stdout, "last error %s %s", text(error, "time"), text(error, "text"));
 }
 
 static void print_text(int holder, const json_t *status)
 {
     const json_t *totals = json_object_get(status, "totals");
     const json_t *queue = json_object_get(status, "queue");
-    (void)printf("running    process %d, version %s, for %.0f s\n", holder, text(status, "version"),
-                 json_number_value(json_object_get(status, "uptime_seconds")));
-    (void)printf("stream     %s, last seq %lld\n", text(status, "stream"),
-                 number(status, "last_seq"));
+    ps_print(stdout, "running    process %d, version %s, for %.0f s", holder,
+             text(status, "version"), json_number_value(json_object_get(status, "uptime_seconds")));
+    ps_print(stdout, "stream     %s, last seq %lld", text(status, "stream"),
+             number(status, "last_seq"));
     print_watches(json_object_get(status, "watch"));
-    (void)printf("queue      %lld waiting, %lld in flight\n", number(queue, "waiting"),
-                 number(queue, "in_flight"));
+    ps_print(stdout, "queue      %lld waiting, %lld in flight", number(queue, "waiting"),
+             number(queue, "in_flight"));
     print_postponed(queue);
     print_connections(json_object_get(status, "connections"));
     print_devices(json_object_get(status, "devices"));
-    (void)printf("outcomes   %lld picked (%lld picks), %lld rejected, %lld failed\n",
-                 number(totals, "picked"), number(totals, "picks"), number(totals, "rejected"),
-                 number(totals, "failed"));
+    ps_print(stdout, "outcomes   %lld picked (%lld picks), %lld rejected, %lld failed",
+             number(totals, "picked"), number(totals, "picks"), number(totals, "rejected"),
+             number(totals, "failed"));
     if (number(totals, "skipped"))
-        (void)printf("skipped    %lld other versions of an exposure\n", number(totals, "skipped"));
+        ps_print(stdout, "skipped    %lld other versions of an exposure",
+                 number(totals, "skipped"));
     print_output(json_object_get(status, "output"));
-    (void)printf("rate       %.0f micrographs/h\n",
-                 json_number_value(
-                     json_object_get(json_object_get(status, "rates"), "micrographs_per_hour")));
+    ps_print(stdout, "rate       %.0f micrographs/h",
+             json_number_value(
+                 json_object_get(json_object_get(status, "rates"), "micrographs_per_hour")));
     print_latency(json_object_get(json_object_get(status, "metrics"), "latency_seconds"));
-    (void)printf("journal    %s\n", text(status, "journal"));
+    ps_print(stdout, "journal    %s", text(status, "journal"));
     if (json_is_string(json_object_get(status, "live_view")))
-        (void)printf("live view  %s\n", text(status, "live_view"));
+        ps_print(stdout, "live view  %s", text(status, "live_view"));
     print_error(json_object_get(status, "last_error"));
 }
 
@@ -162,17 +163,17 @@ static int show(const struct ps_config *config, const struct status_options *opt
     const char *directory = config->service.state_directory;
     int holder = ps_journal_holder(directory);
     if (!holder) {
-        (void)fprintf(options->json ? stderr : stdout, "not running (%s)\n", directory);
+        ps_print(options->json ? stderr : stdout, "not running (%s)", directory);
         return EXIT_NOT_RUNNING;
     }
     struct ps_error error;
     json_t *status = NULL;
     if (ps_control_ask(directory, json_pack("{s:s}", "request", "status"), &status, &error)) {
-        (void)fprintf(stderr, "pickstream status: process %d: %s\n", holder, error.message);
+        ps_say("pickstream status: process %d: %s", holder, error.message);
         return PS_EXIT_FAILURE;
     }
     if (options->json) {
-        (void)json_dumpf(status, stdout, JSON_INDENT(2));
+        (void)json_dumpf(status, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII);
         (void)putchar('\n');
     } else {
         print_text(holder, status);

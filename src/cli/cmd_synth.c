@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "cli/arguments.h"
 #include "cli/cmd.h"
+#include "cli/print.h"
 #include "synth/deliver.h"
 #include "synth/micrograph_file.h"
 #include "synth/synth.h"
@@ -203,7 +204,7 @@ static int publish(struct session *session, uint64_t index, const struct ps_synt
     code = ps_deliver(path, bytes, length, &delivery, error);
     if (code)
         return code;
-    (void)printf("%s\n", path);
+    ps_print(stdout, "%s", path);
     (void)fflush(stdout); /* readers need each path at once; main() checks the stream */
     return 0;
 }
@@ -275,7 +276,7 @@ int ps_cmd_synth(int argc, char **argv)
     session.directory = argv[operand];
     struct ps_error error;
     if (run(&session, &error) < 0) {
-        (void)fprintf(stderr, "pickstream synth: %s\n", error.message);
+        ps_say("pickstream synth: %s", error.message);
         return PS_EXIT_FAILURE;
     }
     if (session.interval > 0 && session.late > session.interval)

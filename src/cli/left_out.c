@@ -1,6 +1,7 @@
 #include "cli/left_out.h"
 
 #include "base/error.h"
+#include "cli/print.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -42,9 +43,8 @@ void ps_left_out_print_files(const struct ps_left_out_list *list)
 {
     for (size_t i = 0; i < list->count; i++) {
         const struct ps_left_out *item = &list->items[i];
-        (void)fprintf(stderr, "pickstream: %s: left out (%s%s%s)\n", item->path,
-                      ps_rule_key(item->rule), item->version ? ": " : "",
-                      item->version ? item->version : "");
+        ps_say("pickstream: %s: left out (%s%s%s)", item->path, ps_rule_key(item->rule),
+               item->version ? ": " : "", item->version ? item->version : "");
     }
 }
 
@@ -62,27 +62,25 @@ void ps_left_out_print_counts(const struct ps_left_out_list *list)
 {
     char text[PS_LEFT_OUT_TEXT];
     if (ps_rule_counts_text(&list->counts, text, sizeof text))
-        (void)fprintf(stderr, "pickstream: left out: %s (--list -v names them)\n", text);
+        ps_say("pickstream: left out: %s (--list -v names them)", text);
 }
 
 void ps_left_out_print_named(const struct ps_left_out_list *list)
 {
     char text[PS_LEFT_OUT_TEXT];
     if (ps_rule_counts_text(&list->named, text, sizeof text))
-        (void)fprintf(stderr,
-                      "pickstream: taken because they were named, although by their names they "
-                      "are: %s; a directory instead of its files leaves them out\n",
-                      text);
+        ps_say("pickstream: taken because they were named, although by their names they "
+               "are: %s; a directory instead of its files leaves them out",
+               text);
 }
 
 void ps_left_out_print_empty(const char *operand, const struct ps_rule_counts *counts)
 {
     char text[PS_LEFT_OUT_TEXT];
     if (ps_rule_counts_text(counts, text, sizeof text))
-        (void)fprintf(stderr,
-                      "pickstream: %s: no micrographs in it (left out: %s; input.layout, "
-                      "input.exclude)\n",
-                      operand, text);
+        ps_say("pickstream: %s: no micrographs in it (left out: %s; input.layout, "
+               "input.exclude)",
+               operand, text);
     else
-        (void)fprintf(stderr, "pickstream: %s: no micrographs in it (input.include)\n", operand);
+        ps_say("pickstream: %s: no micrographs in it (input.include)", operand);
 }

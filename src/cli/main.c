@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "cli/cmd.h"
 #include "cli/completion.h"
+#include "cli/print.h"
 #include "pickstream.h"
 
 #include <errno.h>
@@ -58,10 +59,9 @@ static int unknown(const char *name)
     ps_suggestion_offer(&suggestion, "--version");
     const char *what = *name == '-' ? "option" : "command";
     if (suggestion.nearest)
-        (void)fprintf(stderr, "pickstream: unknown %s %s: did you mean %s?\n", what, name,
-                      suggestion.nearest);
+        ps_say("pickstream: unknown %s %s: did you mean %s?", what, name, suggestion.nearest);
     else
-        (void)fprintf(stderr, "pickstream: unknown %s %s\n", what, name);
+        ps_say("pickstream: unknown %s %s", what, name);
     (void)fputs("Try `pickstream --help`.\n", stderr);
     return PS_EXIT_USAGE;
 }

@@ -1,6 +1,6 @@
 #include "cli/progress.h"
 
-#include "base/text.h"
+#include "cli/print.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -43,23 +43,6 @@ static void draw(const struct ps_progress *progress)
     (void)fflush(stderr);
 }
 
-void ps_print_line(FILE *stream, const char *format, va_list arguments)
-{
-    char *text = NULL;
-    char *shown = vasprintf(&text, format, arguments) < 0 ? NULL : ps_text_printable(text);
-    (void)fprintf(stream, "%s\n", shown ? shown : "no memory");
-    free(shown);
-    free(text);
-}
-
-void ps_say(const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    ps_print_line(stderr, format, arguments);
-    va_end(arguments);
-}
-
 void ps_progress_begin(struct ps_progress *progress, size_t total)
 {
     progress->bar = isatty(STDERR_FILENO) == 1;
@@ -73,7 +56,7 @@ void ps_progress_begin(struct ps_progress *progress, size_t total)
 static void print(struct ps_progress *progress, FILE *stream, const char *format, va_list arguments)
 {
     clear(progress);
-    ps_print_line(stream, format, arguments);
+    ps_print_arguments(stream, format, arguments);
     (void)fflush(stream);
     draw(progress);
 }

@@ -6,10 +6,8 @@
 #ifndef PS_CLI_PROGRESS_H
 #define PS_CLI_PROGRESS_H
 
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdio.h>
 
 struct ps_progress {
     bool bar;
@@ -18,12 +16,6 @@ struct ps_progress {
     size_t done;
     double start;
 };
-
-/* Prints a line in which control characters are replaced: names of files can contain them. */
-void ps_print_line(FILE *stream, const char *format, va_list arguments);
-
-/* The same, on stderr, for a command without progress. */
-__attribute__((format(printf, 1, 2))) void ps_say(const char *format, ...);
 
 /* Monotonic seconds. */
 double ps_progress_clock(void);

@@ -12,7 +12,7 @@
 static const float no_merit = -999;
 
 /* RELION 3.1 takes any line that contains "data_" as a table, also a comment. So comments contain
- * no file name, and a '_' in a reason is replaced. */
+ * no file name, and a '_' in a reason is replaced, as are control characters. */
 static void write_head(const struct ps_result *result, const char *block, FILE *stream)
 {
     (void)fprintf(stream, "# written by pickstream\n");
@@ -20,7 +20,7 @@ static void write_head(const struct ps_result *result, const char *block, FILE *
         char reason[sizeof result->reason];
         (void)snprintf(reason, sizeof reason, "%s", result->reason);
         for (char *at = reason; *at; at++) {
-            if (*at == '_' || *at == '\n')
+            if (*at == '_' || (unsigned char)*at < ' ')
                 *at = ' ';
         }
         (void)fprintf(stream, "# rejected: %s\n", reason);

@@ -23,6 +23,7 @@
 #include "publish/request.h"
 #include "publish/sockets.h"
 #include "publish/status.h"
+#include "publish/subscriptions.h"
 #include "transport/frames.h"
 
 #include <inttypes.h>
@@ -33,7 +34,7 @@
 #include <string.h>
 #include <zmq.h>
 
-enum { MAX_WAIT_MS = 1000, MAX_SUBSCRIPTIONS = 100 };
+enum { MAX_WAIT_MS = 1000 };
 static const int64_t second_ns = 1000000000;
 
 struct ps_publisher {
@@ -59,7 +60,7 @@ struct ps_publisher {
     int64_t heartbeat_ns; /* monotonic: when the next status is due */
     int64_t last_status_ns;
     int64_t started_ns; /* monotonic */
-    int64_t subscriptions;
+    struct ps_subscriptions *subscriptions;
 };
 
 /* ---- status and hello -------------------------------------------------------------------------
@@ -309,25 +310,14 @@ static void hand_back_held(struct ps_publisher *publisher)
 /* ---- the thread -------------------------------------------------------------------------------
  */
 
-/* A subscription arrives as a message: 1 (begin) or 0 (end), and a prefix of topics. */
-static void count_subscriptions(struct ps_publisher *publisher)
+/* Sends a status soon to a new subscriber of it, so that it gets the last seq at once. */
+static void watch_subscriptions(struct ps_publisher *publisher)
 {
-    char message[64];
-    for (int i = 0; i < MAX_SUBSCRIPTIONS; i++) {
-        int size = zmq_recv(publisher->sockets.publish, message, sizeof message, ZMQ_DONTWAIT);
-        if (size < 0)
-            break;
-        if (size == 0 || (message[0] != 0 && message[0] != 1))
-            continue;
-        publisher->subscriptions += message[0] ? 1 : -1;
-        size_t length = (size_t)size - 1;
-        if (message[0] && length <= strlen(PS_WIRE_TOPIC_STATUS) &&
-            memcmp(message + 1, PS_WIRE_TOPIC_STATUS, length) == 0)
-            status_soon(publisher); /* so that a new subscriber gets the last seq at once */
+    struct ps_subscription change;
+    while (ps_subscriptions_next(publisher->subscriptions, &change)) {
+        if (change.begin && ps_subscription_matches(&change, PS_WIRE_TOPIC_STATUS))
+            status_soon(publisher);
     }
-    if (publisher->subscriptions < 0)
-        publisher->subscriptions = 0;
-    ps_metrics_set(publisher->dependencies.metrics, PS_GAUGE_SUBSCRIBERS, publisher->subscriptions);
 }
 
 static int milliseconds_until(int64_t then, int64_t now)
@@ -364,7 +354,7 @@ static void serve_clients(struct ps_publisher *publisher)
     struct ps_log *log = publisher->dependencies.log;
     struct ps_metrics *metrics = publisher->dependencies.metrics;
     const struct ps_sockets *sockets = &publisher->sockets;
-    count_subscriptions(publisher);
+    watch_subscriptions(publisher);
     if (sockets->zap)
         ps_admission_answer(sockets->zap, &sockets->allowed, log, metrics);
     ps_requests_serve(&publisher->requests, sockets->control, true);
@@ -399,6 +389,7 @@ static void *publish(void *context)
 
 static void publisher_free(struct ps_publisher *publisher)
 {
+    ps_subscriptions_free(publisher->subscriptions);
     ps_sockets_close(&publisher->sockets);
     ps_replays_free(publisher->requests.replays);
     ps_completion_queue_done(&publisher->completions);
@@ -424,6 +415,10 @@ static int start(struct ps_publisher *publisher, struct ps_error *error)
                                  dependencies->metrics, &publisher->sockets, error);
     if (status)
         return status;
+    publisher->subscriptions =
+        ps_subscriptions_new(publisher->sockets.publish, dependencies->log, dependencies->metrics);
+    if (!publisher->subscriptions)
+        return ps_fail_memory(error, sizeof *publisher, "the publisher");
     publisher->started_ns = ps_clock_mono_ns();
     ps_log_event(dependencies->log, PS_LOG_INFO, "publishing", "endpoint=%s replay=%s",
                  publisher->sockets.publish_endpoint, publisher->sockets.replay_endpoint);

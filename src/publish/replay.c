@@ -15,6 +15,7 @@ enum {
     MAX_PORTION_MESSAGES = 100,
     MAX_PORTION_BYTES = 4 << 20,
     MAX_WAIT_MS = 100,
+    MAX_ROUND_MS = 100, /* of ps_replays_proceed() */
     STUCK_SECONDS = 10,
 };
 
@@ -33,6 +34,7 @@ struct ps_replays {
     struct ps_metrics *metrics;
     struct replay items[PS_MAX_REPLAYS];
     size_t count;
+    size_t turn; /* the item whose portion is next */
 };
 
 /* ---- clients ----------------------------------------------------------------------------------
@@ -113,8 +115,11 @@ static struct replay *find_entry(struct ps_replays *replays, const struct ps_cli
     }
     if (replays->count < PS_MAX_REPLAYS)
         return &replays->items[replays->count++];
-    if (now - stuck->progress_ns < (int64_t)STUCK_SECONDS * 1000000000)
+    if (now - stuck->progress_ns < (int64_t)STUCK_SECONDS * 1000000000) {
+        ps_log_event(replays->log, PS_LOG_WARNING, "replay_refused",
+                     "reason=\"%d replays are under way\"", PS_MAX_REPLAYS);
         return NULL;
+    }
     ps_log_event(replays->log, PS_LOG_WARNING, "replay_given_up",
                  "seq=%" PRIu64 " reason=\"its client does not read\"", stuck->after);
     return stuck;
@@ -211,12 +216,16 @@ static bool step(struct ps_replays *replays, struct replay *replay, int64_t now)
 int ps_replays_proceed(struct ps_replays *replays)
 {
     int64_t now = ps_clock_mono_ns();
+    const int64_t end = now + MAX_ROUND_MS * INT64_C(1000000);
     int64_t next = INT64_MAX;
-    for (size_t i = 0; i < replays->count;) {
-        struct replay *replay = &replays->items[i];
+    for (size_t left = replays->count; left > 0; left--) {
+        if (ps_clock_mono_ns() >= end)
+            return 0; /* the next round begins with the others */
+        replays->turn %= replays->count;
+        struct replay *replay = &replays->items[replays->turn];
         if (replay->due_ns > now || step(replays, replay, now)) {
             next = replay->due_ns < next ? replay->due_ns : next;
-            i++;
+            replays->turn++;
         } else {
             *replay = replays->items[--replays->count];
         }

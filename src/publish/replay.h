@@ -57,8 +57,8 @@ void ps_replays_free(struct ps_replays *replays);
 /* Begins a replay. False: too many are running. */
 bool ps_replays_begin(struct ps_replays *replays, const struct ps_client *client, uint64_t after);
 
-/* Sends the next portion of every replay that is due. Returns the milliseconds until the next call;
- * -1: none is running. */
+/* Sends the next portion of every replay that is due, for 100 ms at most. Returns the milliseconds
+ * until the next call; -1: none is running. */
 int ps_replays_proceed(struct ps_replays *replays);
 
 #endif

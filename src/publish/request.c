@@ -1,5 +1,6 @@
 #include "publish/request.h"
 
+#include "base/clock.h"
 #include "base/percent.h"
 #include "wire/header.h"
 
@@ -7,7 +8,8 @@
 #include <string.h>
 #include <zmq.h>
 
-enum { MAX_AT_ONCE = 100 };
+/* Of one call of ps_requests_serve(): the publisher also has outcomes to send. */
+enum { MAX_AT_ONCE = 100, MAX_AT_ONCE_MS = 50 };
 
 /* ---- answers ----------------------------------------------------------------------------------
  */
@@ -247,8 +249,11 @@ void ps_requests_serve(const struct ps_request_dependencies *dependencies, void 
                        bool control)
 {
     struct ps_request request;
-    for (int i = 0; i < MAX_AT_ONCE && ps_request_receive(router, &request); i++) {
+    const int64_t end = ps_clock_mono_ns() + MAX_AT_ONCE_MS * INT64_C(1000000);
+    for (int i = 0; i < MAX_AT_ONCE && ps_clock_mono_ns() < end; i++) {
         const char *problem;
+        if (!ps_request_receive(router, &request))
+            break;
         json_t *object = ps_request_parse(&request, &problem);
         if (object)
             serve(dependencies, &request.client, object, control);

@@ -23,8 +23,8 @@ struct ps_request_dependencies {
     void *context;
 };
 
-/* Answers up to 100 waiting requests of a ROUTER socket; `control` also allows requests that change
- * something. */
+/* Answers waiting requests of a ROUTER socket, up to 100, or for 50 ms; `control` also allows
+ * requests that change something. */
 void ps_requests_serve(const struct ps_request_dependencies *dependencies, void *router,
                        bool control);
 

@@ -14,8 +14,15 @@ enum {
     LINGER_MS = 1000,
     PING_MS = 10000,
     PING_TIMEOUT_MS = 30000,
-    /* Limit of a received message: a request or a subscription. */
-    MAX_MESSAGE_BYTES = 1 << 20,
+    /* Limits of a frame that is received. A subscription has a topic, and the handshake of CURVE a
+     * few hundred bytes; a request can have a list of paths. */
+    MAX_SUBSCRIPTION_BYTES = 1 << 10,
+    MAX_REQUEST_BYTES = 1 << 20,
+    /* Of messages from a client that wait: ZeroMQ reads all of them at once, and a client that
+     * exceeds its limits (subscriptions.h) is noticed after them. */
+    SUBSCRIPTIONS_HIGH_WATER_MARK = 100,
+    REQUESTS_HIGH_WATER_MARK = 8,
+    RECEIVE_BUFFER_BYTES = 32 << 10,
     /* Messages queued for a client of a ROUTER; a replay waits when the queue is full. */
     REPLAY_HIGH_WATER_MARK = 32,
 };
@@ -35,19 +42,24 @@ static int set_int(void *socket, int option, int value)
 }
 
 /* Creates a socket with the options that all of them share. */
-static void *make_socket(void *context, int type, int high_water_mark)
+static void *make_socket(void *context, int type, int high_water_mark, int64_t largest_bytes)
 {
+    const int receive_high_water_mark =
+        type == ZMQ_XPUB ? SUBSCRIPTIONS_HIGH_WATER_MARK : REQUESTS_HIGH_WATER_MARK;
     void *socket = zmq_socket(context, type);
     if (!socket)
         return NULL;
-    const int64_t largest = MAX_MESSAGE_BYTES;
     int failed = set_int(socket, ZMQ_SNDHWM, high_water_mark) |
+                 set_int(socket, ZMQ_RCVHWM, receive_high_water_mark) |
                  set_int(socket, ZMQ_LINGER, LINGER_MS) | set_int(socket, ZMQ_TCP_KEEPALIVE, 1) |
                  set_int(socket, ZMQ_HEARTBEAT_IVL, PING_MS) |
                  set_int(socket, ZMQ_HEARTBEAT_TIMEOUT, PING_TIMEOUT_MS) |
-                 zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &largest, sizeof largest);
+                 zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &largest_bytes, sizeof largest_bytes);
     if (type == ZMQ_XPUB)
-        failed |= set_int(socket, ZMQ_XPUB_VERBOSER, 1);
+        failed |= set_int(socket, ZMQ_XPUB_VERBOSER, 1) |
+                  set_int(socket, ZMQ_RCVBUF, RECEIVE_BUFFER_BYTES) |
+                  /* Refuses ZMTP before 3.0, whose messages do not tell their connection. */
+                  zmq_setsockopt(socket, ZMQ_ZAP_DOMAIN, "pickstream", strlen("pickstream"));
     if (type == ZMQ_ROUTER)
         failed |= set_int(socket, ZMQ_ROUTER_MANDATORY, 1);
     if (failed) {
@@ -67,10 +79,13 @@ static int make_sockets(const struct ps_config *config, enum ps_sockets_user use
     sockets->context = zmq_ctx_new();
     if (!sockets->context)
         return ps_fail(error, PS_E_SYSTEM, "ZeroMQ: %s", zmq_strerror(zmq_errno()));
-    sockets->publish = make_socket(sockets->context, ZMQ_XPUB, config->publish.high_water_mark);
-    sockets->replay = make_socket(sockets->context, ZMQ_ROUTER, REPLAY_HIGH_WATER_MARK);
+    sockets->publish = make_socket(sockets->context, ZMQ_XPUB, config->publish.high_water_mark,
+                                   MAX_SUBSCRIPTION_BYTES);
+    sockets->replay =
+        make_socket(sockets->context, ZMQ_ROUTER, REPLAY_HIGH_WATER_MARK, MAX_REQUEST_BYTES);
     if (!relay)
-        sockets->control = make_socket(sockets->context, ZMQ_ROUTER, REPLAY_HIGH_WATER_MARK);
+        sockets->control =
+            make_socket(sockets->context, ZMQ_ROUTER, REPLAY_HIGH_WATER_MARK, MAX_REQUEST_BYTES);
     if (!sockets->publish || !sockets->replay || (!relay && !sockets->control) ||
         (relay && zmq_setsockopt(sockets->publish, ZMQ_XPUB_WELCOME_MSG, PS_RELAY_TOPIC,
                                  strlen(PS_RELAY_TOPIC)) != 0))

@@ -8,6 +8,7 @@
 #include "publish/admission.h"
 #include "publish/preview_sender.h"
 #include "publish/sockets.h"
+#include "publish/subscriptions.h"
 #include "relay/sessions.h"
 
 #include <errno.h>
@@ -18,8 +19,7 @@
 #include <unistd.h>
 
 enum {
-    BATCH_SIZE = 100,     /* messages of one service in a round */
-    MAX_TOPIC_BYTES = 64, /* longer subscriptions are not passed on */
+    BATCH_SIZE = 100, /* messages of one service in a round */
     MAX_WAIT_MS = 1000,
     SILENT_HEARTBEATS = 3,
     STOPPING_SECONDS = 5,
@@ -30,6 +30,7 @@ struct relay {
     struct ps_log *log;
     struct ps_metrics *metrics;
     struct ps_sockets sockets;
+    struct ps_subscriptions *subscriptions;
     struct ps_preview_outlet previews;
     struct ps_relayed *services;
     size_t service_count;
@@ -60,12 +61,19 @@ static void learn(struct relay *relay, struct ps_relayed *service, zmq_msg_t *to
         known++;
     if (known == service->stream_count) {
         char quoted[PS_LOG_TEXT];
-        ps_log_event(relay->log, PS_LOG_INFO, "stream", "endpoint=%s stream=%s",
-                     ps_log_quote(service->address.endpoint, quoted), envelope.stream);
-        if (service->stream_count < PS_RELAY_STREAMS)
+        (void)ps_log_quote(service->address.endpoint, quoted);
+        if (known < PS_RELAY_STREAMS) {
+            ps_log_event(relay->log, PS_LOG_INFO, "stream", "endpoint=%s stream=%s", quoted,
+                         envelope.stream);
             service->stream_count++;
-        else
-            known--; /* replaces the stream that has been silent for longest */
+        } else {
+            /* A service can announce any number; the log limits warnings. */
+            ps_log_event(relay->log, PS_LOG_WARNING, "many_streams",
+                         "endpoint=%s stream=%s reason=\"more than %d: the one that was silent for "
+                         "longest is forgotten\"",
+                         quoted, envelope.stream, PS_RELAY_STREAMS);
+            known--;
+        }
     }
     memmove(service->streams + 1, service->streams, known * sizeof *service->streams);
     memcpy(service->streams[0].name, envelope.stream, PS_STREAM_TEXT);
@@ -124,19 +132,24 @@ static void watch_silence(struct relay *relay, struct ps_relayed *service, int64
     service->silent = silent;
 }
 
+/* True if some message can match a subscription: a service does not get the others, of which a
+ * client can make up any number. */
+static bool is_useful(const struct ps_subscription *change)
+{
+    return ps_subscription_matches(change, PS_WIRE_TOPIC_PICKS) ||
+           ps_subscription_matches(change, PS_WIRE_TOPIC_STATUS) ||
+           ps_subscription_matches(change, PS_WIRE_TOPIC_PREVIEW);
+}
+
 /* Passes subscriptions on to all services. ZeroMQ counts them and removes duplicates. */
 static void pass_subscriptions(struct relay *relay)
 {
-    char subscription[MAX_TOPIC_BYTES + 1];
-    for (int i = 0; i < BATCH_SIZE; i++) {
-        int length =
-            zmq_recv(relay->sockets.publish, subscription, sizeof subscription, ZMQ_DONTWAIT);
-        if (length < 0)
-            return;
-        bool ours = length > 0 && length <= (int)sizeof subscription &&
-                    (subscription[0] == 0 || subscription[0] == 1);
-        for (size_t k = 0; k < relay->service_count && ours; k++)
-            (void)zmq_send(relay->services[k].live, subscription, (size_t)length, ZMQ_DONTWAIT);
+    struct ps_subscription change;
+    while (ps_subscriptions_next(relay->subscriptions, &change)) {
+        char message[1 + PS_MAX_TOPIC_BYTES] = {change.begin ? 1 : 0};
+        memcpy(message + 1, change.topic, change.length);
+        for (size_t k = 0; k < relay->service_count && is_useful(&change); k++)
+            (void)zmq_send(relay->services[k].live, message, 1 + change.length, ZMQ_DONTWAIT);
     }
 }
 
@@ -227,9 +240,11 @@ static int start(struct relay *relay, const struct ps_relay_options *options,
         status = connect_service(relay, &relay->services[i], error);
     }
     if (status == 0) {
+        relay->subscriptions =
+            ps_subscriptions_new(relay->sockets.publish, relay->log, relay->metrics);
         relay->clients = ps_relay_clients_new(relay->sockets.context, relay->sockets.replay,
                                               relay->services, count, relay->log);
-        if (!relay->clients)
+        if (!relay->clients || !relay->subscriptions)
             status = ps_fail_memory(error, sizeof *relay, "the relay");
     }
     return status;
@@ -238,6 +253,7 @@ static int start(struct relay *relay, const struct ps_relay_options *options,
 static void stop(struct relay *relay)
 {
     ps_relay_clients_free(relay->clients);
+    ps_subscriptions_free(relay->subscriptions);
     for (size_t i = 0; i < relay->service_count; i++) {
         if (relay->services[i].live)
             (void)zmq_close(relay->services[i].live);

@@ -29,7 +29,8 @@ struct ps_reorder {
     uint64_t top;                /* the largest seq that is known to exist, at least `last` */
     uint64_t given_up;           /* gaps up to this seq are lost */
     struct slot slots[PS_REORDER_WINDOW];
-    size_t held_bytes;
+    size_t own_bytes;
+    size_t *held_bytes; /* own_bytes, or what several buffers share */
 
     bool suspected; /* a heartbeat announced seq `suspect`; it is lost if not here at suspect_ns */
     uint64_t suspect;
@@ -59,6 +60,7 @@ struct ps_reorder *ps_reorder_new(const struct ps_reorder_options *options, int6
     if (!reorder)
         return NULL;
     reorder->options = *options;
+    reorder->held_bytes = options->held_bytes ? options->held_bytes : &reorder->own_bytes;
     reorder->now_ns = reorder->retry_ns = reorder->progress_ns = now_ns;
     if (options->replay) {
         reorder->based = reorder->unverified = reorder->repairing = reorder->ask = true;
@@ -71,8 +73,10 @@ void ps_reorder_free(struct ps_reorder *reorder)
 {
     if (!reorder)
         return;
-    for (size_t i = 0; i < PS_REORDER_WINDOW; i++)
+    for (size_t i = 0; i < PS_REORDER_WINDOW; i++) {
+        *reorder->held_bytes -= reorder->slots[i].record ? reorder->slots[i].record->bytes : 0;
         ps_outcome_record_free(reorder->slots[i].record);
+    }
     ps_outcome_record_free(reorder->next_record);
     free(reorder);
 }
@@ -119,13 +123,13 @@ static void insert(struct ps_reorder *reorder, uint64_t seq, struct ps_outcome_r
         raise_top(reorder, seq);
     }
     struct slot *slot = slot_of(reorder, seq);
-    bool full = seq > last + 1 && reorder->held_bytes + bytes > PS_REORDER_BYTES;
+    bool full = seq > last + 1 && *reorder->held_bytes + bytes > PS_REORDER_BYTES;
     if (seq <= last || seq - last > PS_REORDER_WINDOW || full || slot->record) {
         ps_outcome_record_free(record);
         return;
     }
     *slot = (struct slot){true, record};
-    reorder->held_bytes += bytes;
+    *reorder->held_bytes += bytes;
     if (seq == last + 1)
         reorder->progress_ns = reorder->now_ns;
 }
@@ -308,7 +312,7 @@ static void take_outcome(struct ps_reorder *reorder, struct ps_subscriber_event 
                                         .first = seq,
                                         .last = seq};
     if (slot->record)
-        reorder->held_bytes -= slot->record->bytes;
+        *reorder->held_bytes -= slot->record->bytes;
     else
         (void)stpcpy(ret->text, "its message cannot be read");
     *slot = (struct slot){0};

@@ -38,6 +38,7 @@ struct ps_reorder_options {
     uint64_t since;       /* false: begin with the next outcome that is published */
     int64_t heartbeat_ns; /* between two status messages */
     int64_t timeout_ns;   /* a gap that makes no progress for this long is given up */
+    size_t *held_bytes; /* of all buffers that share it, up to PS_REORDER_BYTES; NULL: only this */
 };
 
 enum ps_subscriber_event_kind {

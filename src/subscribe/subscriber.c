@@ -24,6 +24,7 @@ enum { PEER_SOCKETS = 2 /* of a peer, before those of its cursors: live socket a
 
 struct ps_subscriber {
     struct ps_reorder_options order;
+    size_t held_bytes; /* of the outcomes that wait for gaps, of all streams */
     void *context;
     struct ps_peer *peers;
     size_t peer_count;
@@ -46,6 +47,7 @@ int ps_subscriber_new(const struct ps_subscriber_options *options,
     if (!subscriber)
         return ps_fail_memory(error, sizeof *subscriber, "a subscriber");
     subscriber->order = options->order;
+    subscriber->order.held_bytes = &subscriber->held_bytes;
     subscriber->peers = calloc(options->service_count, sizeof *subscriber->peers);
     subscriber->context = zmq_ctx_new();
     int status = 0;
@@ -56,7 +58,7 @@ int ps_subscriber_new(const struct ps_subscriber_options *options,
         subscriber->peers[subscriber->peer_count++] = (struct ps_peer){
             .address = *address,
             .curve = {options->curve_secret, address->curve_server},
-            .order = options->order,
+            .order = subscriber->order,
             .context = subscriber->context,
         };
         status = ps_peer_open(&subscriber->peers[i], error);

@@ -277,7 +277,7 @@ def test_a_refusal_is_told(publisher):
     with listen(publisher, "--since", 0, "--timeout", 1, "--count", 1) as listener:
         client, _ = publisher.request()
         publisher.answer(client, [b'{"type":"error","reason":"too \\u001b many"}'])
-        listener.wait_line("refuses to replay: too ? many")
+        listener.wait_line("refuses to replay: too \\x1b many")
         publisher.serve()
         listener.end()
     assert listener.seqs == [1]
@@ -442,7 +442,7 @@ def test_files_of_picks(publisher, tmp_path):
         listener.end()
     assert listener.out == []
     assert listener.err[0] == \
-        "pickstream listen: seq 4: GridSquare_1/m4.mrc: failed: cut?short"
+        "pickstream listen: seq 4: GridSquare_1/m4.mrc: failed: cut\\x0ashort"
     square = tmp_path / "GridSquare_1"
     assert sorted(path.name for path in square.glob("[!.]*")) == [
         f"m{seq}_autopick.{ending}" for seq in (1, 2, 3) for ending in ("csv", "json", "star")]

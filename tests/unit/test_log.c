@@ -150,6 +150,9 @@ static void quoting(void **state)
         {"a\nb\t\x7f", "\"a\\nb\\x09\\x7f\""},
         {"\xc3\xa4.mrc", "\xc3\xa4.mrc"},
         {"\xe4.mrc", "\"\\xe4.mrc\""},
+        {"\xc3\xa4\xe4", "\"\xc3\xa4\\xe4\""},
+        {"\xc2\x9b", "\"\\xc2\\x9b\""},          /* C1: starts a sequence, as ESC [ */
+        {"\xe2\x80\xae", "\"\\xe2\\x80\\xae\""}, /* right-to-left override */
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char text[PS_LOG_TEXT];
@@ -163,8 +166,9 @@ static void quoting(void **state)
 static void long_names_are_cut(void **state)
 {
     (void)state;
-    static const char *const units[] = {
-        "x", "\xc3\xa4", "\xe2\x84\xab", "\xf0\x9f\x94\xac", "\"", "\n", "\x01", "\xff", "\x80"};
+    static const char *const units[] = {"x",    "\xc3\xa4",    "\xe2\x84\xab", "\xf0\x9f\x94\xac",
+                                        "\"",   "\n",          "\x01",         "\xff",
+                                        "\x80", "\xe2\x80\xae"};
     for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
         for (size_t length = 200; length < 1100; length++) {
             char *name = calloc(length + 1, strlen(units[i]));
