@@ -289,7 +289,7 @@ check: ## install what they need, then run all tests (SANITIZER=address,undefine
 	 tests/check.sh $(PYTHON) $(PYTEST_ARGUMENTS)
 
 # T=journal, or T='journal watcher', runs those alone.
-SELECTED := $(if $(T),$(foreach t,$(T),$(or $(filter %/test_$(t),$(UNIT_TESTS)),$(error no test test_$(t).c))),$(UNIT_TESTS))
+SELECTED := $(if $(and $(T),$(filter check-unit,$(MAKECMDGOALS))),$(foreach t,$(T),$(or $(filter %/test_$(t),$(UNIT_TESTS)),$(error no test test_$(t).c))),$(UNIT_TESTS))
 .PHONY: check-unit
 check-unit: $(SELECTED) ## run the C tests alone (T=NAME: one of them), without packages and emulation
 	@tests/run_programs.sh $(SELECTED)
