@@ -237,7 +237,7 @@ $(FUZZERS): $(B)/tests/fuzz/%: $(B)/tests/fuzz/%.o $(B)/tests/fuzz/standalone.o 
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 # Loaded before the program under test, never into the compiler's sanitizers.
-$(CAMPAIGN_LIBRARIES): $(B)/%.so: %.c $(B)/flags
+$(CAMPAIGN_LIBRARIES): $(B)/%.so: %.c tests/campaign/preload.h $(B)/flags
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) -std=gnu11 -O2 -g -fPIC -fno-builtin -pthread $(WARNINGS) -D_GNU_SOURCE -shared -o $@ $< -ldl

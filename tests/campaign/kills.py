@@ -104,6 +104,7 @@ class Kills:
                              campaign.random.random())
         self.collector = Collector(self.service)
         self.relay = self.saver = None
+        self.ready = True  # the service has said so
         self.listeners = []
 
     # ---- processes -------------------------------------------------------------------------------
@@ -161,27 +162,35 @@ class Kills:
         process.wait()
         self.campaign.count("kills")
 
+    def start_service(self):
+        """Without waiting for it: it may be killed while it starts."""
+        self.service.notify.close()
+        self.service.spawn()
+        self.ready = False
+
     def kill_service(self):
         self.must_run(self.service.process, "watch")
         self.service.kill()
         self.campaign.count("kills")
-        self.service.notify.close()
-        self.service.spawn()
+        self.start_service()
+
+    def wait_ready(self):
+        try:
+            self.service.wait_notify("READY=1")
+        except (TimeoutError, AssertionError):
+            raise c.Violation("the service does not become ready") from None
+        self.ready = True
 
     def reload(self):
-        """SIGHUP, and then a stop as systemd asks for it."""
-        ready = Service.wait_notify
-        try:
-            ready(self.service, "READY=1")
-        except TimeoutError:
-            raise c.Violation("the service does not become ready") from None
+        """SIGHUP, and sometimes a stop as systemd asks for it."""
+        if not self.ready:
+            self.wait_ready()
         self.service.signal(signal.SIGHUP)
-        ready(self.service, "READY=1")
+        self.wait_ready()
         self.campaign.count("reloads")
         if self.random.random() < 0.5:
             self.campaign.require(self.service.stop() == 0, "watch: not 0 after SIGTERM")
-            self.service.notify.close()
-            self.service.spawn()
+            self.start_service()
 
     def kill_relay(self):
         self.kill(self.relay, "relay")
