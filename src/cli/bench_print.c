@@ -1,7 +1,9 @@
 /* Prints the results of bench as text and as JSON. */
 #include "cli/bench.h"
+#include "wire/json.h"
 
 #include <jansson.h>
+#include <stdlib.h>
 
 static const char *column_name(int column)
 {
@@ -81,7 +83,8 @@ void bench_print_json(const struct bench_input *input, const struct bench_device
         (void)json_array_append_new(array, device_json(&devices[i]));
     json_t *root = json_pack("{s:s, s:[i,i], s:o}", "version", ps_version(), "shape",
                              input->image.height, input->image.width, "devices", array);
-    (void)json_dumpf(root, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(5));
-    (void)putchar('\n');
+    char *text = ps_json_dump(root, JSON_INDENT(2) | JSON_REAL_PRECISION(5));
+    (void)puts(text ? text : "");
+    free(text);
     json_decref(root);
 }

@@ -35,11 +35,11 @@ static int check(const struct check_options *options, const struct ps_config *co
     if (options->print_template || options->man)
         return PS_EXIT_OK;
     /* Printed before the check, because the values help to find the cause of an error. */
-    if (options->print)
-        ps_config_print(config, stdout);
     struct ps_error error;
+    if (options->print && ps_config_print(config, stdout, &error) != 0)
+        return ps_cli_refuse(&check_cli, &error);
     if (ps_config_check(config, &error) != 0)
-        return ps_cli_usage(&check_cli, "%s", error.message);
+        return ps_cli_refuse(&check_cli, &error);
     if (!options->print)
         (void)printf("configuration OK\n");
     return PS_EXIT_OK;

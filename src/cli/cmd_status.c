@@ -6,9 +6,11 @@
 #include "journal/journal.h"
 #include "layout/layout.h"
 #include "subscribe/control.h"
+#include "wire/json.h"
 
 #include <jansson.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { EXIT_NOT_RUNNING = 3 };
@@ -144,18 +146,24 @@ static int show(const struct ps_config *config, const struct status_options *opt
     }
     struct ps_error error;
     json_t *status = NULL;
+    bool failed = false;
     if (ps_control_ask(directory, json_pack("{s:s}", "request", "status"), &status, &error)) {
         (void)fprintf(stderr, "pickstream status: process %d: %s\n", holder, error.message);
         return PS_EXIT_FAILURE;
     }
     if (options->json) {
-        (void)json_dumpf(status, stdout, JSON_INDENT(2));
-        (void)putchar('\n');
+        char *text = ps_json_dump(status, JSON_INDENT(2));
+        if (text)
+            (void)puts(text);
+        else
+            (void)fputs("pickstream status: no memory\n", stderr);
+        failed = !text;
+        free(text);
     } else {
         print_text(holder, status);
     }
     json_decref(status);
-    return PS_EXIT_OK;
+    return failed ? PS_EXIT_FAILURE : PS_EXIT_OK;
 }
 
 int ps_cmd_status(int argc, char **argv)

@@ -56,9 +56,14 @@ struct ps_json_names ps_json_names(const char *path, const char *name)
                  (!name || ps_text_is_utf8(name, strlen(name)));
     if (plain)
         return (struct ps_json_names){ps_json_text(path), ps_json_text(name), NULL};
-    return (struct ps_json_names){path ? encode(path) : json_null(),
+    struct ps_json_names names = {path ? encode(path) : json_null(),
                                   name ? encode(name) : json_null(),
                                   json_string(PS_WIRE_ENCODING_PERCENT)};
+    if (!names.encoding) { /* NULL would mean that they are not encoded */
+        json_decref(names.path);
+        names.path = NULL;
+    }
+    return names;
 }
 
 json_t *ps_header_columns(void)

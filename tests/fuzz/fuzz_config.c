@@ -9,9 +9,8 @@ static char *print(const struct ps_config *config)
     char *text = NULL;
     size_t size = 0;
     FILE *stream = open_memstream(&text, &size);
-    if (!stream)
+    if (!stream || ps_config_print(config, stream, NULL) != 0)
         abort();
-    ps_config_print(config, stream);
     (void)fclose(stream);
     return text;
 }

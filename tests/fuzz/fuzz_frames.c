@@ -1,5 +1,5 @@
-/* Fuzzes the messages of a journal, which can be damaged: frames are within the blob, do not overlap,
- * and packed again they are read again as they are. */
+/* Fuzzes the messages of a journal, which can be damaged: frames are within the blob, do not
+ * overlap, and packed again they are read again as they are. */
 #include "journal/frames.h"
 
 #include <stdint.h>
@@ -35,7 +35,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
 {
     struct ps_frames frames, again;
     struct ps_error error;
-    unsigned char *blob = malloc(length ? length : 1); /* exact, so that a sanitizer sees overruns */
+    unsigned char *blob =
+        malloc(length ? length : 1); /* exact, so that a sanitizer sees overruns */
     unsigned char *packed = NULL;
     size_t size = 0;
     if (!blob)

@@ -1,5 +1,5 @@
-/* Fuzzes the reader of files of CURVE keys: a key that it gives is one, and what it reads as a single
- * key it reads as a list of one. */
+/* Fuzzes the reader of files of CURVE keys: a key that it gives is one, and what it reads as a
+ * single key it reads as a list of one. */
 #include "transport/curve.h"
 
 #include "file.h"

@@ -1,6 +1,6 @@
-/* Fuzzes the requests of clients: each gets an answer that is a message with a type, whatever it is.
- * The first byte of an input has bit 0: at the control socket; bit 1: an empty frame comes first;
- * bit 2: the body is sent twice. The rest is the body. */
+/* Fuzzes the requests of clients: each gets an answer that is a message with a type, whatever it
+ * is. The first byte of an input has bit 0: at the control socket; bit 1: an empty frame comes
+ * first; bit 2: the body is sent twice. The rest is the body. */
 #include "base/log.h"
 #include "base/metrics.h"
 #include "publish/request.h"
