@@ -1,6 +1,6 @@
-/* Makes the N-th call of a system function fail (preload.h), with PS_FAULT_ERRNO. PS_FAULT_CALL names
- * the function; open64() and the like count as open(). PS_FAULT_CALL=list prints the names in the
- * order of the counters, and ends the process. */
+/* Makes the N-th call of a system function fail (preload.h), with PS_FAULT_ERRNO. PS_FAULT_CALL
+ * names the function; open64() and the like count as open(). PS_FAULT_CALL=list prints the names in
+ * the order of the counters, and ends the process. */
 #include "preload.h"
 
 #include <dirent.h>
@@ -23,18 +23,20 @@
 
 /* Alphabetically: kind, and its name. */
 #define CALLS(X)                                                                                   \
-    X(accept) X(accept4) X(bind) X(connect) X(epoll_create1) X(epoll_ctl) X(eventfd) X(fclose)     \
-    X(fdatasync) X(fdopendir) X(fflush) X(flock) X(fopen) X(fstat) X(fstatat) X(fsync)             \
-    X(ftruncate) X(getrandom) X(inotify_add_watch) X(inotify_init1) X(listen) X(lseek) X(lstat)    \
-    X(mkdir) X(mmap) X(open) X(openat) X(opendir) X(pread) X(pthread_create) X(pwrite) X(read)     \
-    X(readdir) X(renameat) X(sendmsg) X(sendto) X(setxattr) X(signalfd) X(socket) X(stat)          \
-    X(statfs) X(timerfd_create) X(unlink) X(unlinkat) X(write)
+    X(accept)                                                                                      \
+    X(accept4) X(bind) X(connect) X(epoll_create1) X(epoll_ctl) X(eventfd) X(fclose) X(fdatasync)  \
+        X(fdopendir) X(fflush) X(flock) X(fopen) X(fstat) X(fstatat) X(fsync) X(ftruncate)         \
+            X(getrandom) X(inotify_add_watch) X(inotify_init1) X(listen) X(lseek) X(lstat)         \
+                X(mkdir) X(mmap) X(open) X(openat) X(opendir) X(pread) X(pthread_create) X(pwrite) \
+                    X(read) X(readdir) X(renameat) X(sendmsg) X(sendto) X(setxattr) X(signalfd)    \
+                        X(socket) X(stat) X(statfs) X(timerfd_create) X(unlink) X(unlinkat)        \
+                            X(write)
 
 enum call {
 #define X(name) CALL_##name,
     CALLS(X)
 #undef X
-    CALL_COUNT
+        CALL_COUNT
 };
 _Static_assert((int)CALL_COUNT <= (int)MAX_KINDS, "a counter for each");
 

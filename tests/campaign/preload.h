@@ -52,8 +52,8 @@ static void preload_begin(void)
     fault_number = number_of("PS_FAULT_NUMBER", 0);
     fault_count = number_of("PS_FAULT_COUNT", 1);
     fault_trace = getenv("PS_FAULT_TRACE");
-    void *at = (void *)syscall(SYS_mmap, NULL, sizeof *page, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
-                               0);
+    void *at =
+        (void *)syscall(SYS_mmap, NULL, sizeof *page, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     syscall(SYS_close, fd);
     if (at != MAP_FAILED)
         page = at;
@@ -99,8 +99,7 @@ static bool preload_fails(int kind, bool chosen)
     busy = true;
     void *frames[MAX_FRAMES];
     int count = backtrace(frames, MAX_FRAMES);
-    bool fails =
-        !within_spared(frames, count) && atomic_fetch_add(&page->failed, 1) < fault_count;
+    bool fails = !within_spared(frames, count) && atomic_fetch_add(&page->failed, 1) < fault_count;
     if (fails && fault_trace && atomic_load(&page->failed) == 1)
         write_trace(frames, count);
     busy = false;
