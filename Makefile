@@ -366,7 +366,7 @@ SECONDS ?= 600
 .PHONY: campaign
 campaign: all $(CAMPAIGN_LIBRARIES) ## kills, faults, hostile files and more (T=NAME SECONDS=600 SEED=...)
 	@failed=; for t in $(or $(T),$(CAMPAIGNS)); do \
-	 PICKSTREAM_BUILD=$(B) $(PYTHON) tests/campaign/$$t.py --seconds $(SECONDS) $(if $(SEED),--seed $(SEED)) || failed="$$failed $$t"; \
+	 PICKSTREAM_BUILD=$(B) PICKSTREAM_SANITIZER=$(SANITIZER) $(PYTHON) tests/campaign/$$t.py --seconds $(SECONDS) $(if $(SEED),--seed $(SEED)) || failed="$$failed $$t"; \
 	 done; [ -z "$$failed" ] || { echo "failed:$$failed"; exit 1; }
 
 .PHONY: lint

@@ -21,7 +21,7 @@ def work(campaign):
             scenario = bench.choose()
             last = min(bench.calls(scenario)[0], MAX_NUMBER)
             number = campaign.random.randrange(1, last + 1)
-            several = campaign.random.choice([1, 1, 1, 5, 1000])
+            several = campaign.random.choice([1, 1, 1, 5, 20])
             bench.disturb(scenario, f"allocation {number}, {several} in all",
                           PS_FAULT_NUMBER=str(number), PS_FAULT_COUNT=str(several))
     finally:

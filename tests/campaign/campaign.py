@@ -22,9 +22,10 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from support import BUILD, PROGRAM, ROOT  # noqa: E402
+from support import BUILD, PROGRAM, ROOT, SANITIZER  # noqa: E402
 
 MAX_VIOLATIONS = 50  # after those a campaign ends: the rest says nothing new
+MEMORY = 5 if SANITIZER else 1  # times the memory that the program needs by itself
 SIDE = 420  # px, of the micrographs: small, so that picking takes a moment only
 
 

@@ -27,7 +27,7 @@ import make_picks_corpus  # noqa: E402
 import make_text_corpora  # noqa: E402
 
 DEADLINE = 30  # seconds
-MAX_MEGABYTES = 400  # resident; picking SIDE x SIDE px takes about 60
+MAX_MEGABYTES = 400 * c.MEMORY  # resident; picking SIDE x SIDE px takes about 60
 BATCH = 20  # damaged micrographs that a service gets at once
 PICKS = ["star", "cryosparc", "box", "cbox", "tsv", "csv", "json"]  # as make_picks_corpus counts
 SUFFIXES = dict(zip(PICKS, [".star", "_cryosparc.star", ".box", ".cbox", ".tsv", ".csv", ".json"]))

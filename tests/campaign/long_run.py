@@ -23,7 +23,7 @@ from sockets import free_port
 RATE = 20  # micrographs a second at most; a slower machine gets what it can pick
 MAX_WAITING = 20  # of them at once
 KEPT = 200  # files that stay; older ones are deleted
-GROWTH_MEGABYTES = 8  # from the second quarter to the last; caches fill in the first
+GROWTH_MEGABYTES = 8 * c.MEMORY  # from the second quarter to the last; caches fill in the first
 GROWTH_DESCRIPTORS = 5  # between connections that come and go
 MIN_SAMPLES = 8  # fewer say nothing about growth
 

@@ -21,7 +21,7 @@ from service import Service, Subscriber
 
 MAX_CONNECTIONS = 300  # of one flood
 MAX_TOPICS = 20000
-MAX_MEGABYTES = 600  # resident; ten clients that do not read, with requests of 1 MB each
+MAX_MEGABYTES = 600 * c.MEMORY  # resident; ten clients that do not read, with requests of 1 MB each
 MAX_DESCRIPTORS = 900
 STATUS_SECONDS = 2
 OUTCOME_SECONDS = 30
@@ -90,14 +90,16 @@ class Sockets:
     # ---- floods: each keeps what it opened in the stack -------------------------------------------
 
     def connections(self, stack, count):
-        """TCP connections to one of the sockets."""
+        """TCP connections to one of the sockets, until it accepts no more."""
         port = self.random.choice(list(self.ports.values()))
         for _ in range(count):
-            with contextlib.suppress(OSError):
-                connection = socket.create_connection(("127.0.0.1", port), timeout=1)
-                stack.callback(connection.close)
-                connection.setblocking(False)
-                yield connection
+            try:
+                connection = socket.create_connection(("127.0.0.1", port), timeout=0.5)
+            except OSError:
+                return
+            stack.callback(connection.close)
+            connection.setblocking(False)
+            yield connection
 
     def half_open(self, stack):
         list(self.connections(stack, self.random.randrange(20, MAX_CONNECTIONS)))
