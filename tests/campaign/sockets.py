@@ -21,14 +21,14 @@ from service import Service, Subscriber
 
 MAX_CONNECTIONS = 300  # of one flood
 MAX_TOPICS = 20000
-MAX_MEGABYTES = 600 * c.MEMORY  # resident; ten clients that do not read, with requests of 1 MB each
+MAX_MEGABYTES = 400 * c.MEMORY  # resident
 MAX_DESCRIPTORS = 900
 STATUS_SECONDS = 2
 OUTCOME_SECONDS = 30
 REQUESTS = [b"", b"{", b"[]", b"\xff" * 100, b'{"request":"since","seq":0}', b'{"request":"hello"}',
             b'{"request":"status"}', b'{"request":"retry"}', b'{"request":"since","seq":-1}',
             b'{"request":"micrograph","name":"m000001.mrc"}', b"[" * 100000, b'{"a":' * 5000,
-            b'{"request":"' + b"x" * 1000000 + b'"}']
+            b'{"request":"' + b"x" * 50000 + b'"}']
 HTTP = [b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", b"GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n",
         b"GET /api/outcomes?after=0 HTTP/1.1\r\nHost: localhost\r\n\r\n", b"GET /" + b"a" * 70000,
         b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999\r\n\r\n", b"\0" * 100,
