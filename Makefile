@@ -98,6 +98,7 @@ TEST_HELPERS := $(patsubst %.c,$(B)/%.o,$(filter-out tests/unit/test_%.c tests/g
 PARITY_TESTS := $(patsubst %.c,$(B)/%,$(wildcard tests/parity/test_*.c))
 FUZZERS := $(patsubst %.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c))
 BENCHES := $(patsubst %.c,$(B)/%,$(wildcard tests/bench/*.c))
+CAMPAIGN_LIBRARIES := $(patsubst %.c,$(B)/%.so,$(wildcard tests/campaign/*.c))
 
 .PHONY: all
 all: $(B)/pickstream $(B)/libpickstream.a $(B)/libpickstream.so.0 man-pages completions
@@ -235,6 +236,12 @@ $(FUZZERS): $(B)/tests/fuzz/%: $(B)/tests/fuzz/%.o $(B)/tests/fuzz/standalone.o 
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
+# Loaded before the program under test, never into the compiler's sanitizers.
+$(CAMPAIGN_LIBRARIES): $(B)/%.so: %.c tests/campaign/preload.h $(B)/flags
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) -std=gnu11 -O2 -g -fPIC -fno-builtin -pthread $(WARNINGS) -D_GNU_SOURCE -shared -o $@ $< -ldl
+
 # ---- packages ------------------------------------------------------------------------------------
 BUILD_PACKAGES := gcc libc6-dev pkg-config libfftw3-dev libsvm-dev libtiff-dev libinih-dev \
                   libpng-dev zlib1g-dev libjansson-dev libzmq3-dev libsqlite3-dev \
@@ -282,7 +289,7 @@ check: ## install what they need, then run all tests (SANITIZER=address,undefine
 	 tests/check.sh $(PYTHON) $(PYTEST_ARGUMENTS)
 
 # T=journal, or T='journal watcher', runs those alone.
-SELECTED := $(if $(T),$(foreach t,$(T),$(or $(filter %/test_$(t),$(UNIT_TESTS)),$(error no test test_$(t).c))),$(UNIT_TESTS))
+SELECTED := $(if $(and $(T),$(filter check-unit,$(MAKECMDGOALS))),$(foreach t,$(T),$(or $(filter %/test_$(t),$(UNIT_TESTS)),$(error no test test_$(t).c))),$(UNIT_TESTS))
 .PHONY: check-unit
 check-unit: $(SELECTED) ## run the C tests alone (T=NAME: one of them), without packages and emulation
 	@tests/run_programs.sh $(SELECTED)
@@ -302,7 +309,7 @@ ci: ## everything: format, lint, all tests, and no warning of the compiler
 	+@$(MAKE) --no-print-directory check WERROR=1
 
 .PHONY: check-programs
-check-programs: $(UNIT_TESTS) $(FUZZERS)
+check-programs: $(UNIT_TESTS) $(FUZZERS) $(CAMPAIGN_LIBRARIES)
 
 .PHONY: check-gpu-programs
 check-gpu-programs: $(GPU_TESTS) $(PARITY_TESTS) $(B)/tests/golden/test_golden
@@ -351,6 +358,16 @@ bundle: all $(PARITY_TESTS) ## pack what runs on an offline machine into build/b
 .PHONY: soak
 soak: all ## 10,000 micrographs through the service: does its memory stay flat?
 	PICKSTREAM_BUILD=$(B) $(PYTHON) tests/bench/stream.py soak
+
+# Long runs that try to make the program lose, repeat, crash or hang; T=kills, or T='kills faults',
+# runs those alone. SEED=... repeats one.
+CAMPAIGNS := $(patsubst tests/campaign/%.py,%,$(shell grep -l '^if __name__' tests/campaign/*.py))
+SECONDS ?= 600
+.PHONY: campaign
+campaign: all $(CAMPAIGN_LIBRARIES) ## kills, faults, hostile files and more (T=NAME SECONDS=600 SEED=...)
+	@failed=; for t in $(or $(T),$(CAMPAIGNS)); do \
+	 PICKSTREAM_BUILD=$(B) PICKSTREAM_SANITIZER=$(SANITIZER) $(PYTHON) tests/campaign/$$t.py --seconds $(SECONDS) $(if $(SEED),--seed $(SEED)) || failed="$$failed $$t"; \
+	 done; [ -z "$$failed" ] || { echo "failed:$$failed"; exit 1; }
 
 .PHONY: lint
 lint: ## clang-tidy and cppcheck

@@ -44,8 +44,8 @@ LAYERS = """
     http/view:
     http:         base config picture wire journal http/view
     service:      base image config layout picker wire picks watch journal publish http
-    cli:          base image config layout backend backend/cpu picker picture synth picks transport
-                  journal subscribe relay service
+    cli:          base image config layout backend backend/cpu picker picture synth wire picks
+                  transport journal subscribe relay service
 """
 
 INCLUDE = re.compile(r'^\s*#\s*include "([^"]+)"', re.M)

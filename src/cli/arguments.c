@@ -11,6 +11,8 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 enum {
     MAX_OPTIONS = 48,    /* of a command, common ones included */
@@ -193,6 +195,17 @@ static int store(const struct ps_cli *cli, const struct ps_cli_option *row, cons
                         ps_text_from_double(row->min, min), ps_text_from_double(row->max, max));
 }
 
+int ps_cli_refuse(const struct ps_cli *cli, const struct ps_error *error)
+{
+    if (error->code == PS_E_CONFIG || error->code == PS_E_INPUT)
+        return ps_cli_usage(cli, "%s", error->message);
+    if (cli->error)
+        *cli->error = *error;
+    else
+        (void)fprintf(stderr, "pickstream %s: %s\n", cli->command, error->message);
+    return PS_EXIT_FAILURE;
+}
+
 /* Applies "section.key=value". */
 static int apply_set(const struct ps_cli *cli, const char *argument, struct ps_config *config)
 {
@@ -204,7 +217,10 @@ static int apply_set(const struct ps_cli *cli, const char *argument, struct ps_c
     int code = key ? ps_config_set(config, key, equals + 1, &error)
                    : ps_fail_memory(&error, strlen(argument), "--set");
     free(key);
-    return code == 0 ? PS_CLI_GO : ps_cli_usage(cli, "--set: %s", error.message);
+    if (code == 0)
+        return PS_CLI_GO;
+    (void)ps_fail_prefix(&error, "--set");
+    return ps_cli_refuse(cli, &error);
 }
 
 /* Reports an option that getopt_long() has refused. For a short option optopt is its letter. For a
@@ -289,7 +305,8 @@ static int walk(const struct ps_cli *cli, struct table *table, int argc, char **
             if (row->kind != PS_CLI_KIND_KEY) {
                 status = first ? store(cli, row, optarg, values) : PS_CLI_GO;
             } else if (!first && ps_config_set(config, row->key, optarg, &error) != 0) {
-                status = ps_cli_usage(cli, "--%s: %s", row->name, error.message);
+                (void)ps_fail_prefix(&error, "--%s", row->name);
+                status = ps_cli_refuse(cli, &error);
             }
         }
         if (status != PS_CLI_GO)
@@ -333,17 +350,26 @@ static int check_units(const struct ps_cli *cli, const struct table *table, int 
     return PS_CLI_GO;
 }
 
+/* True if the file could not be read though it is there: memory, descriptors or the disk failed. */
+static bool is_shortage(int code, const char *path)
+{
+    struct stat info;
+    return code == PS_E_NOMEM || (code == PS_E_SYSTEM && stat(path, &info) == 0 &&
+                                  S_ISREG(info.st_mode) && access(path, R_OK) == 0);
+}
+
 /* Reads the file, if one is given, and then the options that set keys. */
 static int configure(const struct ps_cli *cli, struct table *table, int argc, char **argv,
                      void *values, struct ps_config *config, const char *config_file)
 {
     struct ps_error error;
-    if (config_file && ps_config_read(config, config_file, &error) != 0) {
+    int code = config_file ? ps_config_read(config, config_file, &error) : 0;
+    if (code) {
         if (cli->error)
             *cli->error = error;
         else /* FILE:LINE comes first, so that editors recognise it. */
             ps_say("%s", error.message);
-        return PS_EXIT_USAGE;
+        return is_shortage(code, config_file) ? PS_EXIT_FAILURE : PS_EXIT_USAGE;
     }
     return config ? walk(cli, table, argc, argv, values, config, NULL) : PS_CLI_GO;
 }
@@ -358,9 +384,12 @@ int ps_cli_parse(const struct ps_cli *cli, int argc, char **argv, void *values,
         print_completion(cli, &table, argv[1]);
         return PS_EXIT_OK;
     }
+    struct ps_error error;
     char **words = malloc((size_t)argc * sizeof *words);
-    if (!words)
-        return ps_cli_usage(cli, "no memory");
+    if (!words) {
+        (void)ps_fail_memory(&error, (size_t)argc * sizeof *words, "the arguments");
+        return ps_cli_refuse(cli, &error);
+    }
     memcpy(words, argv, (size_t)argc * sizeof *words);
     const char *config_file = NULL;
     int status = walk(cli, &table, argc, argv, values, config, &config_file);

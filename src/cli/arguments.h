@@ -114,10 +114,15 @@ enum { PS_CLI_GO = -1 };
 
 /* Parses argv into `values` and the configuration (can be NULL). Returns PS_CLI_GO, with
  * argv[*ret_operands] the first operand (argv is reordered so that operands come last), or the exit
- * status: PS_EXIT_OK after --help, PS_EXIT_USAGE after an error, which has been printed. Operands
- * for a command without any are an error. The caller calls ps_config_check(). */
+ * status: PS_EXIT_OK after --help, PS_EXIT_USAGE after an error, which has been printed,
+ * PS_EXIT_FAILURE without memory, or when the configuration file is there but cannot be read.
+ * Operands for a command without any are an error. The caller calls ps_config_check(). */
 int ps_cli_parse(const struct ps_cli *cli, int argc, char **argv, void *values,
                  struct ps_config *config, int *ret_operands);
+
+/* Reports an error that the configuration or the machine has. Returns PS_EXIT_USAGE for PS_E_CONFIG
+ * and PS_E_INPUT, PS_EXIT_FAILURE for others: starting again can help then. */
+int ps_cli_refuse(const struct ps_cli *cli, const struct ps_error *error);
 
 /* Prints "pickstream COMMAND: ..." on stderr, or stores it without that in cli->error. Returns
  * PS_EXIT_USAGE. */

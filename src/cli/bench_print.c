@@ -1,5 +1,6 @@
 /* Prints the results of bench as text and as JSON. */
 #include "cli/bench.h"
+#include "wire/json.h"
 
 #include "base/error.h"
 
@@ -91,7 +92,8 @@ int bench_print_json(const struct bench_input *input, const struct bench_device 
         failed |= json_array_append_new(array, device_json(&devices[i]));
     json_t *root = json_pack("{s:s, s:[i,i], s:o}", "version", ps_version(), "shape",
                              input->image.height, input->image.width, "devices", array);
-    char *text = root && !failed ? json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(5)) : NULL;
+    char *text =
+        root && !failed ? ps_json_dump(root, JSON_INDENT(2) | JSON_REAL_PRECISION(5)) : NULL;
     json_decref(root);
     if (!text)
         return ps_fail_memory(error, count * 4096, "JSON");

@@ -33,17 +33,18 @@ static const struct ps_cli check_cli = {
 };
 
 /* Prints all values: on a terminal printable, in a file such that they are read back. */
-static void print_values(const struct ps_config *config)
+static int print_values(const struct ps_config *config, struct ps_error *error)
 {
     char *text = NULL, *rest = NULL;
     size_t size = 0;
     FILE *stream = isatty(STDOUT_FILENO) == 1 ? open_memstream(&text, &size) : NULL;
-    ps_config_print(config, stream ? stream : stdout);
+    int status = ps_config_print(config, stream ? stream : stdout, error);
     if (stream)
         (void)fclose(stream);
     for (char *line = rest = text; line && (line = strsep(&rest, "\n")) && rest;)
         ps_print(stdout, "%s", line);
     free(text);
+    return status;
 }
 
 static int check(const struct check_options *options, const struct ps_config *config)
@@ -55,11 +56,11 @@ static int check(const struct check_options *options, const struct ps_config *co
     if (options->print_template || options->man)
         return PS_EXIT_OK;
     /* Printed before the check, because the values help to find the cause of an error. */
-    if (options->print)
-        print_values(config);
     struct ps_error error;
+    if (options->print && print_values(config, &error) != 0)
+        return ps_cli_refuse(&check_cli, &error);
     if (ps_config_check(config, &error) != 0)
-        return ps_cli_usage(&check_cli, "%s", error.message);
+        return ps_cli_refuse(&check_cli, &error);
     if (!options->print)
         (void)printf("configuration OK\n");
     return PS_EXIT_OK;

@@ -368,7 +368,7 @@ static int run(const struct ps_config *config, const struct listen_options *opti
     struct ps_error error;
     if (ps_addresses_read(&options->services, config->publish.endpoint,
                           config->publish.replay_endpoint, &addresses, &error) != 0)
-        return ps_cli_usage(&cli, "%s", error.message);
+        return ps_cli_refuse(&cli, &error);
     bool replay = options->since != FROM_NOW;
     const struct ps_subscriber_options subscriber_options = {
         .services = addresses.items,
@@ -389,7 +389,7 @@ static int run(const struct ps_config *config, const struct listen_options *opti
     if (status == 0)
         status = ps_subscriber_new(&subscriber_options, &listener.subscriber, &error);
     if (status == PS_E_CONFIG)
-        status = ps_cli_usage(&cli, "%s", error.message);
+        status = ps_cli_refuse(&cli, &error);
     else if (status != 0)
         status = (ps_say("pickstream listen: %s", error.message), PS_EXIT_FAILURE);
     else

@@ -416,7 +416,7 @@ static int run(const struct ps_config *config, const struct pick_options *option
         ps_interrupt_catch();
     int status = options->list ? 0 : ps_picker_new(config, &session.picker, &error);
     if (status == PS_E_CONFIG)
-        return ps_cli_usage(&cli, "%s", error.message);
+        return ps_cli_refuse(&cli, &error);
     if (status == 0)
         status = ps_names_new(PS_NAMES_LOCAL, &session.output.names, &error);
     if (status == 0 && !options->list)

@@ -43,7 +43,7 @@ static int run(const struct ps_config *config, const struct ps_address_options *
     struct ps_addresses addresses;
     struct ps_error error;
     if (ps_addresses_read(options, NULL, NULL, &addresses, &error) != 0)
-        return ps_cli_usage(&cli, "%s", error.message);
+        return ps_cli_refuse(&cli, &error);
     const struct ps_relay_options relay_options = {addresses.items, addresses.count,
                                                    addresses.secret};
     ps_descriptors_raise();
@@ -53,7 +53,7 @@ static int run(const struct ps_config *config, const struct ps_address_options *
                      ? ps_relay_run(config, &relay_options, log, signal_fd, &error)
                      : ps_fail(&error, PS_E_SYSTEM, "cannot wait for signals");
     if (status == PS_E_CONFIG)
-        status = ps_cli_usage(&cli, "%s", error.message);
+        status = ps_cli_refuse(&cli, &error);
     else if (status != 0)
         status = (ps_say("pickstream relay: %s", error.message), PS_EXIT_FAILURE);
     ps_addresses_done(&addresses);

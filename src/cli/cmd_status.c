@@ -7,9 +7,11 @@
 #include "journal/journal.h"
 #include "layout/layout.h"
 #include "subscribe/control.h"
+#include "wire/json.h"
 
 #include <jansson.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { EXIT_NOT_RUNNING = 3 };
@@ -168,18 +170,24 @@ static int show(const struct ps_config *config, const struct status_options *opt
     }
     struct ps_error error;
     json_t *status = NULL;
+    bool failed = false;
     if (ps_control_ask(directory, json_pack("{s:s}", "request", "status"), &status, &error)) {
         ps_say("pickstream status: process %d: %s", holder, error.message);
         return PS_EXIT_FAILURE;
     }
     if (options->json) {
-        (void)json_dumpf(status, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII);
-        (void)putchar('\n');
+        char *text = ps_json_dump(status, JSON_INDENT(2) | JSON_ENSURE_ASCII);
+        if (text)
+            (void)puts(text);
+        else
+            ps_say("pickstream status: no memory");
+        failed = !text;
+        free(text);
     } else {
         print_text(holder, status);
     }
     json_decref(status);
-    return PS_EXIT_OK;
+    return failed ? PS_EXIT_FAILURE : PS_EXIT_OK;
 }
 
 int ps_cmd_status(int argc, char **argv)

@@ -154,7 +154,7 @@ static int session_from(const struct synth_options *values, struct session *ret_
                             session.format.mode);
     struct ps_error error;
     if (ps_synth_validate(&session.options, &error) < 0)
-        return ps_cli_usage(&synth_cli, "%s", error.message);
+        return ps_cli_refuse(&synth_cli, &error);
     *ret_session = session;
     return PS_CLI_GO;
 }

@@ -66,9 +66,10 @@ static int load(const struct arguments *arguments, struct ps_config **ret_config
 {
     struct ps_cli here = cli;
     here.error = ret_error;
+    const struct ps_error no_memory = {PS_E_NOMEM, "no memory"};
     struct ps_config *config = ps_config_new();
     if (!config)
-        return ps_cli_usage(&here, "no memory"), PS_EXIT_FAILURE;
+        return ps_cli_refuse(&here, &no_memory);
     int operands;
     int status = ps_cli_parse(&here, arguments->count, arguments->values, NULL, config, &operands);
     struct ps_error error;
@@ -76,7 +77,7 @@ static int load(const struct arguments *arguments, struct ps_config **ret_config
     if (status == PS_CLI_GO &&
         ((given > 0 && set_directories(config, arguments->values + operands, given, &error)) ||
          ps_config_check(config, &error)))
-        status = ps_cli_usage(&here, "%s", error.message);
+        status = ps_cli_refuse(&here, &error);
     else if (status == PS_CLI_GO && config->input.directories.count == 0)
         status = ps_cli_usage(&here, "no directory to watch: give one, or set input.directories");
     if (status == PS_CLI_GO)

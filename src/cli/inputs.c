@@ -47,11 +47,14 @@ static int add_operand(struct finder *finder, const char *path, struct ps_error 
         free(parent);
         return ps_fail_memory(error, strlen(path), "a path");
     }
-    /* A dangling link counts as a file: picking it reports the error. */
+    /* A dangling link counts as a file: picking it reports the error. A directory that cannot be
+     * looked at must not. */
     struct stat info;
     if (lstat(path, &info) == 0) {
-        operand.directory = stat(path, &info) == 0 && S_ISDIR(info.st_mode);
-        operand.base = realpath(operand.directory ? path : dirname(parent), NULL);
+        bool seen = stat(path, &info) == 0;
+        operand.directory = seen && S_ISDIR(info.st_mode);
+        if (seen || errno == ENOENT || errno == ELOOP)
+            operand.base = realpath(operand.directory ? path : dirname(parent), NULL);
     }
     operand.missing = operand.base ? 0 : errno;
     finder->operands[finder->operand_count++] = operand;

@@ -104,9 +104,9 @@ bool ps_config_accepts(const struct ps_config *config, const char *name);
 bool ps_config_names(const struct ps_config *config, const char *name);
 
 /* Write the configuration to a stream; the caller checks the stream. In this order: all values, as
- * a file that gives the same configuration; conf/pickstream.ini, with the default and meaning of
- * every key; pickstream.conf(5) in roff. */
-void ps_config_print(const struct ps_config *config, FILE *stream);
+ * a file that gives the same configuration (PS_E_NOMEM); conf/pickstream.ini, with the default and
+ * meaning of every key; pickstream.conf(5) in roff. */
+int ps_config_print(const struct ps_config *config, FILE *stream, struct ps_error *error);
 void ps_config_template(FILE *stream);
 void ps_config_man(FILE *stream);
 

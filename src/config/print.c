@@ -1,12 +1,14 @@
 /* The configuration as text: values, the file with all keys, and the manual page. */
 #include "config/internal.h"
 
+#include "base/error.h"
+
 #include <stdlib.h>
 #include <string.h>
 
 enum { WIDTH = 96 };
 
-void ps_config_print(const struct ps_config *config, FILE *stream)
+int ps_config_print(const struct ps_config *config, FILE *stream, struct ps_error *error)
 {
     const char *section = "";
     for (const struct config_key *key = ps_config_keys; key->name; key++) {
@@ -18,13 +20,15 @@ void ps_config_print(const struct ps_config *config, FILE *stream)
             free(value);
             value = ps_config_format_lines(key, config);
         }
-        if (value && !*value && !*key->fallback)
+        if (!value)
+            return ps_fail_memory(error, PS_CONFIG_LINE, "a value of the configuration");
+        if (!*value && !*key->fallback)
             (void)fprintf(stream, "; %s is not set\n", key->name);
         else
-            (void)fprintf(stream, "%s =%s%s\n", key->name, value && *value ? " " : "",
-                          value ? value : "");
+            (void)fprintf(stream, "%s =%s%s\n", key->name, *value ? " " : "", value);
         free(value);
     }
+    return 0;
 }
 
 /* Writes text in lines of at most WIDTH columns, "# " before each. */

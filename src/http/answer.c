@@ -2,6 +2,7 @@
 
 #include "base/text.h"
 #include "wire/header.h"
+#include "wire/json.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -47,7 +48,7 @@ enum MHD_Result ps_http_answer_text(struct MHD_Connection *connection, unsigned 
 enum MHD_Result ps_http_answer_json(struct MHD_Connection *connection, unsigned status,
                                     json_t *json)
 {
-    char *text = json ? json_dumps(json, PS_JSON_FORMAT) : NULL;
+    char *text = ps_json_dump(json, PS_JSON_FORMAT);
     json_decref(json);
     return ps_http_answer_text(connection, status, text, text ? strlen(text) : 0,
                                "application/json");

@@ -71,11 +71,12 @@ static int take_row(void *context, uint64_t seq, const struct ps_frames *frames)
     struct ps_layout layout;
     if (seq > atomic_load(&rows->http->last_seq))
         return 1;
-    json_t *header = ps_header_open(frames, &layout, rows->error);
-    json_t *summary = header ? summary_of(rows->http, seq, header) : NULL;
-    if (!header)
-        rows->status = PS_E_INPUT;
-    else if (!summary)
+    json_t *header = NULL;
+    rows->status = ps_header_open(frames, &layout, &header, rows->error);
+    if (rows->status)
+        return rows->status;
+    json_t *summary = summary_of(rows->http, seq, header);
+    if (!summary)
         rows->status = ps_fail_memory(rows->error, 1024, "an outcome");
     else
         rows->status = rows->row(rows->context, seq, summary);
@@ -162,12 +163,11 @@ static int take_one(void *context, uint64_t seq, const struct ps_frames *frames)
 {
     struct one *one = context;
     struct ps_layout layout;
-    struct ps_error error;
+    json_t *header = NULL;
     if (seq != one->seq || seq > atomic_load(&one->http->last_seq))
         return 1;
     one->found = true;
-    json_t *header = ps_header_open(frames, &layout, &error);
-    if (header)
+    if (ps_header_open(frames, &layout, &header, NULL) == 0)
         one->answer =
             json_pack("{s:O, s:o, s:o}", "header", header, "picks", picks_of(header, &layout),
                       "preview", picture_of(one->http, seq, header));

@@ -6,6 +6,7 @@
 #include "http/api.h"
 #include "http/internal.h"
 #include "wire/header.h"
+#include "wire/json.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -31,11 +32,16 @@ struct ps_http_viewer {
 /* ---- texts ------------------------------------------------------------------------------------
  */
 
-static void print_event(FILE *stream, const char *event, const json_t *data)
+/* False without memory: nothing is printed. */
+static bool print_event(FILE *stream, uint64_t id, const char *event, const json_t *data)
 {
-    (void)fprintf(stream, "event: %s\ndata: ", event);
-    (void)json_dumpf(data, stream, PS_JSON_FORMAT);
-    (void)fputs("\n\n", stream);
+    char *text = ps_json_dump(data, PS_JSON_FORMAT);
+    if (text && id)
+        (void)fprintf(stream, "id: %" PRIu64 "\n", id);
+    if (text)
+        (void)fprintf(stream, "event: %s\ndata: %s\n\n", event, text);
+    free(text);
+    return text;
 }
 
 struct portion {
@@ -46,8 +52,8 @@ struct portion {
 static int print_outcome(void *context, uint64_t seq, json_t *summary)
 {
     struct portion *portion = context;
-    (void)fprintf(portion->stream, "id: %" PRIu64 "\n", seq);
-    print_event(portion->stream, "outcome", summary);
+    if (!print_event(portion->stream, seq, "outcome", summary))
+        return 1; /* tried again */
     portion->viewer->after = seq;
     return 0;
 }
@@ -56,8 +62,7 @@ static void print_status(const struct ps_http_viewer *viewer, FILE *stream)
 {
     const struct ps_http_tools *tools = &viewer->http->tools;
     json_t *status = tools->status(tools->context);
-    if (status)
-        print_event(stream, "status", status);
+    (void)print_event(stream, 0, "status", status);
     json_decref(status);
 }
 

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "pickstream_wire.h"
 #include "wire/envelope.h"
+#include "wire/json.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -103,21 +104,17 @@ static int read_object(struct ps_picks_input *input, const json_t *object, struc
 int ps_picks_read_json(struct ps_picks_input *input, struct ps_error *error)
 {
     for (int number = 1;; number++) {
-        json_error_t problem;
         int next;
         while ((next = getc(input->stream)) == '\n' || next == '\r' || next == ' ')
             ;
         if (next == EOF)
             return 0;
         (void)ungetc(next, input->stream);
-        json_t *object =
-            json_loadf(input->stream, JSON_DISABLE_EOF_CHECK | JSON_REJECT_DUPLICATES, &problem);
-        if (!json_is_object(object)) {
-            json_decref(object);
-            return ps_fail(error, PS_E_INPUT, "%.200s:%d: expected a JSON object a line",
-                           input->path, number);
-        }
-        int status = read_object(input, object, error);
+        json_t *object = NULL;
+        int status =
+            ps_json_parse_next(input->stream, "expected a JSON object a line", &object, error);
+        if (status == 0)
+            status = read_object(input, object, error);
         json_decref(object);
         if (status)
             return ps_fail_prefix(error, "%.200s:%d", input->path, number);

@@ -5,8 +5,10 @@
 
 #include "base/error.h"
 #include "wire/header.h"
+#include "wire/json.h"
 
 #include <jansson.h>
+#include <stdlib.h>
 
 static json_t *rows(const struct ps_result *result)
 {
@@ -55,12 +57,12 @@ static int write_one(const struct ps_pick_file *file, FILE *stream, struct ps_er
                   "columns", ps_header_columns(), "picks", rows(file->result));
     if (!object)
         return ps_fail_memory(error, file->result->count * sizeof(struct ps_pick), "JSON of picks");
-    int failed = json_dumpf(object, stream, PS_JSON_FORMAT);
+    char *text = ps_json_dump(object, PS_JSON_FORMAT);
     json_decref(object);
-    (void)fputc('\n', stream);
-    /* A failure is a lack of memory, or an error of the stream, which the caller detects. */
-    if (failed && !ferror(stream))
+    if (!text)
         return ps_fail_memory(error, file->result->count * sizeof(struct ps_pick), "JSON text");
+    (void)fprintf(stream, "%s\n", text); /* the caller detects an error of the stream */
+    free(text);
     return 0;
 }
 

@@ -4,6 +4,7 @@
 #include "publish/sockets.h"
 #include "transport/frames.h"
 #include "wire/header.h"
+#include "wire/json.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -63,7 +64,7 @@ int ps_client_send(const struct ps_client *client, const struct ps_frames *frame
 
 int ps_client_answer(const struct ps_client *client, json_t *answer)
 {
-    char *text = answer ? json_dumps(answer, PS_JSON_FORMAT) : NULL;
+    char *text = ps_json_dump(answer, PS_JSON_FORMAT);
     json_decref(answer);
     if (!text) {
         errno = ENOMEM;

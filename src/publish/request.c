@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/percent.h"
 #include "wire/header.h"
+#include "wire/json.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -234,15 +235,13 @@ bool ps_request_receive(void *router, struct ps_request *ret_request)
 json_t *ps_request_parse(struct ps_request *request, const char **ret_problem)
 {
     json_t *object = NULL;
-    if (request->bodies == 1)
-        object = json_loadb(zmq_msg_data(&request->body), zmq_msg_size(&request->body),
-                            JSON_REJECT_DUPLICATES, NULL);
-    if (json_is_object(object))
-        return object;
-    json_decref(object);
-    *ret_problem = request->bodies == 1 ? "a request is a JSON object"
-                                        : "a request is one frame, behind an empty one or not";
-    return NULL;
+    *ret_problem = "a request is one frame, behind an empty one or not";
+    if (request->bodies != 1)
+        return NULL;
+    int status = ps_json_parse(zmq_msg_data(&request->body), zmq_msg_size(&request->body), "",
+                               &object, NULL);
+    *ret_problem = status == PS_E_NOMEM ? "no memory" : "a request is a JSON object";
+    return object;
 }
 
 void ps_requests_serve(const struct ps_request_dependencies *dependencies, void *router,

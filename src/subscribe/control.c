@@ -2,6 +2,7 @@
 
 #include "base/descriptors.h"
 #include "base/error.h"
+#include "wire/json.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -28,8 +29,12 @@ static int receive_answer(void *socket, json_t **ret_answer, struct ps_error *er
                            zmq_strerror(zmq_errno()));
         }
         json_decref(answer);
-        answer = json_loadb(zmq_msg_data(&message), zmq_msg_size(&message), 0, NULL);
+        answer = NULL;
+        int status = ps_json_parse(zmq_msg_data(&message), zmq_msg_size(&message),
+                                   "the service's answer is not a message", &answer, error);
         zmq_msg_close(&message);
+        if (status == PS_E_NOMEM)
+            return status;
         zmq_getsockopt(socket, ZMQ_RCVMORE, &more, &size);
     }
     const char *type = json_string_value(json_object_get(answer, "type"));
@@ -55,7 +60,7 @@ static int exchange(void *socket, const char *endpoint, const json_t *request, j
     zmq_setsockopt(socket, ZMQ_RCVTIMEO, &timeout, sizeof timeout);
     zmq_setsockopt(socket, ZMQ_SNDTIMEO, &timeout, sizeof timeout);
     zmq_setsockopt(socket, ZMQ_LINGER, &linger, sizeof linger);
-    char *text = json_dumps(request, JSON_COMPACT);
+    char *text = ps_json_dump(request, JSON_COMPACT);
     if (!text)
         return ps_fail_memory(error, 1, "a request");
     int status = 0;

@@ -140,7 +140,10 @@ static int handle_live(struct ps_subscriber *subscriber, struct ps_peer *peer,
         ps_peer_become_relay(peer);
     if (!topic_is(frames, PS_WIRE_TOPIC_PICKS) && !topic_is(frames, PS_WIRE_TOPIC_STATUS))
         return 0; /* a topic of a later version with the same prefix */
-    if (ps_envelope_read(frames, &envelope, error) != 0) {
+    int status = ps_envelope_read(frames, &envelope, error);
+    if (status == PS_E_NOMEM)
+        return status;
+    if (status != 0) {
         subscriber->unreadable++;
         note(ret, "a message that cannot be read: %s", error->message);
         return 0;
@@ -150,7 +153,7 @@ static int handle_live(struct ps_subscriber *subscriber, struct ps_peer *peer,
     if (envelope.type != PS_MESSAGE_PICKS && envelope.type != PS_MESSAGE_STATUS)
         return 0;
     struct ps_stream_cursor *cursor = NULL;
-    int status = choose_cursor(peer, envelope.stream, &cursor, ret, error);
+    status = choose_cursor(peer, envelope.stream, &cursor, ret, error);
     if (!cursor)
         return status;
     if (envelope.type == PS_MESSAGE_STATUS) {
@@ -172,13 +175,15 @@ static int handle_replay(struct ps_subscriber *subscriber, const struct ps_peer 
 {
     int64_t now = ps_clock_mono_ns();
     struct ps_envelope envelope;
-    if (ps_envelope_read(frames, &envelope, error) != 0) {
+    int status = ps_envelope_read(frames, &envelope, error);
+    if (status == PS_E_NOMEM)
+        return status;
+    if (status != 0) {
         subscriber->unreadable++;
         note(ret, "an answer that cannot be read: %s", error->message);
         return 0;
     }
     struct ps_outcome_record *record = NULL;
-    int status = 0;
     switch (envelope.type) {
     case PS_MESSAGE_PICKS:
         status = read_outcome(subscriber, frames, envelope.seq, &record, ret, error);

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "pickstream_wire.h"
+#include "wire/json.h"
 
 #include <string.h>
 
@@ -23,33 +24,19 @@ static bool frame_is(const struct ps_frame *frame, const char *text)
     return frame->size == strlen(text) && memcmp(frame->data, text, frame->size) == 0;
 }
 
-static json_t *parse_header(const struct ps_frame *frame, struct ps_error *error)
-{
-    if (frame->size == 0 || frame->size > PS_MAX_HEADER) {
-        ps_error_set(error, PS_E_INPUT, "a header of %zu bytes", frame->size);
-        return NULL;
-    }
-    json_t *header = json_loadb(frame->data, frame->size, JSON_REJECT_DUPLICATES, NULL);
-    if (!json_is_object(header)) {
-        json_decref(header);
-        ps_error_set(error, PS_E_INPUT, "the header is not a JSON object");
-        return NULL;
-    }
-    return header;
-}
-
-json_t *ps_header_open(const struct ps_frames *frames, struct ps_layout *ret_layout,
-                       struct ps_error *error)
+int ps_header_open(const struct ps_frames *frames, struct ps_layout *ret_layout,
+                   json_t **ret_header, struct ps_error *error)
 {
     struct ps_layout layout;
-    if (!find_layout(frames, &layout)) {
-        ps_error_set(error, PS_E_INPUT, "an empty message");
-        return NULL;
-    }
-    json_t *header = parse_header(layout.header, error);
-    if (header)
-        *ret_layout = layout;
-    return header;
+    if (!find_layout(frames, &layout))
+        return ps_fail(error, PS_E_INPUT, "an empty message");
+    const struct ps_frame *header = layout.header;
+    if (header->size == 0 || header->size > PS_MAX_HEADER)
+        return ps_fail(error, PS_E_INPUT, "a header of %zu bytes", header->size);
+    PS_TRY(ps_json_parse(header->data, header->size, "the header is not a JSON object", ret_header,
+                         error));
+    *ret_layout = layout;
+    return 0;
 }
 
 /* Reads a UUID as text; "" if the message has none. */
@@ -113,10 +100,10 @@ int ps_envelope_read(const struct ps_frames *frames, struct ps_envelope *ret_env
                      struct ps_error *error)
 {
     struct ps_layout layout;
-    json_t *header = ps_header_open(frames, &layout, error);
-    if (!header)
-        return PS_E_INPUT;
-    int status = 0;
+    json_t *header;
+    int status = ps_header_open(frames, &layout, &header, error);
+    if (status)
+        return status;
     struct ps_reader root = {header, "", &status, error};
     struct ps_envelope envelope;
     ps_envelope_fill(&layout, &root, &envelope);

@@ -27,7 +27,7 @@ struct ps_envelope {
 
 /* Reads the envelope of a message. A single frame is a header without a topic, as in answers of the
  * replay socket; a leading empty frame (the delimiter of a REQ socket) is skipped. PS_E_INPUT: not
- * a message of this schema. */
+ * a message of this schema; PS_E_NOMEM. */
 int ps_envelope_read(const struct ps_frames *frames, struct ps_envelope *ret_envelope,
                      struct ps_error *error);
 
@@ -39,10 +39,10 @@ struct ps_layout {
     size_t array_count;
 };
 
-/* Assigns the frames to their roles and parses the header. Returns a new reference; NULL with
- * PS_E_INPUT in `error` if there is no header or it is not a JSON object. */
-json_t *ps_header_open(const struct ps_frames *frames, struct ps_layout *ret_layout,
-                       struct ps_error *error);
+/* Assigns the frames to their roles and parses the header into a new reference. PS_E_INPUT: there
+ * is no header or it is not a JSON object; PS_E_NOMEM. */
+int ps_header_open(const struct ps_frames *frames, struct ps_layout *ret_layout,
+                   json_t **ret_header, struct ps_error *error);
 
 /* Reads the envelope from the header; failures go to the reader. */
 void ps_envelope_fill(const struct ps_layout *layout, const struct ps_reader *root,

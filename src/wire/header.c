@@ -58,7 +58,7 @@ struct ps_json_names ps_json_names(const char *path, const char *name)
     struct ps_json_names names = {path ? encode(path) : json_null(),
                                   name ? encode(name) : json_null(),
                                   json_string(PS_WIRE_ENCODING_PERCENT)};
-    if (!names.encoding) { /* encoded names that do not say so are others */
+    if (!names.encoding) { /* NULL would mean that they are not encoded */
         json_decref(names.path);
         names.path = NULL;
     }

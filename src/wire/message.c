@@ -1,6 +1,7 @@
 #include "wire/message.h"
 
 #include "base/error.h"
+#include "wire/json.h"
 
 #include <endian.h>
 #include <stdio.h>
@@ -43,7 +44,7 @@ int ps_message_header(const char *topic, json_t *header, struct ps_frames *ret_f
                       struct ps_error *error)
 {
     struct ps_frames frames = {0};
-    char *text = header ? json_dumps(header, PS_JSON_FORMAT) : NULL;
+    char *text = ps_json_dump(header, PS_JSON_FORMAT);
     json_decref(header);
     bool complete = append(&frames, strdup(topic), strlen(topic));
     complete &= append(&frames, text, text ? strlen(text) : 0);

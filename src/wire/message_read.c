@@ -288,10 +288,10 @@ int ps_outcome_record_read(const struct ps_frames *frames, struct ps_outcome_rec
                            struct ps_error *error)
 {
     struct ps_layout layout;
-    json_t *header = ps_header_open(frames, &layout, error);
-    if (!header)
-        return PS_E_INPUT;
-    int status = 0;
+    json_t *header;
+    int status = ps_header_open(frames, &layout, &header, error);
+    if (status)
+        return status;
     struct ps_outcome_record *record = calloc(1, sizeof *record);
     struct ps_reader root = {header, "", &status, error};
     if (record)

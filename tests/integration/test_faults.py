@@ -1,0 +1,49 @@
+"""Single faults of the machine, by the libraries of tests/campaign: what each command makes of them."""
+
+import errno
+import os
+
+import pytest
+from support import BUILD, SANITIZER, run
+
+CALLS = BUILD / "tests/campaign/fault_calls.so"
+
+pytestmark = pytest.mark.skipif(bool(SANITIZER), reason="a sanitizer wants to be loaded first")
+
+
+def failing(tmp_path, call, number, code, count=1):
+    """The environment of a process in which calls fail with an error."""
+    page = tmp_path / "page"
+    page.write_bytes(bytes(65 * 8))
+    return os.environ | {
+        "LD_PRELOAD": str(CALLS), "PS_FAULT_PAGE": str(page), "PS_FAULT_CALL": call,
+        "PS_FAULT_NUMBER": str(number), "PS_FAULT_COUNT": str(count),
+        "PS_FAULT_ERRNO": str(getattr(errno, code))}
+
+
+@pytest.mark.parametrize("code", ["EMFILE", "ENFILE", "ENOMEM", "EIO"])
+def test_a_shortage_is_not_the_users_mistake(tmp_path, code):
+    """Exit status 2 would tell systemd not to try again."""
+    config = tmp_path / "pickstream.ini"
+    config.write_text("[picker]\nparticle_diameter = 64px\n")
+    assert run("check", "-c", config).stdout == "configuration OK\n"
+    done = run("check", "-c", config, status=1, env=failing(tmp_path, "fopen", 1, code))
+    assert done.stderr == f"{config}: cannot open: {os.strerror(getattr(errno, code))}\n"
+    assert "no such" in run("check", "-c", tmp_path / "none.ini", status=2).stderr.lower()
+
+
+@pytest.mark.parametrize("code", ["EIO", "ESTALE", "EACCES", "ENOMEM"])
+def test_a_directory_that_cannot_be_looked_at(tmp_path, scene, code):
+    """It is no micrograph."""
+    assert run("pick", "--list", scene.path.parent).stdout == f"{scene.path}\n"
+    done = run("pick", "--list", scene.path.parent, status=1,
+               env=failing(tmp_path, "stat", 1, code))
+    assert done.stdout == ""
+    assert f"{scene.path.parent}: {os.strerror(getattr(errno, code))}" in done.stderr
+
+
+def test_two_files_of_picks_that_cannot_be_written(tmp_path, scene):
+    """The first is named; the second one must not end the program."""
+    done = run("pick", *scene.options, "--format", "star,box,csv", "-o", tmp_path / "out",
+               scene.path, status=1, env=failing(tmp_path, "renameat", 1, "ENOSPC", 10))
+    assert "No space left on device" in done.stderr
