@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-/* Large buffers are made of large pages where the system has them: thousands of page faults less. */
+/* Large buffers are made of large pages where the system has them: thousands of page faults less.
+ */
 enum { LARGE_PAGE = 2 << 20, MIN_LARGE = 2 * LARGE_PAGE };
 
 /* Loops that take a block of pixels at a time read past the end of the last row. */

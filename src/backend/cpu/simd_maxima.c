@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/parallel.h"
+#include "formulas/peaks.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -104,17 +105,6 @@ static void find_maxima(void *context, int thread, size_t piece)
     }
 }
 
-static int by_value(const void *left, const void *right)
-{
-    const struct ps_peak *a = left;
-    const struct ps_peak *b = right;
-    if (a->value != b->value)
-        return a->value > b->value ? -1 : 1;
-    if (a->y != b->y)
-        return a->y < b->y ? -1 : 1;
-    return (a->x > b->x) - (a->x < b->x);
-}
-
 static int peaks_join(struct peak_list *lists, size_t pieces, struct ps_peak **ret_peaks,
                       size_t *ret_count, struct ps_error *error)
 {
@@ -133,53 +123,23 @@ static int peaks_join(struct peak_list *lists, size_t pieces, struct ps_peak **r
             memcpy(peaks + at, lists[i].items, lists[i].count * sizeof *peaks);
         at += lists[i].count;
     }
-    qsort(peaks, count, sizeof *peaks, by_value);
+    qsort(peaks, count, sizeof *peaks, ps_peak_order);
     *ret_peaks = peaks;
     *ret_count = count;
     return 0;
 }
 
-static double squared_distance(const struct ps_peak *a, const struct ps_peak *b)
-{
-    double x = a->x - b->x;
-    double y = a->y - b->y;
-    return x * x + y * y;
-}
-
-/* Greedy suppression on a grid of cells as wide as the distance, so that all near peaks lie in the
- * adjacent cells. `chain` links the peaks of a cell. */
 static int peaks_suppress(struct ps_peak *peaks, size_t *count, int width, int height,
                           double distance, struct ps_error *error)
 {
-    double cell = distance > 1 ? distance : 1;
-    int columns = (int)(width / cell) + 1;
-    int rows = (int)(height / cell) + 1;
-    size_t cells = (size_t)columns * (size_t)rows;
-    int *first = malloc((cells + *count) * sizeof *first);
-    if (!first)
-        return ps_fail_memory(error, (cells + *count) * sizeof *first, "peaks");
-    int *chain = first + cells;
-    for (size_t i = 0; i < cells; i++)
-        first[i] = -1;
-    int kept = 0;
-    for (size_t i = 0; i < *count; i++) {
-        int column = (int)(peaks[i].x / cell);
-        int row = (int)(peaks[i].y / cell);
-        bool free_spot = true;
-        for (int v = row > 0 ? row - 1 : 0; v <= row + 1 && v < rows && free_spot; v++) {
-            for (int u = column > 0 ? column - 1 : 0; u <= column + 1 && u < columns; u++) {
-                for (int k = first[v * columns + u]; k >= 0; k = chain[k])
-                    free_spot &= squared_distance(&peaks[k], &peaks[i]) > distance * distance;
-            }
-        }
-        if (!free_spot)
-            continue;
-        peaks[kept] = peaks[i];
-        chain[kept] = first[row * columns + column];
-        first[row * columns + column] = kept++;
-    }
-    free(first);
-    *count = (size_t)kept;
+    int *kept = malloc((*count + 1) * sizeof *kept);
+    int left = kept ? ps_peaks_suppress(peaks, *count, width, height, distance, kept) : -1;
+    for (int i = 0; i < left; i++)
+        peaks[i] = peaks[kept[i]];
+    free(kept);
+    if (left < 0)
+        return ps_fail_memory(error, *count * sizeof *kept, "peaks");
+    *count = (size_t)left;
     return 0;
 }
 

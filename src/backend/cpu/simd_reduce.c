@@ -70,17 +70,19 @@ static void bin_rows(void *context, int thread, size_t piece)
 }
 
 /* `live`: pixels that hold image data; NULL: all. Dead ones become 0, the median. */
-static int bin_micrograph(struct cpu_slot *slot, int bin, const uint8_t *live, float *ret_out,
-                          struct ps_error *error)
+static int bin_micrograph(struct cpu_slot *slot, const struct ps_reduction *reduction,
+                          const uint8_t *live, float *ret_out, struct ps_error *error)
 {
     struct cpu_adaptive *a = slot->adaptive;
+    struct ps_rectangle part = ps_reduction_part(reduction, slot->width, slot->height);
     struct cpu_pass p = {
         .count = cpu_field_pixels(a),
-        .micrograph = slot->micrograph.data,
+        .micrograph = (const float *)slot->micrograph.data +
+                      (size_t)part.top * (size_t)slot->width + (size_t)part.left,
         .width = slot->width,
         .field_width = a->field.width,
         .frame = a->field.frame_field_px,
-        .bin = bin,
+        .bin = reduction->bin,
         .out = ret_out,
         .in = ret_out,
         .weight = live ? a->weight.data : NULL,
@@ -255,15 +257,16 @@ int cpu_adaptive_reduce(struct ps_slot *base, const struct ps_reduction *reducti
     a->max_reach = ps_template_reach(reduction->max_diameter_field_px);
     a->has_spectrum = false;
     a->field.frame_field_px = reduction->frame_field_px;
-    a->field.width = slot->width / reduction->bin + 2 * reduction->frame_field_px;
-    a->field.height = slot->height / reduction->bin + 2 * reduction->frame_field_px;
+    struct ps_rectangle part = ps_reduction_part(reduction, slot->width, slot->height);
+    a->field.width = part.width / reduction->bin + 2 * reduction->frame_field_px;
+    a->field.height = part.height / reduction->bin + 2 * reduction->frame_field_px;
     PS_TRY(reduce_reserve(a, error));
     float *image = a->channel[PS_CHANNEL_INTENSITY].data;
     uint8_t *mask = a->unmasked.data;
     memset(mask, 0, cpu_field_pixels(a));
     mark_live(a, reduction->dead);
     const uint8_t *live = reduction->dead ? a->allowed.data : NULL;
-    PS_TRY(bin_micrograph(slot, reduction->bin, live, image, error));
+    PS_TRY(bin_micrograph(slot, reduction, live, image, error));
     if (reduction->mask)
         PS_TRY(find_contaminants(slot, image, reduction->diameter_field_px, live, mask, error));
     apply_mask(a, image);
