@@ -91,13 +91,26 @@ struct means {
     float *means;
 };
 
-/* Rescales means over the disk to means over the part that the border leaves of it. */
-static void complete_means(void *context, size_t i, const struct ps_cut *cut)
+static void weigh_disk(const void *context, const struct ps_cut *cut, double *ret_factor,
+                       double *ret_unused)
 {
     const struct means *m = context;
-    float factor = (float)(m->a->disk_pixels / cpu_integral_over(m->a, m->a->area.data, cut));
-    m->squares[i] *= factor;
-    m->means[i] *= factor;
+    *ret_factor = m->a->disk_pixels / cpu_integral_over(m->a, m->a->area.data, cut);
+    *ret_unused = 0;
+}
+
+/* Rescales means over the disk to means over the part that the border leaves of it. */
+static void complete_means(void *context, size_t pixel, size_t count, const double *factors,
+                           const double *unused)
+{
+    (void)unused;
+    const struct means *m = context;
+    float *squares = m->squares + pixel;
+    float *means = m->means + pixel;
+    for (size_t i = 0; i < count; i++) {
+        squares[i] *= (float)factors[i];
+        means[i] *= (float)factors[i];
+    }
 }
 
 /* 1 / max(sqrt(n variance), half its median); the variance is over the disk of each window. */
@@ -113,7 +126,7 @@ static int make_norms(struct cpu_slot *slot, enum ps_channel channel, struct ps_
         a->has_spectrum = true;
     PS_TRY(cpu_disk_means(slot, image, local, a->spare[0].data, error));
     struct means means = {a, a->spare[0].data, local};
-    cpu_visit_cut_windows(slot, complete_means, &means);
+    PS_TRY(cpu_visit_cut_windows(slot, weigh_disk, complete_means, &means, error));
     struct cpu_pass p = {
         .count = cpu_field_pixels(a),
         .in = a->spare[0].data,
