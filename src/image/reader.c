@@ -2,6 +2,7 @@
 #include "image/reader.h"
 
 #include "base/error.h"
+#include "base/memory.h"
 
 #include <inttypes.h>
 #include <limits.h>
@@ -15,7 +16,7 @@ int ps_micrograph_new(const char *format, int width, int height, enum ps_pixel t
 {
     size_t bytes = (size_t)width * (size_t)height * ps_pixel_bytes(type);
     struct ps_micrograph *micrograph = calloc(1, sizeof *micrograph);
-    void *pixels = malloc(bytes);
+    void *pixels = ps_memory_new(bytes);
     if (!micrograph || !pixels) {
         free(micrograph);
         free(pixels);

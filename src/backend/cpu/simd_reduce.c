@@ -33,6 +33,34 @@ static void subtract_background_piece(void *context, int thread, size_t piece)
 /* ---- step 1: binning --------------------------------------------------------------------------
  */
 
+/* Largest bin: that of the widest particle that a micrograph can hold twice. */
+enum { MAX_BIN = 8192 };
+
+/* Means over squares of bin x bin pixels: sums down the columns first, some squares at a time. */
+static void bin_row(const float *micrograph, size_t stride, size_t bin, size_t count,
+                    float *ret_row)
+{
+    float sums[MAX_BIN];
+    float scale = 1.0F / ((float)bin * (float)bin);
+    size_t squares = MAX_BIN / 4 > bin ? MAX_BIN / 4 / bin : 1;
+    for (size_t first = 0; first < count; first += squares) {
+        size_t now = count - first < squares ? count - first : squares;
+        const float *in = micrograph + first * bin;
+        memcpy(sums, in, now * bin * sizeof *sums);
+        for (size_t y = 1; y < bin; y++) {
+            in += stride;
+            for (size_t x = 0; x < now * bin; x++)
+                sums[x] += in[x];
+        }
+        for (size_t i = 0; i < now; i++) {
+            float sum = 0;
+            for (size_t x = i * bin; x < (i + 1) * bin; x++)
+                sum += sums[x];
+            ret_row[first + i] = sum * scale;
+        }
+    }
+}
+
 /* Fills the frame with the mirror image, which the search for contaminants needs; apply_mask()
  * clears it. */
 static void bin_rows(void *context, int thread, size_t piece)
@@ -44,24 +72,14 @@ static void bin_rows(void *context, int thread, size_t piece)
     int height = (int)(p->count / (size_t)width);
     int inner_width = width - 2 * p->frame;
     int inner_height = height - 2 * p->frame;
-    float scale = 1.0F / ((float)bin * (float)bin);
     int first = (int)piece * ROWS_PER_PIECE;
     for (int y = first; y < first + ROWS_PER_PIECE && y < height; y++) {
         float *row = p->out + (size_t)y * (size_t)width;
         float *out = row + p->frame;
         memset(row, 0, (size_t)width * sizeof *row);
         size_t top = (size_t)ps_mirror(y - p->frame, inner_height) * bin;
-        for (size_t dy = 0; dy < bin; dy++) {
-            const float *in = p->micrograph + (top + dy) * (size_t)p->width;
-            for (int x = 0; x < inner_width; x++) {
-                float sum = 0;
-                for (size_t dx = 0; dx < bin; dx++)
-                    sum += in[(size_t)x * bin + dx];
-                out[x] += sum;
-            }
-        }
-        for (int x = 0; x < inner_width; x++)
-            out[x] *= scale;
+        bin_row(p->micrograph + top * (size_t)p->width, (size_t)p->width, bin, (size_t)inner_width,
+                out);
         for (int i = 1; i <= p->frame; i++) {
             out[-i] = out[ps_mirror(-i, inner_width)];
             out[inner_width - 1 + i] = out[ps_mirror(inner_width - 1 + i, inner_width)];
@@ -77,8 +95,7 @@ static int bin_micrograph(struct cpu_slot *slot, const struct ps_reduction *redu
     struct ps_rectangle part = ps_reduction_part(reduction, slot->width, slot->height);
     struct cpu_pass p = {
         .count = cpu_field_pixels(a),
-        .micrograph = (const float *)slot->micrograph.data +
-                      (size_t)part.top * (size_t)slot->width + (size_t)part.left,
+        .micrograph = slot->pixels + (size_t)part.top * (size_t)slot->width + (size_t)part.left,
         .width = slot->width,
         .field_width = a->field.width,
         .frame = a->field.frame_field_px,
@@ -260,6 +277,8 @@ int cpu_adaptive_reduce(struct ps_slot *base, const struct ps_reduction *reducti
     struct ps_rectangle part = ps_reduction_part(reduction, slot->width, slot->height);
     a->field.width = part.width / reduction->bin + 2 * reduction->frame_field_px;
     a->field.height = part.height / reduction->bin + 2 * reduction->frame_field_px;
+    if (reduction->bin > MAX_BIN)
+        return ps_fail(error, PS_E_BUG, "bins of %d px", reduction->bin);
     PS_TRY(reduce_reserve(a, error));
     float *image = a->channel[PS_CHANNEL_INTENSITY].data;
     uint8_t *mask = a->unmasked.data;
