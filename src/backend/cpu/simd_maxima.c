@@ -143,16 +143,91 @@ static int peaks_suppress(struct ps_peak *peaks, size_t *count, int width, int h
     return 0;
 }
 
-static void peaks_describe(const struct cpu_adaptive *a, struct ps_peak *peaks, size_t count)
+/* ---- windows of the peaks ---------------------------------------------------------------------
+ */
+
+enum { MAX_SIDE = 2 * PS_MAX_RINGS + 1, PEAKS_PER_PIECE = 128 };
+
+/* Sums down the columns of a window. */
+struct column_sums {
+    double image[MAX_SIDE];
+    double square[MAX_SIDE];
+    double weight[MAX_SIDE];
+};
+
+static void add_row(const float *image, const float *weight, int side, struct column_sums *sums)
 {
-    const float *mean = a->mean.data;
-    const float *deviation = a->deviation.data;
-    for (size_t i = 0; i < count; i++) {
-        size_t at = (size_t)peaks[i].y * (size_t)a->field.width + (size_t)peaks[i].x;
-        peaks[i].mean = mean[at];
-        peaks[i].deviation = deviation[at];
+    for (int u = 0; u < side; u++) {
+        double value = (double)image[u];
+        sums->image[u] += value;
+        sums->square[u] += value * value;
+        sums->weight[u] += (double)weight[u];
     }
 }
+
+static void add_mirrored_row(const float *image, const float *weight, int left, int width, int side,
+                             struct column_sums *sums)
+{
+    float mirrored[2][MAX_SIDE];
+    for (int u = 0; u < side; u++) {
+        int x = ps_mirror(left + u, width);
+        mirrored[0][u] = image[x];
+        mirrored[1][u] = weight[x];
+    }
+    add_row(mirrored[0], mirrored[1], side, sums);
+}
+
+/* Mean and deviation of what is unmasked in the window. */
+static void describe(const struct cpu_adaptive *a, struct ps_peak *peak)
+{
+    int side = ps_box_side(a->diameter_field_px);
+    int left = peak->x - side / 2;
+    int width = a->field.width;
+    struct column_sums sums = {.image = {0}};
+    for (int v = -(side / 2); v <= side / 2; v++) {
+        size_t row = (size_t)ps_mirror(peak->y + v, a->field.height) * (size_t)width;
+        const float *image = (const float *)a->channel[PS_CHANNEL_INTENSITY].data + row;
+        const float *weight = (const float *)a->weight.data + row;
+        if (left >= 0 && left + side <= width)
+            add_row(image + left, weight + left, side, &sums);
+        else
+            add_mirrored_row(image, weight, left, width, side, &sums);
+    }
+    double total[3] = {0};
+    for (int u = 0; u < side; u++) {
+        total[0] += sums.image[u];
+        total[1] += sums.square[u];
+        total[2] += sums.weight[u];
+    }
+    double pixels = (double)side * side;
+    float share = ps_share((float)(total[2] / pixels));
+    peak->mean = (float)(total[0] / pixels) / share;
+    peak->deviation = ps_window_norm((float)(total[1] / pixels) / share, peak->mean, 1);
+}
+
+struct description {
+    const struct cpu_adaptive *a;
+    struct ps_peak *peaks;
+    size_t count;
+};
+
+static void describe_piece(void *context, int thread, size_t piece)
+{
+    (void)thread;
+    const struct description *d = context;
+    size_t first = piece * PEAKS_PER_PIECE;
+    for (size_t i = first; i < first + PEAKS_PER_PIECE && i < d->count; i++)
+        describe(d->a, &d->peaks[i]);
+}
+
+void cpu_adaptive_describe(const struct cpu_slot *slot, struct ps_peak *peaks, size_t count)
+{
+    struct description d = {slot->adaptive, peaks, count};
+    ps_parallel(slot->threads, (count + PEAKS_PER_PIECE - 1) / PEAKS_PER_PIECE, describe_piece, &d);
+}
+
+/* ---- the stage --------------------------------------------------------------------------------
+ */
 
 int cpu_adaptive_peaks(struct cpu_slot *slot, double distance, struct ps_peak **ret_peaks,
                        size_t *ret_count, struct ps_error *error)
@@ -182,7 +257,7 @@ int cpu_adaptive_peaks(struct cpu_slot *slot, double distance, struct ps_peak **
         free(peaks);
         return status;
     }
-    peaks_describe(a, peaks, count);
+    cpu_adaptive_describe(slot, peaks, count);
     *ret_peaks = peaks;
     *ret_count = count;
     return 0;

@@ -210,8 +210,8 @@ static int reduce_reserve(struct cpu_adaptive *a, struct ps_error *error)
 {
     size_t bytes = cpu_field_pixels(a) * sizeof(float);
     struct cpu_buffer *buffers[] = {
-        &a->local[0],   &a->local[1], &a->weight,    &a->channel[0], &a->channel[1], &a->inverse[0],
-        &a->inverse[1], &a->mean,     &a->deviation, &a->spare[0],   &a->spare[1],
+        &a->local[0],   &a->local[1],   &a->weight,   &a->channel[0], &a->channel[1],
+        &a->inverse[0], &a->inverse[1], &a->spare[0], &a->spare[1],
     };
     PS_TRY(cpu_buffer_reserve(&a->unmasked, cpu_field_pixels(a), "the mask", error));
     PS_TRY(cpu_buffer_reserve(&a->allowed, cpu_field_pixels(a), "the mask", error));

@@ -143,41 +143,6 @@ static int make_norms(struct cpu_slot *slot, enum ps_channel channel, struct ps_
     return 0;
 }
 
-static void square_piece(void *context, int thread, size_t piece)
-{
-    (void)thread;
-    const struct cpu_pass *p = context;
-    CPU_FOR_PIXELS(p, i, piece)
-    p->out[i] = p->in[i] * p->in[i];
-}
-
-static int make_moments(struct cpu_slot *slot, double diameter, struct ps_error *error)
-{
-    struct cpu_adaptive *a = slot->adaptive;
-    const float *image = a->channel[PS_CHANNEL_INTENSITY].data;
-    struct cpu_pass p = {
-        .count = cpu_field_pixels(a),
-        .in = image,
-        .out = a->spare[0].data,
-        .scale = 1,
-    };
-    cpu_pass_run(slot, square_piece, &p);
-    int side = ps_box_side(diameter);
-    PS_TRY(cpu_box(slot, image, side, a->mean.data, error));
-    PS_TRY(cpu_box(slot, a->spare[0].data, side, a->spare[0].data, error));
-    PS_TRY(cpu_share_box(slot, side, 1, a->spare[1].data, error));
-    p.other = a->spare[1].data;
-    p.in = p.out = a->mean.data;
-    cpu_pass_run(slot, divide_by_share_piece, &p);
-    p.in = p.out = a->spare[0].data;
-    cpu_pass_run(slot, divide_by_share_piece, &p);
-    p.in = a->spare[0].data;
-    p.other = a->mean.data;
-    p.out = a->deviation.data;
-    cpu_pass_run(slot, window_norm_piece, &p);
-    return 0;
-}
-
 int cpu_adaptive_scale(struct ps_slot *base, const double *diameters_field_px, int count,
                        struct ps_error *error)
 {
@@ -194,8 +159,6 @@ int cpu_adaptive_scale(struct ps_slot *base, const double *diameters_field_px, i
     int status = cpu_fft_prepare(slot, a->max_reach, error);
     if (status == 0)
         status = make_energy(slot, diameter, error);
-    if (status == 0)
-        status = make_moments(slot, diameter, error);
     if (status == 0)
         status = cpu_disk_prepare(a, error);
     for (int channel = 0; channel < PS_CHANNELS && status == 0; channel++)
@@ -219,4 +182,5 @@ const struct cpu_adaptive_functions PS_SIMD_NAME(cpu_adaptive) = {
     .moments = cpu_adaptive_moments,
     .peaks = cpu_adaptive_peaks,
     .average = cpu_adaptive_average,
+    .describe = cpu_adaptive_describe,
 };
