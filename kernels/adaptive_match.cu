@@ -101,9 +101,10 @@ __global__ void __launch_bounds__(THREADS)
         const ps_cut_sums &b = sums[cut.top * stride + cut.right];
         const ps_cut_sums &c = sums[cut.bottom * stride + cut.left];
         const ps_cut_sums &d = sums[cut.top * stride + cut.left];
-        response = ps_cut_response(response, maps.local[i], inverse, a.sum - b.sum - c.sum + d.sum,
-                                   a.square - b.square - c.square + d.square,
-                                   (double)area_over(level, cut));
+        double sum = a.sum - b.sum - c.sum + d.sum;
+        double norm = ps_cut_norm(sum, a.square - b.square - c.square + d.square,
+                                  (double)area_over(level, cut));
+        response = ps_cut_response(response, maps.local[i], inverse, sum, norm);
     }
     maps.response[(size_t)index * maps.stride + pixel] = response;
 }

@@ -36,10 +36,10 @@ __global__ void __launch_bounds__(THREADS)
         (size_t)ps_mirror(y - frame, height - 2 * frame) * bin * (size_t)micrograph_width +
         (size_t)ps_mirror(x - frame, width - 2 * frame) * bin;
     float total = 0;
-    for (int v = 0; v < bin; v++, in += micrograph_width) {
+    for (int u = 0; u < bin; u++) {
         float sum = 0;
-        for (int u = 0; u < bin; u++)
-            sum += in[u];
+        for (int v = 0; v < bin; v++)
+            sum += in[(size_t)v * micrograph_width + u];
         total += sum;
     }
     ret_field[(size_t)y * width + x] = total * (1.0F / ((float)bin * (float)bin));

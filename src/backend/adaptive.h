@@ -33,7 +33,16 @@ enum ps_map {
     PS_MAP_DEVIATION,
 };
 
+/* Of a micrograph, px. */
+struct ps_rectangle {
+    int left;
+    int top;
+    int width;
+    int height;
+};
+
 struct ps_reduction {
+    struct ps_rectangle part; /* of the micrograph, that the field is made of; no width: all */
     int bin;                  /* side of the square of micrograph pixels averaged into one */
     int frame_field_px;       /* empty border on each side, where cut particles may be centred */
     double diameter_field_px; /* of a particle */
@@ -48,6 +57,13 @@ struct ps_field {
     int frame_field_px;
     size_t unmasked; /* px: neither contaminant, dead nor frame */
 };
+
+/* The part of a micrograph of width x height px that a field is made of. */
+static inline struct ps_rectangle ps_reduction_part(const struct ps_reduction *reduction, int width,
+                                                    int height)
+{
+    return reduction->part.width ? reduction->part : (struct ps_rectangle){0, 0, width, height};
+}
 
 /* One hypothesis of a batch: input and output of the stages. */
 struct ps_batch_item {

@@ -87,7 +87,8 @@ struct ps_span {
 
 /* ---- stages: they return PS_E_NOMEM and PS_E_DEVICE beside the codes given here ---- */
 
-/* Converts the micrograph to float32 and repairs it. */
+/* Converts the micrograph to float32 and repairs it. The image stays until the last stage: a device
+ * may use its pixels where they are. */
 typedef int ps_upload_stage(struct ps_slot *slot, const struct ps_image *image,
                             struct ps_pixel_report *ret_report, struct ps_error *error);
 

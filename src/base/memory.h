@@ -1,13 +1,11 @@
-/* How much memory this process can have. */
+/* Large blocks of memory. */
 #ifndef PS_BASE_MEMORY_H
 #define PS_BASE_MEMORY_H
 
-#include <stdint.h>
+#include <stddef.h>
 
-/* Bytes: the least of the memory of the machine, the limits of the control groups that the process
- * is in (memory.max and memory.high of version 2, memory.limit_in_bytes of version 1), and its
- * limit of address space. Swap does not count. `root` is a directory to find proc/ and sys/ in: ""
- * except in tests. */
-uint64_t ps_memory_limit(const char *root);
+/* As aligned_alloc(64), for free(). Blocks of several MiB are made of large pages where the system
+ * has them, which saves most of the page faults of their first use. */
+void *ps_memory_new(size_t bytes);
 
 #endif

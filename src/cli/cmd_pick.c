@@ -1,6 +1,6 @@
 /* pickstream pick: picks the given files in sequence, each with all cores. */
 #include "base/error.h"
-#include "base/memory.h"
+#include "base/memory_limit.h"
 #include "base/text.h"
 #include "cli/accuracy.h"
 #include "cli/arguments.h"

@@ -203,15 +203,19 @@ PS_HD bool ps_window_cut(int reach, int frame, int width, int height, int x, int
     return ret_cut->top > 0 || ret_cut->left > 0 || ret_cut->bottom < side || ret_cut->right < side;
 }
 
-/* Corrects a response near the border, from the template's sums over the part inside: the template
- * gets zero mean and unit norm there, and the response is damped as that part shrinks, so that
- * noise has the same spread everywhere. */
-PS_HD float ps_cut_response(float response, float local, float inverse, double sum, double square,
-                            double area)
+/* Norm of what the border leaves of a template after its mean is subtracted, from its sums over
+ * that part. Limited from below: the response is damped as the part shrinks, so that noise has the
+ * same spread everywhere. */
+PS_HD double ps_cut_norm(double sum, double square, double area)
 {
-    double norm = square - sum * sum / area;
-    return (float)(((double)response - sum * (double)local * (double)inverse) /
-                   sqrt(fmax(norm, PS_MIN_NORM)));
+    return sqrt(fmax(square - sum * sum / area, PS_MIN_NORM));
+}
+
+/* Corrects a response near the border, as of a template of zero mean and unit norm over the part
+ * inside. */
+PS_HD float ps_cut_response(float response, float local, float inverse, double sum, double norm)
+{
+    return (float)(((double)response - sum * (double)local * (double)inverse) / norm);
 }
 
 /* ---- moments of both responses ---- */

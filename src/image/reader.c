@@ -2,6 +2,7 @@
 #include "image/reader.h"
 
 #include "base/error.h"
+#include "base/memory.h"
 
 #include <inttypes.h>
 #include <limits.h>
@@ -30,7 +31,7 @@ int ps_micrograph_allocate(struct ps_micrograph *micrograph, const struct ps_rea
     const size_t bytes = (size_t)image->width * (size_t)image->height * ps_pixel_bytes(image->type);
     int code = options->admit ? options->admit(options->admit_context, image, error) : 0;
     if (!code) {
-        micrograph->pixels = malloc(bytes);
+        micrograph->pixels = ps_memory_new(bytes);
         if (!micrograph->pixels)
             code = ps_fail_memory(error, bytes, "the pixels of a micrograph");
     }

@@ -22,7 +22,11 @@ struct ps_adaptive_rules {
     double fine;          /* afterwards, */
     double fine_in_large; /* and where the field then has more than */
     double large;         /* px */
-    int coarse_rounds;    /* of templates and candidates */
+    /* Micrographs that more than twice as many particles would cover are searched in parts that
+     * `part` of them would cover, and then picked in tiles of up to `tile` px of the field */
+    double part; /* 0: never */
+    double tile;
+    int coarse_rounds; /* of templates and candidates */
     int fine_rounds;
     double frame;     /* of the field, in diameters */
     double distance;  /* of candidates, in diameters */

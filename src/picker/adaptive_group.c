@@ -11,6 +11,11 @@ double ps_group_diameter(const struct ps_adaptive_run *run, const struct ps_hypo
     return h->scale * run->diameter;
 }
 
+double ps_group_distance(const struct ps_adaptive_run *run, const struct ps_hypothesis *h)
+{
+    return run->rules->distance * fmin(h->scale, 1.1) * run->diameter;
+}
+
 static bool runs(const struct ps_group *group, int i)
 {
     return !group->items[i].idle && !group->items[i].flat;
@@ -56,8 +61,7 @@ int ps_group_find_all(struct ps_group *group)
 {
     struct ps_adaptive_run *run = group->run;
     for (int i = 0; i < group->count; i++)
-        group->items[i].distance_field_px =
-            run->rules->distance * fmin(group->hypotheses[i]->scale, 1.1) * run->diameter;
+        group->items[i].distance_field_px = ps_group_distance(run, group->hypotheses[i]);
     int status = run->ops->peaks(run->base->slot, group->items, group->count, run->base->error);
     for (int i = 0; i < group->count && status == 0; i++) {
         if (!runs(group, i))
@@ -79,7 +83,7 @@ static int find_peaks(struct ps_group *group)
 }
 
 /* Responses to the items' templates, and the candidates by their weights. */
-static int match(struct ps_group *group)
+static int respond(struct ps_group *group)
 {
     const struct ps_picking *base = group->run->base;
     int status = group->run->ops->respond(base->slot, group->items, group->count, base->error);
@@ -99,7 +103,7 @@ static int start(struct ps_group *group)
         item->templates[channel] = ps_adaptive_start(ps_group_diameter(group->run, h), sign);
         item->weights[channel] = 1;
     }
-    return match(group);
+    return respond(group);
 }
 
 static void choose_weights(const struct ps_adaptive_rules *rules, struct ps_batch_item *item)
@@ -182,7 +186,7 @@ int ps_group_add_to_null(struct ps_group *group)
     return status ? ps_fail_memory(group->run->base->error, 0, "scores") : 0;
 }
 
-int ps_group_match_noise(struct ps_group *group)
+int ps_group_match(struct ps_group *group)
 {
     for (int i = 0; i < group->count; i++) {
         const struct ps_hypothesis *h = group->hypotheses[i];
@@ -190,6 +194,11 @@ int ps_group_match_noise(struct ps_group *group)
         memcpy(group->items[i].templates, h->templates, sizeof h->templates);
         memcpy(group->items[i].weights, h->weights, sizeof h->weights);
     }
-    int status = match(group);
+    return respond(group);
+}
+
+int ps_group_match_noise(struct ps_group *group)
+{
+    int status = ps_group_match(group);
     return status ? status : ps_group_add_to_null(group);
 }

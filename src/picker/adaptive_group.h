@@ -22,6 +22,9 @@ void ps_group_forget(struct ps_group *group);
 /* Diameter of a hypothesis, px of the field. */
 double ps_group_diameter(const struct ps_adaptive_run *run, const struct ps_hypothesis *h);
 
+/* Least distance of its candidates, px of the field. */
+double ps_group_distance(const struct ps_adaptive_run *run, const struct ps_hypothesis *h);
+
 /* ---- PS_E_NOMEM and PS_E_DEVICE; steps are those of README.md ---- */
 
 /* Step 4; comes before the others, and again when the field has changed. */
@@ -38,7 +41,9 @@ int ps_group_find_all(struct ps_group *group);
 void ps_group_keep(struct ps_group *group);
 /* What was found in noise becomes a list of the hypotheses' nulls. */
 int ps_group_add_to_null(struct ps_group *group);
-/* Steps 5 and 7 in noise with the hypotheses' own templates and weights, and a list of that. */
+/* Steps 5 and 7 with the hypotheses' own templates and weights. */
+int ps_group_match(struct ps_group *group);
+/* The same in noise, and a list of that. */
 int ps_group_match_noise(struct ps_group *group);
 
 #endif

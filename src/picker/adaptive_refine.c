@@ -29,8 +29,7 @@ static int move_peaks(struct ps_group *group, const struct ps_hypothesis *from, 
     return 0;
 }
 
-/* What is asked of the candidates while the field is the micrograph. */
-static int describe_candidates(struct ps_adaptive_run *run)
+int ps_adaptive_describe_candidates(struct ps_adaptive_run *run)
 {
     static const enum ps_map maps[PS_CHANNELS] = {PS_MAP_INTENSITY_MATCH, PS_MAP_ENERGY_MATCH};
     const struct ps_hypothesis *h = &run->now;
@@ -63,7 +62,7 @@ static int refine(struct ps_group *group)
         status =
             ps_fail(run->base->error, PS_E_INPUT, "no contrast: an average without any structure");
     if (status == 0)
-        status = describe_candidates(run);
+        status = ps_adaptive_describe_candidates(run);
     int nulls =
         ps_adaptive_nulls(run->rules, ps_adaptive_area(run, ps_group_diameter(run, &run->now)));
     for (int i = 0; i < nulls && status == 0; i++) {

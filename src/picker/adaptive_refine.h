@@ -10,4 +10,8 @@
  * null is what its templates find in noise. PS_E_INPUT: no template has any structure. */
 int ps_adaptive_refine(struct ps_adaptive_run *run);
 
+/* Centres of and responses at the candidates of run->now, from the field as it is. PS_E_NOMEM,
+ * PS_E_DEVICE. */
+int ps_adaptive_describe_candidates(struct ps_adaptive_run *run);
+
 #endif

@@ -24,6 +24,14 @@ struct ps_hypothesis {
 };
 void ps_hypothesis_done(struct ps_hypothesis *hypothesis);
 
+/* What a whole micrograph, binned, holds beside contaminants and dead areas. */
+struct ps_adaptive_mask {
+    int bin;
+    int width;
+    int height;
+    unsigned char *unmasked; /* 1 or 0; NULL: each field has a mask of its own */
+};
+
 struct ps_adaptive_run {
     struct ps_picking *base;
     const struct ps_adaptive_ops *ops;
@@ -31,7 +39,9 @@ struct ps_adaptive_run {
     int bin;
     double diameter; /* of the particle, px of the field */
     struct ps_field field;
-    size_t field_live;             /* px of the field that hold image data, without the frame */
+    struct ps_rectangle where;     /* that the field is made of */
+    struct ps_adaptive_mask mask;  /* of the whole micrograph, if fields are parts of it */
+    double masked;                 /* share of the image data that contaminants cover */
     double most;                   /* largest worth after the first match with noise */
     struct ps_hypothesis best;     /* of the search */
     struct ps_hypothesis now;      /* the best one, refined */
@@ -40,10 +50,20 @@ struct ps_adaptive_run {
 };
 
 void ps_adaptive_run_done(struct ps_adaptive_run *run);
+/* Frees the candidates of run->now, their centres and responses. */
+void ps_adaptive_forget_candidates(struct ps_adaptive_run *run);
 
-/* Steps 1 to 3 at a resolution: particles become at least so many px wide. PS_E_INPUT: there is
- * nothing to look at; PS_E_NOMEM, PS_E_DEVICE. */
+/* Steps 1 to 3 of run->where at a resolution: particles become at least so many px wide.
+ * PS_E_INPUT: there is nothing to look at; PS_E_NOMEM, PS_E_DEVICE. */
 int ps_adaptive_reduce(struct ps_adaptive_run *run, double least);
+
+/* Step 2 for the whole micrograph, in run->mask, which fields of parts then have instead of a mask
+ * of their own. As above. */
+int ps_adaptive_make_mask(struct ps_adaptive_run *run);
+
+/* How much of a part of the micrograph is not masked, px of the mask, or of the micrograph if there
+ * is none. */
+size_t ps_adaptive_unmasked_in(const struct ps_adaptive_run *run, const struct ps_rectangle *part);
 
 /* That of the refinement. */
 double ps_adaptive_fine_of(const struct ps_adaptive_run *run);

@@ -34,7 +34,7 @@ static double mean_count(const struct ps_null *null)
     double total = 0;
     for (int i = 0; i < null->count; i++)
         total += (double)null->lists[i].count;
-    return null->count ? total / null->count : 0;
+    return null->count ? (1 + null->beyond) * total / null->count : 0;
 }
 
 void ps_null_expect(const struct ps_null *null, const struct ps_peak *peaks, size_t count,
@@ -48,7 +48,7 @@ void ps_null_expect(const struct ps_null *null, const struct ps_peak *peaks, siz
         for (size_t i = 0; i < count; i++) {
             while (reached < list->count && list->items[reached] >= peaks[i].value)
                 reached++;
-            ret_expected[i] += (double)reached / null->count;
+            ret_expected[i] += (1 + null->beyond) * (double)reached / null->count;
         }
     }
 }

@@ -24,6 +24,7 @@ enum { PS_NULL_LISTS = 8 };
 struct ps_null {
     struct ps_scores lists[PS_NULL_LISTS];
     int count;
+    double beyond; /* area of the micrograph beyond that of a field of noise, of the latter */
 };
 
 /* Appends the scores of peaks that come best first. PS_E_NOMEM. */
@@ -31,7 +32,8 @@ int ps_null_add(struct ps_null *null, const struct ps_peak *peaks, size_t count)
 void ps_null_done(struct ps_null *null);
 
 /* For each of `count` candidates, the best first, how many candidates the null has at its score or
- * above it: the mean over the null's lists. All 0 without any list. */
+ * above it: the mean over the null's lists, for the area of the micrograph. All 0 without any list.
+ */
 void ps_null_expect(const struct ps_null *null, const struct ps_peak *peaks, size_t count,
                     double *ret_expected);
 

@@ -1,5 +1,6 @@
 /* The order of the stages of the `adaptive` profile, and what makes picks of its candidates. */
 #include "base/error.h"
+#include "picker/adaptive_parts.h"
 #include "picker/adaptive_refine.h"
 #include "picker/adaptive_search.h"
 #include "picker/profile.h"
@@ -180,23 +181,25 @@ static const double MUCH_MASKED = 0.2;
 
 static void report_mask(const struct ps_adaptive_run *run)
 {
-    double masked = 1 - (double)run->field.unmasked / (double)run->field_live;
-    run->base->result->masked = masked;
-    if (masked > MUCH_MASKED)
+    run->base->result->masked = run->masked;
+    if (run->masked > MUCH_MASKED)
         ps_picking_warn(run->base->result, "contaminants cover %.1f %% of the micrograph: masked",
-                        100 * masked);
+                        100 * run->masked);
 }
 
 /* From the micrograph to the candidates. PS_E_INPUT: there is nothing to look at. */
 static int find_candidates(struct ps_adaptive_run *run)
 {
-    int status = ps_adaptive_search(run);
+    bool parts = ps_adaptive_has_parts(run);
+    int status = parts ? ps_adaptive_search_parts(run) : ps_adaptive_search(run);
     if (status)
         return status;
     ps_picking_stage_done(run->base, PS_STAGE_REFERENCES);
     if (!run->best.peaks)
         return ps_fail(run->base->error, PS_E_INPUT, "no contrast: no template has any structure");
     status = ps_adaptive_refine(run);
+    if (status == 0 && parts)
+        status = ps_adaptive_apply(run);
     if (status == 0)
         ps_picking_stage_done(run->base, PS_STAGE_SCORE);
     return status;
@@ -258,7 +261,12 @@ static int choose_picks(struct ps_adaptive_run *run)
 int ps_picking_adaptive(struct ps_picking *base)
 {
     struct ps_error error = {0};
-    struct ps_adaptive_run run = {.base = base, .ops = base->ops->adaptive, .rules = base->rules};
+    struct ps_adaptive_run run = {
+        .base = base,
+        .ops = base->ops->adaptive,
+        .rules = base->rules,
+        .where = {0, 0, base->image->width, base->image->height},
+    };
     if (!run.ops)
         return ps_fail(base->error, PS_E_DEVICE, "this backend has no adaptive profile");
     int status = check_size(base);

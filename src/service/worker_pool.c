@@ -2,7 +2,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
-#include "base/memory.h"
+#include "base/memory_limit.h"
 #include "base/progress.h"
 #include "base/thread.h"
 #include "image/micrograph.h"

@@ -1,5 +1,5 @@
 /* How much memory there is, and how much a pick is said to need against what it took. */
-#include "base/memory.h"
+#include "base/memory_limit.h"
 
 #include "picker/memory.h"
 #include "picking.h"

@@ -44,10 +44,9 @@ void cpu_adaptive_done(struct cpu_slot *slot)
     if (!a)
         return;
     struct cpu_buffer *buffers[] = {
-        &a->unmasked,    &a->allowed,    &a->weight,    &a->channel[0], &a->channel[1],
-        &a->inverse[0],  &a->inverse[1], &a->local[0],  &a->local[1],   &a->spectrum[0],
-        &a->spectrum[1], &a->mean,       &a->deviation, &a->spare[0],   &a->spare[1],
-        &a->disk,        &a->area,
+        &a->unmasked,    &a->allowed,    &a->weight,   &a->channel[0], &a->channel[1],
+        &a->inverse[0],  &a->inverse[1], &a->local[0], &a->local[1],   &a->spectrum[0],
+        &a->spectrum[1], &a->spare[0],   &a->spare[1], &a->disk,       &a->area,
     };
     for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++)
         free(buffers[i]->data);

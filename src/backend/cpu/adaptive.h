@@ -33,6 +33,7 @@
 #define cpu_adaptive_moments    PS_SIMD_NAME(cpu_adaptive_moments)
 #define cpu_adaptive_peaks      PS_SIMD_NAME(cpu_adaptive_peaks)
 #define cpu_adaptive_average    PS_SIMD_NAME(cpu_adaptive_average)
+#define cpu_adaptive_describe   PS_SIMD_NAME(cpu_adaptive_describe)
 #endif
 
 /* Correlation by FFT of the field. Zeros follow it, as many as a template reaches, so that nothing
@@ -91,8 +92,6 @@ struct cpu_adaptive {
     struct cpu_buffer inverse[PS_CHANNELS];  /* float: 1 / norm of the window */
     struct cpu_buffer local[PS_CHANNELS];    /* float: mean of the window */
     struct cpu_buffer spectrum[PS_CHANNELS]; /* complex, of the extended channel */
-    struct cpu_buffer mean;                  /* float, of the intensity */
-    struct cpu_buffer deviation;             /* float */
     struct cpu_buffer spare[2];              /* float, scratch of any stage */
     struct cpu_buffer disk;                  /* float: a template, 1 in the disk, 0 outside */
     struct cpu_buffer area;                  /* double: its integral image */
@@ -163,10 +162,14 @@ int cpu_disk_means(struct cpu_slot *slot, const float *field, float *ret_mean,
 int cpu_disk_prepare(struct cpu_adaptive *a, struct ps_error *error);
 
 /* Near the border a part of the template lies outside and does not count; integral images give the
- * sums over the rest. Calls `visit` for each pixel whose window the border cuts, with what is left
- * of the window, in several threads. */
-typedef void cpu_cut_visit(void *context, size_t pixel, const struct ps_cut *cut);
-void cpu_visit_cut_windows(const struct cpu_slot *slot, cpu_cut_visit *visit, void *context);
+ * sums over the rest. `weigh` makes two factors of what is left of a window, and `apply` gets those
+ * of `count` pixels from number `pixel` on whose windows the border cuts, in several threads. */
+typedef void cpu_cut_weigh(const void *context, const struct ps_cut *cut, double *ret_first,
+                           double *ret_second);
+typedef void cpu_cut_apply(void *context, size_t pixel, size_t count, const double *first,
+                           const double *second);
+int cpu_visit_cut_windows(struct cpu_slot *slot, cpu_cut_weigh *weigh, cpu_cut_apply *apply,
+                          void *context, struct ps_error *error);
 /* Integral image of a template's (2 reach + 1)^2 values, or of their squares: (2 reach + 2)^2
  * sums. */
 void cpu_integrate(const struct cpu_adaptive *a, const float *values, bool squared,
@@ -191,6 +194,10 @@ typedef int cpu_average_function(const struct cpu_slot *slot, const struct ps_pe
                                  size_t count, struct ps_radial ret_profiles[PS_CHANNELS],
                                  struct ps_error *error);
 
+/* Fills in mean and deviation of peaks: of the intensity, over a square as wide as the diameter. */
+typedef void cpu_describe_function(const struct cpu_slot *slot, struct ps_peak *peaks,
+                                   size_t count);
+
 /* The functions of one instruction set. */
 struct cpu_adaptive_functions {
     cpu_box_function *box;
@@ -206,6 +213,7 @@ struct cpu_adaptive_functions {
     cpu_moments_function *moments; /* of the responses */
     cpu_peaks_function *peaks;     /* maxima of the score; the caller frees `*ret_peaks` */
     cpu_average_function *average; /* radial mean of both channels around the peaks */
+    cpu_describe_function *describe;
 };
 
 #ifdef PS_ISA
@@ -223,6 +231,7 @@ cpu_combine_function cpu_adaptive_combine;
 cpu_moments_function cpu_adaptive_moments;
 cpu_peaks_function cpu_adaptive_peaks;
 cpu_average_function cpu_adaptive_average;
+cpu_describe_function cpu_adaptive_describe;
 #endif
 
 #endif

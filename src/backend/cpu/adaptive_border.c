@@ -56,38 +56,65 @@ double cpu_integral_over(const struct cpu_adaptive *a, const double *integral,
 
 struct walk {
     const struct cpu_adaptive *a;
-    cpu_cut_visit *visit;
+    cpu_cut_weigh *weigh;
+    cpu_cut_apply *apply;
     void *context;
+    double *factors; /* two lines per thread */
 };
 
-/* First pixel at or after x of row y whose window is cut; the width if there is none. */
-static int next_cut(const struct cpu_adaptive *a, int x, int y)
+/* Factors of the windows along a row. Those that nothing but the row's own cut tells apart are the
+ * same. */
+static void weigh_row(const struct walk *walk, struct ps_cut cut, double *first, double *second)
 {
-    int margin = a->reach + a->field.frame_field_px;
-    int right = a->field.width - margin;
-    if (y < margin || y >= a->field.height - margin || x < margin || x >= right)
-        return x;
-    return right;
+    const struct ps_field *field = &walk->a->field;
+    int left = -1;
+    int right = -1;
+    for (int x = 0; x < field->width; x++) {
+        ps_cut_axis(walk->a->reach, field->frame_field_px, x, field->width, &cut.left, &cut.right);
+        if (cut.left != left || cut.right != right)
+            walk->weigh(walk->context, &cut, first + x, second + x);
+        else {
+            first[x] = first[x - 1];
+            second[x] = second[x - 1];
+        }
+        left = cut.left;
+        right = cut.right;
+    }
 }
 
+/* Rows in the middle of the field have the same factors, and only their ends are cut. */
 static void visit_rows(void *context, int thread, size_t piece)
 {
-    (void)thread;
     const struct walk *walk = context;
-    const struct cpu_adaptive *a = walk->a;
-    const struct ps_field *field = &a->field;
-    struct ps_cut cut;
-    int first = (int)piece * ROWS_PER_PIECE;
-    for (int y = first; y < first + ROWS_PER_PIECE && y < field->height; y++)
-        for (int x = next_cut(a, 0, y); x < field->width; x = next_cut(a, x + 1, y))
-            if (ps_window_cut(a->reach, field->frame_field_px, field->width, field->height, x, y,
-                              &cut))
-                walk->visit(walk->context, (size_t)y * (size_t)field->width + (size_t)x, &cut);
+    const struct ps_field *field = &walk->a->field;
+    size_t width = (size_t)field->width;
+    double *first = walk->factors + 2 * (size_t)thread * width;
+    double *second = first + width;
+    size_t margin = (size_t)(walk->a->reach + field->frame_field_px);
+    struct ps_cut cut = {-1, -1, 0, 0};
+    int begin = (int)piece * ROWS_PER_PIECE;
+    for (int y = begin; y < begin + ROWS_PER_PIECE && y < field->height; y++) {
+        struct ps_cut before = cut;
+        ps_cut_axis(walk->a->reach, field->frame_field_px, y, field->height, &cut.top, &cut.bottom);
+        if (cut.top != before.top || cut.bottom != before.bottom)
+            weigh_row(walk, cut, first, second);
+        size_t row = (size_t)y * width;
+        bool whole = cut.top > 0 || cut.bottom <= 2 * walk->a->reach || 2 * margin >= width;
+        walk->apply(walk->context, row, whole ? width : margin, first, second);
+        if (!whole)
+            walk->apply(walk->context, row + width - margin, margin, first + width - margin,
+                        second + width - margin);
+    }
 }
 
-void cpu_visit_cut_windows(const struct cpu_slot *slot, cpu_cut_visit *visit, void *context)
+int cpu_visit_cut_windows(struct cpu_slot *slot, cpu_cut_weigh *weigh, cpu_cut_apply *apply,
+                          void *context, struct ps_error *error)
 {
-    struct walk walk = {slot->adaptive, visit, context};
-    size_t rows = (size_t)slot->adaptive->field.height;
+    struct cpu_adaptive *a = slot->adaptive;
+    size_t bytes = 2 * (size_t)a->field.width * sizeof(double) * (size_t)slot->threads;
+    PS_TRY(cpu_buffer_reserve(&a->work.lines, bytes, "the border", error));
+    struct walk walk = {a, weigh, apply, context, a->work.lines.data};
+    size_t rows = (size_t)a->field.height;
     ps_parallel(slot->threads, (rows + ROWS_PER_PIECE - 1) / ROWS_PER_PIECE, visit_rows, &walk);
+    return 0;
 }

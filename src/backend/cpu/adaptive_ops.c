@@ -9,6 +9,19 @@
 /* ---- maps -------------------------------------------------------------------------------------
  */
 
+/* Mean and deviation are computed where they are wanted; the others are maps. */
+static bool is_of_window(enum ps_map map)
+{
+    return map == PS_MAP_MEAN || map == PS_MAP_DEVIATION;
+}
+
+static float window_of(const struct cpu_slot *slot, enum ps_map map, int x, int y)
+{
+    struct ps_peak peak = {.x = x, .y = y};
+    slot->simd->adaptive->describe(slot, &peak, 1);
+    return map == PS_MAP_MEAN ? peak.mean : peak.deviation;
+}
+
 static const float *map_of(const struct cpu_adaptive *a, enum ps_map map)
 {
     const struct cpu_buffer *const maps[] = {
@@ -17,8 +30,6 @@ static const float *map_of(const struct cpu_adaptive *a, enum ps_map map)
         [PS_MAP_INTENSITY_MATCH] = &a->work.response[PS_CHANNEL_INTENSITY],
         [PS_MAP_ENERGY_MATCH] = &a->work.response[PS_CHANNEL_ENERGY],
         [PS_MAP_SCORE] = &a->work.score,
-        [PS_MAP_MEAN] = &a->mean,
-        [PS_MAP_DEVIATION] = &a->deviation,
     };
     return maps[map]->data;
 }
@@ -27,7 +38,12 @@ static int adaptive_sample(struct ps_slot *base, enum ps_map map, const struct p
                            size_t count, float *ret_values, struct ps_error *error)
 {
     (void)error;
-    const struct cpu_adaptive *a = ((const struct cpu_slot *)base)->adaptive;
+    const struct cpu_slot *slot = (const struct cpu_slot *)base;
+    const struct cpu_adaptive *a = slot->adaptive;
+    for (size_t i = 0; i < count && is_of_window(map); i++)
+        ret_values[i] = window_of(slot, map, peaks[i].x, peaks[i].y);
+    if (is_of_window(map))
+        return 0;
     const float *values = map_of(a, map);
     for (size_t i = 0; i < count; i++)
         ret_values[i] = values[(size_t)peaks[i].y * (size_t)a->field.width + (size_t)peaks[i].x];
@@ -185,8 +201,15 @@ static int adaptive_fetch(struct ps_slot *base, enum ps_map map, float *ret_valu
                           struct ps_error *error)
 {
     (void)error;
-    const struct cpu_adaptive *a = ((const struct cpu_slot *)base)->adaptive;
-    memcpy(ret_values, map_of(a, map), cpu_field_pixels(a) * sizeof *ret_values);
+    const struct cpu_slot *slot = (const struct cpu_slot *)base;
+    const struct cpu_adaptive *a = slot->adaptive;
+    if (!is_of_window(map)) {
+        memcpy(ret_values, map_of(a, map), cpu_field_pixels(a) * sizeof *ret_values);
+        return 0;
+    }
+    for (int y = 0; y < a->field.height; y++)
+        for (int x = 0; x < a->field.width; x++)
+            *ret_values++ = window_of(slot, map, x, y);
     return 0;
 }
 

@@ -137,7 +137,7 @@ int cpu_preprocess(struct ps_slot *base, const struct ps_crop *crop, struct ps_e
         .slot = slot,
         .crop = crop,
         .side = (int)side,
-        .micrograph = slot->micrograph.data,
+        .micrograph = slot->pixels,
         .narrowed = slot->narrowed.data,
         .shrunk = slot->shrunk.data,
         .preprocessed = slot->preprocessed.data,

@@ -10,6 +10,7 @@ static const struct ps_simd sse2 = {"sse2",
                                     ps_score_scratch_sse2,
                                     ps_classify_rbf_sse2,
                                     ps_peak_sse2,
+                                    ps_take_pixels_sse2,
                                     &cpu_adaptive_sse2};
 static const struct ps_simd avx2 = {"avx2",
                                     8,
@@ -17,6 +18,7 @@ static const struct ps_simd avx2 = {"avx2",
                                     ps_score_scratch_avx2,
                                     ps_classify_rbf_avx2,
                                     ps_peak_avx2,
+                                    ps_take_pixels_avx2,
                                     &cpu_adaptive_avx2};
 static const struct ps_simd avx512 = {"avx512",
                                       16,
@@ -24,6 +26,7 @@ static const struct ps_simd avx512 = {"avx512",
                                       ps_score_scratch_avx512,
                                       ps_classify_rbf_avx512,
                                       ps_peak_avx512,
+                                      ps_take_pixels_avx512,
                                       &cpu_adaptive_avx512};
 
 size_t ps_simd_list(const struct ps_simd *ret_list[PS_MAX_SIMD])
@@ -44,6 +47,7 @@ static const struct ps_simd generic = {"generic",
                                        ps_score_scratch_generic,
                                        ps_classify_rbf_generic,
                                        ps_peak_generic,
+                                       ps_take_pixels_generic,
                                        &cpu_adaptive_generic};
 
 size_t ps_simd_list(const struct ps_simd *ret_list[PS_MAX_SIMD])

@@ -7,6 +7,7 @@
 #define PS_BACKEND_CPU_SIMD_H
 
 #include "formulas/formulas.h"
+#include "pickstream.h"
 
 #include <stddef.h>
 
@@ -31,6 +32,19 @@ typedef void ps_classify_rbf_function(const struct ps_rbf *model, const float *m
  * compiler from removing the loop. */
 typedef double ps_peak_function(size_t rounds, float *ret_sum);
 
+/* Of the pixels that are finite. */
+struct ps_pixel_statistics {
+    double sum;
+    uint64_t finite;
+    float minimum; /* infinite if there are none */
+    float maximum;
+};
+
+/* Converts pixels to floats, and takes their statistics. `ret_pixels` can be NULL if they are
+ * floats. At most 2^31 pixels. */
+typedef void ps_take_pixels_function(const void *pixels, enum ps_pixel type, size_t count,
+                                     float *ret_pixels, struct ps_pixel_statistics *ret_statistics);
+
 /* Loops of the adaptive profile (backend/cpu/adaptive.h). */
 struct cpu_adaptive_functions;
 
@@ -41,6 +55,7 @@ struct ps_simd {
     ps_score_scratch_function *score_scratch;
     ps_classify_rbf_function *classify_rbf;
     ps_peak_function *peak;
+    ps_take_pixels_function *take_pixels;
     const struct cpu_adaptive_functions *adaptive;
 };
 
@@ -54,6 +69,7 @@ struct ps_simd {
     ps_score_scratch_function ps_score_scratch_##isa;                                              \
     ps_classify_rbf_function ps_classify_rbf_##isa;                                                \
     ps_peak_function ps_peak_##isa;                                                                \
+    ps_take_pixels_function ps_take_pixels_##isa;                                                  \
     extern const struct cpu_adaptive_functions cpu_adaptive_##isa;
 #if defined(__x86_64__)
 PS_SIMD_DECLARE(sse2)

@@ -56,16 +56,16 @@ static void disk_rows(void *context, int thread, size_t piece)
         for (size_t x = 0; x < width; x += ROW_BLOCK) {
             lanes totals[ROW_VECTORS] = {0};
             for (int row = top; row <= bottom; row++) {
-                int half = d->half[row < y ? y - row : row - y];
+                ptrdiff_t half = d->half[row < y ? y - row : row - y];
                 const float *sums = d->sums + (size_t)row * d->stride + (size_t)d->reach + x;
-                for (size_t i = 0; i < ROW_VECTORS; i++)
-                    totals[i] += load_lanes(sums + half + 1 + i * LANES) -
-                                 load_lanes(sums - half + i * LANES);
+                const float *left = sums - half;
+                const float *right = sums + half + 1;
+                for (int i = 0; i < ROW_VECTORS; i++)
+                    totals[i] += load_lanes(right + i * LANES) - load_lanes(left + i * LANES);
             }
             for (size_t i = 0; i < ROW_VECTORS; i++)
                 totals[i] *= d->share;
-            memcpy(d->out + (size_t)y * width + x, totals,
-                   (width - x < ROW_BLOCK ? width - x : ROW_BLOCK) * sizeof(float));
+            store_block(totals, width - x, d->out + (size_t)y * width + x);
         }
     }
 }

@@ -154,7 +154,7 @@ static inline void gauss_block(const struct filter *f, const float *middle, ptrd
             sums[i] +=
                 f->weights[k] * (load_lanes(first + i * LANES) + load_lanes(second + i * LANES));
     }
-    memcpy(ret_out, sums, (count < ROW_BLOCK ? count : ROW_BLOCK) * sizeof *ret_out);
+    store_block(sums, count, ret_out);
 }
 
 static void gauss_columns(void *context, int thread, size_t piece)

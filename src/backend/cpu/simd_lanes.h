@@ -38,6 +38,15 @@ static inline lanes load_lanes(const float *from)
     return value;
 }
 
+/* Stores a block of a row, or what is left of the row. */
+static inline void store_block(const lanes block[ROW_VECTORS], size_t left, float *ret_row)
+{
+    if (left >= ROW_BLOCK)
+        memcpy(ret_row, block, ROW_BLOCK * sizeof *ret_row); /* of known size: no call */
+    else
+        memcpy(ret_row, block, left * sizeof *ret_row);
+}
+
 /* GNU C vectors have no maximum: an instruction on x86, a comparison mask elsewhere. */
 static inline lanes larger(lanes a, lanes b)
 {

@@ -65,19 +65,30 @@ struct border {
     float *response;
 };
 
-static void correct_response(void *context, size_t i, const struct ps_cut *cut)
+static void weigh_template(const void *context, const struct ps_cut *cut, double *ret_sum,
+                           double *ret_norm)
 {
     const struct border *b = context;
-    const struct cpu_adaptive *a = b->a;
-    b->response[i] = ps_cut_response(
-        b->response[i], b->local[i], b->inverse[i], cpu_integral_over(a, b->sum, cut),
-        cpu_integral_over(a, b->square, cut), cpu_integral_over(a, a->area.data, cut));
+    *ret_sum = cpu_integral_over(b->a, b->sum, cut);
+    *ret_norm = ps_cut_norm(*ret_sum, cpu_integral_over(b->a, b->square, cut),
+                            cpu_integral_over(b->a, b->a->area.data, cut));
+}
+
+static void correct_responses(void *context, size_t pixel, size_t count, const double *sums,
+                              const double *norms)
+{
+    const struct border *b = context;
+    const float *local = b->local + pixel;
+    const float *inverse = b->inverse + pixel;
+    float *response = b->response + pixel;
+    for (size_t i = 0; i < count; i++)
+        response[i] = ps_cut_response(response[i], local[i], inverse[i], sums[i], norms[i]);
 }
 
 /* Corrects responses near the border: the template gets zero mean and unit norm over the part that
  * is inside, and the response is damped as that part shrinks, so that noise has the same spread
  * everywhere. */
-static int correct_cut_windows(const struct cpu_slot *slot, int channel, const float *values,
+static int correct_cut_windows(struct cpu_slot *slot, int channel, const float *values,
                                float *response, struct ps_error *error)
 {
     const struct cpu_adaptive *a = slot->adaptive;
@@ -95,9 +106,9 @@ static int correct_cut_windows(const struct cpu_slot *slot, int channel, const f
         .inverse = a->inverse[channel].data,
         .response = response,
     };
-    cpu_visit_cut_windows(slot, correct_response, &border);
+    int status = cpu_visit_cut_windows(slot, weigh_template, correct_responses, &border, error);
     free(sum);
-    return 0;
+    return status;
 }
 
 static int respond(struct cpu_slot *slot, int channel, const float *values, struct ps_error *error)

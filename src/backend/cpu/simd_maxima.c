@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/parallel.h"
+#include "formulas/peaks.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -104,17 +105,6 @@ static void find_maxima(void *context, int thread, size_t piece)
     }
 }
 
-static int by_value(const void *left, const void *right)
-{
-    const struct ps_peak *a = left;
-    const struct ps_peak *b = right;
-    if (a->value != b->value)
-        return a->value > b->value ? -1 : 1;
-    if (a->y != b->y)
-        return a->y < b->y ? -1 : 1;
-    return (a->x > b->x) - (a->x < b->x);
-}
-
 static int peaks_join(struct peak_list *lists, size_t pieces, struct ps_peak **ret_peaks,
                       size_t *ret_count, struct ps_error *error)
 {
@@ -133,66 +123,111 @@ static int peaks_join(struct peak_list *lists, size_t pieces, struct ps_peak **r
             memcpy(peaks + at, lists[i].items, lists[i].count * sizeof *peaks);
         at += lists[i].count;
     }
-    qsort(peaks, count, sizeof *peaks, by_value);
+    qsort(peaks, count, sizeof *peaks, ps_peak_order);
     *ret_peaks = peaks;
     *ret_count = count;
     return 0;
 }
 
-static double squared_distance(const struct ps_peak *a, const struct ps_peak *b)
-{
-    double x = a->x - b->x;
-    double y = a->y - b->y;
-    return x * x + y * y;
-}
-
-/* Greedy suppression on a grid of cells as wide as the distance, so that all near peaks lie in the
- * adjacent cells. `chain` links the peaks of a cell. */
 static int peaks_suppress(struct ps_peak *peaks, size_t *count, int width, int height,
                           double distance, struct ps_error *error)
 {
-    double cell = distance > 1 ? distance : 1;
-    int columns = (int)(width / cell) + 1;
-    int rows = (int)(height / cell) + 1;
-    size_t cells = (size_t)columns * (size_t)rows;
-    int *first = malloc((cells + *count) * sizeof *first);
-    if (!first)
-        return ps_fail_memory(error, (cells + *count) * sizeof *first, "peaks");
-    int *chain = first + cells;
-    for (size_t i = 0; i < cells; i++)
-        first[i] = -1;
-    int kept = 0;
-    for (size_t i = 0; i < *count; i++) {
-        int column = (int)(peaks[i].x / cell);
-        int row = (int)(peaks[i].y / cell);
-        bool free_spot = true;
-        for (int v = row > 0 ? row - 1 : 0; v <= row + 1 && v < rows && free_spot; v++) {
-            for (int u = column > 0 ? column - 1 : 0; u <= column + 1 && u < columns; u++) {
-                for (int k = first[v * columns + u]; k >= 0; k = chain[k])
-                    free_spot &= squared_distance(&peaks[k], &peaks[i]) > distance * distance;
-            }
-        }
-        if (!free_spot)
-            continue;
-        peaks[kept] = peaks[i];
-        chain[kept] = first[row * columns + column];
-        first[row * columns + column] = kept++;
-    }
-    free(first);
-    *count = (size_t)kept;
+    int *kept = malloc((*count + 1) * sizeof *kept);
+    int left = kept ? ps_peaks_suppress(peaks, *count, width, height, distance, kept) : -1;
+    for (int i = 0; i < left; i++)
+        peaks[i] = peaks[kept[i]];
+    free(kept);
+    if (left < 0)
+        return ps_fail_memory(error, *count * sizeof *kept, "peaks");
+    *count = (size_t)left;
     return 0;
 }
 
-static void peaks_describe(const struct cpu_adaptive *a, struct ps_peak *peaks, size_t count)
+/* ---- windows of the peaks ---------------------------------------------------------------------
+ */
+
+enum { MAX_SIDE = 2 * PS_MAX_RINGS + 1, PEAKS_PER_PIECE = 128 };
+
+/* Sums down the columns of a window. */
+struct column_sums {
+    double image[MAX_SIDE];
+    double square[MAX_SIDE];
+    double weight[MAX_SIDE];
+};
+
+static void add_row(const float *image, const float *weight, int side, struct column_sums *sums)
 {
-    const float *mean = a->mean.data;
-    const float *deviation = a->deviation.data;
-    for (size_t i = 0; i < count; i++) {
-        size_t at = (size_t)peaks[i].y * (size_t)a->field.width + (size_t)peaks[i].x;
-        peaks[i].mean = mean[at];
-        peaks[i].deviation = deviation[at];
+    for (int u = 0; u < side; u++) {
+        double value = (double)image[u];
+        sums->image[u] += value;
+        sums->square[u] += value * value;
+        sums->weight[u] += (double)weight[u];
     }
 }
+
+static void add_mirrored_row(const float *image, const float *weight, int left, int width, int side,
+                             struct column_sums *sums)
+{
+    float mirrored[2][MAX_SIDE];
+    for (int u = 0; u < side; u++) {
+        int x = ps_mirror(left + u, width);
+        mirrored[0][u] = image[x];
+        mirrored[1][u] = weight[x];
+    }
+    add_row(mirrored[0], mirrored[1], side, sums);
+}
+
+/* Mean and deviation of what is unmasked in the window. */
+static void describe(const struct cpu_adaptive *a, struct ps_peak *peak)
+{
+    int side = ps_box_side(a->diameter_field_px);
+    int left = peak->x - side / 2;
+    int width = a->field.width;
+    struct column_sums sums = {.image = {0}};
+    for (int v = -(side / 2); v <= side / 2; v++) {
+        size_t row = (size_t)ps_mirror(peak->y + v, a->field.height) * (size_t)width;
+        const float *image = (const float *)a->channel[PS_CHANNEL_INTENSITY].data + row;
+        const float *weight = (const float *)a->weight.data + row;
+        if (left >= 0 && left + side <= width)
+            add_row(image + left, weight + left, side, &sums);
+        else
+            add_mirrored_row(image, weight, left, width, side, &sums);
+    }
+    double total[3] = {0};
+    for (int u = 0; u < side; u++) {
+        total[0] += sums.image[u];
+        total[1] += sums.square[u];
+        total[2] += sums.weight[u];
+    }
+    double pixels = (double)side * side;
+    float share = ps_share((float)(total[2] / pixels));
+    peak->mean = (float)(total[0] / pixels) / share;
+    peak->deviation = ps_window_norm((float)(total[1] / pixels) / share, peak->mean, 1);
+}
+
+struct description {
+    const struct cpu_adaptive *a;
+    struct ps_peak *peaks;
+    size_t count;
+};
+
+static void describe_piece(void *context, int thread, size_t piece)
+{
+    (void)thread;
+    const struct description *d = context;
+    size_t first = piece * PEAKS_PER_PIECE;
+    for (size_t i = first; i < first + PEAKS_PER_PIECE && i < d->count; i++)
+        describe(d->a, &d->peaks[i]);
+}
+
+void cpu_adaptive_describe(const struct cpu_slot *slot, struct ps_peak *peaks, size_t count)
+{
+    struct description d = {slot->adaptive, peaks, count};
+    ps_parallel(slot->threads, (count + PEAKS_PER_PIECE - 1) / PEAKS_PER_PIECE, describe_piece, &d);
+}
+
+/* ---- the stage --------------------------------------------------------------------------------
+ */
 
 int cpu_adaptive_peaks(struct cpu_slot *slot, double distance, struct ps_peak **ret_peaks,
                        size_t *ret_count, struct ps_error *error)
@@ -222,7 +257,7 @@ int cpu_adaptive_peaks(struct cpu_slot *slot, double distance, struct ps_peak **
         free(peaks);
         return status;
     }
-    peaks_describe(a, peaks, count);
+    cpu_adaptive_describe(slot, peaks, count);
     *ret_peaks = peaks;
     *ret_count = count;
     return 0;

@@ -33,6 +33,34 @@ static void subtract_background_piece(void *context, int thread, size_t piece)
 /* ---- step 1: binning --------------------------------------------------------------------------
  */
 
+/* Largest bin: that of the widest particle that a micrograph can hold twice. */
+enum { MAX_BIN = 8192 };
+
+/* Means over squares of bin x bin pixels: sums down the columns first, some squares at a time. */
+static void bin_row(const float *micrograph, size_t stride, size_t bin, size_t count,
+                    float *ret_row)
+{
+    float sums[MAX_BIN];
+    float scale = 1.0F / ((float)bin * (float)bin);
+    size_t squares = MAX_BIN / 4 > bin ? MAX_BIN / 4 / bin : 1;
+    for (size_t first = 0; first < count; first += squares) {
+        size_t now = count - first < squares ? count - first : squares;
+        const float *in = micrograph + first * bin;
+        memcpy(sums, in, now * bin * sizeof *sums);
+        for (size_t y = 1; y < bin; y++) {
+            in += stride;
+            for (size_t x = 0; x < now * bin; x++)
+                sums[x] += in[x];
+        }
+        for (size_t i = 0; i < now; i++) {
+            float sum = 0;
+            for (size_t x = i * bin; x < (i + 1) * bin; x++)
+                sum += sums[x];
+            ret_row[first + i] = sum * scale;
+        }
+    }
+}
+
 /* Fills the frame with the mirror image, which the search for contaminants needs; apply_mask()
  * clears it. */
 static void bin_rows(void *context, int thread, size_t piece)
@@ -44,24 +72,14 @@ static void bin_rows(void *context, int thread, size_t piece)
     int height = (int)(p->count / (size_t)width);
     int inner_width = width - 2 * p->frame;
     int inner_height = height - 2 * p->frame;
-    float scale = 1.0F / ((float)bin * (float)bin);
     int first = (int)piece * ROWS_PER_PIECE;
     for (int y = first; y < first + ROWS_PER_PIECE && y < height; y++) {
         float *row = p->out + (size_t)y * (size_t)width;
         float *out = row + p->frame;
         memset(row, 0, (size_t)width * sizeof *row);
         size_t top = (size_t)ps_mirror(y - p->frame, inner_height) * bin;
-        for (size_t dy = 0; dy < bin; dy++) {
-            const float *in = p->micrograph + (top + dy) * (size_t)p->width;
-            for (int x = 0; x < inner_width; x++) {
-                float sum = 0;
-                for (size_t dx = 0; dx < bin; dx++)
-                    sum += in[(size_t)x * bin + dx];
-                out[x] += sum;
-            }
-        }
-        for (int x = 0; x < inner_width; x++)
-            out[x] *= scale;
+        bin_row(p->micrograph + top * (size_t)p->width, (size_t)p->width, bin, (size_t)inner_width,
+                out);
         for (int i = 1; i <= p->frame; i++) {
             out[-i] = out[ps_mirror(-i, inner_width)];
             out[inner_width - 1 + i] = out[ps_mirror(inner_width - 1 + i, inner_width)];
@@ -70,17 +88,18 @@ static void bin_rows(void *context, int thread, size_t piece)
 }
 
 /* `live`: pixels that hold image data; NULL: all. Dead ones become 0, the median. */
-static int bin_micrograph(struct cpu_slot *slot, int bin, const uint8_t *live, float *ret_out,
-                          struct ps_error *error)
+static int bin_micrograph(struct cpu_slot *slot, const struct ps_reduction *reduction,
+                          const uint8_t *live, float *ret_out, struct ps_error *error)
 {
     struct cpu_adaptive *a = slot->adaptive;
+    struct ps_rectangle part = ps_reduction_part(reduction, slot->width, slot->height);
     struct cpu_pass p = {
         .count = cpu_field_pixels(a),
-        .micrograph = slot->micrograph.data,
+        .micrograph = slot->pixels + (size_t)part.top * (size_t)slot->width + (size_t)part.left,
         .width = slot->width,
         .field_width = a->field.width,
         .frame = a->field.frame_field_px,
-        .bin = bin,
+        .bin = reduction->bin,
         .out = ret_out,
         .in = ret_out,
         .weight = live ? a->weight.data : NULL,
@@ -191,8 +210,8 @@ static int reduce_reserve(struct cpu_adaptive *a, struct ps_error *error)
 {
     size_t bytes = cpu_field_pixels(a) * sizeof(float);
     struct cpu_buffer *buffers[] = {
-        &a->local[0],   &a->local[1], &a->weight,    &a->channel[0], &a->channel[1], &a->inverse[0],
-        &a->inverse[1], &a->mean,     &a->deviation, &a->spare[0],   &a->spare[1],
+        &a->local[0],   &a->local[1],   &a->weight,   &a->channel[0], &a->channel[1],
+        &a->inverse[0], &a->inverse[1], &a->spare[0], &a->spare[1],
     };
     PS_TRY(cpu_buffer_reserve(&a->unmasked, cpu_field_pixels(a), "the mask", error));
     PS_TRY(cpu_buffer_reserve(&a->allowed, cpu_field_pixels(a), "the mask", error));
@@ -255,15 +274,18 @@ int cpu_adaptive_reduce(struct ps_slot *base, const struct ps_reduction *reducti
     a->max_reach = ps_template_reach(reduction->max_diameter_field_px);
     a->has_spectrum = false;
     a->field.frame_field_px = reduction->frame_field_px;
-    a->field.width = slot->width / reduction->bin + 2 * reduction->frame_field_px;
-    a->field.height = slot->height / reduction->bin + 2 * reduction->frame_field_px;
+    struct ps_rectangle part = ps_reduction_part(reduction, slot->width, slot->height);
+    a->field.width = part.width / reduction->bin + 2 * reduction->frame_field_px;
+    a->field.height = part.height / reduction->bin + 2 * reduction->frame_field_px;
+    if (reduction->bin > MAX_BIN)
+        return ps_fail(error, PS_E_BUG, "bins of %d px", reduction->bin);
     PS_TRY(reduce_reserve(a, error));
     float *image = a->channel[PS_CHANNEL_INTENSITY].data;
     uint8_t *mask = a->unmasked.data;
     memset(mask, 0, cpu_field_pixels(a));
     mark_live(a, reduction->dead);
     const uint8_t *live = reduction->dead ? a->allowed.data : NULL;
-    PS_TRY(bin_micrograph(slot, reduction->bin, live, image, error));
+    PS_TRY(bin_micrograph(slot, reduction, live, image, error));
     if (reduction->mask)
         PS_TRY(find_contaminants(slot, image, reduction->diameter_field_px, live, mask, error));
     apply_mask(a, image);

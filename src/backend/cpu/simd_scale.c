@@ -91,13 +91,26 @@ struct means {
     float *means;
 };
 
-/* Rescales means over the disk to means over the part that the border leaves of it. */
-static void complete_means(void *context, size_t i, const struct ps_cut *cut)
+static void weigh_disk(const void *context, const struct ps_cut *cut, double *ret_factor,
+                       double *ret_unused)
 {
     const struct means *m = context;
-    float factor = (float)(m->a->disk_pixels / cpu_integral_over(m->a, m->a->area.data, cut));
-    m->squares[i] *= factor;
-    m->means[i] *= factor;
+    *ret_factor = m->a->disk_pixels / cpu_integral_over(m->a, m->a->area.data, cut);
+    *ret_unused = 0;
+}
+
+/* Rescales means over the disk to means over the part that the border leaves of it. */
+static void complete_means(void *context, size_t pixel, size_t count, const double *factors,
+                           const double *unused)
+{
+    (void)unused;
+    const struct means *m = context;
+    float *squares = m->squares + pixel;
+    float *means = m->means + pixel;
+    for (size_t i = 0; i < count; i++) {
+        squares[i] *= (float)factors[i];
+        means[i] *= (float)factors[i];
+    }
 }
 
 /* 1 / max(sqrt(n variance), half its median); the variance is over the disk of each window. */
@@ -113,7 +126,7 @@ static int make_norms(struct cpu_slot *slot, enum ps_channel channel, struct ps_
         a->has_spectrum = true;
     PS_TRY(cpu_disk_means(slot, image, local, a->spare[0].data, error));
     struct means means = {a, a->spare[0].data, local};
-    cpu_visit_cut_windows(slot, complete_means, &means);
+    PS_TRY(cpu_visit_cut_windows(slot, weigh_disk, complete_means, &means, error));
     struct cpu_pass p = {
         .count = cpu_field_pixels(a),
         .in = a->spare[0].data,
@@ -127,41 +140,6 @@ static int make_norms(struct cpu_slot *slot, enum ps_channel channel, struct ps_
     p.in = inverse;
     p.offset = ps_norm_floor(median);
     cpu_pass_run(slot, inverse_piece, &p);
-    return 0;
-}
-
-static void square_piece(void *context, int thread, size_t piece)
-{
-    (void)thread;
-    const struct cpu_pass *p = context;
-    CPU_FOR_PIXELS(p, i, piece)
-    p->out[i] = p->in[i] * p->in[i];
-}
-
-static int make_moments(struct cpu_slot *slot, double diameter, struct ps_error *error)
-{
-    struct cpu_adaptive *a = slot->adaptive;
-    const float *image = a->channel[PS_CHANNEL_INTENSITY].data;
-    struct cpu_pass p = {
-        .count = cpu_field_pixels(a),
-        .in = image,
-        .out = a->spare[0].data,
-        .scale = 1,
-    };
-    cpu_pass_run(slot, square_piece, &p);
-    int side = ps_box_side(diameter);
-    PS_TRY(cpu_box(slot, image, side, a->mean.data, error));
-    PS_TRY(cpu_box(slot, a->spare[0].data, side, a->spare[0].data, error));
-    PS_TRY(cpu_share_box(slot, side, 1, a->spare[1].data, error));
-    p.other = a->spare[1].data;
-    p.in = p.out = a->mean.data;
-    cpu_pass_run(slot, divide_by_share_piece, &p);
-    p.in = p.out = a->spare[0].data;
-    cpu_pass_run(slot, divide_by_share_piece, &p);
-    p.in = a->spare[0].data;
-    p.other = a->mean.data;
-    p.out = a->deviation.data;
-    cpu_pass_run(slot, window_norm_piece, &p);
     return 0;
 }
 
@@ -181,8 +159,6 @@ int cpu_adaptive_scale(struct ps_slot *base, const double *diameters_field_px, i
     int status = cpu_fft_prepare(slot, a->max_reach, error);
     if (status == 0)
         status = make_energy(slot, diameter, error);
-    if (status == 0)
-        status = make_moments(slot, diameter, error);
     if (status == 0)
         status = cpu_disk_prepare(a, error);
     for (int channel = 0; channel < PS_CHANNELS && status == 0; channel++)
@@ -206,4 +182,5 @@ const struct cpu_adaptive_functions PS_SIMD_NAME(cpu_adaptive) = {
     .moments = cpu_adaptive_moments,
     .peaks = cpu_adaptive_peaks,
     .average = cpu_adaptive_average,
+    .describe = cpu_adaptive_describe,
 };

@@ -33,7 +33,8 @@ struct cpu_slot {
     fftwf_plan inverse; /* batch of complex to real */
     int planned_query;
 
-    struct cpu_buffer micrograph;        /* float, height x width */
+    const float *pixels; /* height x width: those of the caller's image, or of `micrograph` */
+    struct cpu_buffer micrograph;        /* float, repaired or of another type before */
     struct cpu_buffer shrunk;            /* float, side x side, between passes of preprocess */
     struct cpu_buffer narrowed;          /* float, crop side x side */
     struct cpu_buffer preprocessed;      /* float, side x side */

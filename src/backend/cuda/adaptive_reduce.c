@@ -72,10 +72,14 @@ static int mark_live(struct cuda_slot *slot, const unsigned char *dead, struct p
 }
 
 /* Step 1. With `masked`, dead pixels do not count and become 0, the median. */
-static int bin_micrograph(struct cuda_slot *slot, int bin, bool masked, struct ps_error *error)
+static int bin_micrograph(struct cuda_slot *slot, const struct ps_reduction *reduction, bool masked,
+                          struct ps_error *error)
 {
     const struct cuda_adaptive *a = slot->adaptive;
-    PS_TRY(CU(ps_launch_adaptive_bin(slot->micrograph.data, slot->width, bin, a->field.width,
+    struct ps_rectangle part = ps_reduction_part(reduction, slot->width, slot->height);
+    const float *first = (const float *)slot->micrograph.data +
+                         (size_t)part.top * (size_t)slot->width + (size_t)part.left;
+    PS_TRY(CU(ps_launch_adaptive_bin(first, slot->width, reduction->bin, a->field.width,
                                      a->field.height, a->field.frame_field_px,
                                      a->buffers[INTENSITY].data, slot->stream)));
     PS_TRY(reduce_spread(slot, INTENSITY, 1, masked, error));
@@ -142,9 +146,10 @@ static void begin_field(struct cuda_slot *slot, const struct ps_reduction *reduc
     enum { ALIGNMENT = 64 };
     struct cuda_adaptive *a = slot->adaptive;
     int reach = ps_template_reach(reduction->max_diameter_field_px);
+    struct ps_rectangle part = ps_reduction_part(reduction, slot->width, slot->height);
     a->field = (struct ps_field){
-        .width = slot->width / reduction->bin + 2 * reduction->frame_field_px,
-        .height = slot->height / reduction->bin + 2 * reduction->frame_field_px,
+        .width = part.width / reduction->bin + 2 * reduction->frame_field_px,
+        .height = part.height / reduction->bin + 2 * reduction->frame_field_px,
         .frame_field_px = reduction->frame_field_px,
     };
     a->stride = (adaptive_pixels(a) + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
@@ -181,7 +186,7 @@ int cuda_adaptive_reduce(struct ps_slot *base, const struct ps_reduction *reduct
     bool masked = reduction->dead != NULL;
     if (masked)
         PS_TRY(mark_live(slot, reduction->dead, error));
-    PS_TRY(bin_micrograph(slot, reduction->bin, masked, error));
+    PS_TRY(bin_micrograph(slot, reduction, masked, error));
     if (reduction->mask) {
         found[0] = (uint8_t *)adaptive_map(a, SPARE, 2);
         found[1] = (uint8_t *)adaptive_map(a, SPARE, 3);
