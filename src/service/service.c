@@ -8,12 +8,12 @@
 #include "http/previews.h"
 #include "journal/journal.h"
 #include "publish/publisher.h"
-#include "publish/status.h"
 #include "service/discovery.h"
 #include "service/job_queue.h"
 #include "service/postponed.h"
 #include "service/rate.h"
 #include "service/repair.h"
+#include "service/status_parts.h"
 #include "service/worker_pool.h"
 #include "watch/watcher.h"
 
@@ -134,47 +134,13 @@ static void retried(void *context, size_t count)
         ps_log_reason(service->log, PS_LOG_ERROR, "journal_failed", error.message);
 }
 
-static json_t *queue_object(struct service *service)
-{
-    const struct ps_job_queue_counts queue = ps_job_queue_counts(service->queue);
-    struct ps_postponed_status postponed;
-    ps_postponed_status(service->postponed, &postponed);
-    const struct ps_status_queue_facts facts = {
-        .waiting = queue.waiting,
-        .in_flight = queue.in_flight,
-        .capacity = queue.capacity,
-        .overflowed = queue.overflowed,
-        .suspects = queue.suspects,
-        .postponed = postponed.count,
-        .postponed_reason = postponed.reason,
-    };
-    return ps_status_queue(&facts);
-}
-
-static json_t *rates_object(struct service *service)
-{
-    return json_pack("{s:f}", "micrographs_per_hour",
-                     ps_rate_per_hour(service->rate, ps_clock_mono_ns()));
-}
-
-/* NULL also if there is no memory for the states of the directories. */
-static json_t *watch_array(struct ps_watcher *watcher)
-{
-    if (!watcher)
-        return json_array();
-    struct ps_root_status *roots = NULL;
-    const size_t count = ps_watcher_status(watcher, &roots);
-    json_t *array = count > 0 ? ps_status_watch(roots, count) : NULL;
-    free(roots);
-    return array;
-}
-
 /* Adds the keys of a status that come from the service (pickstream-messages(7), "status"). */
 static bool fill_status(void *context, json_t *header)
 {
     struct service *service = context;
-    int failed = json_object_set_new(header, "queue", queue_object(service)) |
-                 json_object_set_new(header, "rates", rates_object(service)) |
+    int failed = json_object_set_new(header, "queue",
+                                     ps_status_part_queue(service->queue, service->postponed)) |
+                 json_object_set_new(header, "rates", ps_status_part_rates(service->rate)) |
                  json_object_set_new(header, "output", ps_repair_status(service->repair));
     char failure[PS_MAX_JOURNAL_FAILURE];
     const char *journal = json_string_value(json_object_get(header, "journal"));
@@ -185,7 +151,7 @@ static bool fill_status(void *context, json_t *header)
     failed |= json_object_set_new(header, "devices",
                                   service->workers ? ps_worker_pool_status(service->workers)
                                                    : json_array()) |
-              json_object_set_new(header, "watch", watch_array(service->watcher)) |
+              json_object_set_new(header, "watch", ps_status_part_watch(service->watcher)) |
               json_object_set_new(header, "live_view",
                                   http ? json_string(ps_http_url(http)) : json_null());
     pthread_mutex_unlock(&service->lock);

@@ -26,8 +26,9 @@
     X(accept)                                                                                      \
     X(accept4)                                                                                     \
     X(bind)                                                                                        \
-    X(connect) X(epoll_create1) X(epoll_ctl) X(eventfd) X(fclose) X(fdatasync) X(fdopendir)        \
-        X(fflush) X(flock) X(fopen) X(fstat) X(fstatat) X(fsync) X(ftruncate) X(getrandom)         \
+    X(connect)                                                                                     \
+    X(epoll_create1) X(epoll_ctl) X(eventfd) X(fclose) X(fdatasync) X(fdopendir) X(fflush)         \
+        X(flock) X(fopen) X(fstat) X(fstatat) X(fsync) X(ftruncate) X(getrandom)                   \
             X(inotify_add_watch) X(inotify_init1) X(listen) X(lseek) X(lstat) X(mkdir) X(mmap)     \
                 X(open) X(openat) X(opendir) X(pread) X(pthread_create) X(pwrite) X(read)          \
                     X(readdir) X(renameat) X(sendmsg) X(sendto) X(setxattr) X(signalfd) X(socket)  \
