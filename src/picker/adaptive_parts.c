@@ -42,11 +42,11 @@ static struct ps_rectangle rectangle_of(const struct grid *grid, const struct ps
 /* ---- the search in parts ----------------------------------------------------------------------
  */
 
-bool ps_adaptive_has_parts(const struct ps_adaptive_run *run)
+bool ps_adaptive_has_parts(const struct ps_adaptive_rules *rules, double diameter,
+                           const struct ps_image *image)
 {
-    const struct ps_image *image = run->base->image;
-    double area = (double)image->width * image->height / pow(run->base->result->diameter, 2);
-    return run->rules->part > 0 && area > 2 * run->rules->part;
+    double area = (double)image->width * image->height / (diameter * diameter);
+    return rules->part > 0 && area > 2 * rules->part;
 }
 
 struct part {
@@ -144,6 +144,20 @@ struct candidates {
  * reach. */
 static const double MARGIN = 2;
 
+static int margin_of(double diameter, int bin)
+{
+    return (int)ceil(MARGIN * diameter / bin) * bin;
+}
+
+void ps_adaptive_tile(const struct ps_adaptive_rules *rules, double diameter,
+                      const struct ps_image *image, int bin, int *ret_width, int *ret_height)
+{
+    struct grid grid = make_grid(image, rules->tile * bin * bin, bin);
+    int margins = 2 * margin_of(diameter, bin);
+    *ret_width = grid.width + margins < image->width ? grid.width + margins : image->width;
+    *ret_height = grid.height + margins < image->height ? grid.height + margins : image->height;
+}
+
 static struct ps_rectangle with_margin(const struct ps_rectangle *tile,
                                        const struct ps_image *image, int margin)
 {
@@ -212,7 +226,7 @@ static int apply_to_tile(struct ps_adaptive_run *run, const struct ps_rectangle 
                          struct candidates *all)
 {
     const struct ps_picking *base = run->base;
-    int margin = (int)ceil(MARGIN * base->result->diameter / run->bin) * run->bin;
+    int margin = margin_of(base->result->diameter, run->bin);
     run->where = with_margin(tile, base->image, margin);
     if (ps_adaptive_unmasked_in(run, &run->where) == 0)
         return 0;

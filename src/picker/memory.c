@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "picker/adaptive.h"
+#include "picker/adaptive_parts.h"
 #include "picker/aspire.h"
 #include "picker/picker.h"
 
@@ -13,7 +14,7 @@
 static const double CPU_PROCESS_BYTES = 4e6;
 static const double GPU_PROCESS_BYTES = 150e6;
 
-/* Of the micrograph as float32, on the CPU. */
+/* Of the micrograph as float32, on the CPU, unless it is stored so. */
 static const double FLOAT_BYTES = 4;
 
 /* For each pixel of the field at the fine resolution: masks, channels, their norms and means,
@@ -34,19 +35,26 @@ static const double MAX_RESPONSES_BYTES = 256 << 20;
 
 /* Pixels of a field, with the zeros that the transforms add: as many as the largest template
  * reaches. */
-static double field_pixels(const struct ps_image *image, double diameter, double least)
+static double field_pixels(double width, double height, double diameter, double bin)
 {
-    const double bin = ps_adaptive_bin(diameter, least);
     const double reach = ps_adaptive_scales[PS_ADAPTIVE_SCALES - 1] * diameter / bin;
-    return (image->width / bin + reach) * (image->height / bin + reach);
+    return (width / bin + reach) * (height / bin + reach);
 }
 
 static double adaptive_bytes(const struct ps_image *image, double diameter)
 {
     const struct ps_adaptive_rules *rules = &ps_adaptive_rules;
-    const double fine = ps_adaptive_fine(rules, diameter, image->width, image->height);
-    return FIELD_BYTES * field_pixels(image, diameter, fine) +
-           ITEMS_BYTES * field_pixels(image, diameter, rules->coarse);
+    const int fine =
+        ps_adaptive_bin(diameter, ps_adaptive_fine(rules, diameter, image->width, image->height));
+    const int coarse = ps_adaptive_bin(diameter, rules->coarse);
+    int width = image->width, height = image->height;
+    double searched_width = width, searched_height = height;
+    if (ps_adaptive_has_parts(rules, diameter, image)) {
+        ps_adaptive_tile(rules, diameter, image, fine, &width, &height);
+        searched_width = searched_height = sqrt(rules->part) * diameter;
+    }
+    return FIELD_BYTES * field_pixels(width, height, diameter, fine) +
+           ITEMS_BYTES * field_pixels(searched_width, searched_height, diameter, coarse);
 }
 
 /* 0 for a micrograph that the profile refuses. */
@@ -76,7 +84,8 @@ uint64_t ps_picker_memory(const struct ps_config *config, bool gpu, const struct
         return 0;
     if (gpu) /* the pixels, and a copy that the GPU can read */
         return (uint64_t)(GPU_PROCESS_BYTES + 2 * stored);
-    return (uint64_t)(CPU_PROCESS_BYTES + stored + FLOAT_BYTES * pixels +
+    const double converted = image->type == PS_PIXEL_F32 ? 0 : FLOAT_BYTES * pixels;
+    return (uint64_t)(CPU_PROCESS_BYTES + stored + converted +
                       (config->picker.profile == PS_PROFILE_ASPIRE
                            ? aspire_bytes(config, image, diameter)
                            : adaptive_bytes(image, diameter)));

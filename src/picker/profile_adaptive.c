@@ -190,7 +190,7 @@ static void report_mask(const struct ps_adaptive_run *run)
 /* From the micrograph to the candidates. PS_E_INPUT: there is nothing to look at. */
 static int find_candidates(struct ps_adaptive_run *run)
 {
-    bool parts = ps_adaptive_has_parts(run);
+    bool parts = ps_adaptive_has_parts(run->rules, run->base->result->diameter, run->base->image);
     int status = parts ? ps_adaptive_search_parts(run) : ps_adaptive_search(run);
     if (status)
         return status;

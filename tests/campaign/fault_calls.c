@@ -22,6 +22,7 @@
 #include <sys/xattr.h>
 
 /* Alphabetically: kind, and its name. */
+/* clang-format off */
 #define CALLS(X)                                                                                   \
     X(accept)                                                                                      \
     X(accept4)                                                                                     \
@@ -33,6 +34,7 @@
                 X(open) X(openat) X(opendir) X(pread) X(pthread_create) X(pwrite) X(read)          \
                     X(readdir) X(renameat) X(sendmsg) X(sendto) X(setxattr) X(signalfd) X(socket)  \
                         X(stat) X(statfs) X(timerfd_create) X(unlink) X(unlinkat) X(write)
+/* clang-format on */
 
 enum call {
 #define X(name) CALL_##name,

@@ -221,7 +221,7 @@ static void test_messages_are_one_line_that_holds_the_fault(void **state)
     struct ps_error error = {0};
     assert_int_equal(ps_micrograph_read("/tmp/no\nsuch\tfile", &skip_movies, &micrograph, &error),
                      PS_E_INPUT);
-    assert_string_equal(error.message, "/tmp/no?such?file: no such file");
+    assert_string_equal(error.message, "/tmp/no\\x0asuch\\x09file: no such file");
 
     char path[2001];
     memset(path, 'x', 2000);
