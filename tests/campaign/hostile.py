@@ -205,8 +205,8 @@ class Hostile:
         path.write_bytes(self.mutator.mutated(sound, [data for _, data in self.picks]))
         out = self.home / f"converted{SUFFIXES[self.random.choice(PICKS)]}"
         done, megabytes = measured("convert", "--box", 40, "--from", name, path, out)
-        if out.name.encode() in done.err:
-            done.err += path.name.encode()  # read, but it does not fit into the other format
+        if out.name.encode() in done.err or b".star: " in done.err:
+            done.err += path.name.encode()  # read; the other format, or a file that it lists, is wrong
         self.judge(path, done, megabytes)
 
     def check(self):
