@@ -89,7 +89,8 @@ class Mutator:
 
 
 def measured(*arguments):
-    """Runs the program; how it ended, and its largest resident memory in MB."""
+    """Runs the program; how it ended, and its largest resident memory in MB, which is not less than
+    that of this program, because it begins as a copy of it."""
     with subprocess.Popen([PROGRAM, *map(str, arguments)], cwd=ROOT, stdin=subprocess.DEVNULL,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
         os.set_blocking(process.stdout.fileno(), False)
