@@ -32,6 +32,17 @@ def test_a_shortage_is_not_the_users_mistake(tmp_path, code):
     assert "no such" in run("check", "-c", tmp_path / "none.ini", status=2).stderr.lower()
 
 
+@pytest.mark.parametrize("code", ["EMFILE", "ENOMEM"])
+def test_a_key_that_cannot_be_read_now(tmp_path, code):
+    run("keygen", tmp_path)
+    keys = ["--curve-key", tmp_path / "curve.key", "--curve-server", tmp_path / "curve.pub"]
+    listen = ["listen", "--connect", "ipc:///none", "--replay", "ipc:///none"]
+    done = run(*listen, *keys, status=1, env=failing(tmp_path, "fopen", 1, code))
+    assert f"{tmp_path}/curve.key: {os.strerror(getattr(errno, code))}" in done.stderr
+    keys[1] = tmp_path / "none.key"
+    assert "none.key: No such file" in run(*listen, *keys, status=2).stderr
+
+
 @pytest.mark.parametrize("code", ["EIO", "ESTALE", "EACCES", "ENOMEM"])
 def test_a_directory_that_cannot_be_looked_at(tmp_path, scene, code):
     """It is no micrograph."""
