@@ -206,7 +206,7 @@ class Hostile:
         path.write_bytes(self.mutator.mutated(sound, [data for _, data in self.picks]))
         out = self.home / f"converted{SUFFIXES[self.random.choice(PICKS)]}"
         done, megabytes = measured("convert", "--box", 40, "--from", name, path, out)
-        if out.name.encode() in done.err or b".star: " in done.err:
+        if out.name.encode() in done.err or b"rlnMicrographCoordinates" in path.read_bytes():
             done.err += path.name.encode()  # read; the other format, or a file that it lists, is wrong
         self.judge(path, done, megabytes)
 
