@@ -196,6 +196,9 @@ static int search_directory(struct finder *finder, const struct operand *operand
     FTSENT *entry;
     while (status == 0 && (entry = fts_read(tree)) != NULL)
         status = visit(finder, operand, tree, entry, error);
+    if (status == 0 && errno) /* fts_read() sets it to 0 at the end of the tree */
+        status = ps_fail(error, errno == ENOMEM ? PS_E_NOMEM : PS_E_SYSTEM,
+                         "%s: cannot be searched: %s", operand->path, strerror(errno));
     (void)fts_close(tree);
     if (status == 0 && finder->list.count == before) {
         for (int rule = 0; rule < PS_RULE_COUNT; rule++)

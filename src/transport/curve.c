@@ -109,7 +109,7 @@ static int read_directory(const char *path, DIR *directory, struct ps_curve_keys
 {
     const struct dirent *entry;
     int status = 0;
-    while (status == 0 && (entry = readdir(directory)) != NULL) {
+    while (status == 0 && (errno = 0, entry = readdir(directory)) != NULL) {
         char *file;
         if (entry->d_name[0] == '.')
             continue;
@@ -120,6 +120,8 @@ static int read_directory(const char *path, DIR *directory, struct ps_curve_keys
             status = each_key(file, take_one_more, keys, error);
         free(file);
     }
+    if (status == 0 && errno)
+        status = ps_fail(error, ps_code_of_errno(errno), "%s: %s", path, strerror(errno));
     return status;
 }
 
@@ -131,8 +133,10 @@ int ps_curve_read_keys(const char *path, struct ps_curve_keys *ret_keys, struct 
     if (directory) {
         status = read_directory(path, directory, &keys, error);
         (void)closedir(directory);
-    } else {
+    } else if (errno == ENOTDIR) {
         status = each_key(path, take_one_more, &keys, error);
+    } else {
+        status = ps_fail(error, ps_code_of_errno(errno), "%s: %s", path, strerror(errno));
     }
     if (status)
         ps_curve_keys_done(&keys);

@@ -22,12 +22,12 @@ struct ps_curve_keys {
     size_t count;
 };
 
-/* Reads a file with exactly one key. PS_E_CONFIG: unreadable, no key, several keys; the message
- * begins with the path. */
+/* Reads a file with exactly one key. PS_E_CONFIG: not there, not permitted, no key, several
+ * keys; PS_E_SYSTEM: cannot be read now. The message begins with the path. */
 int ps_curve_read_key(const char *path, char ret_key[PS_CURVE_TEXT], struct ps_error *error);
 
 /* Reads all keys of a file, or of all files in a directory except hidden ones. PS_E_CONFIG,
- * PS_E_NOMEM. */
+ * PS_E_SYSTEM, PS_E_NOMEM. */
 int ps_curve_read_keys(const char *path, struct ps_curve_keys *ret_keys, struct ps_error *error);
 void ps_curve_keys_done(struct ps_curve_keys *keys);
 

@@ -21,19 +21,16 @@
 #include <sys/uio.h>
 #include <sys/xattr.h>
 
-/* Alphabetically: kind, and its name. */
+/* In the order of the counters, alphabetically. */
 /* clang-format off */
-#define CALLS(X)                                                                                   \
-    X(accept)                                                                                      \
-    X(accept4)                                                                                     \
-    X(bind)                                                                                        \
-    X(connect)                                                                                     \
-    X(epoll_create1) X(epoll_ctl) X(eventfd) X(fclose) X(fdatasync) X(fdopendir) X(fflush)         \
-        X(flock) X(fopen) X(fstat) X(fstatat) X(fsync) X(ftruncate) X(getrandom)                   \
-            X(inotify_add_watch) X(inotify_init1) X(listen) X(lseek) X(lstat) X(mkdir) X(mmap)     \
-                X(open) X(openat) X(opendir) X(pread) X(pthread_create) X(pwrite) X(read)          \
-                    X(readdir) X(renameat) X(sendmsg) X(sendto) X(setxattr) X(signalfd) X(socket)  \
-                        X(stat) X(statfs) X(timerfd_create) X(unlink) X(unlinkat) X(write)
+#define CALLS(X) \
+    X(accept) X(accept4) X(bind) X(connect) X(epoll_create1) X(epoll_ctl) X(eventfd) \
+    X(fclose) X(fdatasync) X(fdopendir) X(fflush) X(flock) X(fopen) X(fstat) X(fstatat) \
+    X(fsync) X(ftruncate) X(getrandom) X(inotify_add_watch) X(inotify_init1) X(listen) \
+    X(lseek) X(lstat) X(mkdir) X(mmap) X(open) X(openat) X(opendir) X(pread) \
+    X(pthread_create) X(pwrite) X(read) X(readdir) X(renameat) X(sendmsg) X(sendto) \
+    X(setxattr) X(signalfd) X(socket) X(stat) X(statfs) X(timerfd_create) X(unlink) \
+    X(unlinkat) X(write)
 /* clang-format on */
 
 enum call {

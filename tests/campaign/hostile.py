@@ -89,7 +89,8 @@ class Mutator:
 
 
 def measured(*arguments):
-    """Runs the program; how it ended, and its largest resident memory in MB."""
+    """Runs the program; how it ended, and its largest resident memory in MB, which is not less than
+    that of this program, because it begins as a copy of it."""
     with subprocess.Popen([PROGRAM, *map(str, arguments)], cwd=ROOT, stdin=subprocess.DEVNULL,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
         os.set_blocking(process.stdout.fileno(), False)
@@ -205,8 +206,8 @@ class Hostile:
         path.write_bytes(self.mutator.mutated(sound, [data for _, data in self.picks]))
         out = self.home / f"converted{SUFFIXES[self.random.choice(PICKS)]}"
         done, megabytes = measured("convert", "--box", 40, "--from", name, path, out)
-        if out.name.encode() in done.err:
-            done.err += path.name.encode()  # read, but it does not fit into the other format
+        if out.name.encode() in done.err or b"rlnMicrographCoordinates" in path.read_bytes():
+            done.err += path.name.encode()  # read; the other format, or a file that it lists, is wrong
         self.judge(path, done, megabytes)
 
     def check(self):

@@ -60,8 +60,9 @@ static void preload_begin(void)
 }
 
 /* Libraries that end the process by design, or crash, where memory or descriptors are short within
- * them. */
+ * them, and a function of glibc that crashes then. */
 static const char *const spared[] = {"libzmq", "libfftw3", "libsvm"};
+static const char spared_function[] = "fts64_open";
 
 static bool within_spared(void *const *frames, int count)
 {
@@ -69,6 +70,8 @@ static bool within_spared(void *const *frames, int count)
         Dl_info info;
         if (!dladdr(frames[i], &info) || !info.dli_fname)
             continue;
+        if (info.dli_sname && strcmp(info.dli_sname, spared_function) == 0)
+            return true;
         for (size_t k = 0; k < sizeof spared / sizeof *spared; k++)
             if (strstr(info.dli_fname, spared[k]))
                 return true;

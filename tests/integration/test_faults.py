@@ -1,12 +1,16 @@
 """Single faults of the machine, by the libraries of tests/campaign: what each command makes of them."""
 
+import array
 import errno
 import os
+import shutil
+import subprocess
 
 import pytest
-from support import BUILD, SANITIZER, run
+from support import BUILD, PROGRAM, SANITIZER, run
 
 CALLS = BUILD / "tests/campaign/fault_calls.so"
+ALLOCATIONS = BUILD / "tests/campaign/fail_alloc.so"
 
 pytestmark = pytest.mark.skipif(bool(SANITIZER), reason="a sanitizer wants to be loaded first")
 
@@ -32,6 +36,17 @@ def test_a_shortage_is_not_the_users_mistake(tmp_path, code):
     assert "no such" in run("check", "-c", tmp_path / "none.ini", status=2).stderr.lower()
 
 
+@pytest.mark.parametrize("code", ["EMFILE", "ENOMEM"])
+def test_a_key_that_cannot_be_read_now(tmp_path, code):
+    run("keygen", tmp_path)
+    keys = ["--curve-key", tmp_path / "curve.key", "--curve-server", tmp_path / "curve.pub"]
+    listen = ["listen", "--connect", "ipc:///none", "--replay", "ipc:///none"]
+    done = run(*listen, *keys, status=1, env=failing(tmp_path, "fopen", 1, code))
+    assert f"{tmp_path}/curve.key: {os.strerror(getattr(errno, code))}" in done.stderr
+    keys[1] = tmp_path / "none.key"
+    assert "none.key: No such file" in run(*listen, *keys, status=2).stderr
+
+
 @pytest.mark.parametrize("code", ["EIO", "ESTALE", "EACCES", "ENOMEM"])
 def test_a_directory_that_cannot_be_looked_at(tmp_path, scene, code):
     """It is no micrograph."""
@@ -47,3 +62,24 @@ def test_two_files_of_picks_that_cannot_be_written(tmp_path, scene):
     done = run("pick", *scene.options, "--format", "star,box,csv", "-o", tmp_path / "out",
                scene.path, status=1, env=failing(tmp_path, "renameat", 1, "ENOSPC", 10))
     assert "No space left on device" in done.stderr
+
+
+def test_a_search_without_memory(tmp_path, scene):
+    """Each allocation fails once: all micrographs are listed, or the exit status says that not."""
+    for name in "a/b/x.mrc", "a/y.mrc", "c/z.mrc":
+        (tmp_path / "data" / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(scene.path, tmp_path / "data" / name)
+    page = tmp_path / "page"
+    command = [PROGRAM, "pick", "--list", tmp_path / "data"]
+    environment = os.environ | {"LD_PRELOAD": str(ALLOCATIONS), "PS_FAULT_PAGE": str(page)}
+    number, failed, good = 0, 1, None
+    while failed:
+        page.write_bytes(bytes(65 * 8))
+        done = subprocess.run(command, env=environment | {"PS_FAULT_NUMBER": str(number)},
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+        good = good or done.stdout
+        failed = number == 0 or array.array("Q", page.read_bytes())[-1]
+        assert done.returncode in (0, 1)
+        assert done.stdout == good if done.returncode == 0 else done.stderr
+        number += 1
+    assert number > 50 and good.count(b"\n") == 3

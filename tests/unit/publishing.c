@@ -139,7 +139,8 @@ static struct ps_completion new_completion(struct service *service, const char *
     pthread_mutex_lock(&service->lock);
     uint64_t number = ++service->submitted;
     pthread_mutex_unlock(&service->lock);
-    completion.job->identity = (struct ps_identity){1, number, 1000, 1};
+    completion.job->identity =
+        (struct ps_identity){.device = 1, .inode = number, .size = 1000, .mtime_ns = 1};
     completion.job->closed_ns = ps_clock_wall_ns() + service->clock_ahead_ns;
     completion.job->detected_ns = completion.job->closed_ns;
     completion.job->closed_mono_ns = ps_clock_mono_ns();

@@ -36,6 +36,11 @@ static void write_bytes(const char *bytes, size_t length)
     assert_int_equal(fclose(stream), 0);
 }
 
+static void print_values(const struct ps_config *config, FILE *stream)
+{
+    assert_int_equal(ps_config_print(config, stream, NULL), 0);
+}
+
 /* The output of a printer of the configuration; the caller frees it. */
 static char *printed(const struct ps_config *config,
                      void (*print)(const struct ps_config *, FILE *))
@@ -75,14 +80,14 @@ static void assert_refused_bytes(const char *bytes, size_t length, const char *e
     struct ps_config *config = ps_config_new();
     set(config, "picker.tau2", "77");
     set(config, "output.directory", "/before");
-    char *before = printed(config, ps_config_print);
+    char *before = printed(config, print_values);
     struct ps_error error = {0};
     assert_int_equal(ps_config_read(config, file, &error), PS_E_CONFIG);
     assert_int_equal(error.code, PS_E_CONFIG);
     char full[600];
     (void)snprintf(full, sizeof full, "%s:%s", file, expected);
     assert_string_equal(error.message, full);
-    char *after = printed(config, ps_config_print);
+    char *after = printed(config, print_values);
     assert_string_equal(before, after);
     free(before);
     free(after);
@@ -271,14 +276,14 @@ static void refused_values(void **state)
         {"tau1", "1", "unknown key tau1: expected section.key"},
     };
     struct ps_config *config = ps_config_new();
-    char *before = printed(config, ps_config_print);
+    char *before = printed(config, print_values);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct ps_error error = {0};
         assert_int_equal(ps_config_set(config, cases[i].key, cases[i].value, &error), PS_E_CONFIG);
         assert_string_equal(error.message, cases[i].message);
         assert_int_equal(ps_config_set(config, cases[i].key, cases[i].value, NULL), PS_E_CONFIG);
     }
-    char *after = printed(config, ps_config_print);
+    char *after = printed(config, print_values);
     assert_string_equal(before, after);
     free(before);
     free(after);
@@ -417,7 +422,7 @@ static void lists_in_several_lines(void **state)
     set(config, "input.directories", "");
     for (int i = 0; i < 80; i++)
         assert_int_equal(ps_config_add(config, "input.directories", items[i % 8], &error), 0);
-    char *printed_text = printed(config, ps_config_print);
+    char *printed_text = printed(config, print_values);
     write_bytes(printed_text, strlen(printed_text));
     struct ps_config *again = ps_config_new();
     if (ps_config_read(again, file, &error) != 0)
@@ -552,9 +557,9 @@ static void printed_reads_back(void **state)
         assert_string_not_equal(text, key->fallback);
         free(text);
     }
-    char *text = printed(config, ps_config_print);
+    char *text = printed(config, print_values);
     struct ps_config *copy = ps_config_copy(config);
-    char *copied = printed(copy, ps_config_print);
+    char *copied = printed(copy, print_values);
     assert_string_equal(text, copied);
     assert_ptr_not_equal(copy->output.directory, config->output.directory);
 
@@ -563,7 +568,7 @@ static void printed_reads_back(void **state)
     struct ps_error error = {0};
     if (ps_config_read(again, file, &error) != 0)
         fail_msg("%s", error.message);
-    char *read = printed(again, ps_config_print);
+    char *read = printed(again, print_values);
     assert_string_equal(text, read);
     assert_true(again->picker.pixel_size == 0.30000000000000004);
 
@@ -579,11 +584,11 @@ static void defaults_print_and_read_back(void **state)
 {
     (void)state;
     struct ps_config *config = ps_config_new();
-    char *text = printed(config, ps_config_print);
+    char *text = printed(config, print_values);
     assert_non_null(strstr(text, "\n; particle_diameter is not set\n"));
     write_bytes(text, strlen(text));
     assert_int_equal(ps_config_read(config, file, NULL), 0);
-    char *again = printed(config, ps_config_print);
+    char *again = printed(config, print_values);
     assert_string_equal(text, again);
     free(text);
     free(again);
@@ -615,12 +620,12 @@ static void shipped_file(void **state)
     }
     write_bytes(shipped, strlen(shipped));
     struct ps_config *config = ps_config_new();
-    char *before = printed(config, ps_config_print);
+    char *before = printed(config, print_values);
     set(config, "picker.tau1", "9");
     struct ps_error error = {0};
     if (ps_config_read(config, file, &error) != 0)
         fail_msg("%s", error.message);
-    char *after = printed(config, ps_config_print);
+    char *after = printed(config, print_values);
     assert_string_equal(before, after);
     free(before);
     free(after);
