@@ -42,11 +42,11 @@ static struct ps_rectangle rectangle_of(const struct grid *grid, const struct ps
 /* ---- the search in parts ----------------------------------------------------------------------
  */
 
-bool ps_adaptive_has_parts(const struct ps_adaptive_rules *rules, double diameter,
-                           const struct ps_image *image)
+bool ps_adaptive_has_parts(const struct ps_adaptive_run *run)
 {
-    double area = (double)image->width * image->height / (diameter * diameter);
-    return rules->part > 0 && area > 2 * rules->part;
+    const struct ps_image *image = run->base->image;
+    double area = (double)image->width * image->height / pow(run->base->result->diameter, 2);
+    return run->rules->part > 0 && area > 2 * run->rules->part;
 }
 
 struct part {
@@ -85,43 +85,29 @@ static struct part *list_parts(const struct ps_adaptive_run *run, int *ret_count
     return parts;
 }
 
-/* Searches a part, and keeps what it finds if that is better than what was found before. */
-static int search_part(struct ps_adaptive_run *run, const struct part *part,
-                       struct ps_hypothesis *best, struct ps_rectangle *best_where)
-{
-    run->where = part->where;
-    int status = ps_adaptive_search(run);
-    if (status)
-        return status;
-    if (run->best.peaks && (!best->peaks || run->best.test.objective > best->test.objective)) {
-        struct ps_hypothesis other = *best;
-        *best = run->best;
-        *best_where = part->where;
-        run->best = other;
-    }
-    ps_hypothesis_done(&run->best);
-    return 0;
-}
+/* So many are tried. The best of many unclear parts may be one of noise, so the whole decides. */
+enum { MAX_TRIED = 4 };
 
-int ps_adaptive_search_parts(struct ps_adaptive_run *run)
+int ps_adaptive_search_parts(struct ps_adaptive_run *run, bool *ret_clear)
 {
-    int status = ps_adaptive_make_mask(run);
-    if (status)
-        return status;
+    PS_TRY(ps_adaptive_make_mask(run));
     int count = 0;
     struct part *parts = list_parts(run, &count);
     if (!parts)
         return ps_fail_memory(run->base->error, 0, "parts");
-    struct ps_hypothesis best = {0};
-    struct ps_rectangle where = parts[0].where;
-    for (int i = 0; i < count && parts[i].unmasked && status == 0; i++) {
-        status = search_part(run, &parts[i], &best, &where);
-        if (best.test.objective >= run->rules->clear)
+    int status = 0;
+    *ret_clear = false;
+    for (int i = 0; i < count && i < MAX_TRIED && parts[i].unmasked && status == 0; i++) {
+        run->where = parts[i].where;
+        status = ps_adaptive_search(run);
+        *ret_clear = run->best.peaks && run->best.test.objective >= run->rules->clear;
+        if (status || *ret_clear)
             break;
+        ps_hypothesis_done(&run->best);
     }
     free(parts);
-    run->best = best;
-    run->where = where;
+    if (status == 0 && !*ret_clear)
+        ps_adaptive_take_whole(run);
     return status;
 }
 
@@ -143,20 +129,6 @@ struct candidates {
 /* What a tile needs of its neighbours, in diameters: as far as templates and their smoothing
  * reach. */
 static const double MARGIN = 2;
-
-static int margin_of(double diameter, int bin)
-{
-    return (int)ceil(MARGIN * diameter / bin) * bin;
-}
-
-void ps_adaptive_tile(const struct ps_adaptive_rules *rules, double diameter,
-                      const struct ps_image *image, int bin, int *ret_width, int *ret_height)
-{
-    struct grid grid = make_grid(image, rules->tile * bin * bin, bin);
-    int margins = 2 * margin_of(diameter, bin);
-    *ret_width = grid.width + margins < image->width ? grid.width + margins : image->width;
-    *ret_height = grid.height + margins < image->height ? grid.height + margins : image->height;
-}
 
 static struct ps_rectangle with_margin(const struct ps_rectangle *tile,
                                        const struct ps_image *image, int margin)
@@ -226,7 +198,7 @@ static int apply_to_tile(struct ps_adaptive_run *run, const struct ps_rectangle 
                          struct candidates *all)
 {
     const struct ps_picking *base = run->base;
-    int margin = margin_of(base->result->diameter, run->bin);
+    int margin = (int)ceil(MARGIN * base->result->diameter / run->bin) * run->bin;
     run->where = with_margin(tile, base->image, margin);
     if (ps_adaptive_unmasked_in(run, &run->where) == 0)
         return 0;

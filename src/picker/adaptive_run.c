@@ -146,6 +146,13 @@ int ps_adaptive_make_mask(struct ps_adaptive_run *run)
     return 0;
 }
 
+void ps_adaptive_take_whole(struct ps_adaptive_run *run)
+{
+    free(run->mask.unmasked);
+    run->mask = (struct ps_adaptive_mask){.unmasked = NULL};
+    run->where = (struct ps_rectangle){0, 0, run->base->image->width, run->base->image->height};
+}
+
 size_t ps_adaptive_unmasked_in(const struct ps_adaptive_run *run, const struct ps_rectangle *part)
 {
     const struct ps_adaptive_mask *mask = &run->mask;

@@ -61,6 +61,9 @@ int ps_adaptive_reduce(struct ps_adaptive_run *run, double least);
  * of their own. As above. */
 int ps_adaptive_make_mask(struct ps_adaptive_run *run);
 
+/* Fields are made of the whole micrograph again, each with a mask of its own. */
+void ps_adaptive_take_whole(struct ps_adaptive_run *run);
+
 /* How much of a part of the micrograph is not masked, px of the mask, or of the micrograph if there
  * is none. */
 size_t ps_adaptive_unmasked_in(const struct ps_adaptive_run *run, const struct ps_rectangle *part);

@@ -4,7 +4,6 @@
 
 #include "base/error.h"
 #include "picker/adaptive.h"
-#include "picker/adaptive_parts.h"
 #include "picker/aspire.h"
 #include "picker/picker.h"
 
@@ -35,26 +34,21 @@ static const double MAX_RESPONSES_BYTES = 256 << 20;
 
 /* Pixels of a field, with the zeros that the transforms add: as many as the largest template
  * reaches. */
-static double field_pixels(double width, double height, double diameter, double bin)
+static double field_pixels(const struct ps_image *image, double diameter, double least)
 {
+    const double bin = ps_adaptive_bin(diameter, least);
     const double reach = ps_adaptive_scales[PS_ADAPTIVE_SCALES - 1] * diameter / bin;
-    return (width / bin + reach) * (height / bin + reach);
+    return (image->width / bin + reach) * (image->height / bin + reach);
 }
 
+/* Of the whole as one field: most large micrographs are picked in parts, which takes less, but not
+ * those in which no part is clear. */
 static double adaptive_bytes(const struct ps_image *image, double diameter)
 {
     const struct ps_adaptive_rules *rules = &ps_adaptive_rules;
-    const int fine =
-        ps_adaptive_bin(diameter, ps_adaptive_fine(rules, diameter, image->width, image->height));
-    const int coarse = ps_adaptive_bin(diameter, rules->coarse);
-    int width = image->width, height = image->height;
-    double searched_width = width, searched_height = height;
-    if (ps_adaptive_has_parts(rules, diameter, image)) {
-        ps_adaptive_tile(rules, diameter, image, fine, &width, &height);
-        searched_width = searched_height = sqrt(rules->part) * diameter;
-    }
-    return FIELD_BYTES * field_pixels(width, height, diameter, fine) +
-           ITEMS_BYTES * field_pixels(searched_width, searched_height, diameter, coarse);
+    const double fine = ps_adaptive_fine(rules, diameter, image->width, image->height);
+    return FIELD_BYTES * field_pixels(image, diameter, fine) +
+           ITEMS_BYTES * field_pixels(image, diameter, rules->coarse);
 }
 
 /* 0 for a micrograph that the profile refuses. */

@@ -190,8 +190,10 @@ static void report_mask(const struct ps_adaptive_run *run)
 /* From the micrograph to the candidates. PS_E_INPUT: there is nothing to look at. */
 static int find_candidates(struct ps_adaptive_run *run)
 {
-    bool parts = ps_adaptive_has_parts(run->rules, run->base->result->diameter, run->base->image);
-    int status = parts ? ps_adaptive_search_parts(run) : ps_adaptive_search(run);
+    bool parts = false;
+    int status = ps_adaptive_has_parts(run) ? ps_adaptive_search_parts(run, &parts) : 0;
+    if (status == 0 && !parts)
+        status = ps_adaptive_search(run);
     if (status)
         return status;
     ps_picking_stage_done(run->base, PS_STAGE_REFERENCES);

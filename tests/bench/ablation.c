@@ -32,6 +32,8 @@ static bool leave_out(const char *rule, struct ps_adaptive_rules *rules, struct 
         rules->contaminant = 0;
     else if (strcmp(rule, "strange windows") == 0)
         rules->strange = false;
+    else if (strcmp(rule, "parts") == 0)
+        rules->part = 0;
     else if (strcmp(rule, "contenders") == 0)
         rules->contender = 0;
     else if (strcmp(rule, "more noise") == 0)

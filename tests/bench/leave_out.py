@@ -8,7 +8,8 @@ import pickers
 import scoring
 
 RULES = ("none", "frame", "coarse search", "strange windows", "clean search", "outliers",
-         "contenders", "more noise", "support vectors", "energy channel", "contaminants", "learning")
+         "contenders", "parts", "more noise", "support vectors", "energy channel", "contaminants",
+         "learning")
 NULLS = "white", "gradients", "pink", "blurred", "poisson", "ctf", "ice"
 NULL_DIAMETERS = 30, 64, 120  # px
 
