@@ -35,7 +35,7 @@ static json_t *picture_of(const struct ps_http *http, uint64_t seq, const json_t
     const json_t *shape = json_object_get(json_object_get(header, "micrograph"), "shape");
     int height = (int)json_integer_value(json_array_get(shape, 0));
     int width = (int)json_integer_value(json_array_get(shape, 1));
-    if (height <= 0 || width <= 0 || !ps_previews_has(http->tools.previews, seq))
+    if (height <= 0 || width <= 0 || !ps_previews_has(http->dependencies.previews, seq))
         return json_null();
     return json_pack("{s:i}", "bin", ps_preview_bin(width, height));
 }
@@ -99,7 +99,8 @@ int ps_http_api_rows(struct ps_http *http, uint64_t after, uint64_t limit,
 
 enum MHD_Result ps_http_api_status(struct ps_http *http, struct MHD_Connection *connection)
 {
-    return ps_http_answer_json(connection, MHD_HTTP_OK, http->tools.status(http->tools.context));
+    return ps_http_answer_json(connection, MHD_HTTP_OK,
+                               http->dependencies.status(http->dependencies.context));
 }
 
 static int append_row(void *context, uint64_t seq, json_t *summary)

@@ -60,8 +60,8 @@ static int print_outcome(void *context, uint64_t seq, json_t *summary)
 
 static void print_status(const struct ps_http_viewer *viewer, FILE *stream)
 {
-    const struct ps_http_tools *tools = &viewer->http->tools;
-    json_t *status = tools->status(tools->context);
+    const struct ps_http_dependencies *dependencies = &viewer->http->dependencies;
+    json_t *status = dependencies->status(dependencies->context);
     (void)print_event(stream, 0, "status", status);
     json_decref(status);
 }
@@ -113,7 +113,7 @@ static bool refill(struct ps_http_viewer *viewer)
 
 static void count_viewers(struct ps_http *http)
 {
-    ps_metrics_set(http->tools.metrics, PS_GAUGE_VIEWERS, (int64_t)http->viewers.count);
+    ps_metrics_set(http->dependencies.metrics, PS_GAUGE_VIEWERS, (int64_t)http->viewers.count);
 }
 
 static void viewer_done(void *context)

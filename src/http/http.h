@@ -39,7 +39,7 @@ enum {
 struct ps_http;
 
 /* The dependencies; all must outlive the server. */
-struct ps_http_tools {
+struct ps_http_dependencies {
     const struct ps_config *config;
     struct ps_log *log;
     struct ps_metrics *metrics;
@@ -49,7 +49,7 @@ struct ps_http_tools {
 };
 
 /* Binds http.listen and starts the thread. PS_E_CONFIG, PS_E_SYSTEM, PS_E_NOMEM. */
-int ps_http_start(const struct ps_http_tools *tools, struct ps_http **ret_http,
+int ps_http_start(const struct ps_http_dependencies *dependencies, struct ps_http **ret_http,
                   struct ps_error *error);
 
 /* Sets the last seq that is published; later outcomes are not shown. Any thread; does not block. */

@@ -33,7 +33,7 @@ struct ps_http_peer {
 };
 
 struct ps_http {
-    struct ps_http_tools tools;
+    struct ps_http_dependencies dependencies;
     struct ps_http_address address;
     struct MHD_Daemon *daemon;
     unsigned max_connections;   /* PS_HTTP_CONNECTIONS, or fewer if descriptors are short */

@@ -43,7 +43,7 @@ static enum MHD_Result answer_picture(struct ps_http *http, struct MHD_Connectio
                                       uint64_t seq, enum ps_preview_size size)
 {
     struct stat info;
-    int fd = ps_previews_read(http->tools.previews, seq, size);
+    int fd = ps_previews_read(http->dependencies.previews, seq, size);
     if (fd < 0 || fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) {
         if (fd >= 0)
             (void)close(fd);
@@ -63,7 +63,7 @@ static enum MHD_Result answer_metrics(struct ps_http *http, struct MHD_Connectio
     FILE *stream = open_memstream(&text, &size);
     if (!stream)
         return MHD_NO;
-    ps_metrics_text(http->tools.metrics, stream);
+    ps_metrics_text(http->dependencies.metrics, stream);
     (void)fprintf(stream,
                   "# HELP pickstream_build_info version of this service and its stream\n"
                   "# TYPE pickstream_build_info gauge\n"
@@ -80,7 +80,7 @@ static enum MHD_Result answer_metrics(struct ps_http *http, struct MHD_Connectio
 /* 200 if outcomes can be recorded, else 503: nothing is picked meanwhile. */
 static enum MHD_Result answer_health(struct ps_http *http, struct MHD_Connection *connection)
 {
-    json_t *status = http->tools.status(http->tools.context);
+    json_t *status = http->dependencies.status(http->dependencies.context);
     const char *journal = json_string_value(json_object_get(status, "journal"));
     bool healthy = journal && strcmp(journal, "ok") == 0;
     char *text = NULL;

@@ -151,10 +151,10 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
         const char *reason;
         unsigned status = refusal(http, connection, method, &reason);
         *request = &seen;
-        ps_metrics_add(http->tools.metrics, PS_COUNTER_HTTP_REQUESTS, 1);
+        ps_metrics_add(http->dependencies.metrics, PS_COUNTER_HTTP_REQUESTS, 1);
         if (!status)
             return MHD_YES;
-        ps_metrics_add(http->tools.metrics, PS_COUNTER_HTTP_REFUSED, 1);
+        ps_metrics_add(http->dependencies.metrics, PS_COUNTER_HTTP_REFUSED, 1);
         return ps_http_refuse(connection, status, reason);
     }
     if (*size)
@@ -238,8 +238,9 @@ __attribute__((format(printf, 2, 0))) static void silent(void *context, const ch
 
 static int start_daemon(struct ps_http *http, struct ps_error *error)
 {
-    int status = ps_http_listen(http->tools.config->http.listen,
-                                http->tools.config->http.insecure_bind, &http->address, error);
+    int status =
+        ps_http_listen(http->dependencies.config->http.listen,
+                       http->dependencies.config->http.insecure_bind, &http->address, error);
     if (status)
         return status;
     http->max_connections = (unsigned)ps_descriptors_for_http(PS_HTTP_CONNECTIONS);
@@ -254,7 +255,7 @@ static int start_daemon(struct ps_http *http, struct ps_error *error)
     if (!http->daemon) {
         (void)close(http->address.socket);
         return ps_fail(error, PS_E_SYSTEM, "http.listen = %s: cannot start the server",
-                       http->tools.config->http.listen);
+                       http->dependencies.config->http.listen);
     }
     return 0;
 }
@@ -269,20 +270,20 @@ static void http_free(struct ps_http *http)
     free(http);
 }
 
-int ps_http_start(const struct ps_http_tools *tools, struct ps_http **ret_http,
+int ps_http_start(const struct ps_http_dependencies *dependencies, struct ps_http **ret_http,
                   struct ps_error *error)
 {
     struct ps_http *http = calloc(1, sizeof *http);
     if (!http)
         return ps_fail_memory(error, sizeof *http, "the live view");
-    http->tools = *tools;
+    http->dependencies = *dependencies;
     http->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     int status = 0;
     if (http->wake_fd < 0)
         status = ps_fail(error, PS_E_SYSTEM, "cannot make an eventfd: %s", strerror(errno));
     if (status == 0)
-        status =
-            ps_journal_open_reading(tools->config->service.state_directory, &http->journal, error);
+        status = ps_journal_open_reading(dependencies->config->service.state_directory,
+                                         &http->journal, error);
     if (status == 0) {
         atomic_store(&http->last_seq, ps_journal_last_seq(http->journal));
         status = start_daemon(http, error);
@@ -294,10 +295,10 @@ int ps_http_start(const struct ps_http_tools *tools, struct ps_http **ret_http,
         return status;
     }
     if (!http->address.local)
-        ps_log_event(tools->log, PS_LOG_WARNING, "insecure_bind",
+        ps_log_event(dependencies->log, PS_LOG_WARNING, "insecure_bind",
                      "value=%s reason=\"anyone who can reach it sees the micrographs\"",
-                     tools->config->http.listen);
-    ps_log_event(tools->log, PS_LOG_INFO, "live_view", "url=%s", http->address.url);
+                     dependencies->config->http.listen);
+    ps_log_event(dependencies->log, PS_LOG_INFO, "live_view", "url=%s", http->address.url);
     *ret_http = http;
     return 0;
 }

@@ -187,7 +187,7 @@ static int start_live_view(struct service *service, struct ps_error *error)
 {
     if (!has_live_view(service))
         return 0;
-    struct ps_http_tools tools = {
+    struct ps_http_dependencies dependencies = {
         .config = service->config,
         .log = service->log,
         .metrics = service->metrics,
@@ -196,7 +196,7 @@ static int start_live_view(struct service *service, struct ps_error *error)
         .context = service,
     };
     struct ps_http *http = NULL;
-    int status = ps_http_start(&tools, &http, error);
+    int status = ps_http_start(&dependencies, &http, error);
     pthread_mutex_lock(&service->lock);
     service->http = http;
     pthread_mutex_unlock(&service->lock);

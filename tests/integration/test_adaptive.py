@@ -43,18 +43,18 @@ PLATE = "--size", "1300x1202", "--seed", 4, "--contaminants", 0
 
 
 @pytest.fixture(scope="module")
-def plate(tmp_path_factory):
+def test_image(tmp_path_factory):
     """Image, true centres, picks."""
-    directory = tmp_path_factory.mktemp("plate")
+    directory = tmp_path_factory.mktemp("test_image")
     path, truth = synthetic(directory, *PLATE)
     picks, result = pick(path, directory)
     assert result["warnings"] == []
     return path, mrcfile.read(path), truth, picks
 
 
-def test_picks_are_right_and_centred(plate):
+def test_picks_are_right_and_centred(test_image):
     """P22"""
-    _, _, truth, picks = plate
+    _, _, truth, picks = test_image
     assert len(truth) > 80
     assert agreement(picks, truth, DIAMETER / 4) > 0.98
     nearest = truth[cdist(picks[:, :2], truth).argmin(axis=1)]
@@ -64,9 +64,9 @@ def test_picks_are_right_and_centred(plate):
     assert (picks[:, :2] % 1 != 0).any()
 
 
-def test_scores_are_probabilities(plate):
+def test_scores_are_probabilities(test_image):
     """P28"""
-    _, _, truth, picks = plate
+    _, _, truth, picks = test_image
     assert (0 <= picks[:, 2]).all() and (picks[:, 2] <= 1).all()
     assert (np.diff(picks[:, 2]) <= 0).all()
     right = cdist(picks[:, :2], truth).min(axis=1) < DIAMETER / 4
@@ -74,10 +74,10 @@ def test_scores_are_probabilities(plate):
 
 
 @pytest.mark.parametrize("border", ["repeated", "constant", "missing"])
-def test_borders_without_an_image_have_no_picks(plate, tmp_path, border):
+def test_borders_without_an_image_have_no_picks(test_image, tmp_path, border):
     """A frame that motion correction left: the outermost real line again and again, one value, or
     NaN."""
-    _, image, truth, _ = plate
+    _, image, truth, _ = test_image
     width = 100
     image = image.copy()
     image[:width] = {"repeated": image[width], "constant": 3, "missing": np.nan}[border]
@@ -92,9 +92,9 @@ def test_borders_without_an_image_have_no_picks(plate, tmp_path, border):
 
 
 @pytest.mark.parametrize("value", [0, 1e5, np.nan])
-def test_areas_without_an_image_have_no_picks(plate, tmp_path, value):
+def test_areas_without_an_image_have_no_picks(test_image, tmp_path, value):
     """Half of the micrograph, a strip across it, and a block, as lost parts of a file and padding leave them."""
-    _, image, truth, _ = plate
+    _, image, truth, _ = test_image
     dead = np.zeros(image.shape, bool)
     dead[:, : image.shape[1] // 2] = True
     dead[300:340, :] = True
@@ -109,8 +109,8 @@ def test_areas_without_an_image_have_no_picks(plate, tmp_path, value):
     assert agreement(clear(picks[:, :2]), clear(truth), DIAMETER / 3) > 0.9
 
 
-def test_the_message_counts_what_may_be_wrong(plate, tmp_path):
-    path, _, _, _ = plate
+def test_the_message_counts_what_may_be_wrong(test_image, tmp_path):
+    path, _, _, _ = test_image
     picks, result = pick(path, tmp_path)
     assert result["expected_false"] == pytest.approx((1 - picks[:, 2]).sum(), abs=1e-3)
     assert result["separation"] > 4
@@ -119,8 +119,8 @@ def test_the_message_counts_what_may_be_wrong(plate, tmp_path):
     assert result["unreliable"] and result["separation"] < 4 and (picks[:, 2] <= 0.25).all()
 
 
-def test_nothing_but_the_micrograph_matters(plate, tmp_path):
-    path, image, _, picks = plate
+def test_nothing_but_the_micrograph_matters(test_image, tmp_path):
+    path, image, _, picks = test_image
     other = write_mrc(tmp_path / "a.mrc", image[:700, :900])
     copy = write_mrc(tmp_path / "b.mrc", image)
     for threads in "1", "3":
@@ -140,8 +140,8 @@ TURNED = {
 
 
 @pytest.mark.parametrize("name", TURNED)
-def test_the_same_particles(plate, tmp_path, name):
-    _, image, _, picks = plate
+def test_the_same_particles(test_image, tmp_path, name):
+    _, image, _, picks = test_image
     height, width = image.shape
     change, moved = TURNED[name]
     path = write_mrc(tmp_path / "x.mrc", np.ascontiguousarray(change(image), "f4"))
@@ -150,8 +150,8 @@ def test_the_same_particles(plate, tmp_path, name):
     assert agreement(again, expected, DIAMETER / 4) >= 0.98
 
 
-def test_a_part_has_its_particles(plate, tmp_path):
-    _, image, _, picks = plate
+def test_a_part_has_its_particles(test_image, tmp_path):
+    _, image, _, picks = test_image
     left, top, right, bottom = 201, 99, 1150, 1100
     path = write_mrc(tmp_path / "x.mrc", np.ascontiguousarray(image[top:bottom, left:right]))
     again, _ = pick(path, tmp_path)
@@ -163,8 +163,8 @@ def test_a_part_has_its_particles(plate, tmp_path):
     assert agreement(inner(again[:, :2]), inner(picks[:, :2] - (left, top)), DIAMETER / 4) >= 0.98
 
 
-def test_contrast(plate, tmp_path):
-    _, image, truth, _ = plate
+def test_contrast(test_image, tmp_path):
+    _, image, truth, _ = test_image
     path = write_mrc(tmp_path / "x.mrc", (100 - image).astype("f4"))
     for contrast in "bright", "auto":
         picks, _ = pick(path, tmp_path, "--set", f"picker.contrast={contrast}")
@@ -194,9 +194,9 @@ def test_auto_finds_hollow_particles_dark_and_bright(tmp_path, name):
         assert agreement(picks, told, 16) > 0.97
 
 
-def test_limits_on_picks(plate, tmp_path):
+def test_limits_on_picks(test_image, tmp_path):
     """P39"""
-    path, _, _, picks = plate
+    path, _, _, picks = test_image
     few, result = pick(path, tmp_path, "--set", "picker.max_picks=7")
     assert np.array_equal(few, picks[:7]) and result["truncated"]
     limit = float(np.median(picks[:, 2]))
@@ -204,9 +204,9 @@ def test_limits_on_picks(plate, tmp_path):
     assert (np.float32(good[:, 2]) >= np.float32(limit)).all() and 0 < len(good) < len(picks)
 
 
-def test_contaminants_are_masked(plate, tmp_path):
+def test_contaminants_are_masked(test_image, tmp_path):
     """P27"""
-    _, image, truth, _ = plate
+    _, image, truth, _ = test_image
     image = image.copy()
     image[300:600, 400:750] -= 60
     path = write_mrc(tmp_path / "x.mrc", image)
@@ -237,8 +237,8 @@ def test_small_contaminants_do_not_take_over(tmp_path):
     assert (cdist(drops, picks[:, :2]).min(axis=1) > DIAMETER / 4).mean() > 0.9
 
 
-def test_much_contamination_is_a_warning(plate, tmp_path):
-    _, image, _, _ = plate
+def test_much_contamination_is_a_warning(test_image, tmp_path):
+    _, image, _, _ = test_image
     image = image.copy()
     image[200:720, 300:900] -= 60
     _, result = pick(write_mrc(tmp_path / "x.mrc", image), tmp_path)
