@@ -82,10 +82,10 @@ static int prepare(struct ps_outcome_record *record, const struct convert_option
 {
     int status = 0;
     if (options->min_score > -INFINITY)
-        ps_picks_filter(&record->result, options->min_score);
-    if (options->invert_y)
+        status = ps_picks_filter(&record->result, options->min_score, error);
+    if (status == 0 && options->invert_y)
         status = invert(record, error);
-    else if (format->top_down && ps_outcome_record_is_tiff(record))
+    else if (status == 0 && format->top_down && ps_outcome_record_is_tiff(record))
         status = ps_outcome_record_load_shape(record, error);
     return status;
 }

@@ -66,7 +66,7 @@ static int export_outcome(struct exporter *exporter, struct ps_outcome_record *r
         .relion = ps_autopick_relion(exporter->list),
         .list = exporter->list,
     };
-    ps_picks_filter(&record->result, exporter->options->min_score);
+    PS_TRY(ps_picks_filter(&record->result, exporter->options->min_score, error));
     PS_TRY(ps_outcome_files_make(&target, record, error));
     exporter->micrographs += record->status != PS_OUTCOME_FAILED;
     exporter->picks += record->result.count;

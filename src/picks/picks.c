@@ -83,25 +83,25 @@ static int descending(const void *a, const void *b)
     return (x < y) - (x > y);
 }
 
-void ps_picks_filter(struct ps_result *result, double min_score)
+int ps_picks_filter(struct ps_result *result, double min_score, struct ps_error *error)
 {
-    size_t kept = 0;
+    size_t bytes = (result->count + 1) * sizeof(float);
+    float *scores = malloc(bytes);
+    if (!scores)
+        return ps_fail_memory(error, bytes, "scores");
+    size_t kept = 0, known = 0;
     for (size_t i = 0; i < result->count; i++) {
-        if (min_score == -INFINITY || result->picks[i].score >= (float)min_score)
-            result->picks[kept++] = result->picks[i];
+        const struct ps_pick pick = result->picks[i];
+        if (min_score > -INFINITY && !(pick.score >= (float)min_score))
+            continue;
+        result->picks[kept++] = pick;
+        if (!isnan(pick.score))
+            scores[known++] = pick.score;
     }
     result->count = kept;
-    float *scores = malloc((kept + 1) * sizeof *scores);
-    size_t known = 0;
-    for (size_t i = 0; scores && i < kept; i++) {
-        if (!isnan(result->picks[i].score))
-            scores[known++] = result->picks[i].score;
-    }
-    if (known > 0) {
-        qsort(scores, known, sizeof *scores, descending);
-        result->score_median = ((double)scores[known / 2] + (double)scores[(known - 1) / 2]) / 2;
-    }
-    if (known == 0)
-        result->score_median = scores ? 0 : NAN; /* without memory it is unknown */
+    qsort(scores, known, sizeof *scores, descending);
+    result->score_median =
+        known ? ((double)scores[known / 2] + (double)scores[(known - 1) / 2]) / 2 : 0;
     free(scores);
+    return 0;
 }

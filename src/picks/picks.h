@@ -64,8 +64,8 @@ char *ps_picks_path(const char *directory, const char *name, const char *suffix)
 char *ps_picks_file(const char *stem, const char *suffix);
 
 /* Removes picks with a score below `min_score` (-INFINITY: none), and computes the median score of
- * the others. */
-void ps_picks_filter(struct ps_result *result, double min_score);
+ * the others. PS_E_NOMEM: nothing was removed. */
+int ps_picks_filter(struct ps_result *result, double min_score, struct ps_error *error);
 
 /* For the writers: true if any pick has a score; and the side of the boxes in whole px, or
  * PS_E_INPUT. */

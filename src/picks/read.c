@@ -73,7 +73,7 @@ static int read_file(const char *path, const char *name, const struct ps_picks_f
         status = ps_fail_memory(error, strlen(name), "a name");
     }
     for (size_t i = 0; i < file.count && status == 0; i++)
-        ps_picks_filter(&file.items[i]->result, -INFINITY);
+        status = ps_picks_filter(&file.items[i]->result, -INFINITY, error);
     if (status == 0)
         status = ps_outcome_record_list_join(list, &file, error);
     ps_outcome_record_list_done(&file);

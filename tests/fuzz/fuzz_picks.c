@@ -54,7 +54,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
     check_error(status, &error);
     struct ps_pick_file *files = calloc(list.count + 1, sizeof *files);
     for (size_t i = 0; i < list.count; i++) {
-        ps_picks_filter(&list.items[i]->result, -INFINITY);
+        if (ps_picks_filter(&list.items[i]->result, -INFINITY, &error) != 0)
+            abort();
         files[i] = ps_outcome_record_pick_file(list.items[i]);
         for (size_t k = 0; k < files[i].result->count && status == 0; k++)
             if (!isfinite(files[i].result->picks[k].x) || !isfinite(files[i].result->picks[k].y))
