@@ -209,8 +209,9 @@ static int choose(const struct ps_names *names, const struct ps_names_record *re
         }
         const struct ps_named *named = ps_names_record_find(record, stem);
         bool owned = named && is_owner(names, record, named, request->owner);
-        bool lapsed = named && !owned && fd >= 0 && !has_files(request, stem) &&
-                      !ps_names_record_in_use(fd, named);
+        /* In this order: its user writes the files before it ends. */
+        bool lapsed = named && !owned && fd >= 0 && !ps_names_record_in_use(fd, named) &&
+                      !has_files(request, stem);
         if (owned) {
             free(available);
             available = stem;

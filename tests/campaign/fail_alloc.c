@@ -2,6 +2,7 @@
  * libstdc++ allocate through these functions too. */
 #include "preload.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <malloc.h>
 
@@ -11,12 +12,30 @@ void *__libc_calloc(size_t count, size_t size);
 void *__libc_realloc(void *old, size_t size);
 void *__libc_memalign(size_t alignment, size_t size);
 
-static bool ready; /* false in the dynamic linker and in other libraries' constructors */
+/* Before main() run the dynamic linker and constructors: CUDA's runtime, which a build with nvcc
+ * has in it, does not check its allocations there. */
+static bool ready;
+static int (*program)(int argc, char **argv, char **environment);
 
-__attribute__((constructor)) static void begin(void)
+static int begin(int argc, char **argv, char **environment)
 {
     preload_begin();
     ready = true;
+    return program(argc, argv, environment);
+}
+
+/* Stands in for glibc's, which calls main(). */
+int __libc_start_main(int (*entry)(int, char **, char **), int argc, char **argv,
+                      void (*init)(void), void (*fini)(void), void (*rtld_fini)(void),
+                      void *stack_end);
+int __libc_start_main(int (*entry)(int, char **, char **), int argc, char **argv,
+                      void (*init)(void), void (*fini)(void), void (*rtld_fini)(void),
+                      void *stack_end)
+{
+    __typeof__(&__libc_start_main) start =
+        (__typeof__(&__libc_start_main))dlsym(RTLD_NEXT, "__libc_start_main");
+    program = entry;
+    return start(begin, argc, argv, init, fini, rtld_fini, stack_end);
 }
 
 static bool fails(void)
