@@ -23,7 +23,8 @@
 enum {
     MAX_EVENTS = 1000, /* handled in one round */
     CHECK_MS = 1000,   /* between two checks of a full socket */
-    ROOM_SHARE = 16,   /* accepts again when this part of the limit, at least one, is free */
+    SPARES = 16,
+    ROOM_SHARE = 16, /* accepts again when this part of the limit, at least one, is free */
 };
 
 /* A bound socket. */
@@ -48,7 +49,7 @@ struct ps_gate {
     bool started;
     _Atomic bool stopping;
     int wake_fd;
-    int spare_fd; /* given up for a moment when there are no others */
+    int spares[SPARES]; /* descriptors given up for a moment when there are no others */
     size_t count;
     struct door doors[PS_MAX_GATE_SOCKETS];
 };
@@ -150,7 +151,7 @@ static void accepted(struct ps_gate *gate, struct door *door, int fd)
 {
     if (find(door, fd) < door->open)
         return;
-    if (door->open < door->max) {
+    if (!door->closed && door->open < door->max) {
         door->connections[door->open] = fd;
         door->open++;
     } else if (is_connection(door, fd)) {
@@ -162,27 +163,36 @@ static void accepted(struct ps_gate *gate, struct door *door, int fd)
                    "as many as the limit of descriptors allows (LimitNOFILE, ulimit -n)");
 }
 
-static void take_spare(struct ps_gate *gate)
+static void take_spares(struct ps_gate *gate)
 {
-    if (gate->spare_fd < 0)
-        gate->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    for (size_t i = 0; i < SPARES; i++)
+        if (gate->spares[i] < 0)
+            gate->spares[i] = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+static void give_spares_up(struct ps_gate *gate)
+{
+    for (size_t i = 0; i < SPARES; i++) {
+        if (gate->spares[i] >= 0)
+            (void)close(gate->spares[i]);
+        gate->spares[i] = -1;
+    }
 }
 
 /* There is no descriptor for a connection that waits. ZeroMQ would try to accept it for ever
- * without a pause: refuses all that wait. */
+ * without a pause: refuses all that wait. There are several spares because every thread of the
+ * process wants one now: what ZeroMQ accepts with them is refused when it reports it. */
 static void refuse_waiting(struct ps_gate *gate, struct door *door)
 {
     close_door(gate, door, "no descriptors are left");
     door->until_ns = ps_clock_mono_ns() + (int64_t)CHECK_MS * 1000000;
-    if (gate->spare_fd >= 0)
-        (void)close(gate->spare_fd);
-    gate->spare_fd = -1;
+    give_spares_up(gate);
     int fd;
     while ((fd = accept4(door->listener, NULL, NULL, SOCK_CLOEXEC)) >= 0) {
         ps_metrics_add(gate->metrics, PS_COUNTER_REFUSED_CONNECTIONS, 1);
         (void)close(fd);
     }
-    take_spare(gate);
+    take_spares(gate);
 }
 
 /* The listening socket does not block, as ZeroMQ is not the only one to accept from it. */
@@ -284,7 +294,7 @@ static void *guard(void *context)
             if (door->closed)
                 check(gate, door);
         }
-        take_spare(gate);
+        take_spares(gate);
     }
     return NULL;
 }
@@ -307,8 +317,9 @@ int ps_gate_new(void *context, struct ps_log *log, struct ps_metrics *metrics,
         free(gate);
         return ps_fail(error, PS_E_SYSTEM, "cannot make an eventfd: %s", strerror(number));
     }
-    gate->spare_fd = -1;
-    take_spare(gate);
+    for (size_t i = 0; i < SPARES; i++)
+        gate->spares[i] = -1;
+    take_spares(gate);
     *ret_gate = gate;
     return 0;
 }
@@ -359,8 +370,7 @@ void ps_gate_free(struct ps_gate *gate)
             (void)zmq_close(gate->doors[i].monitor);
         free(gate->doors[i].connections);
     }
-    if (gate->spare_fd >= 0)
-        (void)close(gate->spare_fd);
+    give_spares_up(gate);
     (void)close(gate->wake_fd);
     free(gate);
 }
