@@ -5,172 +5,29 @@
  *    reading, as RELION, IMOD and EMAN2 do: row r of the file is y = height - 1 - r.
  *  - Pages marked as thumbnails or masks are not frames; all others must have the first one's shape
  *    and type.
- *  - libtiff reads through a ps_source and reports only to the calling function: no global handler,
- *    no temporary file, any number of threads. The length of the file limits libtiff's allocations;
- *    max_pixels limits those of this reader, and the length, too, if nothing is compressed.
+ *  - The length of the file limits libtiff's allocations; max_pixels limits those of this reader,
+ *    and the length, too, if nothing is compressed.
  */
 #include "image/reader.h"
 
 #include "base/error.h"
+#include "image/tiff_client.h"
 #include "image/tiff_page.h"
 #include "image/tiff_surplus.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <tiffio.h>
 
-enum { MAX_PAGES = 1 << 16, TEXT_BYTES = 160 };
-
-/* The client data of libtiff: its source and its messages. */
-struct client {
-    const struct ps_source *source;
-    uint64_t position;
-    struct ps_error io;       /* failure of the source */
-    bool past_end;            /* a read went beyond the end of the file */
-    bool no_memory;           /* libtiff or a codec could not allocate */
-    char message[TEXT_BYTES]; /* libtiff's first error in a page; later ones result from it */
-    char warning[TEXT_BYTES]; /* its first warning: some failures give only that */
-};
-
-/* ---- callbacks of libtiff ---- */
-
-static tmsize_t client_read(thandle_t handle, void *buffer, tmsize_t length)
-{
-    struct client *client = handle;
-    const uint64_t size = client->source->size;
-    const uint64_t left = client->position < size ? size - client->position : 0;
-    const size_t n = (uint64_t)length < left ? (size_t)length : (size_t)left;
-    struct ps_error error;
-    client->past_end |= n < (size_t)length;
-    if (n == 0)
-        return 0;
-    if (client->source->read_at(client->source, client->position, buffer, n, &error)) {
-        client->io = error;
-        return -1;
-    }
-    client->position += n;
-    return (tmsize_t)n;
-}
-
-static tmsize_t client_write(thandle_t handle, void *buffer, tmsize_t length)
-{
-    (void)handle, (void)buffer, (void)length;
-    return -1;
-}
-
-static toff_t client_seek(thandle_t handle, toff_t offset, int whence)
-{
-    struct client *client = handle;
-    const uint64_t base = whence == SEEK_CUR   ? client->position
-                          : whence == SEEK_END ? client->source->size
-                                               : 0;
-    client->position = base + offset;
-    return client->position;
-}
-
-static int client_close(thandle_t handle)
-{
-    (void)handle;
-    return 0;
-}
-
-static toff_t client_size(thandle_t handle)
-{
-    return ((struct client *)handle)->source->size;
-}
-
-/* libtiff reports a failed allocation only in words, which differ. */
-static void note_memory(struct client *client)
-{
-    client->no_memory |= errno == ENOMEM;
-}
-
-/* Stores the first message in `text` (TEXT_BYTES) as one printable line. */
-__attribute__((format(printf, 2, 0))) static void keep(char *text, const char *format,
-                                                       va_list arguments)
-{
-    if (text[0])
-        return;
-    (void)vsnprintf(text, TEXT_BYTES, format, arguments);
-    for (char *c = text; *c; c++)
-        if ((unsigned char)*c < ' ' || (unsigned char)*c >= 0x7f)
-            *c = ' ';
-}
-
-__attribute__((format(printf, 4, 0))) static int client_complain(TIFF *tif, void *client,
-                                                                 const char *module,
-                                                                 const char *format,
-                                                                 va_list arguments)
-{
-    (void)tif, (void)module;
-    note_memory(client);
-    keep(((struct client *)client)->message, format, arguments);
-    return 1; /* handled: do not call the global handler */
-}
-
-__attribute__((format(printf, 4, 0))) static int client_warn(TIFF *tif, void *client,
-                                                             const char *module, const char *format,
-                                                             va_list arguments)
-{
-    (void)tif, (void)module;
-    note_memory(client);
-    keep(((struct client *)client)->warning, format, arguments);
-    return 1;
-}
-
-static TIFF *open_client(struct client *client)
-{
-    errno = 0; /* note_memory() */
-    TIFFOpenOptions *options = TIFFOpenOptionsAlloc();
-    if (!options) {
-        client->no_memory = true;
-        return NULL;
-    }
-    /* What it allocates at once: a compressed strip, or a table of strips that has 8 bytes an entry
-     * in memory and at least 1 in the file. */
-    const uint64_t most = client->source->size / 8 < INT64_MAX / 128
-                              ? 8 * client->source->size + (1 << 20)
-                              : INT64_MAX / 2;
-    TIFFOpenOptionsSetMaxSingleMemAlloc(options, (tmsize_t)most);
-    TIFFOpenOptionsSetErrorHandlerExtR(options, client_complain, client);
-    TIFFOpenOptionsSetWarningHandlerExtR(options, client_warn, client);
-    /* m: no memory map; c: strips as they are in the file. */
-    TIFF *tif = TIFFClientOpenExt("", "rmc", client, client_read, client_write, client_seek,
-                                  client_close, client_size, NULL, NULL, options);
-    TIFFOpenOptionsFree(options);
-    return tif;
-}
-
-static void forget(struct client *client)
-{
-    client->message[0] = client->warning[0] = '\0';
-    client->no_memory = false;
-    errno = 0; /* note_memory() */
-}
-
-/* Reports a failure of libtiff: that of the source, a lack of memory, or "damaged TIFF: what: why".
- */
-static int fail_tiff(struct client *client, const char *what, struct ps_error *error)
-{
-    note_memory(client);
-    if (client->io.code)
-        return ps_fail(error, client->io.code, "%s", client->io.message);
-    if (client->no_memory)
-        return ps_fail(error, PS_E_NOMEM, "no memory to decode the TIFF, %s", what);
-    const char *why = client->message[0]   ? client->message
-                      : client->warning[0] ? client->warning
-                                           : "libtiff does not say why";
-    return ps_fail(error, PS_E_INPUT, "damaged TIFF: %s: %s", what, why + strspn(why, ": "));
-}
+enum { MAX_PAGES = 1 << 16 };
 
 /* ---- pixels ---- */
 
 /* Decodes the current page cell by cell into the image, flipped; or adds it, if `row` is given:
  * memory for a row of page->type. `cell` holds page->cell_bytes. */
-static int decode_page(TIFF *tif, struct client *client, const struct ps_tiff_page *page,
+static int decode_page(TIFF *tif, struct ps_tiff_client *client, const struct ps_tiff_page *page,
                        void *cell, void *row, const struct ps_image *image, unsigned char *pixels,
                        struct ps_error *error)
 {
@@ -184,7 +41,7 @@ static int decode_page(TIFF *tif, struct client *client, const struct ps_tiff_pa
             char what[64];
             snprintf(what, sizeof what, "%s %" PRIu32 " of %" PRIu32, ps_tiff_cell_name(page),
                      i + 1, page->cells);
-            return fail_tiff(client, what, error);
+            return ps_tiff_client_fail(client, what, error);
         }
         const uint32_t x = i % across * page->cell_width, y = i / across * page->cell_height;
         const uint32_t columns =
@@ -218,7 +75,7 @@ static int read_number(const struct ps_source *source, uint64_t offset, size_t l
 
 /* libtiff accepts a file that is cut before the last directory's link to the next one, so a
  * truncated movie would look like one image. */
-static int check_last_link(TIFF *tif, const struct client *client, struct ps_error *error)
+static int check_last_link(TIFF *tif, const struct ps_tiff_client *client, struct ps_error *error)
 {
     const struct ps_source *source = client->source;
     const uint64_t offset = TIFFCurrentDirOffset(tif);
@@ -238,22 +95,23 @@ static int check_last_link(TIFF *tif, const struct client *client, struct ps_err
 }
 
 /* Goes to the next page. Returns 1, or 0 after the last. */
-static int next_page(TIFF *tif, struct client *client, uint32_t number, struct ps_error *error)
+static int next_page(TIFF *tif, struct ps_tiff_client *client, uint32_t number,
+                     struct ps_error *error)
 {
     if (TIFFLastDirectory(tif))
         return check_last_link(tif, client, error);
-    forget(client);
+    ps_tiff_client_forget(client);
     char what[32];
     snprintf(what, sizeof what, "page %" PRIu32, number);
     if (number > MAX_PAGES || !TIFFReadDirectory(tif))
-        return fail_tiff(client, what, error);
+        return ps_tiff_client_fail(client, what, error);
     return 1;
 }
 
 /* Inspects all pages: adds them to `content`, and checks that the frames are alike. */
-static int inspect_pages(TIFF *tif, struct client *client, const struct ps_read_options *options,
-                         struct ps_tiff_page *ret_page, struct ps_tiff_content *content,
-                         struct ps_error *error)
+static int inspect_pages(TIFF *tif, struct ps_tiff_client *client,
+                         const struct ps_read_options *options, struct ps_tiff_page *ret_page,
+                         struct ps_tiff_content *content, struct ps_error *error)
 {
     int more = 1;
     for (uint32_t number = 1; more > 0; number++) {
@@ -289,12 +147,13 @@ static int inspect_pages(TIFF *tif, struct client *client, const struct ps_read_
 }
 
 /* Decodes the frames that inspect_pages() found. */
-static int read_frames(TIFF *tif, struct client *client, const struct ps_read_options *options,
-                       uint32_t frames, struct ps_micrograph *micrograph, struct ps_error *error)
+static int read_frames(TIFF *tif, struct ps_tiff_client *client,
+                       const struct ps_read_options *options, uint32_t frames,
+                       struct ps_micrograph *micrograph, struct ps_error *error)
 {
-    forget(client);
+    ps_tiff_client_forget(client);
     if (!TIFFSetDirectory(tif, 0))
-        return fail_tiff(client, "page 1", error);
+        return ps_tiff_client_fail(client, "page 1", error);
     int more = 1;
     for (uint32_t number = 1, done = 0; more > 0; number++) {
         if (ps_tiff_is_frame(tif)) {
@@ -307,7 +166,7 @@ static int read_frames(TIFF *tif, struct client *client, const struct ps_read_op
             if (!memory)
                 return ps_fail_memory(error, page.cell_bytes + row_bytes, "a strip or tile");
             void *row = memory + (page.cell_bytes + 15) / 16 * 16;
-            forget(client);
+            ps_tiff_client_forget(client);
             code = decode_page(tif, client, &page, memory, frames > 1 ? row : NULL,
                                &micrograph->image, micrograph->pixels, error);
             free(memory);
@@ -319,8 +178,9 @@ static int read_frames(TIFF *tif, struct client *client, const struct ps_read_op
     return more ? more : ps_fail(error, PS_E_BUG, "frames of a TIFF counted wrongly");
 }
 
-static int read_open(TIFF *tif, struct client *client, const struct ps_read_options *options,
-                     struct ps_micrograph **ret_micrograph, struct ps_error *error)
+static int read_open(TIFF *tif, struct ps_tiff_client *client,
+                     const struct ps_read_options *options, struct ps_micrograph **ret_micrograph,
+                     struct ps_error *error)
 {
     struct ps_tiff_page page = {0};
     struct ps_tiff_content content = {0};
@@ -410,17 +270,17 @@ static int read_tiff(const struct ps_source *source, const struct ps_read_option
     int code = check_header(source, error);
     if (code)
         return code;
-    struct client client = {.source = source};
-    TIFF *tif = open_client(&client);
+    struct ps_tiff_client client = {.source = source};
+    TIFF *tif = ps_tiff_client_open(&client);
     if (!tif)
-        return fail_tiff(&client, "page 1", error);
+        return ps_tiff_client_fail(&client, "page 1", error);
     code = read_open(tif, &client, options, ret_micrograph, error);
     TIFFClose(tif);
     return code;
 }
 
 /* True if every page and its data lie inside the file. */
-static bool pages_whole(TIFF *tif, struct client *client)
+static bool pages_whole(TIFF *tif, struct ps_tiff_client *client)
 {
     for (uint32_t number = 1; number <= MAX_PAGES; number++) {
         struct ps_error ignored;
@@ -436,11 +296,11 @@ static bool pages_whole(TIFF *tif, struct client *client)
 
 static int whole(const struct ps_source *source, bool *ret_whole, struct ps_error *error)
 {
-    struct client client = {.source = source};
+    struct ps_tiff_client client = {.source = source};
     struct ps_error ignored;
     bool result = false;
     if (check_header(source, &ignored) == 0) {
-        TIFF *tif = open_client(&client);
+        TIFF *tif = ps_tiff_client_open(&client);
         result = tif ? pages_whole(tif, &client) : !client.past_end;
         if (tif)
             TIFFClose(tif);

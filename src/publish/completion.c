@@ -144,6 +144,27 @@ void ps_completions_report(const struct ps_completion_dependencies *dependencies
     }
 }
 
+bool ps_completion_preview(const struct ps_completion_dependencies *dependencies,
+                           const struct ps_completion *completion,
+                           struct ps_preview_facts *ret_facts)
+{
+    const struct ps_job *job = completion->job;
+    const struct ps_micrograph *micrograph = completion->micrograph;
+    if (!completion->preview.png || !micrograph)
+        return false;
+    *ret_facts = (struct ps_preview_facts){
+        .stream = ps_journal_stream(dependencies->journal),
+        .session = dependencies->config->publish.session,
+        .seq = completion->seq,
+        .path = job->path,
+        .name = job->name,
+        .revision = job->revision,
+        .width = micrograph->image.width,
+        .height = micrograph->image.height,
+    };
+    return true;
+}
+
 void ps_completions_done(struct ps_completion *completions, size_t count,
                          void (*finished)(void *context, struct ps_job *job), void *context)
 {

@@ -13,6 +13,7 @@
 #include "config/config.h"
 #include "journal/journal.h"
 #include "picture/preview.h"
+#include "wire/preview_message.h"
 
 enum { PS_MAX_COMMIT = 64 }; /* completions in a commit */
 
@@ -50,6 +51,11 @@ int ps_completions_commit(const struct ps_completion_dependencies *dependencies,
 /* Updates metrics and logs a line for each. Call it after the frames were sent. */
 void ps_completions_report(const struct ps_completion_dependencies *dependencies,
                            const struct ps_completion *completions, size_t count);
+
+/* What the message of its preview says besides the picture. False: it has no preview. */
+bool ps_completion_preview(const struct ps_completion_dependencies *dependencies,
+                           const struct ps_completion *completion,
+                           struct ps_preview_facts *ret_facts);
 
 /* Frees what the completions own, and passes each job to `finished` (can be NULL). */
 void ps_completions_done(struct ps_completion *completions, size_t count,

@@ -1,13 +1,12 @@
 /* The publisher's thread, and the functions that other threads call.
  *
  * Invariants:
- *   1. Only the thread uses sockets, replays and `held`; only it writes `failure`, which others
- * read under its lock.
+ *   1. Only the thread uses sockets, replays and `held`; only it commits.
  *   2. A completion is in the queue, then held, then in the journal, and only then sent.
  *   3. Completions stay held only while the journal cannot be written; the queue then fills up, and
  *      workers wait.
  *   4. The thread waits in one place (wait_for_events()), for up to MAX_WAIT_MS, so that `ticks`
- * show that it makes progress.
+ *      show that it makes progress.
  */
 #include "publish/publisher.h"
 
@@ -18,6 +17,7 @@
 #include "publish/admission.h"
 #include "publish/completion.h"
 #include "publish/completion_queue.h"
+#include "publish/journal_failure.h"
 #include "publish/preview_sender.h"
 #include "publish/replay.h"
 #include "publish/request.h"
@@ -29,7 +29,6 @@
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <zmq.h>
@@ -49,14 +48,12 @@ struct ps_publisher {
     _Atomic uint64_t ticks;
     struct ps_completion_queue completions;
     struct ps_preview_outlet previews;
-    pthread_mutex_t failure_lock;
-    char failure[sizeof((struct ps_error *)0)->message]; /* of the journal; "": none */
+    struct ps_journal_failure journal_failure;
 
     /* Used by the thread only: */
     struct ps_sockets sockets;
     struct ps_completion held[PS_MAX_QUEUED_COMPLETIONS];
     size_t held_count;
-    int64_t retry_ns;     /* monotonic: when to commit again after a failure */
     int64_t heartbeat_ns; /* monotonic: when the next status is due */
     int64_t last_status_ns;
     int64_t started_ns; /* monotonic */
@@ -81,25 +78,16 @@ static struct ps_status_facts facts_now(const struct ps_publisher *publisher)
     };
 }
 
-static void set_failure(struct ps_publisher *publisher, const char *failure)
-{
-    pthread_mutex_lock(&publisher->failure_lock);
-    (void)snprintf(publisher->failure, sizeof publisher->failure, "%s", failure);
-    pthread_mutex_unlock(&publisher->failure_lock);
-}
-
 static json_t *make_status(struct ps_publisher *publisher, bool stopping)
 {
     struct ps_journal_totals totals;
     struct ps_error error;
     char last_error[PS_LOG_TEXT];
-    char failure[sizeof publisher->failure];
+    char failure[PS_JOURNAL_FAILURE_TEXT];
     struct ps_status_facts facts = facts_now(publisher);
     facts.stopping = stopping;
-    pthread_mutex_lock(&publisher->failure_lock);
-    memcpy(failure, publisher->failure, sizeof failure);
-    pthread_mutex_unlock(&publisher->failure_lock);
-    facts.journal_failure = *failure ? failure : NULL;
+    if (ps_journal_failure_text(&publisher->journal_failure, failure))
+        facts.journal_failure = failure;
     if (ps_journal_totals(publisher->dependencies.journal, &totals, &error) == 0)
         facts.totals = &totals;
     facts.metrics = ps_metrics_json(publisher->dependencies.metrics);
@@ -147,31 +135,16 @@ static void status_soon(struct ps_publisher *publisher)
 /* ---- the journal --------------------------------------------------------------------------------
  */
 
-static void log_failure(struct ps_publisher *publisher, const char *event,
-                        const struct ps_error *error)
-{
-    ps_log_reason(publisher->dependencies.log, PS_LOG_ERROR, event, error->message);
-}
-
 static void journal_failed(struct ps_publisher *publisher, const struct ps_error *error)
 {
-    ps_metrics_add(publisher->dependencies.metrics, PS_COUNTER_JOURNAL_FAILURES, 1);
-    publisher->retry_ns = ps_clock_mono_ns() + second_ns;
-    if (strcmp(publisher->failure, error->message) == 0)
-        return; /* logged already, and in every status */
-    log_failure(publisher, "journal_failed", error);
-    set_failure(publisher, error->message);
-    status_soon(publisher);
+    if (ps_journal_failure_report(&publisher->journal_failure, error))
+        status_soon(publisher);
 }
 
 static void journal_works(struct ps_publisher *publisher)
 {
-    if (!*publisher->failure)
-        return;
-    set_failure(publisher, "");
-    ps_log_event(publisher->dependencies.log, PS_LOG_INFO, "journal_recovered", "last_seq=%" PRIu64,
-                 ps_journal_last_seq(publisher->dependencies.journal));
-    status_soon(publisher);
+    if (ps_journal_failure_clear(&publisher->journal_failure))
+        status_soon(publisher);
 }
 
 /* Keeps the journal usable, and reports if it is not, also while there is nothing to commit. */
@@ -217,20 +190,9 @@ static void take_completions(struct ps_publisher *publisher)
 /* Publishes the preview, after its outcome. */
 static void publish_preview(struct ps_publisher *publisher, struct ps_completion *completion)
 {
-    const struct ps_job *job = completion->job;
-    const struct ps_micrograph *micrograph = completion->micrograph;
-    if (!completion->preview.png || !micrograph)
+    struct ps_preview_facts facts;
+    if (!ps_completion_preview(&publisher->dependencies, completion, &facts))
         return;
-    const struct ps_preview_facts facts = {
-        .stream = ps_journal_stream(publisher->dependencies.journal),
-        .session = publisher->config->publish.session,
-        .seq = completion->seq,
-        .path = job->path,
-        .name = job->name,
-        .revision = job->revision,
-        .width = micrograph->image.width,
-        .height = micrograph->image.height,
-    };
     if (!ps_preview_send(&publisher->previews, publisher->sockets.publish, &facts,
                          &completion->preview))
         ps_metrics_add(publisher->dependencies.metrics, PS_COUNTER_PREVIEWS_DROPPED, 1);
@@ -252,7 +214,7 @@ static size_t commit_and_publish(struct ps_publisher *publisher, struct ps_compl
         return done;
     }
     if (status == PS_E_BUG) {
-        log_failure(publisher, "outcome_refused", &error);
+        ps_log_reason(dependencies->log, PS_LOG_ERROR, "outcome_refused", error.message);
     } else if (status) {
         journal_failed(publisher, &error);
         return 0;
@@ -343,7 +305,7 @@ static void wait_for_events(struct ps_publisher *publisher, int replay_ms)
     wait = heartbeat < wait ? heartbeat : wait;
     wait = replay_ms >= 0 && replay_ms < wait ? replay_ms : wait;
     if (publisher->held_count > 0) {
-        int retry = milliseconds_until(publisher->retry_ns, now);
+        int retry = milliseconds_until(publisher->journal_failure.retry_ns, now);
         wait = retry < wait ? retry : wait;
     }
     (void)zmq_poll(items, sockets->zap ? ALL : WITHOUT_CURVE, wait);
@@ -370,7 +332,7 @@ static void *publish(void *context)
         atomic_fetch_add(&publisher->ticks, 1);
         if (ps_completion_queue_clear_wake(&publisher->completions))
             break;
-        if (publisher->held_count == 0 || ps_clock_mono_ns() >= publisher->retry_ns)
+        if (publisher->held_count == 0 || ps_clock_mono_ns() >= publisher->journal_failure.retry_ns)
             (void)publish_outcomes(publisher);
         serve_clients(publisher);
         replay_ms = ps_replays_proceed(publisher->requests.replays);
@@ -393,7 +355,7 @@ static void publisher_free(struct ps_publisher *publisher)
     ps_sockets_close(&publisher->sockets);
     ps_replays_free(publisher->requests.replays);
     ps_completion_queue_done(&publisher->completions);
-    (void)pthread_mutex_destroy(&publisher->failure_lock);
+    ps_journal_failure_done(&publisher->journal_failure);
     free(publisher->profile);
     free(publisher);
 }
@@ -436,7 +398,7 @@ int ps_publisher_start(const struct ps_config *config, struct ps_journal *journa
         return ps_fail_memory(error, sizeof *publisher, "the publisher");
     publisher->config = config;
     publisher->hooks = *hooks;
-    (void)pthread_mutex_init(&publisher->failure_lock, NULL);
+    ps_journal_failure_init(&publisher->journal_failure, journal, log, metrics);
     publisher->dependencies = (struct ps_completion_dependencies){
         .config = config,
         .journal = journal,

@@ -1,10 +1,11 @@
-/* Jobs that can be taken are in two heaps over the same items: the top of one is the job to take
- * next, the top of the other the job to take last, which is dropped when the queue is full. A
- * search tree by path finds the item of a path, whether its job waits, is being picked, or both. In
- * the last case the waiting job is in neither heap until the pick has ended. Suspects are in a list
- * instead of the heaps.
+/* Jobs that can be taken are in the heaps, which know the job to take next and the job to take
+ * last, which is dropped when the queue is full. A search tree by path finds the item of a path,
+ * whether its job waits, is being picked, or both. In the last case the waiting job is not in the
+ * heaps until the pick has ended. Suspects are in a list instead of the heaps.
  */
 #include "service/job_queue.h"
+
+#include "service/job_heaps.h"
 
 #include <pthread.h>
 #include <search.h>
@@ -12,34 +13,35 @@
 #include <string.h>
 #include <sys/queue.h>
 
-enum { NEXT, LAST, HEAPS };
-
 /* A path in the tree, as long as a job of it waits or is being picked. */
 struct item {
-    const char *path; /* borrowed from one of the jobs */
+    struct ps_job_heap_entry entry; /* first; in use if a job waits and none is being picked */
+    const char *path;               /* borrowed from one of the jobs */
     struct ps_job *waiting;
     struct ps_job *picked; /* owned by a worker, which changes it: do not read its fields */
     struct ps_identity picked_identity; /* when it was taken */
-    size_t positions[HEAPS]; /* in the heaps; valid if a job waits and none is being picked */
-    bool suspect;            /* waits in the list of suspects instead */
+    bool suspect;                       /* waits in the list of suspects instead */
     TAILQ_ENTRY(item) link;
 };
 
 TAILQ_HEAD(items, item);
 
+/* NULL for NULL. */
+static struct item *item_of(struct ps_job_heap_entry *entry)
+{
+    return (struct item *)entry;
+}
+
 struct ps_job_queue {
     pthread_mutex_t lock;
     pthread_cond_t changed; /* a job can be taken, or the queue was closed */
     size_t capacity;
-    enum ps_order order;
     struct ps_metrics *metrics;
     bool closed;
     bool wants_rescan;
-    void *by_path;              /* of struct item */
-    struct item **heaps[HEAPS]; /* `ready` items each */
-    size_t ready;               /* jobs that can be taken */
-    size_t heap_capacity;       /* allocated in each heap */
-    size_t deferred;            /* jobs whose path is being picked */
+    void *by_path;             /* of struct item */
+    struct ps_job_heaps ready; /* jobs that can be taken */
+    size_t deferred;           /* jobs whose path is being picked */
     size_t in_flight;
     struct items suspects;
     size_t suspect_count;
@@ -47,87 +49,6 @@ struct ps_job_queue {
     size_t overtakes;         /* other jobs taken while the first suspect waited */
     uint64_t overflowed;
 };
-
-/* ---- order ------------------------------------------------------------------------------------
- */
-
-/* True if a worker takes `a` before `b`. */
-static bool before(const struct ps_job_queue *queue, const struct item *a, const struct item *b)
-{
-    const int64_t times[2] = {a->waiting->identity.mtime_ns, b->waiting->identity.mtime_ns};
-    if (times[0] != times[1])
-        return (times[0] < times[1]) == (queue->order == PS_ORDER_OLDEST);
-    return strcmp(a->path, b->path) < 0;
-}
-
-static bool above(const struct ps_job_queue *queue, int heap, const struct item *a,
-                  const struct item *b)
-{
-    return heap == NEXT ? before(queue, a, b) : before(queue, b, a);
-}
-
-static void put_at(struct ps_job_queue *queue, int heap, size_t position, struct item *item)
-{
-    queue->heaps[heap][position] = item;
-    item->positions[heap] = position;
-}
-
-/* Restores the order of the heap after `item` was placed or changed. */
-static void sift(struct ps_job_queue *queue, int heap, struct item *item)
-{
-    struct item **items = queue->heaps[heap];
-    size_t position = item->positions[heap];
-    while (position > 0 && above(queue, heap, item, items[(position - 1) / 2])) {
-        put_at(queue, heap, position, items[(position - 1) / 2]);
-        position = (position - 1) / 2;
-    }
-    for (;;) {
-        size_t child = 2 * position + 1;
-        if (child >= queue->ready)
-            break;
-        if (child + 1 < queue->ready && above(queue, heap, items[child + 1], items[child]))
-            child++;
-        if (!above(queue, heap, items[child], item))
-            break;
-        put_at(queue, heap, position, items[child]);
-        position = child;
-    }
-    put_at(queue, heap, position, item);
-}
-
-static bool heaps_add(struct ps_job_queue *queue, struct item *item)
-{
-    if (queue->ready == queue->heap_capacity) {
-        size_t heap_capacity = queue->heap_capacity ? 2 * queue->heap_capacity : 64;
-        for (int heap = 0; heap < HEAPS; heap++) {
-            struct item **grown =
-                realloc(queue->heaps[heap], heap_capacity * sizeof(struct item *));
-            if (!grown)
-                return false;
-            queue->heaps[heap] = grown;
-        }
-        queue->heap_capacity = heap_capacity;
-    }
-    const size_t position = queue->ready++;
-    for (int heap = 0; heap < HEAPS; heap++) {
-        put_at(queue, heap, position, item);
-        sift(queue, heap, item);
-    }
-    return true;
-}
-
-static void heaps_remove(struct ps_job_queue *queue, const struct item *item)
-{
-    const size_t end = --queue->ready;
-    for (int heap = 0; heap < HEAPS; heap++) {
-        const size_t position = item->positions[heap];
-        struct item *moved = queue->heaps[heap][end];
-        if (position == end)
-            continue;
-        put_at(queue, heap, position, moved);
-        sift(queue, heap, moved);
-    }
-}
 
 /* ---- suspects ---------------------------------------------------------------------------------
  */
@@ -142,7 +63,7 @@ static bool add_waiting(struct ps_job_queue *queue, struct item *item)
 {
     item->suspect = is_suspect(item->waiting);
     if (!item->suspect)
-        return heaps_add(queue, item);
+        return ps_job_heaps_add(&queue->ready, &item->entry, item->waiting);
     if (queue->suspect_count++ == 0)
         queue->overtakes = 0;
     TAILQ_INSERT_TAIL(&queue->suspects, item, link);
@@ -156,7 +77,7 @@ static void remove_waiting(struct ps_job_queue *queue, struct item *item)
         queue->suspect_count--;
         item->suspect = false;
     } else {
-        heaps_remove(queue, item);
+        ps_job_heaps_remove(&queue->ready, &item->entry);
     }
 }
 
@@ -166,9 +87,9 @@ static struct item *find_next(struct ps_job_queue *queue)
     if (queue->alone)
         return NULL;
     struct item *suspect = TAILQ_FIRST(&queue->suspects);
-    if (suspect && (queue->ready == 0 || queue->overtakes >= PS_MAX_OVERTAKES))
+    if (suspect && (queue->ready.count == 0 || queue->overtakes >= PS_MAX_OVERTAKES))
         return queue->in_flight == 0 ? suspect : NULL;
-    return queue->ready ? queue->heaps[NEXT][0] : NULL;
+    return item_of(ps_job_heaps_next(&queue->ready));
 }
 
 /* ---- paths ------------------------------------------------------------------------------------
@@ -219,7 +140,7 @@ struct ps_job_queue *ps_job_queue_new(size_t capacity, enum ps_order order,
     if (!queue)
         return NULL;
     queue->capacity = capacity ? capacity : 1;
-    queue->order = order;
+    queue->ready.order = order;
     queue->metrics = metrics;
     TAILQ_INIT(&queue->suspects);
     (void)pthread_mutex_init(&queue->lock, NULL);
@@ -298,9 +219,9 @@ static void add(struct ps_job_queue *queue, struct ps_job *job)
             overflow(queue);
             return;
         }
-        if (queue->ready + queue->deferred > queue->capacity) {
+        if (queue->ready.count + queue->deferred > queue->capacity) {
             overflow(queue);
-            drop_waiting(queue, queue->heaps[LAST][0]);
+            drop_waiting(queue, item_of(ps_job_heaps_last(&queue->ready)));
         }
         (void)pthread_cond_signal(&queue->changed);
     }
@@ -308,7 +229,7 @@ static void add(struct ps_job_queue *queue, struct ps_job *job)
 
 static size_t count_waiting(const struct ps_job_queue *queue)
 {
-    return queue->ready + queue->deferred + queue->suspect_count;
+    return queue->ready.count + queue->deferred + queue->suspect_count;
 }
 
 /* Updates the gauges and releases the lock after jobs were added or removed. */
@@ -422,8 +343,8 @@ void ps_job_queue_close(struct ps_job_queue *queue)
 {
     (void)pthread_mutex_lock(&queue->lock);
     queue->closed = true;
-    while (queue->ready > 0)
-        drop_waiting(queue, queue->heaps[LAST][queue->ready - 1]);
+    while (queue->ready.count > 0)
+        drop_waiting(queue, item_of(ps_job_heaps_any(&queue->ready)));
     while (!TAILQ_EMPTY(&queue->suspects))
         drop_waiting(queue, TAILQ_FIRST(&queue->suspects));
     (void)pthread_cond_broadcast(&queue->changed);
@@ -435,8 +356,7 @@ void ps_job_queue_free(struct ps_job_queue *queue)
     if (!queue)
         return;
     ps_job_queue_close(queue);
-    for (int heap = 0; heap < HEAPS; heap++)
-        free(queue->heaps[heap]);
+    ps_job_heaps_done(&queue->ready);
     (void)pthread_cond_destroy(&queue->changed);
     (void)pthread_mutex_destroy(&queue->lock);
     free(queue);
@@ -459,7 +379,7 @@ struct ps_job_queue_counts ps_job_queue_counts(struct ps_job_queue *queue)
 bool ps_job_queue_wants_rescan(struct ps_job_queue *queue)
 {
     (void)pthread_mutex_lock(&queue->lock);
-    const size_t waiting = queue->ready + queue->deferred;
+    const size_t waiting = queue->ready.count + queue->deferred;
     const bool wants = queue->wants_rescan && !queue->closed && waiting < (queue->capacity + 1) / 2;
     if (wants)
         queue->wants_rescan = false;

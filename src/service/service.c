@@ -10,6 +10,7 @@
 #include "publish/publisher.h"
 #include "service/discovery.h"
 #include "service/job_queue.h"
+#include "service/left_over.h"
 #include "service/postponed.h"
 #include "service/rate.h"
 #include "service/repair.h"
@@ -42,6 +43,7 @@ struct service {
     struct ps_rate *rate;
     struct ps_discovery *discovery;
     struct ps_repair *repair;
+    struct ps_left_over left_over;
 
     /* Guards the three below it. Written by the main thread only, under the lock. It reads them
      * without, other threads with it. */
@@ -50,7 +52,6 @@ struct service {
     struct ps_watcher *watcher;
     struct ps_http *http; /* NULL without the live view */
 
-    size_t suspects;        /* in the journal at the start; main thread only */
     uint64_t seen_ticks[2]; /* of publisher and watcher, at the last check; main thread only */
 };
 
@@ -80,57 +81,13 @@ static void finished(void *context, struct ps_job *job)
     ps_job_queue_finish(service->queue, job);
 }
 
-static int queue_left_over(void *context, struct ps_job *job)
-{
-    struct service *service = context;
-    if (ps_postponed_has(service->postponed, job)) {
-        ps_job_free(job);
-        return 0;
-    }
-    return ps_job_queue_put(service->queue, job) ? 0 : 1;
-}
-
-/* What an earlier run left without an outcome. A suspect waits until all others are in the queue.
- */
-static int queue_at_start(void *context, struct ps_job *job)
-{
-    struct service *service = context;
-    if (job->deaths > 0) {
-        char quoted[PS_LOG_TEXT];
-        ps_log_event(service->log, PS_LOG_WARNING, "died_while_picking", "deaths=%d micrograph=%s",
-                     job->deaths, ps_log_quote(job->name, quoted));
-    }
-    if (job->deaths < PS_SUSPECT_DEATHS)
-        return queue_left_over(service, job);
-    service->suspects++;
-    ps_job_free(job);
-    return 0;
-}
-
-static int queue_suspect(void *context, struct ps_job *job)
-{
-    if (job->deaths >= PS_SUSPECT_DEATHS)
-        return queue_left_over(context, job);
-    ps_job_free(job);
-    return 0;
-}
-
-static int queue_all_at_start(struct service *service, struct ps_error *error)
-{
-    service->suspects = 0;
-    int status = ps_journal_each_open(service->journal, queue_at_start, service, error);
-    if (status == 0 && service->suspects)
-        status = ps_journal_each_open(service->journal, queue_suspect, service, error);
-    return status;
-}
-
 /* Failed micrographs are to be picked again: queue every micrograph without an outcome. */
 static void retried(void *context, size_t count)
 {
     struct service *service = context;
     struct ps_error error;
     ps_metrics_add(service->metrics, PS_COUNTER_RETRIED, count);
-    if (ps_journal_each_open(service->journal, queue_left_over, service, &error))
+    if (ps_left_over_queue(&service->left_over, &error))
         ps_log_reason(service->log, PS_LOG_ERROR, "journal_failed", error.message);
 }
 
@@ -279,9 +236,9 @@ static int start(struct service *service, struct ps_error *error)
     status = start_workers(service, error);
     if (status)
         return status;
-    /* Queue what an earlier run left without an outcome. A deleted file fails, which is an outcome.
-     */
-    status = queue_all_at_start(service, error);
+    service->left_over =
+        (struct ps_left_over){service->journal, service->log, service->queue, service->postponed};
+    status = ps_left_over_queue_at_start(&service->left_over, error);
     if (status == 0)
         status = ps_repair_start(service->repair, error);
     if (status)

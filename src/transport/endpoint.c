@@ -1,20 +1,20 @@
 #include "transport/endpoint.h"
 
 #include "base/error.h"
+#include "base/host_port.h"
 #include "base/text.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/file.h>
 #include <unistd.h>
 #include <zmq.h>
 
 static const char tcp[] = "tcp://";
 static const char ipc[] = "ipc://";
-static const char localhost[] = "tcp://localhost:";
 
 /* The text after `prefix`; NULL if `text` does not begin with it. */
 static const char *after(const char *text, const char *prefix)
@@ -23,23 +23,16 @@ static const char *after(const char *text, const char *prefix)
     return strncmp(text, prefix, length) == 0 ? text + length : NULL;
 }
 
-static bool is_loopback_ipv4(const char *host, size_t length)
-{
-    char text[INET_ADDRSTRLEN];
-    struct in_addr address;
-    if (length >= sizeof text)
-        return false;
-    (void)snprintf(text, sizeof text, "%.*s", (int)length, host);
-    return inet_pton(AF_INET, text, &address) == 1 && ntohl(address.s_addr) >> 24 == 127;
-}
-
 bool ps_endpoint_is_local(const char *endpoint)
 {
-    if (after(endpoint, ipc) || after(endpoint, localhost) || after(endpoint, "tcp://[::1]:"))
+    char host[PS_HOST_TEXT];
+    const char *port;
+    union ps_host address;
+    const char *rest = after(endpoint, tcp);
+    if (after(endpoint, ipc))
         return true;
-    const char *host = after(endpoint, tcp);
-    const char *colon = host ? strchr(host, ':') : NULL;
-    return colon && is_loopback_ipv4(host, (size_t)(colon - host));
+    return rest && ps_host_port_split(rest, host, &port) && ps_host_parse(host, &address) &&
+           ps_host_is_loopback(&address);
 }
 
 int ps_endpoint_check(const char *key, const char *endpoint, struct ps_error *error)
@@ -49,12 +42,13 @@ int ps_endpoint_check(const char *key, const char *endpoint, struct ps_error *er
         return ps_fail(error, PS_E_CONFIG,
                        "%s = %.200s: too long: the path of a socket has %d bytes at most", key,
                        endpoint, PS_ENDPOINT_PATH);
-    const char *host = after(endpoint, tcp);
-    const char *colon = host ? strrchr(host, ':') : NULL;
-    uint64_t port;
+    char host[PS_HOST_TEXT];
+    const char *port;
+    uint64_t number;
+    const char *rest = after(endpoint, tcp);
     /* ZeroMQ accepts any port number and truncates it to 16 bits. */
-    bool has_port = colon && colon != host &&
-                    (strcmp(colon, ":*") == 0 || ps_text_to_uint(colon + 1, 0, UINT16_MAX, &port));
+    bool has_port = rest && ps_host_port_split(rest, host, &port) &&
+                    (strcmp(port, "*") == 0 || ps_text_to_uint(port, 0, UINT16_MAX, &number));
     bool has_path = path && *path && strcmp(path, "*") != 0;
     if (!has_port && !has_path)
         return ps_fail(error, PS_E_CONFIG,
@@ -92,10 +86,14 @@ int ps_endpoint_bind(const char *key, const char *endpoint, void *socket, int *r
                      char ret_bound[PS_ENDPOINT_TEXT], struct ps_error *error)
 {
     char numeric[PS_ENDPOINT_TEXT];
+    char host[PS_HOST_TEXT];
+    const char *port;
+    const char *rest = after(endpoint, tcp);
     /* zmq_bind() does not resolve host names. */
-    const char *port = after(endpoint, localhost);
-    (void)snprintf(numeric, sizeof numeric, "%s%.400s", port ? "tcp://127.0.0.1:" : "",
-                   port ? port : endpoint);
+    if (rest && ps_host_port_split(rest, host, &port) && strcasecmp(host, "localhost") == 0)
+        (void)snprintf(numeric, sizeof numeric, "tcp://127.0.0.1:%.400s", port);
+    else
+        (void)snprintf(numeric, sizeof numeric, "%s", endpoint);
     int lock;
     int status = lock_path(key, endpoint, &lock, error);
     if (status)

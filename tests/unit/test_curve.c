@@ -120,9 +120,9 @@ static void many_keys(void **state)
 static void what_is_local(void **state)
 {
     (void)state;
-    static const char *const local[] = {"tcp://127.0.0.1:5590", "tcp://127.255.3.4:1",
-                                        "tcp://localhost:5590", "tcp://[::1]:5590",
-                                        "tcp://127.0.0.1:*",    "ipc:///run/x.sock"};
+    static const char *const local[] = {
+        "tcp://127.0.0.1:5590", "tcp://127.255.3.4:1", "tcp://localhost:5590", "tcp://[::1]:5590",
+        "tcp://LOCALHOST:5590", "tcp://[0:0::1]:5590", "tcp://127.0.0.1:*",    "ipc:///run/x.sock"};
     static const char *const beyond[] = {
         "tcp://*:5590",
         "tcp://0.0.0.0:5590",
@@ -138,6 +138,8 @@ static void what_is_local(void **state)
         "udp://127.0.0.1:5590",
         "tcp://microscope:5590",
         "tcp://lo:5590",
+        "tcp://127.0.0.1",
+        "tcp://127.0.0.1:5590:1",
         "",
     };
     for (size_t i = 0; i < sizeof local / sizeof *local; i++) {

@@ -440,7 +440,8 @@ static void test_nothing_is_allocated_that_max_pixels_forbids(void **state)
 {
     (void)state;
     const unsigned char data[16] = {0};
-    const struct ps_read_options fifteen = {PS_MOVIES_SKIP, 15}, sixteen = {PS_MOVIES_SKIP, 16};
+    const struct ps_read_options fifteen = {.movies = PS_MOVIES_SKIP, .max_pixels = 15},
+                                 sixteen = {.movies = PS_MOVIES_SKIP, .max_pixels = 16};
     refuse(make_file(4, 4, 1, 0, 0, data, 16), &fifteen,
            "4 x 4 px, more than the 15 pixels that compute.max_pixels allows");
     struct file file = make_file(4, 4, 1, 0, 0, data, 16);

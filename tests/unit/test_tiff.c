@@ -129,7 +129,7 @@ static void test_every_compression_and_predictor(void **state)
 static void test_sizes_of_packed_frames(void **state)
 {
     (void)state;
-    const struct ps_read_options large = {PS_MOVIES_SKIP, 1 << 27};
+    const struct ps_read_options large = {.movies = PS_MOVIES_SKIP, .max_pixels = 1 << 27};
     for (uint32_t surplus = 0; surplus <= 1; surplus++) {
         const struct spec spec = {.width = 3838,
                                   .height = 7420 + surplus,

@@ -89,10 +89,10 @@ static void test_samples_are_named(void **state)
 static void test_sizes_are_checked_before_memory_is_taken(void **state)
 {
     (void)state;
-    const struct ps_read_options few = {PS_MOVIES_SKIP, 35};
+    const struct ps_read_options few = {.movies = PS_MOVIES_SKIP, .max_pixels = 35};
     refuse(make_file(&plain), &few,
            "9 x 4 px, more than the 35 pixels that compute.max_pixels allows");
-    const struct ps_read_options many = {PS_MOVIES_SKIP, UINT64_MAX};
+    const struct ps_read_options many = {.movies = PS_MOVIES_SKIP, .max_pixels = UINT64_MAX};
     struct spec spec = plain;
     spec.compression = COMPRESSION_LZW;
     refuse_with_length(

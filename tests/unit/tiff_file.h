@@ -16,8 +16,8 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-static const struct ps_read_options skip_movies = {PS_MOVIES_SKIP, 1 << 20};
-static const struct ps_read_options sum_movies = {PS_MOVIES_SUM, 1 << 20};
+static const struct ps_read_options skip_movies = {.movies = PS_MOVIES_SKIP, .max_pixels = 1 << 20};
+static const struct ps_read_options sum_movies = {.movies = PS_MOVIES_SUM, .max_pixels = 1 << 20};
 
 /* The file to write; zeros mean uncompressed, strips, classic, one page. */
 struct spec {

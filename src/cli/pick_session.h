@@ -1,0 +1,42 @@
+/* A run of `pick`: picks micrographs in sequence, writes their files and prints a line for each. */
+#ifndef PS_CLI_PICK_SESSION_H
+#define PS_CLI_PICK_SESSION_H
+
+#include "cli/accuracy.h"
+#include "cli/inputs.h"
+#include "cli/pick_output.h"
+#include "cli/progress.h"
+#include "config/config.h"
+#include "picker/picker.h"
+#include "picker/scale.h"
+
+struct ps_pick_session {
+    /* Set by the command, borrowed: */
+    const struct ps_config *config;
+    const char *truth; /* directory of true centres, or NULL */
+    double tolerance;  /* px; see ps_accuracy_compare() */
+    struct ps_picker *picker;
+    struct ps_pick_output output; /* its progress is that of the session */
+    char *profile;
+    size_t before; /* micrographs done in an earlier run */
+
+    /* The session's own: */
+    const struct ps_found_list *list;
+    struct ps_progress progress;
+    struct ps_accuracy total;  /* against the truth */
+    struct stat source;        /* of the micrograph that is being picked, before it was read */
+    char scale[PS_SCALE_TEXT]; /* as stated last */
+    size_t picked;
+    size_t rejected;
+    size_t failed;
+    size_t done; /* in this run */
+    size_t picks;
+    bool unlisted; /* the list could not be saved */
+    bool writing;  /* the micrograph was picked: what fails now is the writing of its files */
+};
+
+/* Picks all micrographs of the list, until it is interrupted or the device fails. Returns enum
+ * ps_exit. */
+int ps_pick_session_run(struct ps_pick_session *session, const struct ps_found_list *list);
+
+#endif
