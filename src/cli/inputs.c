@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "layout/versions.h"
 #include "picks/relion.h"
+#include "service/shortage.h"
 
 #include <errno.h>
 #include <fts.h>
@@ -159,6 +160,16 @@ static int judge_file(struct finder *finder, const struct operand *operand, cons
     return add_file(finder, operand, path, below, NULL, error);
 }
 
+/* True for a micrograph, by its name, that the machine does not let us look at now: it is tried,
+ * and tried again, as one that cannot be read. */
+static bool is_worth_a_try(const struct finder *finder, const FTSENT *entry, const char *below)
+{
+    return entry->fts_info == FTS_NS && entry->fts_errno != EACCES &&
+           ps_is_shortage_of_stat(entry->fts_errno) &&
+           ps_layout_judge(finder->config, entry->fts_path, (size_t)(below - entry->fts_path)) ==
+               PS_RULE_NONE;
+}
+
 static int visit(struct finder *finder, const struct operand *operand, FTS *tree, FTSENT *entry,
                  struct ps_error *error)
 {
@@ -173,6 +184,8 @@ static int visit(struct finder *finder, const struct operand *operand, FTS *tree
     case FTS_DNR:
     case FTS_ERR:
     case FTS_NS:
+        if (is_worth_a_try(finder, entry, below))
+            return judge_file(finder, operand, entry->fts_path, below, error);
         return add_file(finder, operand, entry->fts_path, below, strerror(entry->fts_errno), error);
     case FTS_DP:
     case FTS_DC: /* a cycle of links: the directory has been visited */

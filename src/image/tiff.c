@@ -274,8 +274,16 @@ static int read_tiff(const struct ps_source *source, const struct ps_read_option
     TIFF *tif = ps_tiff_client_open(&client);
     if (!tif)
         return ps_tiff_client_fail(&client, "page 1", error);
-    code = read_open(tif, &client, options, ret_micrograph, error);
+    struct ps_micrograph *micrograph = NULL;
+    code = read_open(tif, &client, options, &micrograph, error);
     TIFFClose(tif);
+    /* After a failed read the file can look like another one, with fewer pages or without a tag. */
+    if (client.io.code)
+        code = ps_fail(error, client.io.code, "%s", client.io.message);
+    if (code)
+        ps_micrograph_free(micrograph);
+    else
+        *ret_micrograph = micrograph;
     return code;
 }
 

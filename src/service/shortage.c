@@ -27,10 +27,18 @@ static bool is_no_permission(const struct ps_error *error)
     return length >= end && strcmp(error->message + length - end, PS_REASON_NO_PERMISSION) == 0;
 }
 
+/* True if the file cannot be read now either: a share refuses a moment after it was mounted, too.
+ */
+static bool is_forbidden(const char *path)
+{
+    return faccessat(AT_FDCWD, path, R_OK, AT_EACCESS) != 0 &&
+           (errno == EACCES || errno == EPERM) && is_reachable(path);
+}
+
 bool ps_is_shortage(int status, const struct ps_error *error, const char *path)
 {
     if (status == PS_E_SYSTEM)
-        return !is_no_permission(error) || !is_reachable(path);
+        return !is_no_permission(error) || !is_forbidden(path);
     return status == PS_E_NOMEM;
 }
 

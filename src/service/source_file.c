@@ -1,6 +1,7 @@
 #include "service/source_file.h"
 
 #include "image/checksum.h"
+#include "service/shortage.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -33,7 +34,8 @@ bool ps_source_is_mounted(const struct ps_job *job)
 bool ps_source_vanished(const struct ps_job *job)
 {
     struct stat info;
-    return ps_source_is_mounted(job) && stat(job->path, &info) != 0;
+    return ps_source_is_mounted(job) && stat(job->path, &info) != 0 &&
+           !ps_is_shortage_of_stat(errno);
 }
 
 int ps_source_identify(struct ps_job *job)

@@ -221,11 +221,11 @@ static enum end pick(struct worker *worker, struct ps_job *job, struct ps_comple
 static enum end end_missing(struct worker *worker, struct ps_job *job,
                             struct ps_completion *completion, int number, struct ps_error *error)
 {
-    if (!ps_source_vanished(job))
-        return END_NOTHING;
     if (ps_is_shortage_of_stat(number))
         return end_failed(worker, job, completion,
                           ps_fail(error, PS_E_SYSTEM, "%s", strerror(number)), error);
+    if (!ps_source_vanished(job))
+        return END_NOTHING;
     return end_failed(worker, job, completion,
                       ps_fail(error, PS_E_INPUT, "%s",
                               number == ENOENT ? "vanished before it was read" : strerror(number)),

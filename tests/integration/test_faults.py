@@ -57,6 +57,14 @@ def test_a_directory_that_cannot_be_looked_at(tmp_path, scene, code):
     assert f"{scene.path.parent}: {os.strerror(getattr(errno, code))}" in done.stderr
 
 
+def test_a_permission_that_is_back(tmp_path, scene):
+    """A share refuses to open the micrograph, once: it is tried again, and picked."""
+    done = run("pick", *scene.options, "-o", tmp_path / "out", scene.path,
+               env=failing(tmp_path, "open", 1, "EACCES"))
+    assert array.array("Q", (tmp_path / "page").read_bytes())[-1] == 1
+    assert f"{scene.path}: " in done.stdout
+
+
 def test_two_files_of_picks_that_cannot_be_written(tmp_path, scene):
     """The first is named; the second one must not end the program."""
     done = run("pick", *scene.options, "--format", "star,box,csv", "-o", tmp_path / "out",

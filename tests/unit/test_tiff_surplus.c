@@ -1,5 +1,6 @@
 /* Images that the directories of a TIFF do not describe: a movie is never read as its first frame,
  * and what is not a frame is no movie. */
+#include "image/reader.h"
 #include "image/tiff_surplus.h"
 
 #include "tiff_file.h"
@@ -160,6 +161,52 @@ static void test_ordinary_files_are_not_suspected(void **state)
     accept(make_file(&spec), "");
 }
 
+/* A source whose read number `failing` fails, as that of a share that is gone for a moment. */
+static struct ps_source whole;
+static int reads, failing;
+
+static int read_but_one(const struct ps_source *source, uint64_t offset, void *buffer,
+                        size_t length, struct ps_error *error)
+{
+    (void)source;
+    if (++reads == failing) {
+        *error = (struct ps_error){.code = PS_E_SYSTEM, .message = "cannot read: gone"};
+        return PS_E_SYSTEM;
+    }
+    return whole.read_at(&whole, offset, buffer, length, error);
+}
+
+/* Each read fails once: that is the error, and never one of the file. */
+static void test_a_failed_read_is_no_verdict(void **state)
+{
+    (void)state;
+    struct spec movie = micrograph;
+    movie.pages = 3;
+    movie.rows_per_strip = 7;
+    struct spec profile = micrograph;
+    profile.profile_bytes = 3 * FRAME_BYTES; /* explained by a directory, if that can be read */
+    const struct spec *const specs[] = {&movie, &profile};
+    for (size_t i = 0; i < 2; i++) {
+        struct file file = make_file(specs[i]);
+        ps_source_memory(file.bytes, file.length, &whole);
+        struct ps_source source = whole;
+        source.read_at = read_but_one;
+        failing = 0;
+        do {
+            struct ps_micrograph *m = NULL;
+            struct ps_error error = {0};
+            failing++;
+            reads = 0;
+            const int code = ps_reader_tiff.read(&source, &sum_movies, &m, &error);
+            if (code != (reads < failing ? 0 : PS_E_SYSTEM))
+                fail_msg("read %d of file %zu: %d: %s", failing, i, code, error.message);
+            ps_micrograph_free(m);
+        } while (reads >= failing);
+        assert_in_range(failing, 10, 1000);
+        free(file.bytes);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -168,6 +215,7 @@ int main(void)
         cmocka_unit_test(test_a_movie_with_more_frames_than_directories),
         cmocka_unit_test(test_doubtful_files_are_picked_with_a_warning),
         cmocka_unit_test(test_ordinary_files_are_not_suspected),
+        cmocka_unit_test(test_a_failed_read_is_no_verdict),
     };
     return cmocka_run_group_tests_name("tiff_surplus", tests, NULL, NULL);
 }
