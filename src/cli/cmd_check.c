@@ -1,4 +1,5 @@
 /* pickstream check: checks the configuration as the other commands do. */
+#include "base/error.h"
 #include "cli/arguments.h"
 #include "cli/cmd.h"
 #include "cli/print.h"
@@ -37,11 +38,15 @@ static int print_values(const struct ps_config *config, struct ps_error *error)
 {
     char *text = NULL, *rest = NULL;
     size_t size = 0;
-    FILE *stream = isatty(STDOUT_FILENO) == 1 ? open_memstream(&text, &size) : NULL;
-    int status = ps_config_print(config, stream ? stream : stdout, error);
-    if (stream)
-        (void)fclose(stream);
-    for (char *line = rest = text; line && (line = strsep(&rest, "\n")) && rest;)
+    if (isatty(STDOUT_FILENO) != 1)
+        return ps_config_print(config, stdout, error);
+    FILE *stream = open_memstream(&text, &size);
+    if (!stream)
+        return ps_fail_memory(error, BUFSIZ, "the configuration");
+    int status = ps_config_print(config, stream, error);
+    if (fclose(stream) != 0 && status == 0)
+        status = ps_fail_memory(error, size, "the configuration");
+    for (char *line = rest = text; status == 0 && (line = strsep(&rest, "\n")) && rest;)
         ps_print(stdout, "%s", line);
     free(text);
     return status;

@@ -43,7 +43,8 @@ enum {
     PS_CONFIG_LINE = 199, /* bytes of a line in a file: what Debian's inih reads */
 };
 
-/* Describes the values of a key: "a whole number, 0 to 1024 threads". Returns `ret_text`. */
+/* Describes the values of a key: "a whole number, 0 to 1024 threads". Returns `ret_text`. Allocates
+ * nothing: the error about a value needs it. */
 const char *ps_config_accepted(const struct config_key *key, char ret_text[PS_CONFIG_ACCEPTED]);
 
 /* Parses text into the field; the message of PS_E_CONFIG tells what is accepted. */
@@ -63,10 +64,9 @@ char *ps_config_format(const struct config_key *key, const struct ps_config *con
 char *ps_config_format_lines(const struct config_key *key, const struct ps_config *config);
 
 /* Words "a|b|c" (words.c): the index of a word, or -1; a copy of the word with that index, to be
- * freed, NULL without memory; all words as "a, b or c". */
+ * freed, NULL without memory. */
 int ps_config_find_word(const char *words, const char *word, size_t length);
 char *ps_config_copy_word(const char *words, unsigned number);
-void ps_config_print_words(FILE *stream, const char *words);
 
 /* Lists (list.c), for the functions above: parsing returns 0, PS_E_CONFIG or PS_E_NOMEM without a
  * message, and changes the field only if it returns 0. */

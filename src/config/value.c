@@ -5,63 +5,79 @@
 #include "base/text.h"
 
 #include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
+/* Appends to the text, cut to its size. */
+__attribute__((format(printf, 2, 3))) static void append(char text[PS_CONFIG_ACCEPTED],
+                                                         const char *format, ...)
+{
+    const size_t length = strlen(text);
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vsnprintf(text + length, PS_CONFIG_ACCEPTED - length, format, arguments);
+    va_end(arguments);
+}
+
+/* Appends words "a|b|c" as "a, b or c". */
+static void append_words(char text[PS_CONFIG_ACCEPTED], const char *words)
+{
+    for (const char *at = words;;) {
+        const size_t length = strcspn(at, "|");
+        append(text, "%.*s", (int)length, at);
+        at += length;
+        if (!*at++)
+            return;
+        append(text, "%s", strchr(at, '|') ? ", " : " or ");
+    }
+}
+
 const char *ps_config_accepted(const struct config_key *key, char ret_text[PS_CONFIG_ACCEPTED])
 {
-    ret_text[0] = '\0';
-    FILE *stream = fmemopen(ret_text, PS_CONFIG_ACCEPTED, "w");
-    if (!stream)
-        return ret_text;
     char min[PS_NUMBER_TEXT], max[PS_NUMBER_TEXT];
     (void)snprintf(min, sizeof min, "%.15g", key->min);
     (void)snprintf(max, sizeof max, "%.15g", key->max);
+    ret_text[0] = '\0';
     switch (key->type) {
     case CONFIG_bool:
-        (void)fputs("yes or no", stream);
+        append(ret_text, "yes or no");
         break;
     case CONFIG_int:
     case CONFIG_uint64:
     case CONFIG_number:
-        (void)fprintf(stream, "a%s number, %s to %s%s%s",
-                      key->type == CONFIG_number ? "" : " whole", min, max, key->unit ? " " : "",
-                      key->unit ? key->unit : "");
+        append(ret_text, "a%s number, %s to %s%s%s", key->type == CONFIG_number ? "" : " whole",
+               min, max, key->unit ? " " : "", key->unit ? key->unit : "");
         break;
     case CONFIG_threshold:
-        (void)fprintf(stream, "a number, %s to %s, or none", min, max);
+        append(ret_text, "a number, %s to %s, or none", min, max);
         break;
     case CONFIG_length:
-        (void)fprintf(stream, "a length, %s to %s, in A (180 or 180 A) or in pixels (64px)", min,
-                      max);
+        append(ret_text, "a length, %s to %s, in A (180 or 180 A) or in pixels (64px)", min, max);
         break;
     case CONFIG_text:
-        (void)fputs(key->unit, stream);
+        append(ret_text, "%s", key->unit);
         break;
     case CONFIG_backend:
-        (void)fputs("auto, cpu, cuda or cuda:N with N from 0 to 63", stream);
+        append(ret_text, "auto, cpu, cuda or cuda:N with N from 0 to 63");
         break;
     case CONFIG_choice:
-        ps_config_print_words(stream, key->words);
+        append_words(ret_text, key->words);
         break;
     case CONFIG_list:
-        (void)fputs(key->min > 0 ? "one or more" : "none or more", stream);
+        append(ret_text, "%s", key->min > 0 ? "one or more" : "none or more");
         if (key->words) {
-            (void)fputs(" of ", stream);
-            ps_config_print_words(stream, key->words);
+            append(ret_text, " of ");
+            append_words(ret_text, key->words);
         } else {
-            (void)fprintf(stream, " %s", key->unit);
+            append(ret_text, " %s", key->unit);
         }
         break;
     }
-    (void)fclose(stream);
     return ret_text;
 }
-
-/* ---- types ----------------------------------------------------------------------------------
- * parse_<type>() returns 0, PS_E_CONFIG for text that is not accepted, or PS_E_NOMEM; the caller
- * makes the message. The field changes only if the result is 0. */
 
 static int parse_bool(const char *text, bool *field)
 {

@@ -23,15 +23,3 @@ char *ps_config_copy_word(const char *words, unsigned number)
         at += strcspn(at, "|") + 1;
     return strndup(at, strcspn(at, "|"));
 }
-
-void ps_config_print_words(FILE *stream, const char *words)
-{
-    for (const char *at = words;;) {
-        size_t length = strcspn(at, "|");
-        (void)fprintf(stream, "%.*s", (int)length, at);
-        at += length;
-        if (!*at++)
-            return;
-        (void)fputs(strchr(at, '|') ? ", " : " or ", stream);
-    }
-}

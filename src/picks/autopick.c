@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <search.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -223,16 +224,19 @@ bool ps_autopick_unsaved(const struct ps_autopick *list)
 /* ---- the file ---------------------------------------------------------------------------------
  */
 
-/* True if a listed coordinate file exists, relative to the project or the working directory. */
+/* True if a listed coordinate file exists, relative to the project or the working directory; also
+ * if that cannot be told now. */
 static bool exists(const struct ps_autopick *list, const char *path)
 {
-    char *below = NULL;
-    if (*path == '/' || !list->relion)
-        return access(path, F_OK) == 0;
-    bool found = asprintf(&below, "%s/%s", ps_relion_project(list->relion), path) >= 0 &&
-                 access(below, F_OK) == 0;
-    free(below);
-    return found;
+    char below[PATH_MAX];
+    const bool inside = *path != '/' && list->relion;
+    const int length =
+        snprintf(below, sizeof below, "%s%s%s", inside ? ps_relion_project(list->relion) : "",
+                 inside ? "/" : "", path);
+    if (length < 0 || (size_t)length >= sizeof below)
+        return false; /* no file has so long a path */
+    return access(below, F_OK) == 0 ||
+           (errno != ENOENT && errno != ENOTDIR && errno != ENAMETOOLONG && errno != ELOOP);
 }
 
 static int take_events(struct ps_autopick *list, struct ps_star *star, struct ps_error *error)

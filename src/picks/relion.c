@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -114,12 +115,10 @@ const char *ps_relion_name(const char *path)
 
 static bool has_file(const char *directory, size_t length, const char *name)
 {
-    char *path = NULL;
-    if (asprintf(&path, "%.*s/%s", (int)length, directory, name) < 0)
-        return false;
-    bool has = access(path, F_OK) == 0;
-    free(path);
-    return has;
+    char path[PATH_MAX]; /* of a longer one there is no file */
+    return (size_t)snprintf(path, sizeof path, "%.*s/%s", (int)length, directory, name) <
+               sizeof path &&
+           access(path, F_OK) == 0;
 }
 
 /* Length of the nearest directory at or above `path` that has RELION's files, or 0. */
@@ -153,26 +152,30 @@ static size_t find_job(const char *path)
     return found;
 }
 
-/* The project of an output directory, as it is written and where its links lead; to be freed. */
+/* The project of an output directory, as it is written and where its links lead; to be freed. NULL,
+ * and errno is not ENOMEM: there is none. */
 static char *find_project(const char *cwd, const char *output)
 {
     char *written = absolute(cwd, output);
     char *real = written ? resolve(written) : NULL;
+    if (!written || (!real && errno == ENOMEM)) {
+        free(written);
+        return NULL;
+    }
     const struct {
         const char *path;
         size_t length;
     } places[] = {
-        {written, written ? find_files(written) : 0},
-        {real, real ? find_files(real) : 0},
-        {written, written ? find_job(written) : 0},
-        {real, real ? find_job(real) : 0},
+        {written, find_files(written)}, {real, real ? find_files(real) : 0},
+        {written, find_job(written)},   {real, real ? find_job(real) : 0},
         {cwd, find_files(cwd)},
     };
-    char *project = NULL;
-    for (size_t i = 0; i < sizeof places / sizeof *places && !project; i++) {
-        if (places[i].length > 0)
-            project = strndup(places[i].path, places[i].length);
-    }
+    const size_t count = sizeof places / sizeof *places;
+    size_t first = 0;
+    while (first < count && places[first].length == 0)
+        first++;
+    errno = 0;
+    char *project = first < count ? strndup(places[first].path, places[first].length) : NULL;
     free(written);
     free(real);
     return project;
@@ -288,16 +291,17 @@ static char *behind_project(const struct ps_relion *relion, char *path)
     return behind(path, &relion->info);
 }
 
-/* The path through a link in the project, or NULL. */
+/* The path through a link in the project; NULL, and errno is not ENOMEM: there is none. */
 static char *through_link(const struct ps_relion *relion, char *path)
 {
-    char *result = NULL;
-    for (size_t i = 0; i < relion->link_count && !result; i++) {
+    char *result;
+    for (size_t i = 0; i < relion->link_count; i++) {
         const char *rest = behind(path, &relion->links[i].info);
-        if (rest && asprintf(&result, "%s/%s", relion->links[i].name, rest) < 0)
-            result = NULL;
+        if (rest)
+            return asprintf(&result, "%s/%s", relion->links[i].name, rest) < 0 ? NULL : result;
     }
-    return result;
+    errno = 0;
+    return NULL;
 }
 
 /* Replaces the alias of a job, a link TYPE/ALIAS to TYPE/jobNNN, by the job. NULL without memory.
@@ -363,7 +367,8 @@ int ps_relion_path(const struct ps_relion *relion, const char *path, char **ret_
     char *linked = inside || !real ? NULL : through_link(relion, real);
     if (linked)
         inside = linked;
-    int status = 0;
+    int status =
+        inside || !real || errno != ENOMEM ? 0 : ps_fail_memory(error, strlen(path), "a path");
     if (inside) {
         *ret_path = without_alias(relion, inside);
         status = *ret_path ? 0 : ps_fail_memory(error, strlen(path), "a path");
