@@ -41,6 +41,7 @@ extern "C" {
 
 #define PS_WIRE_TYPE_END   "end"   /* last answer to a request, from the replay socket */
 #define PS_WIRE_TYPE_ERROR "error" /* the only answer to a request that was refused */
+#define PS_WIRE_TYPE_RELAY "relay" /* the streams of a relay, to a request that names none */
 
 enum ps_wire_frame { PS_WIRE_FRAME_TOPIC, PS_WIRE_FRAME_HEADER, PS_WIRE_FRAME_ARRAYS };
 

@@ -163,8 +163,8 @@ static json_t *describe(const struct ps_relay_clients *clients)
         json_decref(streams);
         return NULL;
     }
-    return json_pack("{s:s, s:s, s:o}", "schema", PS_WIRE_SCHEMA, "type", PS_RELAY_TOPIC, "streams",
-                     streams);
+    return json_pack("{s:s, s:s, s:o}", "schema", PS_WIRE_SCHEMA, "type", PS_WIRE_TYPE_RELAY,
+                     "streams", streams);
 }
 
 /* Finds the service of a request. False if there is none: the client has its answer then. */
@@ -174,7 +174,9 @@ static bool choose_service(const struct ps_relay_clients *clients, const struct 
     const char *name = json_string_value(json_object_get(request, "request"));
     const json_t *wanted = json_object_get(request, "stream");
     const char *stream = json_string_value(wanted);
-    if (!wanted && clients->service_count == 1) {
+    const bool listed = name && (strcmp(name, "hello") == 0 || strcmp(name, "since") == 0);
+    const bool expects_streams = listed && json_is_true(json_object_get(request, "streams"));
+    if (!wanted && clients->service_count == 1 && !expects_streams) {
         *ret_service = 0;
         return true;
     }
@@ -188,7 +190,7 @@ static bool choose_service(const struct ps_relay_clients *clients, const struct 
     }
     if (wanted)
         answer_problem(clients, client, "\"stream\" is none of those behind this relay");
-    else if (name && (strcmp(name, "hello") == 0 || strcmp(name, "since") == 0))
+    else if (listed)
         (void)ps_client_answer(client, describe(clients));
     else
         answer_problem(clients, client,

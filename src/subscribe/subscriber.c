@@ -169,7 +169,7 @@ static int handle_live(struct ps_subscriber *subscriber, struct ps_peer *peer,
     return status;
 }
 
-static int handle_replay(struct ps_subscriber *subscriber, const struct ps_peer *peer,
+static int handle_replay(struct ps_subscriber *subscriber, struct ps_peer *peer,
                          struct ps_stream_cursor *cursor, const struct ps_frames *frames,
                          struct ps_subscriber_event *ret, struct ps_error *error)
 {
@@ -196,6 +196,9 @@ static int handle_replay(struct ps_subscriber *subscriber, const struct ps_peer 
     case PS_MESSAGE_ERROR:
         note(ret, "%.200s refuses to replay: %s", peer->address.replay_endpoint, envelope.reason);
         break;
+    case PS_MESSAGE_RELAY:
+        ps_peer_become_relay(peer); /* and the cursor may be gone */
+        break;
     case PS_MESSAGE_STATUS:
     case PS_MESSAGE_OTHER:
         break;
@@ -205,7 +208,8 @@ static int handle_replay(struct ps_subscriber *subscriber, const struct ps_peer 
 
 /* ---- the loop -------------------------------------------------------------------------------- */
 
-/* Sends the replay request of a cursor, if one is due. */
+/* Sends the replay request of a cursor, if one is due. Without a stream it says that several are
+ * expected: a relay then answers that it is one, whether its first message has arrived or not. */
 static int send_request(const struct ps_peer *peer, struct ps_stream_cursor *cursor,
                         struct ps_error *error)
 {
@@ -213,7 +217,7 @@ static int send_request(const struct ps_peer *peer, struct ps_stream_cursor *cur
     bool fresh = false;
     if (!ps_reorder_wants(cursor->reorder, &since, &fresh, ps_clock_mono_ns()))
         return 0;
-    char request[128], stream[PS_STREAM_TEXT + 16] = "";
+    char request[128], stream[PS_STREAM_TEXT + 16] = ",\"streams\":true";
     if (peer->relay)
         (void)snprintf(stream, sizeof stream, ",\"stream\":\"%s\"",
                        ps_reorder_stream(cursor->reorder));

@@ -6,8 +6,10 @@
  * its seq could be read. One thread; prints nothing.
  *
  * A service has one stream at a time: a different stream means a new journal. A relay announces
- * itself with its first message (transport/connect.h) and has several streams at once; each has its
- * own reorder buffer and replay socket here, and requests name the stream.
+ * itself with its first message (transport/connect.h), and in its answer to a request that has no
+ * stream but "streams": true, whichever arrives first: nothing is delivered before. It has several
+ * streams at once; each has its own reorder buffer and replay socket here, and requests name the
+ * stream.
  *
  * Limit: PS_SUBSCRIBER_STREAMS streams a relay; further streams are reported once and dropped.
  */

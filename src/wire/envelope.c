@@ -61,7 +61,8 @@ static enum ps_message_type find_type(const struct ps_reader *root)
     } types[] = {{PS_WIRE_TOPIC_PICKS, PS_MESSAGE_PICKS},
                  {PS_WIRE_TOPIC_STATUS, PS_MESSAGE_STATUS},
                  {PS_WIRE_TYPE_END, PS_MESSAGE_END},
-                 {PS_WIRE_TYPE_ERROR, PS_MESSAGE_ERROR}};
+                 {PS_WIRE_TYPE_ERROR, PS_MESSAGE_ERROR},
+                 {PS_WIRE_TYPE_RELAY, PS_MESSAGE_RELAY}};
     const char *name = json_string_value(ps_reader_value(root, "type"));
     if (!name)
         ps_reader_wrong(root, "type", "a text");
@@ -78,7 +79,7 @@ void ps_envelope_fill(const struct ps_layout *layout, const struct ps_reader *ro
     *ret_envelope = (struct ps_envelope){.type = find_type(root)};
     bool outcome = ret_envelope->type == PS_MESSAGE_PICKS,
          status = ret_envelope->type == PS_MESSAGE_STATUS;
-    if (ret_envelope->type == PS_MESSAGE_OTHER)
+    if (ret_envelope->type == PS_MESSAGE_OTHER || ret_envelope->type == PS_MESSAGE_RELAY)
         return;
     /* Topic and type must be equal: subscribers can rely on either. */
     if (layout->topic && (outcome || status) &&

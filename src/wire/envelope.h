@@ -14,6 +14,7 @@ enum ps_message_type {
     PS_MESSAGE_STATUS,
     PS_MESSAGE_END,   /* of a replay */
     PS_MESSAGE_ERROR, /* a request was refused */
+    PS_MESSAGE_RELAY, /* a relay answers, not one of its services */
     PS_MESSAGE_OTHER, /* type of a later version: ignored */
 };
 

@@ -217,8 +217,6 @@ class Relay:
         finally:
             relay.kill()
             relay.wait()
-        # The stream stands before a line only if the listener heard of the relay before.
-        out = re.sub(rb"(?m)^[0-9a-f-]{36} ", b"", out)
         done = c.Done(status, out, (where / "err").read_bytes())
         return Result(done, {"stdout": out} if status == 0 else {}, problems)
 

@@ -261,6 +261,22 @@ def test_everything_there_was_through_a_relay():
     assert by_stream(listener) == {service.stream: list(range(1, 301)) for service in services}
 
 
+def test_a_replay_does_not_overtake_the_announcement_of_a_relay():
+    """Its answer tells what the first message on the other socket would: lines have the stream."""
+    with publishers(1) as (relay,), listen([relay], "--since", 0, "--count", 3) as listener:
+        relay.wait_for_subscriber("picks", "status", "relay")
+        for _ in range(3):
+            relay.outcome()
+        client, _ = relay.request()
+        relay.answer(client, [json.dumps({"schema": "pickstream/1", "type": "relay",
+                                          "streams": []}).encode()])
+        while not relay.replay.poll(100):
+            relay.status()
+        assert relay.serve() == 0
+        listener.end()
+    assert by_stream(listener) == {relay.stream: [1, 2, 3]}
+
+
 def test_one_service_behind_a_relay_is_as_without():
     """A client that knows nothing of relays sees no difference."""
     with publishers(1) as services, Relay(services) as relay:
@@ -346,6 +362,19 @@ def test_requests_go_to_the_service_that_they_name():
                               "stream": services[0].stream}).encode()])
         services[0].serve()
         assert client.answer() == [b"", *services[0].journal[1]]
+
+
+def test_a_client_that_expects_streams_is_told_that_it_is_a_relay():
+    with publishers(1) as services, Relay(services) as relay, Client(relay) as client:
+        relay.know(services)
+        answer = json.loads(client.ask(request="since", seq=0, streams=True)[0])
+        assert answer["type"] == "relay"
+        assert [row["stream"] for row in answer["streams"]] == [services[0].stream]
+        services[0].outcome()
+        client.dealer.send_json({"request": "since", "seq": 0, "streams": True,
+                                 "stream": services[0].stream})
+        services[0].serve()
+        assert client.answer() == services[0].journal[1]
 
 
 def test_clients_do_not_disturb_each_other():
