@@ -120,6 +120,26 @@ static void mend(struct ps_journal *journal)
         journal->mend_error = (struct ps_error){0};
 }
 
+void ps_journal_mend_reading(struct ps_journal *journal)
+{
+    const int64_t now = ps_clock_mono_ns();
+    if (journal->durable.db || (journal->mend_ns && now - journal->mend_ns < mend_interval_ns))
+        return;
+    pthread_mutex_lock(&journal->read_lock);
+    struct ps_sql quick = {0};
+    char stream[PS_STREAM_TEXT] = "";
+    uint64_t last = 0;
+    if (journal->quick.broken || ps_sql_is_moved(&journal->quick)) {
+        journal->mend_ns = now;
+        if (ps_sql_open(&quick, journal->quick.path, PS_SQL_READING, NULL) == 0 &&
+            ps_journal_head(&quick, stream, &last, NULL) == 0 &&
+            strcmp(stream, journal->stream) == 0 && last >= atomic_load(&journal->last_seq))
+            exchange(&journal->quick, &quick);
+    }
+    ps_sql_done(&quick);
+    pthread_mutex_unlock(&journal->read_lock);
+}
+
 /* ---- the right to write ---------------------------------------------------------------------- */
 
 void ps_journal_begin_write(struct ps_journal *journal)

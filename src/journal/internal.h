@@ -42,7 +42,8 @@ struct ps_journal {
     pthread_mutex_t read_lock;
     struct ps_sql quick;
     _Atomic uint64_t last_seq;
-    int64_t mend_ns;            /* monotonic: the files were last opened again; write lock */
+    int64_t mend_ns;            /* monotonic: the files were last opened again; write lock, or */
+                                /* the only thread of one for reading */
     struct ps_error mend_error; /* why that failed; code 0: it did not; write lock */
 };
 
@@ -50,6 +51,11 @@ struct ps_journal {
  * its files are opened again first, at most once a second: they can have been mended. */
 void ps_journal_begin_write(struct ps_journal *journal);
 void ps_journal_end_write(struct ps_journal *journal);
+
+/* Of a journal that was opened for reading: opens its file again if it could not be read, or was
+ * moved or replaced, at most once a second. What is there now must be of the same stream, and not
+ * shorter than when this one was opened. */
+void ps_journal_mend_reading(struct ps_journal *journal);
 
 /* Runs a statement with one parameter, the row of a micrograph. */
 int ps_journal_run(struct ps_sql *sql, enum ps_sql_statement statement, int64_t id,

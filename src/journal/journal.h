@@ -49,8 +49,9 @@ int ps_journal_open(const char *directory, struct ps_journal **ret_journal, stru
 
 /* Opens a journal read-only, even while a service holds it. Only ps_journal_stream(),
  * ps_journal_last_seq() (as of opening), ps_journal_replay(), ps_journal_find() and
- * ps_journal_totals() can be called then. PS_E_SYSTEM: no such file, not readable, not a journal,
- * or damaged. */
+ * ps_journal_totals() can be called then. ps_journal_replay() opens the file again if it could not
+ * be read or was replaced by a copy; one thread at a time. PS_E_SYSTEM: no such file, not readable,
+ * not a journal, or damaged. */
 int ps_journal_open_reading(const char *directory, struct ps_journal **ret_journal,
                             struct ps_error *error);
 void ps_journal_close(struct ps_journal *journal);

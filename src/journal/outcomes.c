@@ -161,6 +161,7 @@ int ps_journal_replay(struct ps_journal *journal, uint64_t after, size_t limit,
 {
     int result = 0;
     bool stopped = false;
+    ps_journal_mend_reading(journal);
     while (limit > 0 && result == 0 && !stopped) {
         struct page page;
         pthread_mutex_lock(&journal->read_lock);

@@ -385,7 +385,7 @@ const void *ps_sql_get_bytes(struct ps_sql *sql, int column, size_t *ret_size)
     return bytes;
 }
 
-static bool is_moved(struct ps_sql *sql)
+bool ps_sql_is_moved(const struct ps_sql *sql)
 {
     int moved = 0;
     (void)sqlite3_file_control(sql->db, "main", SQLITE_FCNTL_HAS_MOVED, &moved);
@@ -394,7 +394,7 @@ static bool is_moved(struct ps_sql *sql)
 
 int ps_sql_leave(struct ps_sql *sql, struct ps_error *error)
 {
-    if (!is_moved(sql))
+    if (!ps_sql_is_moved(sql))
         return 0;
     errno = 0;
     int code = sqlite3_wal_checkpoint_v2(sql->db, "main", SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
@@ -404,7 +404,7 @@ int ps_sql_leave(struct ps_sql *sql, struct ps_error *error)
 int ps_sql_begin(struct ps_sql *sql, struct ps_error *error)
 {
     /* Writes to a file that was deleted are lost when the process ends. */
-    const bool moved = is_moved(sql);
+    const bool moved = ps_sql_is_moved(sql);
     sql->broken |= moved;
     if (moved)
         return ps_fail(error, PS_E_SYSTEM, "%s: moved or deleted while in use", sql->path);

@@ -148,6 +148,9 @@ int ps_sql_open(struct ps_sql *sql, const char *path, enum ps_sql_sync sync,
                 struct ps_error *error);
 void ps_sql_done(struct ps_sql *sql);
 
+/* True if the file at the path is not the open one, or not there. */
+bool ps_sql_is_moved(const struct ps_sql *sql);
+
 /* If the file was moved or replaced: empties the write-ahead log into it. The log stayed at the old
  * path, and SQLite would take it for that of the file that is there now. */
 int ps_sql_leave(struct ps_sql *sql, struct ps_error *error);

@@ -2,6 +2,7 @@
 micrograph's fault, and what was short is used again as soon as it is there."""
 
 import contextlib
+import json
 import os
 import pathlib
 import resource
@@ -10,12 +11,13 @@ import socket
 import sqlite3
 import struct
 import subprocess
+import time
 import urllib.request
 
 import micrographs
 import numpy as np
 import pytest
-from service import Service, Subscriber, refused, session
+from service import PATIENCE, Service, Subscriber, refused, session
 from support import PROGRAM, SANITIZER, notes, run
 
 SIDE = 420
@@ -261,15 +263,29 @@ def test_a_journal_that_is_not_its_own_ends_the_start(content, tmp_path):
                 f"process runs as nobody") in service.log_text()
 
 
+def is_shown(subscriber, *names):
+    """Whether the live view lists these micrographs, a moment after they are published."""
+    url = subscriber.status()["live_view"]
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        with urllib.request.urlopen(f"{url}api/micrographs", timeout=60) as answer:
+            if [row["name"] for row in json.load(answer)["micrographs"]] == list(names):
+                return True
+        time.sleep(0.05)
+    return False
+
+
 @needs_root
 def test_a_journal_that_was_mended_is_used_again(content, tmp_path):
     """Its file was replaced by a copy that the service could not write, then by a good one."""
-    with service_of_nobody(tmp_path, "input.settle_seconds=0.1") as service:
+    with service_of_nobody(tmp_path, "input.settle_seconds=0.1",
+                           "http.listen=127.0.0.1:0") as service:
         service.start()
         with Subscriber(service) as subscriber:
             subscriber.connected()
             write(service, content, "a.mrc")
             assert subscriber.outcome().seq == 1
+            assert is_shown(subscriber, "a.mrc")
             journal = service.state / "journal.sqlite"
             copy = service.state / "copy"
             with sqlite3.connect(journal) as database:  # all of it is in the file
@@ -288,6 +304,7 @@ def test_a_journal_that_was_mended_is_used_again(content, tmp_path):
             assert (outcome.seq, outcome.name) == (2, "b.mrc")
             assert subscriber.status(lambda status: status["journal"] == "ok")
             assert [outcome.seq for outcome in subscriber.replay()[0]] == [1, 2]
+            assert is_shown(subscriber, "a.mrc", "b.mrc")
 
 
 def test_an_older_copy_of_the_journal_is_refused(content):
