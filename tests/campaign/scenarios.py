@@ -261,6 +261,7 @@ class Watch:
         service.start()
         with Subscriber(service) as subscriber:
             enough = c.wait_for(lambda: self.count(service) >= 3, DEADLINE)
+            c.wait_for(lambda: self.count(service, "unwritten") == 0, DEADLINE)  # repaired
             outcomes = subscriber.connected().replay()[0]
         if not enough:
             problems.append(f"only {len(outcomes)} outcomes, even without faults")
@@ -268,15 +269,15 @@ class Watch:
         self.check(service, outcomes, problems)
         return Result(done, {}, problems)
 
-    def count(self, service):
-        """Outcomes in the journal."""
+    def count(self, service, table="outcomes"):
+        """Rows in the journal."""
         path = service.state / "journal.sqlite"
         if not path.exists():
             return 0
         try:
             journal = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
             try:
-                return journal.execute("SELECT count(*) FROM outcomes").fetchone()[0]
+                return journal.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
             finally:
                 journal.close()
         except sqlite3.Error:
