@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/thread.h"
 #include "publish/admission.h"
+#include "publish/inflow.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -45,6 +46,7 @@ struct ps_gate {
     void *context;
     struct ps_log *log;
     struct ps_metrics *metrics;
+    struct ps_inflow *inflow;
     pthread_t thread;
     bool started;
     _Atomic bool stopping;
@@ -220,6 +222,26 @@ static void check(struct ps_gate *gate, struct door *door)
     open_door(gate, door);
 }
 
+/* Bounds the messages that have not ended. */
+static void check_inflow(struct ps_gate *gate)
+{
+    struct ps_inflow_check all = {0};
+    for (size_t i = 0; i < gate->count; i++) {
+        const struct door *door = &gate->doors[i];
+        for (size_t k = 0; k < door->open; k++)
+            if (ps_inflow_knows(gate->inflow, door->connections[k]) ||
+                is_connection(door, door->connections[k]))
+                ps_inflow_check(gate->inflow, &all, door->connections[k]);
+    }
+    ps_inflow_check_all(gate->inflow, &all);
+}
+
+void ps_gate_heard(struct ps_gate *gate, int fd)
+{
+    if (gate)
+        ps_inflow_heard(gate->inflow, fd);
+}
+
 /* ---- the thread -------------------------------------------------------------------------------
  */
 
@@ -281,12 +303,13 @@ static void *guard(void *context)
         bool closed = false;
         size_t open = 0;
         for (size_t i = 0; i < gate->count; i++) {
-            items[i + 1] = (zmq_pollitem_t){.socket = gate->doors[i].monitor, .events = ZMQ_POLLIN};
             closed |= gate->doors[i].closed;
+            items[i + 1] = (zmq_pollitem_t){.socket = gate->doors[i].monitor, .events = ZMQ_POLLIN};
             open += gate->doors[i].open;
         }
         ps_metrics_set(gate->metrics, PS_GAUGE_CONNECTIONS, (int64_t)open);
-        (void)zmq_poll(items, (int)gate->count + 1, closed ? CHECK_MS : -1);
+        const int wait_ms = open ? PS_INFLOW_CHECK_MS : closed ? CHECK_MS : -1;
+        (void)zmq_poll(items, (int)gate->count + 1, wait_ms);
         for (size_t i = 0; i < gate->count; i++) {
             struct door *door = &gate->doors[i];
             for (int k = 0; k < MAX_EVENTS && handle_event(gate, door); k++)
@@ -294,6 +317,7 @@ static void *guard(void *context)
             if (door->closed)
                 check(gate, door);
         }
+        check_inflow(gate);
         take_spares(gate);
     }
     return NULL;
@@ -311,9 +335,15 @@ int ps_gate_new(void *context, struct ps_log *log, struct ps_metrics *metrics,
     gate->context = context;
     gate->log = log;
     gate->metrics = metrics;
+    gate->inflow = ps_inflow_new(log, metrics);
+    if (!gate->inflow) {
+        free(gate);
+        return ps_fail_memory(error, sizeof *gate, "connections");
+    }
     gate->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (gate->wake_fd < 0) {
         int number = errno;
+        ps_inflow_free(gate->inflow);
         free(gate);
         return ps_fail(error, PS_E_SYSTEM, "cannot make an eventfd: %s", strerror(number));
     }
@@ -371,6 +401,7 @@ void ps_gate_free(struct ps_gate *gate)
         free(gate->doors[i].connections);
     }
     give_spares_up(gate);
+    ps_inflow_free(gate->inflow);
     (void)close(gate->wake_fd);
     free(gate);
 }

@@ -6,6 +6,8 @@
  * socket; clients try again by themselves), and one that is accepted nevertheless is shut down. The
  * log and the status say so.
  *
+ * It also ends connections that send messages without an end (inflow.h).
+ *
  * The monitors also report failed handshakes, which are passed to admission.h.
  */
 #ifndef PS_PUBLISH_GATE_H
@@ -33,6 +35,10 @@ int ps_gate_start(struct ps_gate *gate, struct ps_error *error);
 
 /* Ends the thread and frees everything; call it before the sockets are closed. Accepts NULL. */
 void ps_gate_free(struct ps_gate *gate);
+
+/* A whole message from this connection was received (inflow.h). `fd`: ZMQ_SRCFD of the message; -1:
+ * ZeroMQ made it. Any thread; accepts NULL. */
+void ps_gate_heard(struct ps_gate *gate, int fd);
 
 struct ps_gate_status {
     const char *name;

@@ -378,9 +378,11 @@ static int start(struct ps_publisher *publisher, struct ps_error *error)
     if (status)
         return status;
     publisher->subscriptions =
-        ps_subscriptions_new(publisher->sockets.publish, dependencies->log, dependencies->metrics);
+        ps_subscriptions_new(publisher->sockets.publish, publisher->sockets.gate, dependencies->log,
+                             dependencies->metrics);
     if (!publisher->subscriptions)
         return ps_fail_memory(error, sizeof *publisher, "the publisher");
+    publisher->requests.gate = publisher->sockets.gate;
     publisher->started_ns = ps_clock_mono_ns();
     ps_log_event(dependencies->log, PS_LOG_INFO, "publishing", "endpoint=%s replay=%s",
                  publisher->sockets.publish_endpoint, publisher->sockets.replay_endpoint);

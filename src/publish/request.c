@@ -212,7 +212,7 @@ static void take(struct ps_request *request, size_t index, zmq_msg_t *frame, boo
     }
 }
 
-bool ps_request_receive(void *router, struct ps_request *ret_request)
+bool ps_request_receive(void *router, struct ps_gate *gate, struct ps_request *ret_request)
 {
     *ret_request = (struct ps_request){.client = {.router = router}};
     (void)zmq_msg_init(&ret_request->body);
@@ -226,6 +226,8 @@ bool ps_request_receive(void *router, struct ps_request *ret_request)
             return false;
         }
         more = zmq_msg_more(&frame) != 0;
+        if (!more)
+            ps_gate_heard(gate, zmq_msg_get(&frame, ZMQ_SRCFD));
         take(ret_request, index, &frame, more);
         (void)zmq_msg_close(&frame);
     }
@@ -251,7 +253,7 @@ void ps_requests_serve(const struct ps_request_dependencies *dependencies, void 
     const int64_t end = ps_clock_mono_ns() + MAX_AT_ONCE_MS * INT64_C(1000000);
     for (int i = 0; i < MAX_AT_ONCE && ps_clock_mono_ns() < end; i++) {
         const char *problem;
-        if (!ps_request_receive(router, &request))
+        if (!ps_request_receive(router, dependencies->gate, &request))
             break;
         json_t *object = ps_request_parse(&request, &problem);
         if (object)

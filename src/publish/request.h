@@ -7,6 +7,7 @@
 #ifndef PS_PUBLISH_REQUEST_H
 #define PS_PUBLISH_REQUEST_H
 
+#include "publish/gate.h"
 #include "publish/replay.h"
 
 #include <zmq.h>
@@ -17,6 +18,7 @@ struct ps_request_dependencies {
     struct ps_log *log;
     struct ps_metrics *metrics;
     struct ps_replays *replays;
+    struct ps_gate *gate;
     json_t *(*hello)(void *context);              /* a new reference, or NULL without memory */
     json_t *(*status)(void *context);             /* the same */
     void (*retried)(void *context, size_t count); /* failed micrographs are to be picked again */
@@ -35,8 +37,8 @@ struct ps_request {
     size_t bodies;  /* number of frames after the client's id and the delimiter */
 };
 
-/* Receives a request of a ROUTER socket. False: none waits. */
-bool ps_request_receive(void *router, struct ps_request *ret_request);
+/* Receives a request of a ROUTER socket, and tells the gate (can be NULL). False: none waits. */
+bool ps_request_receive(void *router, struct ps_gate *gate, struct ps_request *ret_request);
 
 /* Parses it. Returns a new reference to a JSON object, or NULL and the problem. */
 json_t *ps_request_parse(struct ps_request *request, const char **ret_problem);

@@ -19,9 +19,10 @@ enum {
     MAX_SUBSCRIPTION_BYTES = 1 << 10,
     MAX_REQUEST_BYTES = 1 << 20,
     /* Of messages from a client that wait: ZeroMQ reads all of them at once, and a client that
-     * exceeds its limits (subscriptions.h) is noticed after them. */
+     * exceeds its limits (subscriptions.h) is noticed after them. It does not limit the frames of a
+     * message: inflow.h does. */
     SUBSCRIPTIONS_HIGH_WATER_MARK = 100,
-    REQUESTS_HIGH_WATER_MARK = 8,
+    REQUESTS_HIGH_WATER_MARK = 2,
     RECEIVE_BUFFER_BYTES = 32 << 10,
     /* Messages queued for a client of a ROUTER; a replay waits when the queue is full. */
     REPLAY_HIGH_WATER_MARK = 32,
@@ -51,13 +52,13 @@ static void *make_socket(void *context, int type, int high_water_mark, int64_t l
         return NULL;
     int failed = set_int(socket, ZMQ_SNDHWM, high_water_mark) |
                  set_int(socket, ZMQ_RCVHWM, receive_high_water_mark) |
+                 set_int(socket, ZMQ_RCVBUF, RECEIVE_BUFFER_BYTES) |
                  set_int(socket, ZMQ_LINGER, LINGER_MS) | set_int(socket, ZMQ_TCP_KEEPALIVE, 1) |
                  set_int(socket, ZMQ_HEARTBEAT_IVL, PING_MS) |
                  set_int(socket, ZMQ_HEARTBEAT_TIMEOUT, PING_TIMEOUT_MS) |
                  zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &largest_bytes, sizeof largest_bytes);
     if (type == ZMQ_XPUB)
         failed |= set_int(socket, ZMQ_XPUB_VERBOSER, 1) |
-                  set_int(socket, ZMQ_RCVBUF, RECEIVE_BUFFER_BYTES) |
                   /* Refuses ZMTP before 3.0, whose messages do not tell their connection. */
                   zmq_setsockopt(socket, ZMQ_ZAP_DOMAIN, "pickstream", strlen("pickstream"));
     if (type == ZMQ_ROUTER)

@@ -1,16 +1,13 @@
 #include "publish/subscriptions.h"
 
 #include "base/clock.h"
+#include "publish/connection.h"
 
-#include <arpa/inet.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <zmq.h>
 
-enum { ADDRESS_BYTES = 128 };
 static const int64_t second_ns = 1000000000;
 
 struct topic {
@@ -31,6 +28,7 @@ struct client {
 
 struct ps_subscriptions {
     void *xpub;
+    struct ps_gate *gate;
     struct ps_log *log;
     struct ps_metrics *metrics;
     struct client *clients;
@@ -41,13 +39,14 @@ struct ps_subscriptions {
     int64_t checked_ns; /* monotonic: when they were */
 };
 
-struct ps_subscriptions *ps_subscriptions_new(void *xpub, struct ps_log *log,
+struct ps_subscriptions *ps_subscriptions_new(void *xpub, struct ps_gate *gate, struct ps_log *log,
                                               struct ps_metrics *metrics)
 {
     struct ps_subscriptions *subscriptions = calloc(1, sizeof *subscriptions);
     if (!subscriptions)
         return NULL;
     subscriptions->xpub = xpub;
+    subscriptions->gate = gate;
     subscriptions->log = log;
     subscriptions->metrics = metrics;
     return subscriptions;
@@ -66,14 +65,6 @@ void ps_subscriptions_free(struct ps_subscriptions *subscriptions)
 /* ---- connections ------------------------------------------------------------------------------
  */
 
-/* The kernel's number of a socket, unique since the machine started; 0: not a socket. */
-static uint64_t cookie_of(int fd)
-{
-    uint64_t cookie = 0;
-    socklen_t size = sizeof cookie;
-    return getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &size) == 0 ? cookie : 0;
-}
-
 static void drop_topics(struct ps_subscriptions *subscriptions, struct client *client)
 {
     subscriptions->bytes -= client->bytes;
@@ -91,7 +82,7 @@ static void forget(struct ps_subscriptions *subscriptions, struct client *client
 /* The connection behind a descriptor; NULL: it has ended, or there is no memory. */
 static struct client *client_of(struct ps_subscriptions *subscriptions, int fd)
 {
-    uint64_t cookie = fd >= 0 ? cookie_of(fd) : 0;
+    uint64_t cookie = fd >= 0 ? ps_connection_cookie(fd) : 0;
     if (!cookie)
         return NULL;
     size_t number = (size_t)fd;
@@ -119,7 +110,7 @@ static void check_connections(struct ps_subscriptions *subscriptions, int64_t no
     size_t count = 0;
     for (size_t i = 0; i < subscriptions->capacity; i++) {
         struct client *client = &subscriptions->clients[i];
-        if (client->cookie && cookie_of((int)i) != client->cookie)
+        if (client->cookie && ps_connection_cookie((int)i) != client->cookie)
             forget(subscriptions, client);
         count += client->count;
     }
@@ -128,45 +119,13 @@ static void check_connections(struct ps_subscriptions *subscriptions, int64_t no
     ps_metrics_set(subscriptions->metrics, PS_GAUGE_SUBSCRIBERS, (int64_t)count);
 }
 
-/* Writes who is at the other end: address and port, or for a local socket the process. */
-static void describe_peer(int fd, char ret_text[ADDRESS_BYTES])
-{
-    struct sockaddr_storage address = {0};
-    socklen_t size = sizeof address;
-    char host[INET6_ADDRSTRLEN] = "?";
-    struct ucred process = {0};
-    socklen_t process_size = sizeof process;
-    (void)getpeername(fd, (struct sockaddr *)&address, &size);
-    if (address.ss_family == AF_INET) {
-        const struct sockaddr_in *in = (const struct sockaddr_in *)&address;
-        (void)inet_ntop(AF_INET, &in->sin_addr, host, sizeof host);
-        (void)snprintf(ret_text, ADDRESS_BYTES, "%s:%u", host, ntohs(in->sin_port));
-    } else if (address.ss_family == AF_INET6) {
-        const struct sockaddr_in6 *in = (const struct sockaddr_in6 *)&address;
-        (void)inet_ntop(AF_INET6, &in->sin6_addr, host, sizeof host);
-        (void)snprintf(ret_text, ADDRESS_BYTES, "[%s]:%u", host, ntohs(in->sin6_port));
-    } else if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &process, &process_size) == 0) {
-        (void)snprintf(ret_text, ADDRESS_BYTES, "process:%d", (int)process.pid);
-    } else {
-        (void)snprintf(ret_text, ADDRESS_BYTES, "%s", host);
-    }
-}
-
-/* ZeroMQ cannot close one connection of a socket. Its I/O thread sees the end of a connection that
- * was shut down, and closes it as if the client had. */
 static void disconnect(struct ps_subscriptions *subscriptions, struct client *client,
                        const char *reason)
 {
-    char address[ADDRESS_BYTES];
-    int fd = (int)(client - subscriptions->clients);
-    describe_peer(fd, address);
-    ps_metrics_add(subscriptions->metrics, PS_COUNTER_DISCONNECTED_CLIENTS, 1);
-    ps_log_event(subscriptions->log, PS_LOG_WARNING, "client_disconnected",
-                 "address=%s reason=\"%s\"", address, reason);
+    ps_connection_end((int)(client - subscriptions->clients), client->cookie, reason,
+                      subscriptions->log, subscriptions->metrics);
     client->disconnected = true;
     drop_topics(subscriptions, client);
-    if (cookie_of(fd) == client->cookie)
-        (void)shutdown(fd, SHUT_RDWR);
 }
 
 /* Disconnects the client with the most topics, if all together are too many. */
@@ -269,6 +228,7 @@ static bool read_change(struct ps_subscriptions *subscriptions, zmq_msg_t *messa
     }
     bool begins = valid && ret->begin;
     struct client *client = client_of(subscriptions, fd);
+    ps_gate_heard(subscriptions->gate, fd);
     subscriptions->ended |= fd < 0;
     if (client && !client->disconnected) {
         const char *limit = count_message(subscriptions, client, length, begins ? ret : NULL);

@@ -16,6 +16,7 @@
 
 #include "base/log.h"
 #include "base/metrics.h"
+#include "publish/gate.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -37,8 +38,8 @@ struct ps_subscription {
 
 struct ps_subscriptions;
 
-/* All arguments are borrowed. NULL without memory. */
-struct ps_subscriptions *ps_subscriptions_new(void *xpub, struct ps_log *log,
+/* All arguments are borrowed; `gate` can be NULL. NULL without memory. */
+struct ps_subscriptions *ps_subscriptions_new(void *xpub, struct ps_gate *gate, struct ps_log *log,
                                               struct ps_metrics *metrics);
 void ps_subscriptions_free(struct ps_subscriptions *subscriptions);
 

@@ -240,10 +240,11 @@ static int start(struct relay *relay, const struct ps_relay_options *options,
         status = connect_service(relay, &relay->services[i], error);
     }
     if (status == 0) {
-        relay->subscriptions =
-            ps_subscriptions_new(relay->sockets.publish, relay->log, relay->metrics);
-        relay->clients = ps_relay_clients_new(relay->sockets.context, relay->sockets.replay,
-                                              relay->services, count, relay->log);
+        relay->subscriptions = ps_subscriptions_new(relay->sockets.publish, relay->sockets.gate,
+                                                    relay->log, relay->metrics);
+        relay->clients =
+            ps_relay_clients_new(relay->sockets.context, relay->sockets.replay, relay->sockets.gate,
+                                 relay->services, count, relay->log);
         if (!relay->clients || !relay->subscriptions)
             status = ps_fail_memory(error, sizeof *relay, "the relay");
     }

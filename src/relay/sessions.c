@@ -34,6 +34,7 @@ struct session {
 struct ps_relay_clients {
     void *context;
     void *router;
+    struct ps_gate *gate;
     const struct ps_relayed *services;
     size_t service_count;
     struct ps_log *log;
@@ -60,7 +61,7 @@ static void close_session(struct ps_relay_clients *clients, size_t number)
     clients->sessions[number] = clients->sessions[--clients->count];
 }
 
-struct ps_relay_clients *ps_relay_clients_new(void *context, void *router,
+struct ps_relay_clients *ps_relay_clients_new(void *context, void *router, struct ps_gate *gate,
                                               const struct ps_relayed *services, size_t count,
                                               struct ps_log *log)
 {
@@ -69,6 +70,7 @@ struct ps_relay_clients *ps_relay_clients_new(void *context, void *router,
         return NULL;
     clients->context = context;
     clients->router = router;
+    clients->gate = gate;
     clients->services = services;
     clients->service_count = count;
     clients->log = log;
@@ -298,7 +300,8 @@ size_t ps_relay_clients_list(const struct ps_relay_clients *clients, zmq_pollite
 int ps_relay_clients_serve(struct ps_relay_clients *clients)
 {
     struct ps_request request;
-    for (int i = 0; i < BATCH_SIZE && ps_request_receive(clients->router, &request); i++) {
+    for (int i = 0; i < BATCH_SIZE && ps_request_receive(clients->router, clients->gate, &request);
+         i++) {
         pass_request(clients, &request);
         (void)zmq_msg_close(&request.body);
     }

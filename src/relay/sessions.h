@@ -3,6 +3,7 @@
 #define PS_RELAY_SESSIONS_H
 
 #include "base/log.h"
+#include "publish/gate.h"
 #include "transport/connect.h"
 #include "wire/message_read.h"
 
@@ -26,8 +27,8 @@ struct ps_relayed {
 
 struct ps_relay_clients;
 
-/* `services` is borrowed. NULL without memory. */
-struct ps_relay_clients *ps_relay_clients_new(void *context, void *router,
+/* `gate` and `services` are borrowed. NULL without memory. */
+struct ps_relay_clients *ps_relay_clients_new(void *context, void *router, struct ps_gate *gate,
                                               const struct ps_relayed *services, size_t count,
                                               struct ps_log *log);
 void ps_relay_clients_free(struct ps_relay_clients *clients);

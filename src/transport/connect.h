@@ -2,7 +2,8 @@
  *
  * Connecting does not wait for the service. A frame is limited to 64 MiB (ZeroMQ drops the
  * connection of a sender that exceeds it), a message to PS_MAX_FRAMES frames; further frames are
- * dropped. ZeroMQ's heartbeats detect a machine that disappears without closing the connection.
+ * dropped, but ZeroMQ keeps them in memory until the message has ended, and has no limit for that.
+ * ZeroMQ's heartbeats detect a machine that disappears without closing the connection.
  */
 #ifndef PS_TRANSPORT_CONNECT_H
 #define PS_TRANSPORT_CONNECT_H

@@ -24,20 +24,21 @@ MAX_TOPIC_BYTES = 32
 TOPICS = 200_000
 
 NULL_GREETING = b"\xff" + bytes(8) + b"\x7f\x03\x00" + b"NULL".ljust(20, b"\0") + bytes(32)
-READY = b"\x05READY\x0bSocket-Type\x00\x00\x00\x03SUB"
+READY = b"\x05READY\x0bSocket-Type"
 
 
 class Raw:
-    """A subscriber that sends whatever it likes."""
+    """A subscriber, or a socket of another kind, that sends whatever it likes."""
 
-    def __init__(self, endpoint, greeting=NULL_GREETING):
+    def __init__(self, endpoint, greeting=NULL_GREETING, kind=b"SUB"):
         host, port = endpoint.removeprefix("tcp://").split(":")
         self.socket = socket.create_connection((host, int(port)), DEADLINE)
         self.socket.sendall(greeting)
         if greeting == NULL_GREETING:
-            self.socket.sendall(bytes([4, len(READY)]) + READY)
+            ready = READY + len(kind).to_bytes(4, "big") + kind
+            self.socket.sendall(bytes([4, len(ready)]) + ready)
             received = b""
-            while b"XPUB" not in received:  # messages follow the handshake
+            while b"XPUB" not in received and b"ROUTER" not in received:  # messages follow the handshake
                 received += self.socket.recv(1 << 16)
 
     def __enter__(self):
@@ -120,6 +121,27 @@ def test_as_many_subscriptions_as_allowed(service):
         client.send(b"\1one", b"\1two")
         client.wait_disconnected()
     subscriber.status(lambda status: status["metrics"]["subscribers"] == 2)
+
+
+@pytest.mark.parametrize("key, kind", [("publish.endpoint", b"SUB"),
+                                       ("publish.replay_endpoint", b"DEALER")])
+def test_a_message_without_an_end(service, key, kind):
+    """ZeroMQ keeps its frames, and shows none of them."""
+    subscriber = Subscriber(service).connected()
+    before = rss_mib(service.process)
+    frames = (bytes([1, 200]) + bytes(200)) * 500  # each says that more follow
+    sent = 0
+    with Raw(service.settings[key], kind=kind) as client:
+        client.socket.settimeout(5)
+        with contextlib.suppress(OSError):  # reset, or what was in flight is not taken any more
+            while sent < 500_000_000:
+                client.socket.sendall(frames)
+                sent += len(frames)
+                time.sleep(0.001)
+    assert sent < 100_000_000, sent
+    assert rss_mib(service.process) - before < 300
+    subscriber.status(lambda status: status["metrics"]["disconnected_clients"] == 1)
+    assert 'reason="too long a message"' in service.log_text()
 
 
 @pytest.mark.parametrize("bodies, reason", [
