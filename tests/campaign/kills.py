@@ -335,8 +335,9 @@ class Kills:
         """Whole runs of listen -o and export into the directories of killed ones."""
         for arguments in (["listen", "-o", self.home / "saved", "--since", 0, "--count", last],
                           ["export", "-o", self.home / "exported"]):
-            done = c.execute(*arguments, "-c", self.service.config)
-            self.campaign.require(done.status == 0, f"{arguments[0]}: {done.status}: {done.err}")
+            done = c.execute(*arguments, "-c", self.service.config, seconds=PATIENCE + last)
+            if done.status != 0:  # and its files say nothing
+                raise c.Violation(f"{arguments[0]}: {done.status}: {done.err[-500:]}")
 
     def check(self):
         self.settle()
