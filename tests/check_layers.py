@@ -30,10 +30,11 @@ LAYERS = """
     backend/cpu:  base formulas image backend
     backend/cuda: base formulas image backend kernels
     picker:       base formulas image config backend
+    particles:    base image config
     picture:      base image
     synth:        base image
     wire:         base image picture
-    picks:        base image config wire
+    picks:        base image config particles wire
     layout:       config
     watch:        base image config layout
     transport:    base wire
