@@ -19,23 +19,29 @@ struct job {
     char *micrograph; /* the same */
 };
 
-/* RELION needs a pixel size and takes it from here alone. Without picks there is no row. */
+/* RELION takes the pixel size from here alone. It refuses a table without voltage, spherical
+ * aberration and amplitude contrast, although they count only with a CTF, which is unknown here.
+ * Without picks there is no row. */
 static void write_optics(const struct job *job, FILE *stream)
 {
     char original[PS_NUMBER_TEXT], binned[PS_NUMBER_TEXT];
     const struct ps_result *result = job->file->result;
     const bool known = result->pixel_size > 0;
     const double pixel_size = known ? result->pixel_size : 1;
-    (void)fprintf(stream,
-                  "# written by pickstream\n%s\n# version 30001\n\ndata_optics\n\nloop_\n"
-                  "_rlnOpticsGroupName #1\n_rlnOpticsGroup #2\n_rlnMicrographOriginalPixelSize #3\n"
-                  "_rlnImagePixelSize #4\n_rlnImageSize #5\n_rlnImageDimensionality #6\n",
-                  known ? "" : "# the pixel size is unknown: 1 A is a guess\n");
-    if (result->count > 0)
-        (void)fprintf(
-            stream, "opticsGroup1 1 %s %s %d 2\n", ps_text_from_float((float)pixel_size, original),
-            ps_text_from_float((float)(pixel_size * job->shape.side / job->shape.size), binned),
-            job->shape.size);
+    (void)fprintf(
+        stream,
+        "# written by pickstream; there is no CTF: voltage, spherical aberration and "
+        "amplitude contrast are usual values\n%s\n# version 30001\n\ndata_optics\n\nloop_\n"
+        "_rlnOpticsGroupName #1\n_rlnOpticsGroup #2\n_rlnMicrographOriginalPixelSize #3\n"
+        "_rlnVoltage #4\n_rlnSphericalAberration #5\n_rlnAmplitudeContrast #6\n"
+        "_rlnImagePixelSize #7\n_rlnImageSize #8\n_rlnImageDimensionality #9\n",
+        known ? "" : "# the pixel size is unknown: 1 A is a guess\n");
+    if (result->count == 0)
+        return;
+    (void)ps_text_from_float((float)pixel_size, original);
+    (void)ps_text_from_float((float)(pixel_size * job->shape.side / job->shape.size), binned);
+    (void)fprintf(stream, "opticsGroup1 1 %s 300 2.7 0.1 %s %d 2\n", original, binned,
+                  job->shape.size);
 }
 
 static int write_row(const struct job *job, size_t number, FILE *stream, struct ps_error *error)
