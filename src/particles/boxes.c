@@ -44,6 +44,53 @@ int ps_box_shape_find(const struct ps_config *config, const struct ps_result *re
     return 0;
 }
 
+/* ---- sums -------------------------------------------------------------------------------------
+ */
+
+enum { LANES = 8 }; /* sums side by side, which compilers make vectors of */
+
+/* Adds the values of up to some thousand pixels, and the same times their number from `at` on. */
+static void add_up(const float *values, int count, float at, double *sum, double *moment)
+{
+    float lanes[LANES] = {0}, moments[LANES] = {0};
+    int i = 0;
+    for (; i + LANES <= count; i += LANES) {
+        for (int j = 0; j < LANES; j++) {
+            lanes[j] += values[i + j];
+            moments[j] += values[i + j] * (at + (float)(i + j));
+        }
+    }
+    for (; i < count; i++) {
+        lanes[0] += values[i];
+        moments[0] += values[i] * (at + (float)i);
+    }
+    for (int j = 0; j < LANES; j++) {
+        *sum += lanes[j];
+        *moment += moments[j];
+    }
+}
+
+/* Adds the values and their squares. */
+static void add_squares(const float *values, int count, double *sum, double *square)
+{
+    float lanes[LANES] = {0}, squares[LANES] = {0};
+    int i = 0;
+    for (; i + LANES <= count; i += LANES) {
+        for (int j = 0; j < LANES; j++) {
+            lanes[j] += values[i + j];
+            squares[j] += values[i + j] * values[i + j];
+        }
+    }
+    for (; i < count; i++) {
+        lanes[0] += values[i];
+        squares[0] += values[i] * values[i];
+    }
+    for (int j = 0; j < LANES; j++) {
+        *sum += lanes[j];
+        *square += squares[j];
+    }
+}
+
 /* ---- background --------------------------------------------------------------------------------
  */
 
@@ -132,13 +179,10 @@ static void subtract_plane(const struct ps_boxes *boxes, float *box)
     for (size_t i = 0; i < boxes->run_count; i++) {
         const struct run *run = &boxes->background[i];
         const float *row = box + (size_t)run->y * (size_t)size;
-        double sum = 0, moment = 0;
-        for (int x = run->begin; x < run->end; x++) {
-            sum += row[x];
-            moment += (double)row[x] * (x - centre);
-        }
+        double sum = 0;
+        add_up(row + run->begin, run->end - run->begin, (float)(run->begin - centre), &sum,
+               &sums.x);
         sums.constant += sum;
-        sums.x += moment;
         sums.y += sum * (run->y - centre);
     }
     const struct plane fit = {times(&boxes->inverse[0], &sums), times(&boxes->inverse[1], &sums),
@@ -158,11 +202,8 @@ static void normalise(const struct ps_boxes *boxes, float *box)
     subtract_plane(boxes, box);
     for (size_t i = 0; i < boxes->run_count; i++) {
         const struct run *run = &boxes->background[i];
-        for (int x = run->begin; x < run->end; x++) {
-            const double value = box[(size_t)run->y * size + (size_t)x];
-            sum += value;
-            square += value * value;
-        }
+        add_squares(box + (size_t)run->y * size + (size_t)run->begin, run->end - run->begin, &sum,
+                    &square);
     }
     const double mean = sum / boxes->area, variance = square / boxes->area - mean * mean;
     const double scale = variance > 1e-30 ? 1 / sqrt(variance) : 1;
@@ -205,11 +246,12 @@ static void copy_row(const struct ps_image *image, int y, int left, int side, fl
 
 /* Subtracts the mean of the finite pixels; the others become 0. Without it the sums of a binned box
  * would lose digits. */
-static void subtract_mean(float *box, size_t count)
+static void subtract_mean(float *box, int side)
 {
-    double sum = 0;
-    for (size_t i = 0; i < count; i++)
-        sum += box[i];
+    const size_t count = (size_t)side * (size_t)side;
+    double sum = 0, moment = 0;
+    for (int y = 0; y < side; y++)
+        add_up(box + (size_t)y * (size_t)side, side, 0, &sum, &moment);
     if (!isfinite(sum)) {
         size_t finite = 0;
         sum = 0;
@@ -249,7 +291,7 @@ static void cut_one(void *context, int thread, size_t piece)
     for (int y = 0; y < shape->side; y++)
         copy_row(cut->image, clamp(top + y, cut->image->height), left, shape->side,
                  box + (size_t)y * side);
-    subtract_mean(box, side * side);
+    subtract_mean(box, shape->side);
     if (boxes->crop)
         ps_crop_apply(boxes->crop, box, scratch + side * side, ret);
     normalise(boxes, ret);
