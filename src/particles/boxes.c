@@ -304,6 +304,8 @@ void ps_boxes_cut(struct ps_boxes *boxes, const struct ps_image *image, const st
     ps_parallel(boxes->threads, count, cut_one, &cut);
 }
 
+enum { MAX_SCRATCH_FLOATS = 16 << 20 }; /* of all threads; one box of any size fits */
+
 /* ---- start and end -----------------------------------------------------------------------------
  */
 
@@ -322,6 +324,9 @@ int ps_boxes_new(const struct ps_box_shape *shape, int threads, struct ps_boxes 
         status = ps_crop_new(shape->side, shape->size, &boxes->crop, error);
     if (status == 0 && boxes->crop)
         boxes->scratch_size = side * side + ps_crop_scratch(boxes->crop);
+    const size_t fit = MAX_SCRATCH_FLOATS / (boxes->scratch_size + 1) + 1;
+    if (fit < (size_t)boxes->threads)
+        boxes->threads = (int)fit;
     const size_t floats = (size_t)boxes->threads * boxes->scratch_size;
     boxes->scratch = malloc((floats + 1) * sizeof *boxes->scratch);
     if (status == 0 && (!boxes->background || !boxes->scratch))

@@ -7,7 +7,6 @@
 #include "picks/listed_path.h"
 #include "picks/star.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
