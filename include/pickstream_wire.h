@@ -35,9 +35,10 @@ extern "C" {
 
 /* Topics, and the "type" in the header of their messages. ZeroMQ matches beginnings: compare the
  * first frame of what arrives with the whole topic. */
-#define PS_WIRE_TOPIC_PICKS   "picks"   /* an outcome: picked, rejected or failed */
-#define PS_WIRE_TOPIC_STATUS  "status"  /* heartbeat, with "last_seq" */
-#define PS_WIRE_TOPIC_PREVIEW "preview" /* a picture, as PNG */
+#define PS_WIRE_TOPIC_PICKS     "picks"     /* an outcome: picked, rejected or failed */
+#define PS_WIRE_TOPIC_STATUS    "status"    /* heartbeat, with "last_seq" */
+#define PS_WIRE_TOPIC_PREVIEW   "preview"   /* a picture, as PNG */
+#define PS_WIRE_TOPIC_PARTICLES "particles" /* the boxes of an outcome; never replayed */
 
 #define PS_WIRE_TYPE_END   "end"   /* last answer to a request, from the replay socket */
 #define PS_WIRE_TYPE_ERROR "error" /* the only answer to a request that was refused */
@@ -68,7 +69,13 @@ enum ps_wire_column {
 #define PS_WIRE_ARRAY_PREVIEW "preview"
 #define PS_WIRE_DTYPE_BYTES   "|u1"
 
-/* One value of the array. `frame` need not be aligned; it must hold (row + 1) * columns floats. */
+/* The array "particles": boxes of size x size pixels, for the first rows of "picks", as its "shape"
+ * [n, size, size] says; float16, read with ps_wire_half(). */
+#define PS_WIRE_ARRAY_PARTICLES "particles"
+#define PS_WIRE_DTYPE_HALF      "<f2"
+
+/* One value of the array "picks". `frame` need not be aligned; it must hold (row + 1) * columns
+ * floats. */
 static inline float ps_wire_value(const void *frame, size_t columns, size_t row, size_t column)
 {
     const unsigned char *at = (const unsigned char *)frame + 4 * (row * columns + column);
@@ -77,6 +84,20 @@ static inline float ps_wire_value(const void *frame, size_t columns, size_t row,
     float value;
     memcpy(&value, &bits, sizeof value);
     return value;
+}
+
+/* Value number `index` of an array of float16; infinities and NaN do not occur. */
+static inline float ps_wire_half(const void *frame, size_t index)
+{
+    const unsigned char *at = (const unsigned char *)frame + 2 * index;
+    const int sign = at[1] & 0x80 ? -1 : 1, exponent = at[1] >> 2 & 0x1f;
+    const int fraction = (at[1] & 3) << 8 | at[0];
+    float value = exponent ? (float)(fraction + 1024) : (float)fraction;
+    for (int i = exponent ? exponent : 1; i < 25; i++)
+        value *= 0.5f;
+    for (int i = 25; i < exponent; i++)
+        value *= 2.0f;
+    return (float)sign * value;
 }
 
 #ifdef __cplusplus

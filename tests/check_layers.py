@@ -30,15 +30,16 @@ LAYERS = """
     backend/cpu:  base formulas image backend
     backend/cuda: base formulas image backend kernels
     picker:       base formulas image config backend
+    particles:    base image config
     picture:      base image
     synth:        base image
-    wire:         base image picture
-    picks:        base image config wire
+    wire:         base image particles picture
+    picks:        base image config particles wire
     layout:       config
     watch:        base image config layout
     transport:    base wire
     journal:      base image wire watch
-    publish:      base image config picker picture wire transport watch journal
+    publish:      base image config particles picker picture wire transport watch journal
     subscribe:    base wire transport
     relay:        base config wire transport publish
     http/view:

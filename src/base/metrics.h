@@ -28,6 +28,7 @@
     X(BAD_REQUESTS, bad_requests, "requests not understood")                                       \
     X(JOURNAL_FAILURES, journal_failures, "writes to the journal that did not succeed")            \
     X(PREVIEWS_DROPPED, previews_dropped, "previews not published, as subscribers are behind")     \
+    X(PARTICLES_DROPPED, particles_dropped, "messages of particles not published: a limit")        \
     X(HTTP_REQUESTS, http_requests, "requests to the live view")                                   \
     X(HTTP_REFUSED, http_refused, "requests to the live view that were refused")
 #define PS_GAUGE_MAP(X)                                                                            \

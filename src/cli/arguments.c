@@ -304,7 +304,8 @@ static int walk(const struct ps_cli *cli, struct table *table, int argc, char **
             struct ps_error error;
             if (row->kind != PS_CLI_KIND_KEY) {
                 status = first ? store(cli, row, optarg, values) : PS_CLI_GO;
-            } else if (!first && ps_config_set(config, row->key, optarg, &error) != 0) {
+            } else if (!first &&
+                       ps_config_set(config, row->key, row->argument ? optarg : "yes", &error)) {
                 (void)ps_fail_prefix(&error, "--%s", row->name);
                 status = ps_cli_refuse(cli, &error);
             }

@@ -34,7 +34,7 @@
 
 enum ps_cli_kind {
     PS_CLI_KIND_END,
-    PS_CLI_KIND_KEY,    /* sets a key of the configuration */
+    PS_CLI_KIND_KEY,    /* sets a key of the configuration; without an argument to "yes" */
     PS_CLI_KIND_FLAG,   /* bool: becomes true */
     PS_CLI_KIND_TEXT,   /* const char *: the argument; the last one if repeated */
     PS_CLI_KIND_TEXTS,  /* struct ps_cli_texts: all arguments, in their order */
@@ -64,6 +64,7 @@ struct ps_cli_option {
         .kind = PS_CLI_KIND_KEY, .letter = letter_, .name = name_, .argument = argument_,          \
         .key = key_, .help = help_                                                                 \
     }
+#define PS_CLI_SWITCH(letter_, name_, key_, help_) PS_CLI_KEY(letter_, name_, NULL, key_, help_)
 #define PS_CLI_FLAG(letter_, name_, struct_, field_, help_)                                        \
     {                                                                                              \
         .kind = PS_CLI_KIND_FLAG, .letter = letter_, .name = name_,                                \

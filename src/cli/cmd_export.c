@@ -8,6 +8,7 @@
 #include "picks/autopick.h"
 #include "picks/outcome_files.h"
 #include "picks/picks.h"
+#include "service/reread.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -26,6 +27,8 @@ static const struct ps_cli_option options_table[] = {
     PS_CLI_TEXT('o', "output", "DIR", struct export_options, output,
                 "write files of picks below DIR"),
     PS_CLI_KEY(0, "format", "LIST", "output.formats", "formats of these files (default star)"),
+    PS_CLI_SWITCH(0, "extract", "output.extract",
+                  "extract particles too: reads the micrographs again"),
     PS_CLI_UINT(0, "since", "SEQ", struct export_options, since, 0, MAX_SEQ,
                 "only outcomes after SEQ (default 0: all)"),
     PS_CLI_NUMBER(0, "min-score", "P", struct export_options, min_score, -1e9, 1e9,
@@ -47,6 +50,7 @@ static const struct ps_cli cli = {
 
 struct exporter {
     const struct ps_config *config;
+    struct ps_journal *journal;
     const struct export_options *options;
     struct ps_names *names;
     struct ps_autopick *list;
@@ -66,11 +70,30 @@ static int export_outcome(struct exporter *exporter, struct ps_outcome_record *r
         .relion = ps_autopick_relion(exporter->list),
         .list = exporter->list,
     };
+    struct ps_error reading;
     PS_TRY(ps_picks_filter(&record->result, exporter->options->min_score, error));
-    PS_TRY(ps_outcome_files_make(&target, record, error));
+    const int read = ps_reread_is_needed(exporter->config, record)
+                         ? ps_reread(exporter->journal, exporter->config, record, &reading)
+                         : 0;
+    int status = ps_outcome_files_make(&target, record, error);
+    if (read && (status == 0 || status == PS_E_INPUT)) { /* picks are written, particles are not */
+        status = 0;
+        *error = reading;
+    }
+    if (status)
+        return status;
     exporter->micrographs += record->status != PS_OUTCOME_FAILED;
     exporter->picks += record->result.count;
-    return 0;
+    return read;
+}
+
+/* True if a later outcome of the micrograph follows, whose particles are extracted. */
+static bool is_superseded(const struct exporter *exporter, const struct ps_outcome_record *record)
+{
+    uint64_t latest = 0;
+    return exporter->config->output.extract &&
+           ps_journal_find(exporter->journal, record->path, &latest, NULL) == 0 &&
+           latest > record->seq;
 }
 
 static int take(void *context, uint64_t seq, const struct ps_frames *frames)
@@ -79,7 +102,7 @@ static int take(void *context, uint64_t seq, const struct ps_frames *frames)
     struct ps_outcome_record *record = NULL;
     struct ps_error error;
     int status = ps_outcome_record_read(frames, &record, &error);
-    if (status == 0) {
+    if (status == 0 && !is_superseded(exporter, record)) {
         exporter->failed += record->status == PS_OUTCOME_FAILED;
         status = export_outcome(exporter, record, &error);
     }
@@ -94,18 +117,19 @@ static int take(void *context, uint64_t seq, const struct ps_frames *frames)
 static int run(const struct ps_config *config, const struct export_options *options)
 {
     struct exporter exporter = {.config = config, .options = options};
-    struct ps_journal *journal = NULL;
     struct ps_error error;
     if (!options->output)
         return ps_cli_usage(&cli, "no directory to write to: give -o DIR");
-    int status = ps_journal_open_reading(config->service.state_directory, &journal, &error);
+    int status =
+        ps_journal_open_reading(config->service.state_directory, &exporter.journal, &error);
     if (status == 0)
         status = ps_names_new(PS_NAMES_REMOTE, &exporter.names, &error);
     if (status == 0)
         status =
             ps_autopick_new(options->output, config->output.relion_project, &exporter.list, &error);
     if (status == 0)
-        status = ps_journal_replay(journal, options->since, SIZE_MAX, take, &exporter, &error);
+        status =
+            ps_journal_replay(exporter.journal, options->since, SIZE_MAX, take, &exporter, &error);
     if (status == 0)
         status = ps_autopick_save(exporter.list, &error);
     if (status)
@@ -116,7 +140,7 @@ static int run(const struct ps_config *config, const struct export_options *opti
     }
     ps_autopick_free(exporter.list);
     ps_names_free(exporter.names);
-    ps_journal_close(journal);
+    ps_journal_close(exporter.journal);
     (void)fprintf(stderr,
                   "pickstream export: %" PRIu64 " micrographs, %" PRIu64 " picks, %" PRIu64
                   " failed ones left out\n",

@@ -411,6 +411,9 @@ int ps_cmd_listen(int argc, char **argv)
     struct listen_options options = {.since = FROM_NOW, .timeout = 30};
     int operands;
     int status = ps_cli_parse(&cli, argc, argv, &options, config, &operands);
+    /* Messages have no pixels: the service extracts particles. */
+    if (status == PS_CLI_GO && ps_config_set(config, "output.extract", "no", NULL) != 0)
+        status = PS_EXIT_FAILURE;
     if (status == PS_CLI_GO)
         status = run(config, &options);
     ps_config_free(config);

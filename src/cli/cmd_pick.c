@@ -31,6 +31,8 @@ static const struct ps_cli_option options_table[] = {
     PS_CLI_KEY('o', "output", "DIR", "output.directory", "write files of picks below DIR"),
     PS_CLI_KEY(0, "format", "LIST", "output.formats", "formats of these files (default star)"),
     PS_CLI_KEY(0, "min-score", "P", "picker.min_score", "drop picks with a lower score"),
+    PS_CLI_SWITCH(0, "extract", "output.extract",
+                  "extract the particles too: NAME_particles.mrcs and .star"),
     PS_CLI_FLAG(0, "overlay", struct pick_options, overlay,
                 "write a PNG of the micrograph with its picks too"),
     PS_CLI_TEXT(0, "shard", "I/N", struct pick_options, shard,

@@ -17,15 +17,19 @@ static const char OVERLAY_SUFFIX[] = "_overlay.png";
 /* ---- suffixes ---------------------------------------------------------------------------------
  */
 
+/* The files that show that a micrograph is done: a stack of particles exists if its STAR file does.
+ */
 static size_t suffix_count(const struct ps_pick_output *output)
 {
-    return output->config->output.formats.count + output->overlay;
+    return output->config->output.formats.count + output->overlay + output->config->output.extract;
 }
 
 static const char *suffix(const struct ps_pick_output *output, size_t i)
 {
     const struct ps_list *formats = &output->config->output.formats;
-    return i < formats->count ? ps_picks_format_find(formats->items[i])->suffix : OVERLAY_SUFFIX;
+    if (i < formats->count)
+        return ps_picks_format_find(formats->items[i])->suffix;
+    return output->overlay && i == formats->count ? OVERLAY_SUFFIX : PS_PARTICLES_SUFFIX;
 }
 
 /* ---- writing ----------------------------------------------------------------------------------
@@ -83,7 +87,10 @@ int ps_pick_output_write(const struct ps_pick_output *output, const struct ps_pi
                          "pickstream: %s: its picks go to %s_..., another micrograph has the "
                          "shorter name",
                          file->path, claim.stem);
-    status = ps_picks_write_stem(output->config, claim.stem, file, &keep, output->list, error);
+    struct ps_pick_file in_project = *file;
+    in_project.relion = ps_autopick_relion(output->list);
+    status =
+        ps_picks_write_stem(output->config, claim.stem, &in_project, &keep, output->list, error);
     if (output->overlay)
         status = write_overlay(claim.stem, file, &made_from, status, error);
     if (status == 0)
@@ -101,8 +108,8 @@ void ps_pick_output_remove(const struct ps_pick_output *output, const char *name
                                          path};
     struct ps_error error;
     ps_autopick_check(output->list);
-    if (ps_picks_remove_all(&place, &output->config->output.formats,
-                            output->overlay ? OVERLAY_SUFFIX : NULL, &error))
+    if (ps_picks_remove_all(&place, output->config, output->overlay ? OVERLAY_SUFFIX : NULL,
+                            &error))
         ps_progress_note(output->progress, "pickstream: %s", error.message);
 }
 

@@ -27,6 +27,9 @@ enum ps_input_layout { PS_LAYOUT_AUTO, PS_LAYOUT_PLAIN };
 enum ps_poll { PS_POLL_AUTO, PS_POLL_ALWAYS, PS_POLL_NEVER };
 enum ps_order { PS_ORDER_OLDEST, PS_ORDER_NEWEST };
 
+/* Whether the contrast of extracted particles is inverted. */
+enum ps_extract_invert { PS_EXTRACT_INVERT_AUTO, PS_EXTRACT_INVERT_YES, PS_EXTRACT_INVERT_NO };
+
 /* The reaction of the service to a GPU failure. */
 enum ps_on_device_error { PS_ON_DEVICE_ERROR_EXIT, PS_ON_DEVICE_ERROR_CPU };
 

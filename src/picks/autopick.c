@@ -2,6 +2,7 @@
 
 #include "base/atomic_file.h"
 #include "base/error.h"
+#include "picks/listed_path.h"
 #include "picks/relion.h"
 #include "picks/star.h"
 
@@ -39,23 +40,6 @@ struct ps_autopick {
 static int by_micrograph(const void *a, const void *b)
 {
     return strcmp(((const struct listed *)a)->micrograph, ((const struct listed *)b)->micrograph);
-}
-
-/* The path as RELION needs it; to be freed. */
-static int relion_path(const struct ps_autopick *list, const char *path, char **ret_path,
-                       struct ps_error *error)
-{
-    int status = ps_relion_path(list->relion, path, ret_path, error);
-    if (status || *ret_path)
-        return status;
-    bool relative = list->relion && *path != '/';
-    char *cwd = relative ? getcwd(NULL, 0) : NULL;
-    if (!cwd)
-        *ret_path = relative ? NULL : strdup(path);
-    else if (asprintf(ret_path, "%s/%s", cwd, path) < 0)
-        *ret_path = NULL;
-    free(cwd);
-    return *ret_path ? 0 : ps_fail_memory(error, strlen(path), "a path");
 }
 
 /* ---- lifecycle --------------------------------------------------------------------------------
@@ -164,9 +148,9 @@ int ps_autopick_add(struct ps_autopick *list, const char *micrograph, const char
 {
     char *paths[2] = {NULL, NULL};
     struct ps_error reason;
-    int status = relion_path(list, micrograph, &paths[0], error);
+    int status = ps_listed_path(list->relion, micrograph, &paths[0], error);
     if (status == 0)
-        status = relion_path(list, coordinates, &paths[1], error);
+        status = ps_listed_path(list->relion, coordinates, &paths[1], error);
     if (status) {
         free(paths[0]);
         return status;

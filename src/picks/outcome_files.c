@@ -58,10 +58,11 @@ int ps_outcome_files_put(const struct ps_outcome_target *target,
             return 0; /* there was no earlier one */
         if (target->list)
             ps_autopick_check(target->list);
-        return ps_picks_remove_all(&place, &target->config->output.formats, NULL, error);
+        return ps_picks_remove_all(&place, target->config, NULL, error);
     }
     struct ps_pick_file file = ps_outcome_record_pick_file(record);
     file.name = name;
+    file.relion = target->relion;
     return ps_picks_write_below(target->config, target->names, directory, &file, target->list,
                                 error);
 }

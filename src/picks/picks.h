@@ -20,6 +20,8 @@
 #include <stdbool.h>
 #include <stdio.h>
 
+struct ps_relion;
+
 /* One micrograph and its picks. Everything is borrowed. */
 struct ps_pick_file {
     const char *path;                       /* of the micrograph */
@@ -31,6 +33,7 @@ struct ps_pick_file {
     const char *profile;                    /* or NULL */
     double read_milliseconds;               /* time to read the file; 0: unknown */
     double box_size;                        /* px, side of a box; 0: the particle diameter */
+    const struct ps_relion *relion;         /* the project of files that name others; or NULL */
     const struct ps_result *result;
 };
 
@@ -51,6 +54,10 @@ struct ps_picks_format {
      */
     int (*name_of)(const struct ps_pick_file *file, char **ret_name, struct ps_error *error);
 };
+
+/* Suffixes of the files of extracted particles (write_particles.h). */
+#define PS_STACK_SUFFIX     "_particles.mrcs"
+#define PS_PARTICLES_SUFFIX "_particles.star"
 
 /* Length of a micrograph's name without its extension, if that is a usual one of micrographs. Names
  * can contain other dots. Micrographs can have the same stem; names.h gives them different files.

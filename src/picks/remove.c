@@ -28,9 +28,16 @@ static int remove_file(const char *stem, const char *suffix, struct ps_error *er
     return status;
 }
 
-int ps_picks_remove_all(const struct ps_picks_place *place, const struct ps_list *formats,
+int ps_picks_remove_particles(const char *stem, struct ps_error *error)
+{
+    PS_TRY(remove_file(stem, PS_PARTICLES_SUFFIX, error));
+    return remove_file(stem, PS_STACK_SUFFIX, error);
+}
+
+int ps_picks_remove_all(const struct ps_picks_place *place, const struct ps_config *config,
                         const char *other, struct ps_error *error)
 {
+    const struct ps_list *formats = &config->output.formats;
     char *stem = NULL;
     int status =
         ps_names_find(place->names, place->directory, place->name, place->path, &stem, error);
@@ -38,6 +45,10 @@ int ps_picks_remove_all(const struct ps_picks_place *place, const struct ps_list
         const char *suffix =
             i < formats->count ? ps_picks_format_find(formats->items[i])->suffix : other;
         int failed = remove_file(stem, suffix, status ? NULL : error);
+        status = status ? status : failed;
+    }
+    if (stem && config->output.extract) {
+        int failed = ps_picks_remove_particles(stem, status ? NULL : error);
         status = status ? status : failed;
     }
     free(stem);
@@ -104,10 +115,11 @@ void ps_picks_withdraw(const char *path, const struct ps_picks_format *format,
         append(error, "the earlier file cannot be removed: ", strerror(errno));
 }
 
-void ps_picks_withdraw_all(const struct ps_picks_place *place, const struct ps_list *formats,
+void ps_picks_withdraw_all(const struct ps_picks_place *place, const struct ps_config *config,
                            const struct ps_pick_file *file, const struct ps_picks_keep *keep,
                            struct ps_error *error)
 {
+    const struct ps_list *formats = &config->output.formats;
     char *stem = NULL;
     if (ps_names_find(place->names, place->directory, place->name, place->path, &stem, NULL) != 0) {
         append(error, "earlier files cannot be found, so they are not removed", "");
@@ -120,5 +132,8 @@ void ps_picks_withdraw_all(const struct ps_picks_place *place, const struct ps_l
             ps_picks_withdraw(path, format, file, keep, error);
         free(path);
     }
+    struct ps_error reason;
+    if (stem && config->output.extract && ps_picks_remove_particles(stem, &reason) != 0)
+        append(error, "earlier particles cannot be removed: ", reason.message);
     free(stem);
 }

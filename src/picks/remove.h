@@ -18,10 +18,14 @@ struct ps_picks_place {
     const char *path;
 };
 
-/* Removes the micrograph's existing files in `formats` (output.formats), and the one with the
- * suffix `other` if that is not NULL; files of other formats stay. Continues after a failure;
- * `error` has the first. PS_E_SYSTEM, PS_E_NOMEM. */
-int ps_picks_remove_all(const struct ps_picks_place *place, const struct ps_list *formats,
+/* Removes the extracted particles of a stem, if they exist, the STAR file first. PS_E_SYSTEM,
+ * PS_E_NOMEM. */
+int ps_picks_remove_particles(const char *stem, struct ps_error *error);
+
+/* Removes the micrograph's existing files in all output.formats and, with output.extract, its
+ * particles, and the one with the suffix `other` if that is not NULL; files of other formats stay.
+ * Continues after a failure; `error` has the first. PS_E_SYSTEM, PS_E_NOMEM. */
+int ps_picks_remove_all(const struct ps_picks_place *place, const struct ps_config *config,
                         const char *other, struct ps_error *error);
 
 /* Tells whether the earlier file at `path` may stay when the new one cannot be written. */
@@ -37,8 +41,9 @@ void ps_picks_withdraw(const char *path, const struct ps_picks_format *format,
                        const struct ps_pick_file *file, const struct ps_picks_keep *keep,
                        struct ps_error *error);
 
-/* The same for the files in all `formats` of a micrograph whose stem could not be claimed. */
-void ps_picks_withdraw_all(const struct ps_picks_place *place, const struct ps_list *formats,
+/* The same for all files of a micrograph whose stem could not be claimed; of its particles none
+ * stay. */
+void ps_picks_withdraw_all(const struct ps_picks_place *place, const struct ps_config *config,
                            const struct ps_pick_file *file, const struct ps_picks_keep *keep,
                            struct ps_error *error);
 

@@ -3,6 +3,7 @@
 #include "base/atomic_file.h"
 #include "base/error.h"
 #include "picks/format.h"
+#include "picks/write_particles.h"
 #include "picks/writers.h"
 
 #include <search.h>
@@ -123,22 +124,33 @@ static struct ps_pick_file sized(const struct ps_config *config, const struct ps
     return result;
 }
 
+/* Keeps the first failure, but one that another try can mend before one that it cannot. */
+static void note_failure(int status, const struct ps_error *reason, int *result,
+                         struct ps_error *error)
+{
+    if (status == 0 || (*result && (*result != PS_E_INPUT || status == PS_E_INPUT)))
+        return;
+    *result = status;
+    if (error)
+        *error = *reason;
+}
+
 int ps_picks_write_stem(const struct ps_config *config, const char *stem,
                         const struct ps_pick_file *file, const struct ps_picks_keep *keep,
                         struct ps_autopick *list, struct ps_error *error)
 {
     const struct ps_pick_file with_size = sized(config, file);
+    struct ps_error reason;
     int result = 0;
+    int removed = config->output.extract ? ps_picks_remove_particles(stem, &reason) : 0;
+    note_failure(removed, &reason, &result, error);
     for (size_t i = 0; i < config->output.formats.count; i++) {
-        struct ps_error reason;
         int status = write_format(stem, ps_picks_format_find(config->output.formats.items[i]),
                                   &with_size, keep, list, &reason);
-        if (status == 0 || (result && (result != PS_E_INPUT || status == PS_E_INPUT)))
-            continue;
-        result = status;
-        if (error)
-            *error = reason;
+        note_failure(status, &reason, &result, error);
     }
+    if (config->output.extract && removed == 0)
+        note_failure(ps_particles_write(config, stem, file, &reason), &reason, &result, error);
     return result;
 }
 
@@ -147,7 +159,7 @@ void ps_picks_write_failed(const struct ps_config *config, const struct ps_picks
                            struct ps_autopick *list, struct ps_error *error)
 {
     const struct ps_pick_file with_size = sized(config, file);
-    ps_picks_withdraw_all(place, &config->output.formats, &with_size, keep, error);
+    ps_picks_withdraw_all(place, config, &with_size, keep, error);
     if (list)
         ps_autopick_check(list);
 }

@@ -24,10 +24,11 @@ int ps_picks_leave_out(const struct ps_picks_format *format, struct ps_pick_file
                        void *context, struct ps_error *error);
 
 /* Writes the files of a micrograph, whose paths begin with `stem` (names.h), in all output.formats,
- * with output.box_size. Adds a STAR file to `list`, if that is not NULL. The earlier version of a
- * file that cannot be written is removed (ps_picks_withdraw()). Continues after a failure; `error`
- * has the first, but one that another try can mend before one that it cannot. PS_E_INPUT: a format
- * cannot hold a value; PS_E_SYSTEM, PS_E_NOMEM. */
+ * with output.box_size; with output.extract its particles too, for which file->micrograph has
+ * pixels (write_particles.h). Adds a STAR file to `list`, if that is not NULL. The earlier version
+ * of a file that cannot be written is removed (ps_picks_withdraw()). Continues after a failure;
+ * `error` has the first, but one that another try can mend before one that it cannot. PS_E_INPUT: a
+ * format cannot hold a value; PS_E_SYSTEM, PS_E_NOMEM. */
 int ps_picks_write_stem(const struct ps_config *config, const char *stem,
                         const struct ps_pick_file *file, const struct ps_picks_keep *keep,
                         struct ps_autopick *list, struct ps_error *error);

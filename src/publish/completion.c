@@ -144,13 +144,13 @@ void ps_completions_report(const struct ps_completion_dependencies *dependencies
     }
 }
 
-bool ps_completion_preview(const struct ps_completion_dependencies *dependencies,
+bool ps_completion_picture(const struct ps_completion_dependencies *dependencies,
                            const struct ps_completion *completion,
                            struct ps_preview_facts *ret_facts)
 {
     const struct ps_job *job = completion->job;
     const struct ps_micrograph *micrograph = completion->micrograph;
-    if (!completion->preview.png || !micrograph)
+    if (!micrograph)
         return false;
     *ret_facts = (struct ps_preview_facts){
         .stream = ps_journal_stream(dependencies->journal),
@@ -177,6 +177,7 @@ void ps_completions_done(struct ps_completion *completions, size_t count,
         ps_result_done(&completion->result);
         free(completion->failure);
         ps_preview_done(&completion->preview);
+        ps_particle_set_done(&completion->particles);
         *completion = (struct ps_completion){0};
     }
 }

@@ -12,6 +12,7 @@
 #include "base/metrics.h"
 #include "config/config.h"
 #include "journal/journal.h"
+#include "particles/set.h"
 #include "picture/preview.h"
 #include "wire/preview_message.h"
 
@@ -24,6 +25,7 @@ struct ps_completion {
     struct ps_result result;          /* empty if failed */
     char *failure;                    /* the reason; NULL: not failed */
     struct ps_preview preview;        /* empty: none to publish */
+    struct ps_particle_set particles; /* the same */
     double read_milliseconds;
     double total_milliseconds;
     uint64_t seq;            /* set by a commit */
@@ -52,8 +54,8 @@ int ps_completions_commit(const struct ps_completion_dependencies *dependencies,
 void ps_completions_report(const struct ps_completion_dependencies *dependencies,
                            const struct ps_completion *completions, size_t count);
 
-/* What the message of its preview says besides the picture. False: it has no preview. */
-bool ps_completion_preview(const struct ps_completion_dependencies *dependencies,
+/* What the messages of its preview and its particles say besides these. False: it was not read. */
+bool ps_completion_picture(const struct ps_completion_dependencies *dependencies,
                            const struct ps_completion *completion,
                            struct ps_preview_facts *ret_facts);
 

@@ -18,7 +18,7 @@
 #include "publish/completion.h"
 #include "publish/completion_queue.h"
 #include "publish/journal_failure.h"
-#include "publish/preview_sender.h"
+#include "publish/pictures.h"
 #include "publish/replay.h"
 #include "publish/request.h"
 #include "publish/sockets.h"
@@ -47,7 +47,7 @@ struct ps_publisher {
     pthread_t thread;
     _Atomic uint64_t ticks;
     struct ps_completion_queue completions;
-    struct ps_preview_outlet previews;
+    struct ps_pictures pictures;
     struct ps_journal_failure journal_failure;
 
     /* Used by the thread only: */
@@ -187,15 +187,11 @@ static void take_completions(struct ps_publisher *publisher)
     publisher->held_count = ps_completion_queue_take(&publisher->completions, publisher->held);
 }
 
-/* Publishes the preview, after its outcome. */
-static void publish_preview(struct ps_publisher *publisher, struct ps_completion *completion)
+/* Frees completions and hands their jobs back. */
+static void finish(struct ps_publisher *publisher, struct ps_completion *completions, size_t count)
 {
-    struct ps_preview_facts facts;
-    if (!ps_completion_preview(&publisher->dependencies, completion, &facts))
-        return;
-    if (!ps_preview_send(&publisher->previews, publisher->sockets.publish, &facts,
-                         &completion->preview))
-        ps_metrics_add(publisher->dependencies.metrics, PS_COUNTER_PREVIEWS_DROPPED, 1);
+    ps_pictures_drop(&publisher->pictures, completions, count);
+    ps_completions_done(completions, count, publisher->hooks.finished, publisher->hooks.context);
 }
 
 /* Commits and publishes. Returns the number of completions, from the first, that are finished; the
@@ -221,7 +217,8 @@ static size_t commit_and_publish(struct ps_publisher *publisher, struct ps_compl
     } else {
         for (size_t i = 0; i < count; i++) {
             (void)ps_frames_send(publisher->sockets.publish, &completions[i].frames, ZMQ_DONTWAIT);
-            publish_preview(publisher, &completions[i]);
+            ps_pictures_publish(&publisher->pictures, dependencies, publisher->sockets.publish,
+                                &completions[i]);
             if (publisher->hooks.published)
                 publisher->hooks.published(publisher->hooks.context, completions[i].job,
                                            completions[i].seq);
@@ -229,7 +226,7 @@ static size_t commit_and_publish(struct ps_publisher *publisher, struct ps_compl
         ps_completions_report(dependencies, completions, count);
         journal_works(publisher);
     }
-    ps_completions_done(completions, count, publisher->hooks.finished, publisher->hooks.context);
+    finish(publisher, completions, count);
     return count;
 }
 
@@ -262,8 +259,7 @@ static void hand_back_held(struct ps_publisher *publisher)
     size_t count = 0;
     for (; publisher->held_count > 0; take_completions(publisher)) {
         count += publisher->held_count;
-        ps_completions_done(publisher->held, publisher->held_count, publisher->hooks.finished,
-                            publisher->hooks.context);
+        finish(publisher, publisher->held, publisher->held_count);
     }
     ps_log_event(publisher->dependencies.log, PS_LOG_ERROR, "outcomes_given_up",
                  "count=%zu reason=\"the journal cannot be written\"", count);
@@ -429,6 +425,7 @@ int ps_publisher_start(const struct ps_config *config, struct ps_journal *journa
 
 void ps_publisher_submit(struct ps_publisher *publisher, struct ps_completion *completion)
 {
+    ps_pictures_admit(&publisher->pictures, publisher->dependencies.metrics, completion);
     ps_completion_queue_put(&publisher->completions, completion);
 }
 

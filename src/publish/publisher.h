@@ -5,7 +5,8 @@
  * the completions, tries again every second and reports the failure; the bounded completion queue
  * fills up, workers wait, and nothing is recorded in part.
  *
- * Sockets: XPUB at publish.endpoint, topics "picks", "status" and "preview"; ROUTER at
+ * Sockets: XPUB at publish.endpoint, topics "picks", "status", "preview" and "particles";
+ * ROUTER at
  * publish.replay_endpoint and at ipc://STATE_DIRECTORY/control.sock (there also "status" and
  * "retry"). Beyond loopback and ipc both need CURVE with an allow-list of client keys (ZAP), unless
  * publish.insecure_bind is set. pickstream-messages(7) describes requests and answers. A replay is
@@ -46,7 +47,8 @@ int ps_publisher_start(const struct ps_config *config, struct ps_journal *journa
                        const struct ps_publisher_hooks *hooks, struct ps_publisher **ret_publisher,
                        struct ps_error *error);
 
-/* Moves a completion into the completion queue; waits while that is full. Any thread. */
+/* Moves a completion into the completion queue; waits while that is full. Drops its particles if
+ * there are too many bytes of them. Any thread. */
 void ps_publisher_submit(struct ps_publisher *publisher, struct ps_completion *completion);
 
 /* Publishes the rest of the completion queue (unless the journal cannot be written), ends the

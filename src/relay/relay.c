@@ -6,7 +6,7 @@
 #include "base/notify.h"
 #include "pickstream_wire.h"
 #include "publish/admission.h"
-#include "publish/preview_sender.h"
+#include "publish/outlet.h"
 #include "publish/sockets.h"
 #include "publish/subscriptions.h"
 #include "relay/sessions.h"
@@ -31,7 +31,7 @@ struct relay {
     struct ps_metrics *metrics;
     struct ps_sockets sockets;
     struct ps_subscriptions *subscriptions;
-    struct ps_preview_outlet previews;
+    struct ps_outlet outlet;
     struct ps_relayed *services;
     size_t service_count;
     struct ps_relay_clients *clients;
@@ -80,18 +80,23 @@ static void learn(struct relay *relay, struct ps_relayed *service, zmq_msg_t *to
     service->streams[0].last_seq = envelope.seq;
 }
 
-static bool is_preview(zmq_msg_t *topic)
+static bool is_topic(zmq_msg_t *topic, const char *name)
 {
-    static const char name[] = PS_WIRE_TOPIC_PREVIEW;
-    return zmq_msg_size(topic) == sizeof name - 1 &&
-           memcmp(zmq_msg_data(topic), name, sizeof name - 1) == 0;
+    return zmq_msg_size(topic) == strlen(name) &&
+           memcmp(zmq_msg_data(topic), name, strlen(name)) == 0;
+}
+
+/* Large messages have a limit of memory. */
+static bool is_large(zmq_msg_t *topic)
+{
+    return is_topic(topic, PS_WIRE_TOPIC_PREVIEW) || is_topic(topic, PS_WIRE_TOPIC_PARTICLES);
 }
 
 /* Passes a message on unchanged, and learns from its header. False: no message waits. */
 static bool pass_message(struct relay *relay, struct ps_relayed *service)
 {
     zmq_msg_t part, topic;
-    bool more = true, sent = true, preview = false;
+    bool more = true, sent = true, large = false;
     (void)zmq_msg_init(&topic);
     for (int i = 0; more; i++) {
         (void)zmq_msg_init(&part);
@@ -103,16 +108,16 @@ static bool pass_message(struct relay *relay, struct ps_relayed *service)
         more = zmq_msg_more(&part) != 0;
         if (i == 0) {
             (void)zmq_msg_copy(&topic, &part);
-            preview = is_preview(&topic);
-            sent = !preview || ps_preview_fits(&relay->previews);
+            large = is_large(&topic);
+            sent = !large || ps_outlet_fits(&relay->outlet);
         }
         if (i == 1)
             learn(relay, service, &topic, &part);
         /* Never blocks: ZeroMQ drops the whole message for a slow subscriber. */
         int flags = ZMQ_DONTWAIT | (more ? ZMQ_SNDMORE : 0);
         void *publish = relay->sockets.publish;
-        sent = sent && (preview && i > 0 ? ps_preview_pass(&relay->previews, publish, &part, flags)
-                                         : zmq_msg_send(&part, publish, flags) >= 0);
+        sent = sent && (large && i > 0 ? ps_outlet_pass(&relay->outlet, publish, &part, flags)
+                                       : zmq_msg_send(&part, publish, flags) >= 0);
         (void)zmq_msg_close(&part);
     }
     (void)zmq_msg_close(&topic);
@@ -138,7 +143,8 @@ static bool is_useful(const struct ps_subscription *change)
 {
     return ps_subscription_matches(change, PS_WIRE_TOPIC_PICKS) ||
            ps_subscription_matches(change, PS_WIRE_TOPIC_STATUS) ||
-           ps_subscription_matches(change, PS_WIRE_TOPIC_PREVIEW);
+           ps_subscription_matches(change, PS_WIRE_TOPIC_PREVIEW) ||
+           ps_subscription_matches(change, PS_WIRE_TOPIC_PARTICLES);
 }
 
 /* Passes subscriptions on to all services. ZeroMQ counts them and removes duplicates. */

@@ -36,7 +36,7 @@ void ps_outputs_remove(struct ps_outputs *outputs, struct ps_job *job)
     int status = ps_outcome_files_find(&target, job->path, job->name, &directory, &name, &error);
     const struct ps_picks_place place = {outputs->names, directory, name, job->path};
     if (status == 0)
-        status = ps_picks_remove_all(&place, &outputs->config->output.formats, NULL, &error);
+        status = ps_picks_remove_all(&place, outputs->config, NULL, &error);
     free(directory);
     free(name);
     job->files_missing = status != 0;
@@ -60,6 +60,7 @@ static int write_files(const struct ps_outputs *outputs, const struct ps_job *jo
         .pixel_size_source = ps_pixel_size_source(outputs->config, result),
         .profile = outputs->profile,
         .read_milliseconds = read_milliseconds,
+        .relion = outputs->relion,
         .result = result,
     };
     int status =

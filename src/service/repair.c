@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/thread.h"
 #include "service/outputs.h"
+#include "service/reread.h"
 #include "wire/header.h"
 
 #include <inttypes.h>
@@ -90,8 +91,16 @@ static bool is_missing(const struct ps_repair *repair, uint64_t seq)
 static void write_files(struct round *round, uint64_t seq, struct ps_outcome_record *record)
 {
     struct ps_repair *repair = round->repair;
-    struct ps_error error;
+    struct ps_error error, reading;
+    const bool needs_pixels = ps_reread_is_needed(repair->dependencies.config, record);
+    const int read = needs_pixels ? ps_reread(repair->dependencies.journal,
+                                              repair->dependencies.config, record, &reading)
+                                  : 0;
     int status = ps_outputs_repair(repair->outputs, record, &error);
+    if (read && (status == 0 || status == PS_E_INPUT)) { /* picks are written, particles are not */
+        status = read;
+        error = reading;
+    }
     if (status == PS_E_INPUT) { /* never: report it, and count it no more */
         ps_log_reason(repair->dependencies.log, PS_LOG_ERROR, "output_failed", error.message);
         status = 0;

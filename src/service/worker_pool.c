@@ -83,6 +83,18 @@ static void make_preview(const struct worker *worker, struct ps_completion *comp
         ps_preview_done(&completion->preview);
 }
 
+/* Failing to make particles is logged and does not change the outcome. */
+static void make_particles(const struct worker *worker, struct ps_completion *completion)
+{
+    const struct ps_worker_dependencies *dependencies = &worker->pool->dependencies;
+    struct ps_error error;
+    if (!dependencies->config->publish.particles || completion->failure || !completion->micrograph)
+        return;
+    if (ps_particle_set_make(dependencies->config, &completion->micrograph->image,
+                             &completion->result, &completion->particles, &error))
+        ps_log_reason(dependencies->log, PS_LOG_WARNING, "particles_failed", error.message);
+}
+
 /* Reads and picks: sets the micrograph and the result of `completion`. */
 static int read_and_pick(struct worker *worker, struct ps_job *job,
                          struct ps_completion *completion, struct ps_error *error)
@@ -110,6 +122,7 @@ static void complete(struct worker *worker, struct ps_job *job, struct ps_comple
         ps_outputs_write(worker->pool->outputs, job, completion->micrograph,
                          completion->read_milliseconds, &completion->result);
     make_preview(worker, completion);
+    make_particles(worker, completion);
     ps_progress_set_busy(false);
     if (completion->micrograph) {
         free(completion->micrograph->pixels);

@@ -1,5 +1,6 @@
 #include "base/atomic_file.h"
 #include "image/micrograph.h"
+#include "image/mrc_header.h"
 #include "synth/micrograph_file.h"
 
 #include <endian.h>
@@ -14,8 +15,6 @@
 #include <tiffio.h>
 #include <unistd.h>
 
-enum { MRC_HEADER_BYTES = 1024 };
-
 const char *ps_container_extension(enum ps_container container)
 {
     return container == PS_CONTAINER_MRC ? ".mrc" : ".tiff";
@@ -28,57 +27,6 @@ static double to_integer(float value, double low, double high)
 
 /* ---- MRC ----------------------------------------------------------------------------------------
  */
-
-static void put_int(uint8_t *header, int word, int32_t value)
-{
-    uint32_t bits = htole32((uint32_t)value);
-    memcpy(header + 4 * (word - 1), &bits, sizeof bits);
-}
-
-static void put_float(uint8_t *header, int word, double value)
-{
-    float single = (float)value;
-    uint32_t bits;
-    memcpy(&bits, &single, sizeof bits);
-    put_int(header, word, (int32_t)bits);
-}
-
-struct statistics {
-    double low, high, mean, deviation;
-};
-
-/* Words of the header are numbered from 1, as in the standard. */
-static void fill_mrc_header(uint8_t *header, const struct ps_file_format *format, int width,
-                            int height, const struct statistics *statistics)
-{
-    static const char label[] = "pickstream";
-    memset(header, 0, MRC_HEADER_BYTES);
-    put_int(header, 1, width);
-    put_int(header, 2, height);
-    put_int(header, 3, 1);
-    put_int(header, 4, format->mode);
-    put_int(header, 8, width); /* mx my mz */
-    put_int(header, 9, height);
-    put_int(header, 10, 1);
-    put_float(header, 11, width * format->pixel_size); /* cella */
-    put_float(header, 12, height * format->pixel_size);
-    put_float(header, 13, format->pixel_size);
-    for (int word = 14; word <= 16; word++)
-        put_float(header, word, 90); /* cellb */
-    for (int axis = 1; axis <= 3; axis++)
-        put_int(header, 16 + axis, axis); /* mapc mapr maps */
-    put_float(header, 20, statistics->low);
-    put_float(header, 21, statistics->high);
-    put_float(header, 22, statistics->mean);
-    put_int(header, 28, 20140);         /* nversion */
-    memcpy(header + 4 * 52, "MAP ", 4); // NOLINT(bugprone-not-null-terminated-result): no string
-    header[4 * 53] = 0x44;              /* machst: little-endian */
-    header[4 * 53 + 1] = 0x44;
-    put_float(header, 55, statistics->deviation);
-    put_int(header, 56, 1); /* labels in use */
-    memset(header + 4 * 56, ' ', 80);
-    memcpy(header + 4 * 56, label, sizeof label - 1);
-}
 
 /* Stores one pixel at `out` and returns its value as stored. */
 static float store_mrc_pixel(uint8_t *out, int mode, float value)
@@ -111,24 +59,33 @@ static int encode_mrc(const struct ps_file_format *format, const float *pixels, 
         return ps_fail(error, PS_E_CONFIG, "MRC files are written in mode 1, 2 or 12, not %d",
                        format->mode);
     size_t count = (size_t)width * (size_t)height, size = format->mode == 2 ? 4 : 2;
-    size_t length = MRC_HEADER_BYTES + count * size;
+    size_t length = PS_MRC_HEADER_BYTES + count * size;
     uint8_t *bytes = malloc(length);
     if (!bytes)
         return ps_fail_memory(error, length, "an MRC file");
 
-    struct statistics statistics = {.low = INFINITY, .high = -INFINITY};
+    struct ps_mrc_header header = {
+        .width = width,
+        .height = height,
+        .sections = 1,
+        .mode = format->mode,
+        .pixel_size = format->pixel_size,
+        .low = INFINITY,
+        .high = -INFINITY,
+    };
     double sum = 0, sum2 = 0, pivot = pixels[0]; /* a value near the mean: no cancellation */
     for (size_t i = 0; i < count; i++) {
-        float value = store_mrc_pixel(bytes + MRC_HEADER_BYTES + i * size, format->mode, pixels[i]);
-        statistics.low = fmin(statistics.low, value);
-        statistics.high = fmax(statistics.high, value);
+        float value =
+            store_mrc_pixel(bytes + PS_MRC_HEADER_BYTES + i * size, format->mode, pixels[i]);
+        header.low = fmin(header.low, value);
+        header.high = fmax(header.high, value);
         sum += value - pivot;
         sum2 += (value - pivot) * (value - pivot);
     }
     sum /= (double)count;
-    statistics.mean = pivot + sum;
-    statistics.deviation = sqrt(fmax(0, sum2 / (double)count - sum * sum));
-    fill_mrc_header(bytes, format, width, height, &statistics);
+    header.mean = pivot + sum;
+    header.deviation = sqrt(fmax(0, sum2 / (double)count - sum * sum));
+    ps_mrc_header_fill(&header, bytes);
     *ret_bytes = bytes;
     *ret_length = length;
     return 0;

@@ -316,6 +316,7 @@ void ps_outcome_record_free(struct ps_outcome_record *record)
         return;
     free(record->path);
     free(record->name);
+    free(record->micrograph.pixels);
     ps_result_done(&record->result);
     free(record);
 }

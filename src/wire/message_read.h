@@ -32,7 +32,7 @@ struct ps_outcome_record {
     enum ps_outcome_record_status status;
     char reason[256];                /* if rejected or failed */
     bool has_micrograph;             /* the file was readable: the next two are valid */
-    struct ps_micrograph micrograph; /* without pixels */
+    struct ps_micrograph micrograph; /* without pixels, unless they were read again */
     char pixel_size_source[32];      /* or "" */
     char profile[32];                /* or "" */
     double read_milliseconds;

@@ -162,18 +162,19 @@ def test_the_relay_passes_everything_on_as_it_is():
         relay.know(services)
         context = zmq.Context()
         subscriber = context.socket(zmq.SUB)
-        for topic in b"picks", b"preview", b"relay":
+        for topic in b"picks", b"preview", b"particles", b"relay":
             subscriber.subscribe(topic)
         subscriber.connect(relay.endpoint)
         for service in services:
-            service.wait_for_subscriber("status", "picks", "preview")
+            service.wait_for_subscriber("status", "picks", "preview", "particles")
             service.publish(2)
             service.send([b"preview", b"{}", b"\x89PNG" + bytes(100000), b"more", b"and more"])
+            service.send([b"particles", b"{}", bytes(100000)])
             service.send([b"other", b"{}"])
             service.publish()
         assert subscriber.recv_multipart() == [b"relay"]
         heard = []
-        for _ in range(8):
+        for _ in range(10):
             assert subscriber.poll(DEADLINE * 1000)
             heard.append(subscriber.recv_multipart())
         for service in services:
@@ -181,6 +182,7 @@ def test_the_relay_passes_everything_on_as_it_is():
             mine = [frames for frames in heard if frames in journal]
             assert mine == journal
         assert [frames[0] for frames in heard].count(b"preview") == 2
+        assert heard.count([b"particles", b"{}", bytes(100000)]) == 2
         assert [len(frames) for frames in heard if frames[0] == b"preview"] == [5, 5]
         subscriber.close()
         for service in services:  # nobody wants pictures any more; the relay itself wants status

@@ -50,7 +50,7 @@ def relion(*command, cwd):
     return done.stdout + done.stderr
 
 
-def extract(project, names, box, suffix="_autopick.star", picks="Picks"):
+def extract(project, names, box, suffix="_autopick.star", picks="Picks", options=()):
     """Makes RELION cut a box around each pick of project/Picks out of project/Micrographs/NAME;
     returns the stacks by name of the micrograph, and what RELION printed."""
     shutil.rmtree(project / "Particles", ignore_errors=True)
@@ -59,7 +59,7 @@ def extract(project, names, box, suffix="_autopick.star", picks="Picks"):
         encoding="utf-8")
     said = relion("relion_preprocess", "--i", "micrographs.star", "--coord_dir", picks,
                   "--coord_suffix", suffix, "--part_star", "particles.star", "--part_dir",
-                  "Particles/", "--extract", "--extract_size", box, cwd=project)
+                  "Particles/", "--extract", "--extract_size", box, *options, cwd=project)
     stacks = {}
     for name in names:
         path = project / "Particles/Micrographs" / f"{name.rpartition('.')[0]}.mrcs"

@@ -138,9 +138,9 @@ static int next_frame(void *socket, char *buffer, size_t size)
 static void what_is_not_read_is_bounded(void **state)
 {
     (void)state;
-    enum { SIZE = 8 << 20, FIT = PS_MAX_PREVIEW_BYTES / SIZE, TRIED = FIT + 5 };
+    enum { SIZE = 8 << 20, FIT = PS_MAX_OUTLET_BYTES / SIZE, TRIED = FIT + 5 };
     static char buffer[1 << 20];
-    struct ps_preview_outlet outlet = {0};
+    struct ps_outlet outlet = {0};
     void *context = zmq_ctx_new();
     void *publish = zmq_socket(context, ZMQ_XPUB);
     void *reader = zmq_socket(context, ZMQ_SUB);
@@ -162,7 +162,7 @@ static void what_is_not_read_is_bounded(void **state)
         assert_null(preview.png);
     }
     assert_int_equal(sent, FIT);
-    assert_int_equal(outlet.queued_bytes, PS_MAX_PREVIEW_BYTES);
+    assert_int_equal(outlet.queued_bytes, PS_MAX_OUTLET_BYTES);
 
     for (int i = 0; i < FIT; i++) {
         assert_int_equal(next_frame(reader, buffer, sizeof buffer), 7);

@@ -1,0 +1,12 @@
+/* Paths of files as a STAR file for RELION lists them. */
+#ifndef PS_PICKS_LISTED_PATH_H
+#define PS_PICKS_LISTED_PATH_H
+
+#include "picks/relion.h"
+
+/* The path from the project, or, of a file elsewhere, the absolute one; without a project
+ * (`relion` is NULL) the path as it is. To be freed. PS_E_NOMEM. */
+int ps_listed_path(const struct ps_relion *relion, const char *path, char **ret_path,
+                   struct ps_error *error);
+
+#endif
