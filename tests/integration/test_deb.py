@@ -29,7 +29,7 @@ def packages():
     paths = [os.path.abspath(line) for line in done.stdout.splitlines() if line.endswith(".deb")
              and line.startswith(DIRECTORY)]
     found = {os.path.basename(path).partition("_")[0]: path for path in paths}
-    assert sorted(found) == ["libpickstream-dev", "libpickstream0", "pickstream"]
+    assert sorted(found) == ["libpickstream-dev", "libpickstream0", "pickstream", "python3-pickstream"]
     return found
 
 
@@ -59,6 +59,10 @@ def test_what_is_in_the_packages(packages):
                  "/usr/lib/libpickstream.a", "/usr/lib/libpickstream.so -> libpickstream.so.0",
                  "/usr/lib/pkgconfig/pickstream.pc"):
         assert path in contents["libpickstream-dev"]
+    for path in ("/usr/lib/python3/dist-packages/pickstream.py",
+                 "/usr/share/pickstream/messages.schema.json",
+                 "/usr/share/pickstream/examples/table.py"):
+        assert path in contents["python3-pickstream"]
     depends = execute("dpkg-deb", "--field", packages["pickstream"], "Depends").stdout
     for library in "libfftw3-single3", "libsvm3", "libtiff6", "libzmq5", "libsqlite3-0":
         assert library in depends
