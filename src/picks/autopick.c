@@ -158,12 +158,16 @@ static int leave_out(struct ps_autopick *list, struct ps_error *reason, struct p
     return 0;
 }
 
-int ps_autopick_add(struct ps_autopick *list, const char *micrograph, const char *coordinates,
-                    struct ps_error *error)
+int ps_autopick_add(struct ps_autopick *list, const char *micrograph, bool listed,
+                    const char *coordinates, struct ps_error *error)
 {
     char *paths[2] = {NULL, NULL};
     struct ps_error reason;
-    int status = relion_path(list, micrograph, &paths[0], error);
+    int status = 0;
+    if (!listed)
+        status = relion_path(list, micrograph, &paths[0], error);
+    else if (!(paths[0] = strdup(micrograph)))
+        status = ps_fail_memory(error, strlen(micrograph), "a name");
     if (status == 0)
         status = relion_path(list, coordinates, &paths[1], error);
     if (status) {
