@@ -53,8 +53,9 @@ static const struct ps_cli cli = {
     .summary =
         "Picks particles in each micrograph and writes its picks to DIR, under the path of the\n"
         "micrograph relative to the common parent of all operands: x.mrc becomes\n"
-        "DIR/x_autopick.star. A STAR file is a list of RELION (micrographs_ctf.star). A micrograph that cannot be picked is reported on stderr, the\n"
-        "others are picked, and the exit status is then 1.",
+        "DIR/x_autopick.star. A STAR file is a list of RELION (micrographs_ctf.star). A micrograph\n"
+        "that cannot be picked is reported on stderr, the others are picked, and the exit status\n"
+        "is then 1.",
     .options = options_table,
 };
 
