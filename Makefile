@@ -396,7 +396,7 @@ config: $(B)/pickstream ## write conf/pickstream.ini anew from the table of keys
 	$< check --template > conf/pickstream.ini
 
 # What people copy and adapt, and what other programs read.
-SHARED := conf/pickstream.ini conf/Snakefile include/messages.schema.json $(wildcard conf/examples/*)
+SHARED := conf/pickstream.ini conf/Snakefile conf/prometheus-alerts.yml conf/grafana-dashboard.json include/messages.schema.json $(wildcard conf/examples/*)
 .PHONY: install
 install: all ## install below PREFIX (default /usr/local), DESTDIR is put before it
 	install -D -m 755 $(B)/pickstream $(DESTDIR)$(PREFIX)/bin/pickstream

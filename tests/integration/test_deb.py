@@ -48,6 +48,7 @@ def test_what_is_in_the_packages(packages):
     for path in ("/usr/bin/pickstream", "/lib/systemd/system/pickstream.service",
                  "/usr/lib/sysusers.d/pickstream.conf", "/usr/lib/tmpfiles.d/pickstream.conf",
                  "/etc/pickstream/pickstream.ini", "/usr/share/pickstream/Snakefile",
+                 "/usr/share/pickstream/prometheus-alerts.yml", "/usr/share/pickstream/grafana-dashboard.json",
                  "/usr/share/man/man1/pickstream.1.gz", "/usr/share/man/man5/pickstream.conf.5.gz",
                  "/usr/share/man/man7/pickstream-messages.7.gz",
                  "/usr/share/man/man7/pickstream-troubleshooting.7.gz",
