@@ -16,6 +16,8 @@ PREFIX ?= /usr/local
 LIBDIR ?= $(PREFIX)/lib
 # Debian's zsh reads only its own directory below /usr.
 ZSHDIR ?= $(PREFIX)/share/zsh/$(if $(filter /usr,$(PREFIX)),vendor-completions,site-functions)
+# Debian's python3 looks here; elsewhere the module is beside the examples, to be copied.
+PYTHONDIR ?= $(PREFIX)/$(if $(filter /usr,$(PREFIX)),lib/python3/dist-packages,share/pickstream)
 DESTDIR ?=
 PYTHON ?= /usr/bin/python3
 PYTEST_ARGUMENTS ?=
@@ -393,6 +395,8 @@ check-format: ## name what clang-format would change
 config: $(B)/pickstream ## write conf/pickstream.ini anew from the table of keys
 	$< check --template > conf/pickstream.ini
 
+# What people copy and adapt, and what other programs read.
+SHARED := conf/pickstream.ini conf/Snakefile conf/prometheus-alerts.yml conf/grafana-dashboard.json include/messages.schema.json $(wildcard conf/examples/*)
 .PHONY: install
 install: all ## install below PREFIX (default /usr/local), DESTDIR is put before it
 	install -D -m 755 $(B)/pickstream $(DESTDIR)$(PREFIX)/bin/pickstream
@@ -408,8 +412,8 @@ install: all ## install below PREFIX (default /usr/local), DESTDIR is put before
 	for page in $(MAN_PAGES); do install -D -m 644 $(B)/man/$$page $(DESTDIR)$(PREFIX)/share/man/$$page || exit 1; done
 	install -D -m 644 $(B)/completion/pickstream.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/pickstream
 	install -D -m 644 $(B)/completion/_pickstream $(DESTDIR)$(ZSHDIR)/_pickstream
-	install -D -m 644 conf/pickstream.ini $(DESTDIR)$(PREFIX)/share/pickstream/pickstream.ini
-	install -D -m 644 conf/Snakefile $(DESTDIR)$(PREFIX)/share/pickstream/Snakefile
+	install -D -m 644 include/pickstream.py $(DESTDIR)$(PYTHONDIR)/pickstream.py
+	for file in $(SHARED); do install -D -m 644 $$file $(DESTDIR)$(PREFIX)/share/pickstream/$${file#*/} || exit 1; done
 	install -D -m 644 systemd/pickstream.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/pickstream.conf
 	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(PREFIX)/lib/tmpfiles.d
 	sed 's|/usr/bin/pickstream|$(PREFIX)/bin/pickstream|' systemd/pickstream.service \
@@ -419,18 +423,18 @@ install: all ## install below PREFIX (default /usr/local), DESTDIR is put before
 
 .PHONY: uninstall
 uninstall: ## remove what install installed
-	rm -f $(DESTDIR)$(ZSHDIR)/_pickstream $(addprefix $(DESTDIR)$(LIBDIR)/,libpickstream.a libpickstream.so.0 libpickstream.so pkgconfig/pickstream.pc) \
+	rm -f $(DESTDIR)$(ZSHDIR)/_pickstream $(DESTDIR)$(PYTHONDIR)/pickstream.py $(addprefix $(DESTDIR)$(LIBDIR)/,libpickstream.a libpickstream.so.0 libpickstream.so pkgconfig/pickstream.pc) \
 	 $(addprefix $(DESTDIR)$(PREFIX)/,bin/pickstream include/pickstream.h include/pickstream_wire.h \
 	 $(MAN_PAGES:%=share/man/%) share/bash-completion/completions/pickstream \
-	 share/pickstream/pickstream.ini share/pickstream/Snakefile \
+	 $(foreach file,$(SHARED),share/pickstream/$(patsubst conf/%,%,$(file:include/%=%))) \
 	 lib/systemd/system/pickstream.service lib/sysusers.d/pickstream.conf lib/tmpfiles.d/pickstream.conf)
-	-rmdir $(DESTDIR)$(PREFIX)/share/pickstream 2>/dev/null
+	-rmdir $(DESTDIR)$(PREFIX)/share/pickstream/examples $(DESTDIR)$(PREFIX)/share/pickstream 2>/dev/null
 
 # In a copy of conf/debian, for debhelper wants it in debian/; with a build directory of its own, for
 # the flags are Debian's.
 DEB ?= build/deb
 .PHONY: deb
-deb: ## build Debian packages in build/deb: the program with its service, the library
+deb: ## build Debian packages in build/deb: the program with its service, the library, the module for Python
 	@tests/packages.sh $(DEB_PACKAGES)
 	rm -rf $(DEB)/source $(DEB)/*.deb
 	mkdir -p $(DEB)/source

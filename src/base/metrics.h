@@ -15,6 +15,7 @@
     X(PICKED, picked, "micrographs picked")                                                        \
     X(REJECTED, rejected, "micrographs without trustworthy content")                               \
     X(FAILED, failed, "micrographs that could not be picked")                                      \
+    X(UNRELIABLE, unreliable, "micrographs picked with no more found than in noise")               \
     X(RETRIED, retried, "failed micrographs put back")                                             \
     X(POSTPONED, postponed, "tries put off, as the machine was short of something")                \
     X(PICKS, picks, "particles picked")                                                            \
@@ -35,6 +36,8 @@
     X(SUBSCRIBERS, subscribers, "subscriptions to topics")                                         \
     X(CONNECTIONS, connections, "connections to the sockets of the service")                       \
     X(WATCHES, watches, "directories watched with inotify")                                        \
+    X(DIRECTORIES_MISSING, directories_missing, "watched directories that are missing")            \
+    X(GPU, gpu, "1 while GPUs pick, 0 on the CPU")                                                 \
     X(OUTCOMES_WAITING, outcomes_waiting, "outcomes waiting to be committed")                      \
     X(QUEUE_WAITING, queue_waiting, "micrographs waiting to be picked")                            \
     X(QUEUE_IN_FLIGHT, queue_in_flight, "micrographs being picked")                                \

@@ -21,6 +21,7 @@ int ps_cmd_watch(int argc, char **argv);
 int ps_cmd_pick(int argc, char **argv);
 int ps_cmd_listen(int argc, char **argv);
 int ps_cmd_relay(int argc, char **argv);
+int ps_cmd_relion(int argc, char **argv);
 int ps_cmd_export(int argc, char **argv);
 int ps_cmd_convert(int argc, char **argv);
 int ps_cmd_status(int argc, char **argv);

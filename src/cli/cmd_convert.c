@@ -192,7 +192,7 @@ static int write_one(struct conversion *conversion, const struct ps_pick_file *f
     if (status == 0)
         count_written(conversion, file);
     if (status == 0 && conversion->format->write == ps_picks_write_star)
-        status = ps_autopick_add(list, file->path, path, error);
+        status = ps_autopick_add(list, file->path, false, path, error);
     free(path);
     if (status != PS_E_INPUT)
         return status;

@@ -1,7 +1,9 @@
 #include "cli/inputs.h"
 
 #include "base/error.h"
+#include "base/text.h"
 #include "layout/versions.h"
+#include "picks/micrograph_list.h"
 #include "picks/relion.h"
 #include "service/shortage.h"
 
@@ -21,6 +23,8 @@ struct operand {
     char *base;  /* real path of the directory, or of the directory of the file; NULL: missing */
     int missing; /* errno of the failure */
     bool directory;
+    char *listed; /* as in struct ps_found */
+    double pixel_size;
 };
 
 struct finder {
@@ -63,10 +67,38 @@ static int add_operand(struct finder *finder, const char *path, struct ps_error 
     return 0;
 }
 
+/* Adds the micrographs of a list of RELION. */
+static int add_listed(struct finder *finder, const char *list_path, struct ps_error *error)
+{
+    struct ps_micrograph_list list = {0};
+    int status = ps_micrograph_list_read(list_path, &list, error);
+    if (status == 0 && list.count == 0)
+        status = ps_fail(error, PS_E_INPUT, "%s: no micrographs in this list", list_path);
+    for (size_t i = 0; i < list.count && status == 0; i++) {
+        struct ps_listed_micrograph *item = &list.items[i];
+        char *path = ps_relion_locate(list_path, item->name);
+        status = path ? add_operand(finder, path, error)
+                      : ps_fail_memory(error, strlen(item->name), "a path");
+        free(path);
+        if (status)
+            break;
+        struct operand *operand = &finder->operands[finder->operand_count - 1];
+        operand->listed = item->name;
+        operand->pixel_size = item->pixel_size;
+        item->name = NULL;
+    }
+    ps_micrograph_list_done(&list);
+    return status;
+}
+
 static int add_operands(struct finder *finder, const char *text, struct ps_error *error)
 {
     struct stat info;
-    if (lstat(text, &info) == 0 || !strpbrk(text, "*?["))
+    const bool there = lstat(text, &info) == 0;
+    if (there && ps_text_ends_with(text, ".star") && stat(text, &info) == 0 &&
+        !S_ISDIR(info.st_mode))
+        return add_listed(finder, text, error);
+    if (there || !strpbrk(text, "*?["))
         return add_operand(finder, text, error);
     glob_t matches;
     int status = 0;
@@ -110,6 +142,14 @@ static void find_root(struct finder *finder)
 /* ---- files ------------------------------------------------------------------------------------
  */
 
+static void found_done(struct ps_found *found)
+{
+    free(found->path);
+    free(found->name);
+    free(found->problem);
+    free(found->listed);
+}
+
 /* Adds the file at `path`, which is `below` the base of its operand. */
 static int add_file(struct finder *finder, const struct operand *operand, const char *path,
                     const char *below, const char *problem, struct ps_error *error)
@@ -122,7 +162,7 @@ static int add_file(struct finder *finder, const struct operand *operand, const 
         finder->list.items = items;
         finder->capacity = capacity;
     }
-    struct ps_found found = {.path = strdup(path)};
+    struct ps_found found = {.path = strdup(path), .pixel_size = operand->pixel_size};
     const char *base = operand->base;
     const char *inner =
         base && strlen(base) > finder->root_length ? base + finder->root_length : "";
@@ -130,10 +170,11 @@ static int add_file(struct finder *finder, const struct operand *operand, const 
         found.name = NULL;
     if (problem)
         found.problem = strdup(problem);
-    if (!found.path || !found.name || (problem && !found.problem)) {
-        free(found.path);
-        free(found.name);
-        free(found.problem);
+    if (operand->listed)
+        found.listed = strdup(operand->listed);
+    if (!found.path || !found.name || (problem && !found.problem) ||
+        (operand->listed && !found.listed)) {
+        found_done(&found);
         return ps_fail_memory(error, strlen(path), "a path");
     }
     finder->list.items[finder->list.count++] = found;
@@ -278,13 +319,6 @@ static bool same_file(const struct ps_found *a, const struct ps_found *b)
     return strcmp(a->name, b->name) == 0 && !a->problem == !b->problem;
 }
 
-static void found_done(struct ps_found *found)
-{
-    free(found->path);
-    free(found->name);
-    free(found->problem);
-}
-
 /* Sorts the list and drops duplicate files. */
 static void resolve_names(struct ps_found_list *list)
 {
@@ -355,6 +389,7 @@ int ps_find(const struct ps_config *config, char *const *operands, size_t count,
     for (size_t i = 0; i < finder.operand_count; i++) {
         free(finder.operands[i].path);
         free(finder.operands[i].base);
+        free(finder.operands[i].listed);
     }
     free(finder.operands);
     if (status)

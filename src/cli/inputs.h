@@ -1,7 +1,8 @@
 /* Makes a list of micrographs from the operands of a command.
  *
  * An operand is a file, which needs no rule to be a micrograph, a directory (searched according to
- * input.recursive and layout/layout.h), or a glob that the shell did not expand. Each micrograph
+ * input.recursive and layout/layout.h), a glob that the shell did not expand, or a STAR file: a
+ * list of RELION, whose micrographs are operands (picks/micrograph_list.h). Each micrograph
  * keeps the path as the user gave it, and gets a name: its path relative to the nearest common
  * parent of all operands; if output.directory is in a RELION project and so is the micrograph, the
  * name under which RELION looks for its picks (picks/relion.h). Names distinguish files of the same
@@ -19,7 +20,9 @@
 struct ps_found {
     char *path;
     char *name;
-    char *problem; /* why it cannot be picked, or NULL */
+    char *problem;     /* why it cannot be picked, or NULL */
+    char *listed;      /* its rlnMicrographName in the list that it was found by, or NULL */
+    double pixel_size; /* angstrom, of that list; 0: that of the header */
 };
 
 struct ps_found_list {
@@ -30,7 +33,7 @@ struct ps_found_list {
 
 /* Finds the micrographs of all operands. The list also has missing operands and unreadable
  * directories, each with its problem. Prints a line for every directory without a micrograph.
- * PS_E_SYSTEM, PS_E_NOMEM. */
+ * PS_E_INPUT: a STAR file that is not a list of micrographs; PS_E_SYSTEM, PS_E_NOMEM. */
 int ps_find(const struct ps_config *config, char *const *operands, size_t count,
             struct ps_found_list *ret_list, struct ps_error *error);
 void ps_found_list_done(struct ps_found_list *list);

@@ -2,8 +2,10 @@
 
 #include <signal.h>
 #include <stddef.h>
+#include <unistd.h>
 
 static volatile sig_atomic_t interrupted;
+static const char *watched;
 
 static void handle(int number)
 {
@@ -23,7 +25,12 @@ void ps_interrupt_catch(void)
     (void)sigaction(SIGTERM, &action, NULL);
 }
 
+void ps_interrupt_watch(const char *path)
+{
+    watched = path;
+}
+
 bool ps_interrupted(void)
 {
-    return interrupted;
+    return interrupted || (watched && access(watched, F_OK) == 0);
 }

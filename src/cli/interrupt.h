@@ -8,7 +8,10 @@
 /* Installs the handlers, also where a shell started the command with SIGINT ignored. */
 void ps_interrupt_catch(void);
 
-/* True after the first signal. */
+/* A file that asks the same as a signal, while it exists; borrowed. */
+void ps_interrupt_watch(const char *path);
+
+/* True after the first signal, or if that file exists. */
 bool ps_interrupted(void);
 
 #endif

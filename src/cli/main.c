@@ -16,6 +16,7 @@
 static const struct ps_command commands[] = {
     {"watch", ps_cmd_watch, "the service: pick micrographs as they appear, publish the picks"},
     {"pick", ps_cmd_pick, "pick particles in micrographs and write files of picks"},
+    {"relion", ps_cmd_relion, "an External job of RELION: pick the micrographs of its list"},
     {"listen", ps_cmd_listen, "subscribe to a service: print outcomes or write them as files"},
     {"relay", ps_cmd_relay, "serve the picks of several services from one address"},
     {"export", ps_cmd_export, "write the picks of a service's whole journal as files"},

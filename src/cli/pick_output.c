@@ -68,25 +68,26 @@ static void record(const struct ps_pick_output *output, const char *stem,
     }
 }
 
-int ps_pick_output_write(const struct ps_pick_output *output, const struct ps_pick_file *file,
-                         const struct stat *source, struct ps_error *error)
+int ps_pick_output_write(const struct ps_pick_output *output, const struct ps_found *found,
+                         const struct ps_pick_file *file, const struct stat *source,
+                         struct ps_error *error)
 {
     const struct ps_picks_place place = {output->names, output->config->output.directory,
-                                         file->name, file->path};
-    struct ps_resume_source made_from = {.path = file->path, .state = *source};
+                                         found->name, found->path};
+    struct ps_resume_source made_from = {.path = found->path, .state = *source};
     const struct ps_picks_keep keep = {is_current, &made_from};
     struct ps_claim claim;
     int status =
         ps_names_claim(place.names, place.directory, place.name, place.path, &claim, error);
     if (status) {
         ps_picks_write_failed(output->config, &place, file, &keep, output->list, error);
-        return ps_fail_prefix(error, "%s", file->path);
+        return ps_fail_prefix(error, "%s", found->path);
     }
     if (claim.renamed)
         ps_progress_note(output->progress,
                          "pickstream: %s: its picks go to %s_..., another micrograph has the "
                          "shorter name",
-                         file->path, claim.stem);
+                         found->path, claim.stem);
     struct ps_pick_file in_project = *file;
     in_project.relion = ps_autopick_relion(output->list);
     status =
@@ -164,7 +165,8 @@ static int list_star(const struct ps_pick_output *output, const struct ps_found 
         if (format->write != ps_picks_write_star)
             continue;
         char *path = ps_picks_file(stem, format->suffix);
-        status = path ? ps_autopick_add(output->list, found->path, path, error)
+        status = path ? ps_autopick_add(output->list, found->listed ? found->listed : found->path,
+                                        found->listed, path, error)
                       : ps_fail_memory(error, strlen(stem), "a path");
         free(path);
     }

@@ -23,8 +23,9 @@ struct ps_pick_output {
 /* Writes the files of a micrograph and records for --resume that they were made from a file with
  * the state `source`. An earlier file that was made from another state is removed if the new one
  * cannot be written. PS_E_INPUT: a format cannot hold a value; PS_E_SYSTEM, PS_E_NOMEM. */
-int ps_pick_output_write(const struct ps_pick_output *output, const struct ps_pick_file *file,
-                         const struct stat *source, struct ps_error *error);
+int ps_pick_output_write(const struct ps_pick_output *output, const struct ps_found *found,
+                         const struct ps_pick_file *file, const struct stat *source,
+                         struct ps_error *error);
 
 /* Removes the files of an earlier run, and notes if that fails. */
 void ps_pick_output_remove(const struct ps_pick_output *output, const char *name, const char *path);

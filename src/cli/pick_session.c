@@ -49,10 +49,10 @@ static int report(struct ps_pick_session *session, const struct ps_found *found,
 }
 
 /* States pixel size and diameter, the first time and when they change. */
-static void state_scale(struct ps_pick_session *session, double header_pixel_size)
+static void state_scale(struct ps_pick_session *session, double pixel_size, const char *source)
 {
     char scale[PS_SCALE_TEXT];
-    (void)ps_scale_text(session->config, header_pixel_size, scale);
+    (void)ps_scale_text_of(session->config, pixel_size, source, scale);
     if (strcmp(scale, session->scale) == 0)
         return;
     memcpy(session->scale, scale, sizeof scale);
@@ -63,7 +63,15 @@ static void state_scale(struct ps_pick_session *session, double header_pixel_siz
 static void state_first(struct ps_pick_session *session)
 {
     if (!*session->scale)
-        state_scale(session, PS_SCALE_NOT_READ);
+        state_scale(session, PS_SCALE_NOT_READ, "");
+}
+
+static const char *source_of(const struct ps_pick_session *session, const struct ps_found *found,
+                             const struct ps_result *result)
+{
+    const char *source = ps_pixel_size_source(session->config, result);
+    const bool listed = found->pixel_size > 0 && session->config->picker.pixel_size <= 0;
+    return source && listed ? "star" : source;
 }
 
 static int pick_micrograph(struct ps_pick_session *session, const struct ps_found *found,
@@ -75,18 +83,19 @@ static int pick_micrograph(struct ps_pick_session *session, const struct ps_foun
     if (status)
         return ps_fail_prefix(error, "%s", found->path);
     struct ps_pick_file file = {
-        .path = found->path,
+        .path = found->listed ? found->listed : found->path,
+        .listed = found->listed,
         .name = found->name,
         .width = micrograph->image.width,
         .height = micrograph->image.height,
         .micrograph = micrograph,
-        .pixel_size_source = ps_pixel_size_source(session->config, &result),
+        .pixel_size_source = source_of(session, found, &result),
         .profile = session->profile,
         .read_milliseconds = read_milliseconds,
         .result = &result,
     };
     session->writing = true;
-    status = ps_pick_output_write(&session->output, &file, &session->source, error);
+    status = ps_pick_output_write(&session->output, found, &file, &session->source, error);
     if (status == 0)
         status = report(session, found, &result, error);
     ps_result_done(&result);
@@ -113,7 +122,10 @@ static int pick_file(struct ps_pick_session *session, const struct ps_found *fou
         state_first(session);
         return status;
     }
-    state_scale(session, micrograph->image.pixel_size);
+    if (found->pixel_size > 0)
+        micrograph->image.pixel_size = found->pixel_size;
+    state_scale(session, micrograph->image.pixel_size,
+                found->pixel_size > 0 ? "STAR file" : "header");
     if (micrograph->warning[0])
         ps_progress_note(&session->progress, "pickstream: %s: %s", found->path,
                          micrograph->warning);
@@ -217,6 +229,7 @@ int ps_pick_session_run(struct ps_pick_session *session, const struct ps_found_l
     if (end == PS_TURNS_SHORT)
         ps_progress_note(&session->progress, "pickstream: %s", error.message);
     summarise(session, list);
+    session->complete = end == PS_TURNS_ALL && !session->unlisted;
     if (end == PS_TURNS_SHORT)
         report_end(session, list->count, "ended, as the machine is short of something");
     if (end == PS_TURNS_STOPPED) {

@@ -32,6 +32,7 @@ struct ps_pick_session {
     size_t done; /* in this run */
     size_t picks;
     bool unlisted; /* the list could not be saved */
+    bool complete; /* every micrograph had its turn, and the list is saved */
     bool writing;  /* the micrograph was picked: what fails now is the writing of its files */
 };
 

@@ -15,4 +15,8 @@ static const double PS_SCALE_NOT_READ = -1;
 const char *ps_scale_text(const struct ps_config *config, double header_pixel_size,
                           char ret_text[PS_SCALE_TEXT]);
 
+/* The same with a pixel size from elsewhere: `source` is named instead of the header. */
+const char *ps_scale_text_of(const struct ps_config *config, double read_pixel_size,
+                             const char *source, char ret_text[PS_SCALE_TEXT]);
+
 #endif

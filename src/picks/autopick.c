@@ -143,12 +143,12 @@ static int leave_out(struct ps_autopick *list, struct ps_error *reason, struct p
     return 0;
 }
 
-int ps_autopick_add(struct ps_autopick *list, const char *micrograph, const char *coordinates,
-                    struct ps_error *error)
+int ps_autopick_add(struct ps_autopick *list, const char *micrograph, bool listed,
+                    const char *coordinates, struct ps_error *error)
 {
     char *paths[2] = {NULL, NULL};
     struct ps_error reason;
-    int status = ps_listed_path(list->relion, micrograph, &paths[0], error);
+    int status = ps_listed_micrograph(list->relion, micrograph, listed, &paths[0], error);
     if (status == 0)
         status = ps_listed_path(list->relion, coordinates, &paths[1], error);
     if (status) {

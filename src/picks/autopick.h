@@ -25,10 +25,11 @@ int ps_autopick_new(const char *directory, const char *project, struct ps_autopi
                     struct ps_error *error);
 void ps_autopick_free(struct ps_autopick *list);
 
-/* Adds a micrograph, or replaces the path of its coordinates. If a STAR file cannot hold one of the
- * paths, the entry is left out; see ps_autopick_left_out(). PS_E_NOMEM. */
-int ps_autopick_add(struct ps_autopick *list, const char *micrograph, const char *coordinates,
-                    struct ps_error *error);
+/* Adds a micrograph, or replaces the path of its coordinates. `listed`: its name is of a list of
+ * RELION, and is not changed. If a STAR file cannot hold one of the paths, the entry is left out;
+ * see ps_autopick_left_out(). PS_E_NOMEM. */
+int ps_autopick_add(struct ps_autopick *list, const char *micrograph, bool listed,
+                    const char *coordinates, struct ps_error *error);
 
 /* Replaces the name of a micrograph by the one under which RELION looks for its picks, as
  * ps_relion_output(); *ret_replaced tells whether the micrograph is in the project. PS_E_NOMEM. */

@@ -22,3 +22,9 @@ int ps_listed_path(const struct ps_relion *relion, const char *path, char **ret_
     free(cwd);
     return *ret_path ? 0 : ps_fail_memory(error, strlen(path), "a path");
 }
+
+int ps_listed_micrograph(const struct ps_relion *relion, const char *path, bool listed,
+                         char **ret_path, struct ps_error *error)
+{
+    return ps_listed_path(listed ? NULL : relion, path, ret_path, error);
+}

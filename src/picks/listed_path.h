@@ -9,4 +9,9 @@
 int ps_listed_path(const struct ps_relion *relion, const char *path, char **ret_path,
                    struct ps_error *error);
 
+/* The same for a micrograph; `listed`: its path is its name in a list of RELION, and stays as it
+ * is. */
+int ps_listed_micrograph(const struct ps_relion *relion, const char *path, bool listed,
+                         char **ret_path, struct ps_error *error);
+
 #endif

@@ -24,12 +24,13 @@ struct ps_relion;
 
 /* One micrograph and its picks. Everything is borrowed. */
 struct ps_pick_file {
-    const char *path;                       /* of the micrograph */
+    const char *path;                       /* of the micrograph, as files of picks name it */
+    bool listed;                            /* `path` is its name in a list of RELION */
     const char *name;                       /* the path relative to the operand; NULL: the path */
     int width;                              /* px */
     int height;                             /* px */
     const struct ps_micrograph *micrograph; /* as read; or NULL */
-    const char *pixel_size_source;          /* "header" or "configuration"; or NULL */
+    const char *pixel_size_source;          /* "header", "configuration", "star"; or NULL */
     const char *profile;                    /* or NULL */
     double read_milliseconds;               /* time to read the file; 0: unknown */
     double box_size;                        /* px, side of a box; 0: the particle diameter */

@@ -7,13 +7,13 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "picks/relion.h"
 #include "picks/star.h"
 
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 static const double MAX_COORDINATE = 1e9; /* px */
 
@@ -65,36 +65,12 @@ static int refuse_depth(const struct ps_star *star, int column, struct ps_error 
 /* ---- the file that an autopick.star names -----------------------------------------------------
  */
 
-/* RELION's paths are relative to its project: the working directory, or one above the list. NULL
- * without memory. */
-static char *find_coordinates(const char *list, const char *path)
-{
-    if (*path == '/' || access(path, F_OK) == 0)
-        return strdup(path);
-    char *directory = realpath(list, NULL);
-    for (char *slash; directory && (slash = strrchr(directory, '/'));) {
-        char *candidate = NULL;
-        *slash = '\0';
-        if (asprintf(&candidate, "%s/%s", directory, path) < 0) {
-            free(directory);
-            return NULL;
-        }
-        if (access(candidate, F_OK) == 0) {
-            free(directory);
-            return candidate;
-        }
-        free(candidate);
-    }
-    free(directory);
-    return strdup(path);
-}
-
 static int read_listed(const struct ps_picks_input *input, const struct ps_star *star,
                        const char *name, const char *listed, struct ps_error *error)
 {
     if (input->options->name)
         return ps_lines_fail(&star->lines, error, "expected coordinates, not another list");
-    char *path = find_coordinates(input->path, listed);
+    char *path = ps_relion_locate(input->path, listed);
     struct ps_picks_read_options options = *input->options;
     options.format = NULL;
     options.name = name;

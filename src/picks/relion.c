@@ -110,6 +110,28 @@ const char *ps_relion_name(const char *path)
     return path;
 }
 
+char *ps_relion_locate(const char *list, const char *name)
+{
+    if (*name == '/' || access(name, F_OK) == 0)
+        return strdup(name);
+    char *directory = realpath(list, NULL);
+    for (char *slash; directory && (slash = strrchr(directory, '/'));) {
+        char *candidate = NULL;
+        *slash = '\0';
+        if (asprintf(&candidate, "%s/%s", directory, name) < 0) {
+            free(directory);
+            return NULL;
+        }
+        if (access(candidate, F_OK) == 0) {
+            free(directory);
+            return candidate;
+        }
+        free(candidate);
+    }
+    free(directory);
+    return strdup(name);
+}
+
 /* ---- the project ------------------------------------------------------------------------------
  */
 
@@ -121,13 +143,15 @@ static bool has_file(const char *directory, size_t length, const char *name)
            access(path, F_OK) == 0;
 }
 
-/* Length of the nearest directory at or above `path` that has RELION's files, or 0. */
+/* Length of the nearest directory at or above `path` that has RELION's files, or 0. The directory
+ * of a job has copies of them, beside job_pipeline.star. */
 static size_t find_files(const char *path)
 {
     size_t length = strlen(path);
     while (length > 1) {
-        if (has_file(path, length, "default_pipeline.star") ||
-            has_file(path, length, ".gui_projectdir"))
+        if ((has_file(path, length, "default_pipeline.star") ||
+             has_file(path, length, ".gui_projectdir")) &&
+            !has_file(path, length, "job_pipeline.star"))
             return length;
         while (length > 0 && path[--length] != '/')
             ;

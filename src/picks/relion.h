@@ -46,6 +46,11 @@ int ps_relion_output(const struct ps_relion *relion, const char *path, char **re
 int ps_relion_names(const struct ps_relion *relion, const char *const paths[], size_t count,
                     char *ret_names[], struct ps_error *error);
 
+/* The path of a file that a list of RELION names: as it is, or below the nearest directory at or
+ * above the list that has it, as RELION's paths begin in its project. Returns `name` if the file is
+ * not found; to be freed, NULL without memory. */
+char *ps_relion_locate(const char *list, const char *name);
+
 /* The part of a path from the project behind the directory of a job, or all of it: the name of the
  * micrograph's picks below COORD_DIR. */
 const char *ps_relion_name(const char *path);

@@ -111,7 +111,7 @@ static int write_format(const char *stem, const struct ps_picks_format *format,
         if (list)
             ps_autopick_check(list);
     } else if (list && format->write == ps_picks_write_star) {
-        status = ps_autopick_add(list, file->path, path, error);
+        status = ps_autopick_add(list, file->path, file->listed, path, error);
     }
     free(path);
     return status;

@@ -106,7 +106,8 @@ int ps_particles_write(const struct ps_config *config, const char *stem,
     if (status == 0)
         status = ps_listed_path(file->relion, stack, &job.stack, error);
     if (status == 0)
-        status = ps_listed_path(file->relion, file->path, &job.micrograph, error);
+        status =
+            ps_listed_micrograph(file->relion, file->path, file->listed, &job.micrograph, error);
     if (status == 0)
         status = write_stack(config, stack, &job, error);
     if (status == 0)

@@ -115,6 +115,8 @@ static void count_outcome(struct ps_metrics *metrics, const struct ps_outcome_fa
     if (facts->result)
         kind = facts->result->outcome == PS_REJECTED ? PS_COUNTER_REJECTED : PS_COUNTER_PICKED;
     ps_metrics_add(metrics, kind, 1);
+    if (facts->result && facts->result->unreliable)
+        ps_metrics_add(metrics, PS_COUNTER_UNRELIABLE, 1);
     ps_metrics_add(metrics, PS_COUNTER_PUBLISHED, 1);
     ps_metrics_add(metrics, PS_COUNTER_PICKS, picks_of(facts));
 }

@@ -145,7 +145,8 @@ enum { KEYS = sizeof keys / sizeof *keys };
 
 static bool is_secret(const struct key *key)
 {
-    return strncmp(key->path, "publish.curve_", strlen("publish.curve_")) == 0;
+    return strncmp(key->path, "publish.curve_", strlen("publish.curve_")) == 0 ||
+           strcmp(key->path, "notify.command") == 0; /* addresses of chats are passwords */
 }
 
 static bool decides_about_picks(const struct key *key)

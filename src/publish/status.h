@@ -55,7 +55,8 @@ json_t *ps_status_watch(const struct ps_root_status *items, size_t count);
 json_t *ps_status_hello(const struct ps_status_facts *facts, const struct ps_config *config,
                         const char *parameters);
 
-/* Every key of the configuration except the paths of CURVE keys: {"input": {"recursive": "yes",
+/* Every key of the configuration except the paths of CURVE keys and notify.command: {"input":
+ * {"recursive": "yes",
  * ...}, ...}, values as ps_config_get() has them. A new reference; NULL without memory. */
 json_t *ps_status_configuration(const struct ps_config *config);
 

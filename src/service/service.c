@@ -11,6 +11,7 @@
 #include "service/discovery.h"
 #include "service/job_queue.h"
 #include "service/left_over.h"
+#include "service/notifier.h"
 #include "service/postponed.h"
 #include "service/rate.h"
 #include "service/repair.h"
@@ -44,6 +45,7 @@ struct service {
     struct ps_discovery *discovery;
     struct ps_repair *repair;
     struct ps_left_over left_over;
+    struct ps_notifier *notifier; /* NULL without notify.command */
 
     /* Guards the three below it. Written by the main thread only, under the lock. It reads them
      * without, other threads with it. */
@@ -115,7 +117,7 @@ static bool fill_status(void *context, json_t *header)
     return failed == 0;
 }
 
-static json_t *status_for_viewers(void *context)
+static json_t *current_status(void *context)
 {
     struct service *service = context;
     return ps_publisher_status(service->publisher);
@@ -149,7 +151,7 @@ static int start_live_view(struct service *service, struct ps_error *error)
         .log = service->log,
         .metrics = service->metrics,
         .previews = service->previews,
-        .status = status_for_viewers,
+        .status = current_status,
         .context = service,
     };
     struct ps_http *http = NULL;
@@ -250,7 +252,9 @@ static int start(struct service *service, struct ps_error *error)
     pthread_mutex_lock(&service->lock);
     service->watcher = watcher;
     pthread_mutex_unlock(&service->lock);
-    return status;
+    const struct ps_notifier_dependencies notifier = {service->config, service->log, current_status,
+                                                      service};
+    return status ? status : ps_notifier_start(&notifier, &service->notifier, error);
 }
 
 /* Reads one signal; 0 if none is pending. */
@@ -284,8 +288,9 @@ static void drain(struct service *service, int signal_fd)
     }
 }
 
-static void stop(struct service *service, int signal_fd)
+static void stop(struct service *service, int signal_fd, const char *device_failure)
 {
+    ps_notifier_stop(service->notifier, device_failure);
     pthread_mutex_lock(&service->lock);
     struct ps_watcher *watcher = service->watcher;
     service->watcher = NULL;
@@ -401,7 +406,7 @@ int ps_service_run(const struct ps_config *config, struct ps_log *log, int signa
         else
             (void)ps_notify_stopping((unsigned)config->service.drain_seconds + 10);
     }
-    stop(&service, signal_fd);
+    stop(&service, signal_fd, status == PS_E_DEVICE ? error->message : NULL);
     pthread_mutex_destroy(&service.lock);
     ps_log_event(log, PS_LOG_INFO, "stopped", "status=%d", status);
     return status;

@@ -95,6 +95,11 @@ static void make_particles(const struct worker *worker, struct ps_completion *co
         ps_log_reason(dependencies->log, PS_LOG_WARNING, "particles_failed", error.message);
 }
 
+static void count_gpu(const struct ps_worker_pool *pool)
+{
+    ps_metrics_set(pool->dependencies.metrics, PS_GAUGE_GPU, ps_picker_pool_is_gpu(pool->pickers));
+}
+
 /* Reads and picks: sets the micrograph and the result of `completion`. */
 static int read_and_pick(struct worker *worker, struct ps_job *job,
                          struct ps_completion *completion, struct ps_error *error)
@@ -110,8 +115,10 @@ static int read_and_pick(struct worker *worker, struct ps_job *job,
     completion->read_milliseconds = milliseconds_since(start);
     if (status)
         return status;
-    return ps_picker_pool_pick(worker->pool->pickers, job->name, &completion->micrograph->image,
-                               &completion->result, error);
+    status = ps_picker_pool_pick(worker->pool->pickers, job->name, &completion->micrograph->image,
+                                 &completion->result, error);
+    count_gpu(worker->pool);
+    return status;
 }
 
 /* Writes what belongs to a result or a failure, and frees the pixels. */
@@ -342,6 +349,7 @@ int ps_worker_pool_start(const struct ps_worker_dependencies *dependencies,
             ps_picker_pool_open(dependencies->config, dependencies->log, &pool->pickers, error);
     size_t workers = status == 0 ? ps_picker_pool_workers(pool->pickers) : 0;
     if (status == 0) {
+        count_gpu(pool);
         pool->workers = calloc(workers, sizeof *pool->workers);
         if (!pool->workers)
             status = ps_fail_memory(error, workers * sizeof *pool->workers, "workers");

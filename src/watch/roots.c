@@ -220,3 +220,13 @@ size_t ps_roots_status(struct ps_roots *roots, struct ps_root_status **ret_items
     *ret_items = items;
     return roots->count;
 }
+
+size_t ps_roots_missing_count(struct ps_roots *roots)
+{
+    size_t missing = 0;
+    (void)pthread_mutex_lock(&roots->lock);
+    for (size_t i = 0; i < roots->count; i++)
+        missing += roots->items[i].mode == PS_WATCH_MISSING;
+    (void)pthread_mutex_unlock(&roots->lock);
+    return missing;
+}

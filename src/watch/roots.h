@@ -42,6 +42,9 @@ void ps_roots_present(struct ps_roots *roots, size_t number, bool elsewhere);
 /* Call it after each of the other two, and when the numbers change. */
 void ps_roots_update(struct ps_roots *roots, size_t number, const struct ps_root_view *view);
 
+/* How many directories are missing. Any thread. */
+size_t ps_roots_missing_count(struct ps_roots *roots);
+
 /* The directory does not exist or cannot be read; `reason` says why. */
 void ps_roots_missing(struct ps_roots *roots, size_t number, const char *reason);
 

@@ -250,6 +250,8 @@ static void update_roots(struct ps_watcher *watcher)
         ps_roots_update(watcher->roots, root, &view);
     }
     ps_metrics_set(watcher->metrics, PS_GAUGE_WATCHES, (int64_t)ps_tree_watches(watcher->tree));
+    ps_metrics_set(watcher->metrics, PS_GAUGE_DIRECTORIES_MISSING,
+                   (int64_t)ps_roots_missing_count(watcher->roots));
 }
 
 /* ---- the thread -------------------------------------------------------------------------------

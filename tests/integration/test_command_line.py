@@ -286,7 +286,7 @@ def complete(*words, cwd=None):
 
 def options_of(command):
     text = run(command, "--help").stdout
-    return set(re.findall(r"^ +(?:-\w, )?(--[a-z-]+)", text, re.M))
+    return set(re.findall(r"^ +(?:-\w, )?(--[a-z_-]+)", text, re.M))
 
 
 def commands():

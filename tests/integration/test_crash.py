@@ -8,6 +8,7 @@ import subprocess
 import threading
 
 import pytest
+from notices import Notices
 from service import PATIENCE, Outcome, Service, Subscriber, session
 from support import PROGRAM
 
@@ -102,7 +103,10 @@ def test_a_stopped_subscriber_stalls_nobody():
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system needs root")
 def test_disk_full():
     """P48: intake stops, nothing is half recorded, and it goes on by itself when there is room."""
-    service = Service()
+    service = Service("notify.interval_seconds=0")
+    notices = Notices(service.home)
+    service.settings |= dict([notices.setting.split("=", 1)])
+    service.write_config()
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", service.state],
                       stderr=subprocess.DEVNULL, check=False).returncode:
         shutil.rmtree(service.home)
@@ -119,6 +123,7 @@ def test_disk_full():
             status = subscriber.status(lambda status: status["journal"] != "ok")
             assert status["journal"].startswith("failed")
             recorded = status["last_seq"]
+            assert "cannot be written: failed: " in notices.next("disk_full")["text"]
             filler.unlink()
             status = subscriber.status(lambda status: status["last_seq"] == 20)
             outcomes, last = subscriber.replay()
@@ -126,6 +131,7 @@ def test_disk_full():
             check_exactly_once(outcomes, [f"synth_{i:06}.mrc" for i in range(1, 21)])
             assert service.stop() == 0
     finally:
+        notices.close()
         subprocess.run(["umount", service.state], check=False)
         shutil.rmtree(service.home, ignore_errors=True)
 

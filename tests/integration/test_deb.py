@@ -29,7 +29,7 @@ def packages():
     paths = [os.path.abspath(line) for line in done.stdout.splitlines() if line.endswith(".deb")
              and line.startswith(DIRECTORY)]
     found = {os.path.basename(path).partition("_")[0]: path for path in paths}
-    assert sorted(found) == ["libpickstream-dev", "libpickstream0", "pickstream"]
+    assert sorted(found) == ["libpickstream-dev", "libpickstream0", "pickstream", "python3-pickstream"]
     return found
 
 
@@ -48,6 +48,7 @@ def test_what_is_in_the_packages(packages):
     for path in ("/usr/bin/pickstream", "/lib/systemd/system/pickstream.service",
                  "/usr/lib/sysusers.d/pickstream.conf", "/usr/lib/tmpfiles.d/pickstream.conf",
                  "/etc/pickstream/pickstream.ini", "/usr/share/pickstream/Snakefile",
+                 "/usr/share/pickstream/prometheus-alerts.yml", "/usr/share/pickstream/grafana-dashboard.json",
                  "/usr/share/man/man1/pickstream.1.gz", "/usr/share/man/man5/pickstream.conf.5.gz",
                  "/usr/share/man/man7/pickstream-messages.7.gz",
                  "/usr/share/man/man7/pickstream-troubleshooting.7.gz",
@@ -59,6 +60,10 @@ def test_what_is_in_the_packages(packages):
                  "/usr/lib/libpickstream.a", "/usr/lib/libpickstream.so -> libpickstream.so.0",
                  "/usr/lib/pkgconfig/pickstream.pc"):
         assert path in contents["libpickstream-dev"]
+    for path in ("/usr/lib/python3/dist-packages/pickstream.py",
+                 "/usr/share/pickstream/messages.schema.json",
+                 "/usr/share/pickstream/examples/table.py"):
+        assert path in contents["python3-pickstream"]
     depends = execute("dpkg-deb", "--field", packages["pickstream"], "Depends").stdout
     for library in "libfftw3-single3", "libsvm3", "libtiff6", "libzmq5", "libsqlite3-0":
         assert library in depends

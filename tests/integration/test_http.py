@@ -31,7 +31,7 @@ from scipy.ndimage import gaussian_filter
 from service import PATIENCE, Service, Subscriber, refused, session
 from support import ROOT
 
-SCHEMA = json.loads((ROOT / "tests/integration/messages.schema.json").read_text())
+SCHEMA = json.loads((ROOT / "include/messages.schema.json").read_text())
 LISTEN = "http.listen=127.0.0.1:0"
 BEHIND = 10_000  # outcomes: more than the buffers of a connection take
 CONNECTIONS, VIEWERS, SECONDS = (

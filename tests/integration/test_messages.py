@@ -11,7 +11,7 @@ import zmq
 from service import Service, Subscriber
 from support import ROOT, run
 
-SCHEMA = json.loads((ROOT / "tests/integration/messages.schema.json").read_text())
+SCHEMA = json.loads((ROOT / "include/messages.schema.json").read_text())
 GOLDEN = sorted((ROOT / "tests/golden/messages").glob("*.json"))
 PAGE = (ROOT / "src/man/pickstream-messages.7").read_text()
 validator = jsonschema.Draft7Validator(SCHEMA)

@@ -1,6 +1,7 @@
 """RELION reads our STAR files and cuts the particles out of the micrographs: the proof that our
 coordinates are RELION's, in MRC and TIFF files alike."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 from micrographs import PIXEL_SIZE, read_picks, write_mrc, write_tiff
 from service import Service, Subscriber
-from support import DATA, GOLDEN, needs_data, run
+from support import DATA, GOLDEN, PROGRAM, needs_data, run
 
 pytestmark = pytest.mark.skipif(
     shutil.which("relion_preprocess") is None, reason="RELION is not installed"
@@ -237,6 +238,146 @@ def test_converted_picks_in_a_project(tree, scene):
     assert picks > 40
     assert count_extracted(tree, MOVIES, "AutoPick/again/") == picks
     check_list(tree, "AutoPick/again", MOVIES, picks)
+
+
+# ---- RELION's list of micrographs ----------------------------------------------------------------
+
+def write_list(path, names, pixel_sizes=(PIXEL_SIZE,)):
+    """A micrographs STAR file; each micrograph in turn belongs to the next optics group."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = MICROGRAPHS_STAR.format(pixel_size=0, rows="\n".join(
+        f'"{name}" {index % len(pixel_sizes) + 1}' for index, name in enumerate(names)))
+    groups = [f"optics {number} {size} {size} 300 2.7 0.1"
+              for number, size in enumerate(pixel_sizes, 1)]
+    path.write_text(text.replace("optics 1 0 0 300 2.7 0.1", "\n".join(groups)), encoding="utf-8")
+    return path
+
+
+def json_of(path):
+    return json.loads(path.read_text())["micrograph"]
+
+
+def test_a_list_of_micrographs(tree, scene):
+    """Names stay as they are, from any working directory; each has the pixel size of its group."""
+    names = [f"./{MOVIES[0]}", "Micrographs//b.mrc", "MotionCorr/job002/Movies/no.mrc"]
+    listed = write_list(tree / "CtfFind/job003/micrographs_ctf.star", names, (PIXEL_SIZE, 2.8))
+    formats = ["--format", "star,cryosparc,json"]
+    done = run("pick", *scene.options, *formats, "-o", "AutoPick/ps", "CtfFind/job003/micrographs_ctf.star",
+               cwd=tree, status=1)
+    assert f"{names[2]}: No such file or directory" in done.stderr
+    assert "pixel size 1.4 A (STAR file)" in done.stderr and "pixel size 2.8 A (STAR file)" in done.stderr
+    below = tree / "AutoPick/ps/Movies/GridSquare_1", tree / "AutoPick/ps/Micrographs"
+    picks = sum(len(read_picks(path)) for path in (below[0] / "a_autopick.star", below[1] / "b_autopick.star"))
+    check_list(tree, "AutoPick/ps", names[:2], picks)
+    assert names[0] in (below[0] / "a_cryosparc.star").read_text()
+    first, second = json_of(below[0] / "a_autopick.json"), json_of(below[1] / "b_autopick.json")
+    assert (first["path"], first["pixel_size"], first["pixel_size_source"]) == (names[0], 1.4, "star")
+    assert (second["path"], second["pixel_size"]) == (names[1], 2.8)
+
+    # From elsewhere, and with a pixel size that is said.
+    before = (tree / "AutoPick/ps/autopick.star").read_bytes()
+    again = run("pick", *scene.options, *formats, "--resume", "-o", tree / "AutoPick/ps", listed, status=1)
+    assert "2 done before" in again.stderr
+    assert (tree / "AutoPick/ps/autopick.star").read_bytes() == before
+    run("pick", *scene.options, *formats, "--pixel-size", "3", "-o", tree.parent / "out", listed, status=1)
+    outside = json_of(tree.parent / "out/MotionCorr/job002/Movies/GridSquare_1/a_autopick.json")
+    assert (outside["path"], outside["pixel_size"], outside["pixel_size_source"]) == (names[0], 3, "configuration")
+    assert names[0] in (tree.parent / "out/autopick.star").read_text()
+
+
+def test_a_list_of_version_3_0(tree, scene):
+    listed = tree / "micrographs.star"
+    listed.write_text("\ndata_\n\nloop_\n_rlnMicrographName #1\n_rlnMagnification #2\n"
+                      f"_rlnDetectorPixelSize #3\n{MICROGRAPHS[0]} 10000.000000 2.5\n")
+    done = run("pick", *scene.options, "-o", "out", listed, cwd=tree)
+    assert "pixel size 2.5 A (STAR file)" in done.stderr
+
+
+@pytest.mark.parametrize("rows, expected", [
+    ("_rlnCoordinateX #1\n1\n", "expected RELION's list of micrographs, a table with _rlnMicrographName"),
+    ("_rlnMicrographName #1\n", "no micrographs in this list"),
+    ("_rlnMicrographName #1\n_rlnMicrographPixelSize #2\na.mrc wide\n",
+     "_rlnMicrographPixelSize: expected a number from 0 to 1000, not wide"),
+])
+def test_lists_that_are_refused(tmp_path, rows, expected):
+    path = tmp_path / "x.star"
+    path.write_text(f"data_\n\nloop_\n{rows}")
+    assert expected in run("pick", "--diameter", "40px", "-o", tmp_path, path, status=1).stderr
+
+
+# ---- an External job -----------------------------------------------------------------------------
+
+JOB = """
+data_job
+
+_rlnJobType 99
+_rlnJobIsContinue 0
+
+data_joboptions_values
+
+loop_
+_rlnJobOptionVariable #1
+_rlnJobOptionValue #2
+fn_exe "{program} relion"
+in_mic {micrographs}
+param1_label diameter
+param1_value {diameter}
+param2_label profile
+param2_value aspire
+nr_threads 2
+do_queue No
+"""
+
+
+@pytest.fixture
+def job_project(tree):
+    (tree / "default_pipeline.star").write_text(
+        "\n# version 30001\n\ndata_pipeline_general\n\n_rlnPipeLineJobCounter 4\n\n")
+    write_list(tree / "CtfFind/job003/micrographs_ctf.star", MOVIES)
+    return tree
+
+
+@pytest.mark.skipif(shutil.which("relion_pipeliner") is None, reason="relion_pipeliner is not installed")
+def test_an_external_job(job_project, scene):
+    """In RELION's pipeline, with a broken micrograph: RELION extracts every particle."""
+    (job_project / MOVIES[1]).write_bytes(b"no micrograph" * 100)
+    (job_project / "job.star").write_text(JOB.format(
+        program=PROGRAM, micrographs="CtfFind/job003/micrographs_ctf.star", diameter=f"{scene.diameter}px"))
+    relion("relion_pipeliner", "--addJobFromStar", "job.star", cwd=job_project)
+    relion("relion_pipeliner", "--RunJobs", "External/job004/", "--sec_wait_after", 0, cwd=job_project)
+    job = job_project / "External/job004"
+    assert (job / "RELION_JOB_EXIT_SUCCESS").exists(), (job / "run.err").read_text()
+    picks = len(read_picks(job / "Movies/GridSquare_1/a_autopick.star"))
+    assert picks > 20
+    nodes = (job / "RELION_OUTPUT_NODES.star").read_text()
+    assert re.search(r"_rlnPipeLineNodeType #2\nExternal/job004/coords_suffix_autopick\.star 2$", nodes, re.M)
+    assert (job / "coords_suffix_autopick.star").read_text() == "CtfFind/job003/micrographs_ctf.star\n"
+    assert count_extracted(job_project, MOVIES, "External/job004/") == picks
+    check_list(job_project, "External/job004", MOVIES[:1], picks)
+
+
+def test_an_external_job_by_hand(job_project, scene):
+    """Aborted and continued; of RELION 4, whose pipeline has labels."""
+    (job_project / "default_pipeline.star").write_text("loop_\n_rlnPipeLineProcessTypeLabel #3 \n")
+    job = job_project / "External/job007"
+    job.mkdir(parents=True)
+    options = ["relion", "--o", "External/job007/", "--in_mics", "CtfFind/job003/micrographs_ctf.star",
+               *scene.options, "--j", 1]
+
+    def markers():
+        return [path.name for path in job.glob("RELION_JOB_*")]
+
+    (job / "RELION_JOB_ABORT_NOW").touch()
+    done = run(*options, cwd=job_project, status=130)
+    assert markers() == ["RELION_JOB_EXIT_ABORTED"] and "interrupted: 0 of 2 picked" in done.stderr
+    run(*options, cwd=job_project)
+    assert markers() == ["RELION_JOB_EXIT_SUCCESS"]
+    assert "2 done before" in run(*options, cwd=job_project).stderr
+    nodes = (job / "RELION_OUTPUT_NODES.star").read_text()
+    assert "_rlnPipeLineNodeTypeLabel #2\nExternal/job007/autopick.star MicrographsCoords.star.relion.autopick" in nodes
+    for wrong in ["--nonsense", "1"], ["--in_mics", "none.star"]:
+        run(*options, *wrong, cwd=job_project, status=2 if "--nonsense" in wrong else 1)
+        assert markers() == ["RELION_JOB_EXIT_FAILURE"]
 
 
 def darkness(particles, diameter):

@@ -180,6 +180,19 @@ def test_jobs_of_a_batch_system(tmp_path, images):
     assert project.counts() | {"picked": 4, "failed": 1} == project.counts()
 
 
+def test_a_list_of_relion(tmp_path, images):
+    """In a project, where the names of picks are not those below the directory."""
+    project = Project(tmp_path, images, ["a.mrc", "b.mrc", "c.mrc"])
+    (tmp_path / "default_pipeline.star").touch()
+    (tmp_path / "in/b.mrc").write_bytes(b"no micrograph" * 100)
+    (tmp_path / "micrographs_ctf.star").write_text(
+        "data_micrographs\n\nloop_\n_rlnMicrographName #1\n./in/a.mrc\n./in/b.mrc\n")
+    project.run(status=1, micrographs="micrographs_ctf.star", shards=1)
+    assert {key: project.counts()[key] for key in ("micrographs", "picked", "failed")} \
+        == {"micrographs": 2, "picked": 1, "failed": 1}
+    assert {row[0] for row in read_merged(tmp_path / "picks/picks.star")} == {"./in/a.mrc"}
+
+
 def test_each_job_has_a_gpu_of_its_own(tmp_path, images):
     """The program is a stand-in that picks on the CPU, and fails if it finds its GPU in use."""
     project = Project(tmp_path, images, [f"{number}.mrc" for number in range(8)])
