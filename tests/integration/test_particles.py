@@ -15,7 +15,7 @@ from service import PATIENCE, Service, Subscriber
 from support import ROOT, run
 from test_relion import extract, relion
 
-SCHEMA = json.loads((ROOT / "tests/integration/messages.schema.json").read_text(encoding="utf-8"))
+SCHEMA = json.loads((ROOT / "include/messages.schema.json").read_text(encoding="utf-8"))
 needs_relion = pytest.mark.skipif(
     shutil.which("relion_preprocess") is None, reason="RELION is not installed"
 )
