@@ -121,7 +121,7 @@ def test_help_and_version():
     commands = [line.split()[0] for line in lines]
     assert sorted(commands) == sorted(
         ["watch", "pick", "listen", "relay", "export", "convert", "status", "retry", "synth",
-         "bench", "check", "keygen", "completion"]
+         "bench", "check", "keygen", "completion", "relion"]
     )
     for command in commands:
         help_text = run(command, "--help")
