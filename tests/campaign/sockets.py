@@ -147,7 +147,23 @@ class Sockets:
             for _ in range(self.random.randrange(1, 100)):
                 with contextlib.suppress(zmq.ZMQError):
                     frames = [b""] * self.random.randrange(2) + [self.random.choice(REQUESTS)]
-                    client.send_multipart(frames * self.random.choice([1, 1, 1, 50]), zmq.NOBLOCK)
+                    client.send_multipart(frames * self.random.choice([1, 1, 1, 20]), zmq.NOBLOCK)
+
+    def endless(self, stack):
+        """Messages without an end, of raw connections: libzmq's client can abort if it is closed
+        just after the service has disconnected it within a message."""
+        for connection in self.connections(stack, self.random.randrange(1, 10)):
+            with contextlib.suppress(OSError):
+                connection.setblocking(True)
+                connection.settimeout(0.5)
+                kind = self.random.choice([b"DEALER", b"SUB"])
+                ready = b"\x05READY\x0bSocket-Type" + len(kind).to_bytes(4, "big") + kind
+                connection.sendall(b"\xff" + bytes(8) + b"\x7f\x03\x00" + b"NULL".ljust(20, b"\0")
+                                   + bytes(32) + bytes([4, len(ready)]) + ready)
+                size = self.random.choice([0, 10, 200])
+                frames = (bytes([1, size]) + bytes(size)) * 20000
+                for _ in range(self.random.randrange(1, 30)):
+                    connection.sendall(frames)
 
     def replays(self, stack):
         """Many at once, and none of them reads."""
@@ -215,7 +231,8 @@ class Sockets:
 
     def round(self):
         floods = [self.half_open, self.garbage, self.slow, self.http, self.subscriptions,
-                  self.wrong_kind, self.requests, self.replays, self.oversize, self.viewers]
+                  self.wrong_kind, self.requests, self.endless, self.replays, self.oversize,
+                  self.viewers]
         chosen = self.random.sample(floods, self.random.choice([1, 1, 2, 3]))
         names = ", ".join(flood.__name__ for flood in chosen)
         with contextlib.ExitStack() as stack:
