@@ -101,7 +101,7 @@ def test_a_stopped_subscriber_stalls_nobody():
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system needs root")
 def test_disk_full():
-    """P48: intake stops, nothing is half recorded, and it goes on by itself when there is room."""
+    """P48: intake stops, nothing is half recorded, and it continues by itself when there is space."""
     service = Service()
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", service.state],
                       stderr=subprocess.DEVNULL, check=False).returncode:

@@ -115,7 +115,7 @@ def test_killed_and_resumed(tmp_path, images):
     assert 12 <= len(before) < 2 * 39
     assert not (tmp_path / "picks/report.txt").exists()
 
-    # As the Snakefile says: it is locked, and then it goes on.
+    # As the Snakefile describes: it is locked, and continues after --unlock.
     assert "--unlock" in project.run(status=1)
     project.run("--unlock")
     log = project.run("--rerun-incomplete", status=1)
