@@ -407,7 +407,7 @@ def test_status_says_that_it_may_not_ask():
                 [program, command, "-c", service.config], user=65534, group=65534, cwd=service.home,
                 extra_groups=[], capture_output=True, text=True, timeout=60, check=False)
             assert done.returncode == 1
-            assert "control.sock: Permission denied: ask as root" in done.stderr
+            assert "control.sock: Permission denied: run this as root" in done.stderr
 
 
 def test_open_to_others_only_with_keys():
