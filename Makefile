@@ -31,7 +31,8 @@ space := $(empty) $(empty)
 FLAVOUR := $(strip $(if $(SANITIZER),sanitize-$(subst $(comma),-,$(SANITIZER))) $(if $(filter 1,$(DEBUG)),debug))
 FLAVOUR := $(strip $(if $(filter 1,$(EMULATED)),emulated) $(or $(FLAVOUR),release))
 B := build/$(subst $(space),-,$(FLAVOUR))
-OPTIMISE := $(if $(filter 1,$(DEBUG)),-Og -g3,-O3 -g)
+# Nothing of the emulation is timed but its compilation.
+OPTIMISE := $(if $(filter 1,$(DEBUG)),-Og -g3,$(if $(filter 1,$(EMULATED)),-O1 -g1,-O3 -g))
 Q := $(if $(filter 1,$(V)),,@)
 say = $(if $(filter 1,$(V)),,@printf '  %-5s %s\n' '$(1)' '$(2)')
 
@@ -51,8 +52,9 @@ override LDFLAGS := -pthread $(if $(SANITIZER),-fsanitize=$(SANITIZER)) $(LDFLAG
 LDLIBS := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) -linih -lsvm -lm
 
 # simd_*.c are built once for each instruction set, PS_ISA in their names; the best is taken at run
-# time (src/backend/cpu/simd.c).
-ISAS := $(if $(filter x86_64,$(shell uname -m)),sse2 avx2 avx512,generic)
+# time (src/backend/cpu/simd.c). The emulation compares with the CPU, in whichever set.
+ISAS := $(if $(filter 1,$(EMULATED)),generic,$(if $(filter x86_64,$(shell uname -m)),sse2 avx2 avx512,generic))
+override CPPFLAGS += $(if $(filter generic,$(ISAS)),-DPS_GENERIC)
 ISA_FLAGS_generic :=
 ISA_FLAGS_sse2 := -msse2
 ISA_FLAGS_avx2 := -mavx2 -mfma -mf16c -mprefer-vector-width=256
@@ -160,7 +162,7 @@ $(KERNEL_DIRECTORY)/%.o: kernels/%.cu
 	$(call say,NVCC,$<)
 	$(Q)$(NVCC) -Ikernels -Isrc -Iinclude $(NVCCFLAGS) -MMD -MP -c -o $@ $<
 else
-EMULATED_CXXFLAGS := -std=gnu++17 -O2 -g -fno-omit-frame-pointer -fPIC -fno-semantic-interposition -ftls-model=initial-exec -fno-strict-aliasing -ffp-contract=off -fno-math-errno -pthread \
+EMULATED_CXXFLAGS := -std=gnu++17 -O2 -g1 -fno-omit-frame-pointer -fPIC -fno-semantic-interposition -ftls-model=initial-exec -fno-strict-aliasing -ffp-contract=off -fno-math-errno -pthread \
                      -Wall -Wextra -Wno-unknown-pragmas $(if $(SANITIZER),-fsanitize=$(SANITIZER) -fno-sanitize-recover=all)
 $(B)/%.o: %.cu $(B)/flags
 	@mkdir -p $(@D)
@@ -283,7 +285,7 @@ TESTS_MAKE := $(MAKE)
 check: ## install what they need, then run all tests (SANITIZER=address,undefined or thread)
 	@tests/packages.sh $(CHECK_PACKAGES)
 	+@$(BUILD) all check-programs check-layers $(FOR_NATIVE_OR_NEWEST)
-	+@$(BUILD) EMULATED=1 SANITIZER=$(CHECK_EMULATED) all check-gpu-programs
+	+@$(BUILD) EMULATED=1 SANITIZER=$(CHECK_EMULATED) check-gpu-programs
 	@PICKSTREAM_EMULATED=build/emulated-sanitize-$(subst $(comma),-,$(CHECK_EMULATED)) \
 	 PICKSTREAM_BUILD=$(B) PICKSTREAM_SANITIZER=$(SANITIZER) CC='$(CC)' MAKE='$(TESTS_MAKE)' $(FOR_NATIVE_OR_NEWEST) \
 	 ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1 \
@@ -314,7 +316,7 @@ ci: ## everything: format, lint, all tests, and no warning of the compiler
 check-programs: $(UNIT_TESTS) $(FUZZERS) $(CAMPAIGN_LIBRARIES)
 
 .PHONY: check-gpu-programs
-check-gpu-programs: $(GPU_TESTS) $(PARITY_TESTS) $(B)/tests/golden/test_golden
+check-gpu-programs: $(B)/pickstream $(GPU_TESTS) $(PARITY_TESTS) $(B)/tests/golden/test_golden
 
 $(BENCHES): %: %.o $(TESTED) | $(EMULATION)
 	$(call say,LD,$@)

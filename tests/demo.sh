@@ -10,7 +10,7 @@ diameter=110 # A, which is what synth makes
 
 rm -rf "$directory"
 mkdir -p "$directory/micrographs" "$directory/picks"
-# Paths of sockets are short: not below a clone that may lie anywhere.
+# The path of a socket must be short, and that of a clone can be long.
 state=$(mktemp -d /tmp/pickstream-demo.XXXXXX)
 cat >"$directory/pickstream.ini" <<END
 [input]
@@ -33,7 +33,7 @@ microscope=
 finish() {
     [ -z "$service" ] || kill "$service" 2>/dev/null || true
     [ -z "$microscope" ] || kill "$microscope" 2>/dev/null || true
-    wait # until nobody answers at the address any more
+    wait # until the address is free
     rm -rf "$state"
 }
 trap finish EXIT
@@ -85,7 +85,7 @@ echo "Look at it: $directory/check/synth_000001_overlay.png (picks as circles)"
 [ -n "${VIEW:-}" ] || exit 0
 
 echo
-echo "The service goes on, and the microscope writes 200 more, one every 10 seconds. Look at them:"
+echo "The service continues, and the microscope writes 200 more, one every 10 seconds. Look at them:"
 echo
 echo "    $url"
 echo

@@ -150,11 +150,19 @@ class Outcome:
                 self.picks = array
 
 
+def new_context():
+    """A context whose sockets do not wait, when they are closed, for messages to be delivered: after
+    a failed test there may be no one to receive them."""
+    context = zmq.Context()
+    context.linger = 0
+    return context
+
+
 class Subscriber:
     """SUB and DEALER sockets that have really reached the service."""
 
     def __init__(self, service, topics=(b"picks", b"status")):
-        self.context = zmq.Context()
+        self.context = new_context()
         self.sub = self.context.socket(zmq.SUB)
         self.sub.set_hwm(0)
         for topic in topics:

@@ -1,4 +1,4 @@
-"""What tests share: where the program and the data are, and how to run it.
+"""Shared by tests: the paths of program and data, and a function to run it.
 
 PICKSTREAM_BUILD  directory of the build under test (default build/release)
 PICKSTREAM_EMULATED  directory of the build with the emulated GPU

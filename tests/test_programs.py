@@ -1,5 +1,5 @@
-"""Runs the test programs written in C: unit and golden tests (cmocka), those of the emulated GPU and
-of the CUDA backend on it, and the fuzzers' corpora."""
+"""Runs the test programs written in C: those of the CUDA backend on the emulated GPU and of the
+emulation, which take longest, unit and golden tests (cmocka), and the fuzzers' corpora."""
 
 import os
 import re
@@ -12,8 +12,8 @@ from support import BUILD, DATA, EMULATED, ROOT, needs_emulation
 PROGRAMS = sorted((ROOT / "tests").glob("unit/test_*.c")) + sorted(
     (ROOT / "tests").glob("golden/test_*.c")
 )
-EMULATED_PROGRAMS = sorted((ROOT / "tests").glob("emu/test_*.cu")) + sorted(
-    (ROOT / "tests").glob("parity/test_*.c")
+EMULATED_PROGRAMS = sorted((ROOT / "tests").glob("parity/test_*.c")) + sorted(
+    (ROOT / "tests").glob("emu/test_*.cu")
 )
 FUZZERS = sorted((ROOT / "tests/fuzz").glob("fuzz_*.c"))
 
@@ -42,14 +42,10 @@ def check_program(source, build, *arguments, may_skip=True):
     assert passed + len(skipped) > 0
     assert may_skip or not skipped, f"skipped {', '.join(skipped)}"
     if skipped and not passed:
-        pytest.skip(f"{len(skipped)} tests skipped")
+        reasons = [line for line in done.stdout.splitlines() if not line.startswith("[")]
+        pytest.skip(f"{len(skipped)} tests skipped: {'; '.join(sorted(set(reasons)))}")
     if skipped:
         warnings.warn(f"{source.stem}: skipped {', '.join(sorted(set(skipped)))}")
-
-
-@pytest.mark.parametrize("source", PROGRAMS, ids=lambda path: path.stem)
-def test_program(source):
-    check_program(source, BUILD)
 
 
 @needs_emulation
@@ -62,6 +58,11 @@ def test_with_emulated_gpu(source):
 @needs_emulation
 def test_golden_case_with_emulated_gpu():
     check_program(ROOT / "tests/golden/test_golden.c", EMULATED, "cuda", "test_apo_p64")
+
+
+@pytest.mark.parametrize("source", PROGRAMS, ids=lambda path: path.stem)
+def test_program(source):
+    check_program(source, BUILD)
 
 
 @pytest.mark.parametrize("source", FUZZERS, ids=lambda path: path.stem)

@@ -1,5 +1,5 @@
 /* The two connections of a journal that is open: the right to write, and opening the files again
- * after somebody has mended them. */
+ * after an operator has repaired them. */
 #include "journal/internal.h"
 
 #include "base/clock.h"

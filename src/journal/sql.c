@@ -227,8 +227,8 @@ static int set_up(struct ps_sql *sql, enum ps_sql_sync sync, struct ps_error *er
     if (code != SQLITE_ROW)
         return fail(sql, code, "open the journal", error);
     if (!logged)
-        return ps_fail(error, PS_E_SYSTEM, "%s: this file system supports no write-ahead log",
-                       sql->path);
+        return ps_fail(error, PS_E_SYSTEM,
+                       "%s: this file system does not support a write-ahead log", sql->path);
     char text[200];
     (void)snprintf(text, sizeof text,
                    "PRAGMA synchronous = %s; PRAGMA wal_autocheckpoint = %d;"

@@ -76,7 +76,7 @@ static int check_permission(const char *path, struct ps_error *error)
 {
     if (access(path, W_OK) == 0 || errno != EACCES)
         return 0;
-    return ps_fail(error, PS_E_SYSTEM, "%s: %s: ask as root, or as the user that the service has",
+    return ps_fail(error, PS_E_SYSTEM, "%s: %s: run this as root, or as the user of the service",
                    path, strerror(EACCES));
 }
 

@@ -30,7 +30,7 @@ SIDE = 420  # px, of the micrographs: small, so that picking takes a moment only
 
 
 class Violation(Exception):
-    """What ends a campaign at once, because nothing behind it could be believed."""
+    """Ends a campaign at once: later results would be meaningless."""
 
 
 class Campaign:
@@ -66,7 +66,7 @@ class Campaign:
         self.worst[what] = max(self.worst.get(what, value), value)
 
     def violated(self, what):
-        """Reports a violation, and goes on."""
+        """Reports a violation; the campaign continues."""
         self.violations.append(what)
         print(f"{self.name}: seed {self.seed}: violation: {what}", file=sys.stderr, flush=True)
 
@@ -137,7 +137,7 @@ class Done:
         self.status, self.out, self.err = status, out, err
 
     def crashed(self):
-        """What a signal or a sanitizer did to it; None if it ended by itself."""
+        """The signal or sanitizer report that ended it; None if it ended by itself."""
         if self.status is None:
             return "it hung"
         if self.status < 0:

@@ -234,7 +234,7 @@ class Hostile:
         self.judge(path, done, megabytes)
 
     def restart(self):
-        """A service on a damaged journal: it refuses it, or runs and ends as it is told."""
+        """A service on a damaged journal: it refuses to start, or runs until it is stopped."""
         path = self.state()
         service = Service(f"service.state_directory={path}", f"publish.endpoint=ipc://{path}/pub",
                           f"publish.replay_endpoint=ipc://{path}/replay", directory=path)
@@ -253,7 +253,7 @@ class Hostile:
         self.judge(path, c.Done(status, b"", service.log.read_bytes().replace(b"\x1b", b"?")), 0)
 
     def watch(self):
-        """Many at once through the running service: each has its outcome, and it goes on."""
+        """Many at once through the running service: each has its outcome; the service continues."""
         names = {}
         for _ in range(BATCH):
             path = self.image()

@@ -27,7 +27,7 @@ FORMATS = {"star": "_autopick.star", "box": ".box"}
 
 
 class Truth:
-    """What the picks of each content are: arrays of messages, and bytes of files of picks."""
+    """The picks of each content: arrays of messages, and bytes of files of picks."""
 
     def __init__(self, arrays, files, digests):
         self.arrays, self.files, self.digests = arrays, files, digests
@@ -104,7 +104,7 @@ class Kills:
                              campaign.random.random())
         self.collector = Collector(self.service)
         self.relay = self.saver = None
-        self.ready = True  # the service has said so
+        self.ready = True  # the service has notified it
         self.listeners = []
 
     # ---- processes -------------------------------------------------------------------------------
@@ -152,7 +152,7 @@ class Kills:
     # ---- kills -----------------------------------------------------------------------------------
 
     def must_run(self, process, what):
-        """A process that ended by itself is a violation: nothing told it to."""
+        """A process that ended by itself is a violation: it was not asked to."""
         status = process.poll()
         self.campaign.require(status is None, f"{what} ended by itself with {status}")
 

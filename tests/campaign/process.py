@@ -1,4 +1,4 @@
-"""What the kernel knows about a running process: memory and descriptors."""
+"""Memory and descriptors of a running process, from /proc."""
 
 import os
 

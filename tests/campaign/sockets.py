@@ -189,7 +189,7 @@ class Sockets:
                 stack.callback(connection.close)
                 connection.send(HTTP[1])
 
-    # ---- what must go on -------------------------------------------------------------------------
+    # ---- what must continue ----------------------------------------------------------------------
 
     def submit(self):
         self.number += 1

@@ -25,7 +25,7 @@ static inline int memory_file(const void *bytes, size_t length, char ret_path[ME
     return fd;
 }
 
-/* Every fault is said in one line. */
+/* Every fault is reported in one line. */
 static inline void check_message(int status, const struct ps_error *error)
 {
     if (status != 0 && (error->message[0] == '\0' || strchr(error->message, '\n')))

@@ -48,7 +48,7 @@ static void read_both(const struct ps_frames *frames)
             abort(); /* whoever is read has an envelope that says the same */
         check(record);
     } else if (record || error.message[0] == '\0' || strchr(error.message, '\n')) {
-        abort(); /* every fault is said in one line */
+        abort(); /* every fault is reported in one line */
     }
     ps_outcome_record_free(record);
 }

@@ -14,7 +14,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
 static void check_error(int status, const struct ps_error *error)
 {
     if (status != 0 && (error->message[0] == '\0' || strchr(error->message, '\n')))
-        abort(); /* every fault is said in one line */
+        abort(); /* every fault is reported in one line */
 }
 
 static void write_all(struct ps_pick_file *files, size_t count)

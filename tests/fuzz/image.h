@@ -18,7 +18,7 @@ static inline void fuzz_image(const uint8_t *bytes, size_t length, const char *f
         struct ps_error error;
         if (ps_micrograph_parse(bytes, length, &options, &micrograph, &error)) {
             if (error.message[0] == '\0' || strchr(error.message, '\n'))
-                abort(); /* every fault is said in one line */
+                abort(); /* every fault is reported in one line */
             continue;
         }
         const size_t count = (size_t)micrograph->image.width * (size_t)micrograph->image.height;

@@ -11,6 +11,7 @@ import uuid
 
 import numpy as np
 import zmq
+from service import new_context
 
 DEADLINE = 60  # seconds; only a failing test waits so long
 COLUMNS = ["x", "y", "score", "area"]
@@ -54,7 +55,7 @@ class FakePublisher:
         that was closed takes its place."""
         self.stream = stream or str(uuid.uuid4())
         self.journal = {}
-        self.context = zmq.Context()
+        self.context = new_context()
         self.live = self._socket(zmq.XPUB, high_water_mark, curve)
         self.replay = self._socket(zmq.ROUTER, replay_high_water_mark, curve)
         self.endpoint = self._bind(self.live, endpoint)

@@ -101,7 +101,7 @@ def write_failed(service, name):
 
 def multiply(service, subscriber, count):
     """A service that has `count` outcomes: one, and copies of it that were put into its journal as
-    if it had been picked so often. It was started anew."""
+    if it had been picked so often. It was started again."""
     path = write(service, "x.mrc")
     subscriber.outcome()
     service.stop()

@@ -91,7 +91,7 @@ def test_the_first_line_states_the_scale(tmp_path, scene):
 
 def test_the_scale_is_stated_when_it_changes(tmp_path, scene):
     for name, pixel_size in [("a", 1.4), ("b", 1.4), ("c", 2.8), ("d", 2.8)]:
-        write_mrc(tmp_path / f"{name}.mrc", scene.image, pixel_size=pixel_size)
+        write_mrc(tmp_path / f"{name}.mrc", scene.image[:400, :400], pixel_size=pixel_size)
     (tmp_path / "0.mrc").touch()
     done = run("pick", "--diameter", "56", "-o", tmp_path / "out", tmp_path, status=1)
     lines = [line for line in done.stderr.splitlines() if "pickstream: pixel size" in line]

@@ -102,7 +102,7 @@ def test_a_stopped_subscriber_stalls_nobody():
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system needs root")
 def test_disk_full():
-    """P48: intake stops, nothing is half recorded, and it goes on by itself when there is room."""
+    """P48: intake stops, nothing is half recorded, and it continues by itself when there is space."""
     service = Service("notify.interval_seconds=0")
     notices = Notices(service.home)
     service.settings |= dict([notices.setting.split("=", 1)])

@@ -98,7 +98,7 @@ def test_the_exported_list_becomes_one_file(service, tmp_path):
 
 
 def test_the_service_does_not_notice(service, scene, tmp_path):
-    """It goes on publishing, and its journal is only read."""
+    """The service continues to publish; its journal is only read."""
     before = {path.name: path.stat().st_ino for path in service.state.iterdir()}
     export(service, tmp_path)
     assert {path.name: path.stat().st_ino for path in service.state.iterdir()} == before

@@ -1,5 +1,5 @@
-"""The scripts for machines with a GPU, which say what is proven and measured there: here with the
-CPU in its place, and small, so that they are known to work where nobody can mend them."""
+"""The scripts that test and measure on machines with a GPU: here with the
+CPU in its place, and small, because there they must work at the first attempt."""
 
 import json
 import os
@@ -54,7 +54,7 @@ def verdicts(output, verdict):
 
 
 def test_checks(binaries, tmp_path):
-    """All that can be told without a GPU passes, and a test that fails is no small matter."""
+    """Everything that can be checked without a GPU passes, and a failing test fails the script."""
     status, output = script("parity/check_gpu.sh", binaries, tmp_path / "work", PICKSTREAM_DATA="")
     assert status == 1
     failed = verdicts(output, "FAILED")

@@ -1,4 +1,4 @@
-"""The HTTP side of the service: real requests, also those that nobody should send."""
+"""The HTTP side of the service: real requests, also invalid ones."""
 
 import contextlib
 import http.client
@@ -188,7 +188,7 @@ def test_events_tell_of_every_outcome(live):
     for events in early, late, again:
         seq, row = events.outcome()
         assert (seq, row["seq"], row["name"]) == (4, 4, "later.mrc")
-        # what is told of can be asked for
+        # an announced outcome can be requested
         assert row["preview"] and get(where, f"/preview/{seq}.png")[0] == 200
         assert json.loads(events.next()["data"])["last_seq"] == 4
     assert "pickstream_viewers 3" in get(where, "/metrics")[2].decode()
@@ -271,7 +271,7 @@ def test_requests_that_are_none(live, request_):
 
 
 def test_too_many_connections():
-    """Whoever holds all places keeps others out, until it is shown out; picking goes on."""
+    """A client that holds all connections blocks others until it is disconnected; picking continues."""
     with session(LISTEN) as (service, subscriber), contextlib.ExitStack() as stack:
         where = address(service)
         for _ in range(CONNECTIONS):
@@ -302,7 +302,7 @@ def test_too_many_viewers(live):
 
 
 def test_slow_clients_are_shown_out():
-    """One says nothing, one a byte every half second: neither keeps its place."""
+    """One sends nothing, one a byte every half second: both are disconnected."""
     with session(LISTEN) as (service, subscriber):
         where = address(service)
         begin = time.monotonic()
@@ -328,7 +328,8 @@ def test_slow_clients_are_shown_out():
 
 
 def test_who_reads_nothing_holds_up_nobody():
-    """Neither one that asks for much and takes none of it, nor a viewer, which is shown out."""
+    """Neither a client that requests much and reads nothing, nor such a viewer, which is
+    disconnected, delays others."""
     with session(LISTEN) as (service, subscriber):
         multiply(service, subscriber, BEHIND)
         where = address(service)
@@ -347,7 +348,7 @@ def test_who_reads_nothing_holds_up_nobody():
 
 
 def test_health_says_that_the_journal_cannot_be_written():
-    """And what can be read goes on being answered."""
+    """Requests that only read are still answered."""
     with session(LISTEN) as (service, subscriber):
         write(service, "a.mrc")
         subscriber.outcome()
@@ -357,7 +358,7 @@ def test_health_says_that_the_journal_cannot_be_written():
         other.execute("BEGIN IMMEDIATE")
         write(service, "b.mrc")
         slowest, journal = 0, "ok"
-        while journal == "ok":  # nobody who asks waits while the watcher does
+        while journal == "ok":  # requests do not wait while the watcher does
             begin = time.monotonic()
             journal = get_json(where, "/api/status")["journal"]
             slowest = max(slowest, time.monotonic() - begin)
@@ -377,7 +378,7 @@ def test_health_says_that_the_journal_cannot_be_written():
 
 
 def test_an_outcome_that_cannot_be_read_costs_its_viewers_nothing_else():
-    """They hear of the state of things as often as others do, and go on where it can be read."""
+    """They get a status as often as others, and continue where the journal can be read."""
     with session(LISTEN) as (service, subscriber):
         write(service, "a.mrc")
         subscriber.outcome()
@@ -480,7 +481,7 @@ def test_pictures_are_bounded_and_outlive_the_service():
         (service.home / "other").mkdir()
         service.write_config()
         service.start()
-        assert kept(service) == []  # seqs begin anew: these would be the wrong pictures
+        assert kept(service) == []  # seqs begin at 1 again: these would be the wrong pictures
 
 
 def test_previews_are_published():

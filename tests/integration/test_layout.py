@@ -271,7 +271,7 @@ def test_operands_without_micrographs_are_named(tmp_path):
 
 
 def test_files_that_are_named_are_taken(tmp_path):
-    """A glob of the shell gives all of them: they are taken, and what they are is said."""
+    """A glob of the shell gives all of them: they are picked, and each is reported for what it is."""
     make(tmp_path, "x.mrc x_PS.mrc x_EVN.mrc y.mrc y_DW.mrc")
     files = sorted(tmp_path.glob("*.mrc"))
     done = run("pick", "--list", "--diameter", "100", *files)

@@ -80,7 +80,7 @@ class Process:
             self._read(expected)
 
     def wait_lines(self, count):
-        """Until so many lines were printed."""
+        """Waits until `count` lines were printed."""
         while len(self.out) < count:
             assert self._selector.get_map(), f"ended early: {self.out}\n{self.err}"
             self._read(f"{count} lines")
@@ -213,7 +213,7 @@ def test_a_late_joiner_gets_everything_once(publisher):
         publisher.publish()
         listener.end()
     assert listener.seqs == [3, 4, 5, 6, 7, 8]
-    assert len(listener.err) == 1  # nothing was missed, and nothing is said to be
+    assert len(listener.err) == 1  # nothing was missed, and nothing is reported as missed
 
 
 def test_without_since_it_begins_now(publisher):
@@ -349,7 +349,7 @@ def test_another_stream_begins_anew(publisher, since):
 
 
 def test_a_service_that_is_not_there_is_noticed(publisher, tmp_path):
-    """Nothing heard is said once; the listener goes on, and begins when the service does."""
+    """Silence is reported once; the listener waits, and begins when the service does."""
     with restarted(publisher) as there:
         endpoints = there.endpoint, there.replay_endpoint
     with Process(PROGRAM, "listen", "--connect", endpoints[0], "--replay", endpoints[1],

@@ -197,7 +197,7 @@ def half_done(tmp_path, scene):
 
 
 def changed(directory, action):
-    """Which files of picks a run wrote, anew or for the first time."""
+    """The files of picks that a run wrote, again or for the first time."""
     def state():
         return {path.relative_to(directory).as_posix(): (path.stat().st_mtime_ns, path.stat().st_ino)
                 for path in directory.rglob("*_*")}
@@ -443,7 +443,7 @@ def test_missing_truth_is_named(tmp_path, scene):
         == f"pickstream: no {tmp_path}/synth_000001_truth.star or .txt"
 
 
-# ---- what is said --------------------------------------------------------------------------------
+# ---- messages ------------------------------------------------------------------------------------
 
 def on_terminal(*arguments, **options):
     """Runs the program with its standard error, and what else `options` say, on a terminal; returns

@@ -177,7 +177,7 @@ def test_a_suspect_that_lives_is_picked(deadly, micrograph):
 
 
 def test_slow_is_not_stuck(deadly, micrograph):
-    """A read that takes longer than the watchdog's period, but goes on, does not starve it."""
+    """A read that takes longer than the watchdog's period, but makes progress, does not starve it."""
     period = 1.5
     service = Service(environment=deadly | {"WATCHDOG_USEC": str(int(period * 1e6))})
     with service, Subscriber(service) as subscriber:

@@ -1,4 +1,4 @@
-"""What the README, the guide and the hand-written manual pages say is so."""
+"""The statements of the README, the guide and the hand-written manual pages are true."""
 
 import errno
 import json
@@ -137,13 +137,13 @@ def test_demo(tmp_path, request):
 
 
 def test_demo_with_a_view(viewed):
-    """It goes on until it is interrupted, and the address that it prints has the page."""
+    """It runs until it is interrupted, and the address that it prints has the page."""
     demo, log = viewed
     try:
         begin = time.monotonic()
         while not (url := re.search(r"^    (http://\S+)$", log.read_text(), re.M)):
             assert demo.poll() is None and time.monotonic() < begin + 170, log.read_text()
-            time.sleep(0.2)  # the demo tells nobody but its terminal
+            time.sleep(0.2)  # the demo prints the address only
         with urllib.request.urlopen(url[1], timeout=10) as page:
             assert b"pickstream" in page.read()
         with urllib.request.urlopen(url[1] + "api/micrographs", timeout=10) as answer:

@@ -50,7 +50,7 @@ class Relay(Process):
         return ["--connect", self.endpoint, "--replay", self.replay_endpoint]
 
     def know(self, services):
-        """Until the relay has heard which stream is behind which endpoint."""
+        """Waits until the relay knows which stream is behind which endpoint."""
         for service in services:
             service.wait_for_subscriber("status")
             service.status()
@@ -157,7 +157,7 @@ def test_one_that_is_not_there_does_not_keep_the_others(tmp_path):
 # ---- the relay -----------------------------------------------------------------------------------
 
 def test_the_relay_passes_everything_on_as_it_is():
-    """Identical frames, of every topic that somebody wants, and of no other."""
+    """Identical frames, of every topic with a subscriber, and of no other."""
     with publishers(2) as services, Relay(services) as relay:
         relay.know(services)
         context = zmq.Context()
@@ -185,7 +185,7 @@ def test_the_relay_passes_everything_on_as_it_is():
         assert heard.count([b"particles", b"{}", bytes(100000)]) == 2
         assert [len(frames) for frames in heard if frames[0] == b"preview"] == [5, 5]
         subscriber.close()
-        for service in services:  # nobody wants pictures any more; the relay itself wants status
+        for service in services:  # pictures have no subscriber any more; the relay has status
             while "preview" in service.topics or "picks" in service.topics:
                 assert service.live.poll(DEADLINE * 1000)
                 event = service.live.recv()

@@ -115,7 +115,7 @@ def test_killed_and_resumed(tmp_path, images):
     assert 12 <= len(before) < 2 * 39
     assert not (tmp_path / "picks/report.txt").exists()
 
-    # As the Snakefile says: it is locked, and then it goes on.
+    # As the Snakefile describes: it is locked, and continues after --unlock.
     assert "--unlock" in project.run(status=1)
     project.run("--unlock")
     log = project.run("--rerun-incomplete", status=1)
@@ -161,8 +161,9 @@ def test_killed_and_resumed(tmp_path, images):
 
 
 def test_jobs_of_a_batch_system(tmp_path, images):
-    """A stand-in for one runs the jobs. A link to nothing fails, two files of one stem get picks of
-    their own; a job that fails for reasons of its own stops no other, and the next run does it."""
+    """A stand-in for one runs the jobs. A link to nothing fails, and two files of one stem get picks
+    of their own. A job that fails for another reason does not stop the others; the next run does it
+    (without the batch system, where a job takes longer to begin)."""
     project = Project(tmp_path, images, ["a.mrc", "b.mrc", "c.mrc", "a.tif"])
     (tmp_path / "in/nothing.mrc").symlink_to("nowhere.mrc")
     (tmp_path / "picks/b_autopick.star/full").mkdir(parents=True)
@@ -173,7 +174,7 @@ def test_jobs_of_a_batch_system(tmp_path, images):
     assert others == two_of_a + stars(["a.mrc", "c.mrc"])
     assert not (tmp_path / "picks/report.txt").exists()
     shutil.rmtree(tmp_path / "picks/b_autopick.star")
-    project.run(*batch, status=1, shards=2)
+    project.run(status=1, shards=2)
     assert sorted(project.picked()) == two_of_a + stars(["a.mrc", "b.mrc", "c.mrc"])
     [failed] = project.read("failed.txt").splitlines()
     assert failed.startswith("in/nothing.mrc: ")

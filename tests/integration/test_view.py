@@ -290,7 +290,7 @@ def test_ten_thousand_behind(driver):
         page = Page(driver, url(service))
         page.shows(BEHIND)
         first = time.monotonic() - begin
-        # the service goes on while the page loads all of them
+        # the service continues while the page loads all of them
         write(service, "new.mrc", dots(5))
         outcome = subscriber.outcome()
         assert outcome.seq == BEHIND + 1

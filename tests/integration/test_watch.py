@@ -328,7 +328,7 @@ def test_a_share_that_vanishes_with_its_micrographs_queued(content):
 
 
 def test_stop_and_start_again(content):
-    """SIGTERM: exit 0. After a restart nothing is repeated, seq goes on, the stream is the same."""
+    """SIGTERM: exit 0. After a restart nothing is repeated, seq continues, the stream is the same."""
     with session() as (service, subscriber):
         in_place(service.data / "x.mrc", content)
         first = subscriber.outcome()
@@ -385,7 +385,7 @@ def test_status_command(content):
 
 
 def test_status_has_no_latency_of_what_lay_there(content):
-    """When it was closed nobody has told; a time of 0 s would be wrong."""
+    """The time of its closing is unknown; a time of 0 s would be wrong."""
     service = Service()
     in_place(service.data / "lay_there.mrc", content)
     with service, Subscriber(service) as subscriber:
@@ -407,7 +407,7 @@ def test_status_says_that_it_may_not_ask():
                 [program, command, "-c", service.config], user=65534, group=65534, cwd=service.home,
                 extra_groups=[], capture_output=True, text=True, timeout=60, check=False)
             assert done.returncode == 1
-            assert "control.sock: Permission denied: ask as root" in done.stderr
+            assert "control.sock: Permission denied: run this as root" in done.stderr
 
 
 def test_open_to_others_only_with_keys():

@@ -205,7 +205,7 @@ static void joins_what_meets_late(void **state)
     free(spiral.pixels);
 }
 
-/* A part of a larger mask: what lies beyond its columns is not looked at. */
+/* A part of a larger mask: columns beyond it are not read. */
 static void keeps_to_its_stride(void **state)
 {
     (void)state;

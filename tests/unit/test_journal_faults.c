@@ -198,7 +198,7 @@ static void test_a_damaged_journal_is_said_to_be_damaged(void **state)
     assert_true(info.st_size > 40 * 4096);
 
     /* Bytes of a message: SQLite has no checksums, but the rest of the journal works. A page of a
-     * tree: said by whatever needs it. */
+     * tree: reported by whatever needs it. */
     int damaged = 0;
     for (off_t page = 12; page < 40; page++)
         overwrite(*state, page * 4096, 4096);

@@ -1,4 +1,4 @@
-/* How much memory there is, and how much a pick is said to need against what it took. */
+/* Available memory, and the estimate of what a pick needs against what it took. */
 #include "base/memory_limit.h"
 
 #include "picker/memory.h"

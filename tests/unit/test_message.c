@@ -1,8 +1,8 @@
 /* Messages: their bytes, which may change only deliberately.
  *
  * The headers and arrays of messages of every kind are kept in tests/golden/messages, with the
- * version of the program taken out. PICKSTREAM_WRITE_GOLDEN=1 writes them anew, and fails, so that
- * nobody takes that for a test; look at what git says has changed: subscribers will see it too.
+ * version of the program taken out. PICKSTREAM_WRITE_GOLDEN=1 writes them again, and fails,
+ * because that is not a test; look at the changes in git: subscribers will see them too.
  */
 #include "publish/status.h"
 #include "wire/message.h"
@@ -71,7 +71,7 @@ static void assert_golden(const char *name, const char *topic, const struct ps_f
         compare(name, "f4", frames->frame[2].data, frames->frame[2].size);
 }
 
-/* ---- what is told --------------------------------------------------------------------------- */
+/* ---- content -------------------------------------------------------------------------------- */
 
 static struct ps_pick some_picks[] = {
     {1234.5f, 0.25f, 2.125f, 5024.0f}, {17, 4000.75f, 1e-7f, 1}, {2879.5f, 2045.5f, -0.5f, 33.5f}};

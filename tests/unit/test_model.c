@@ -191,7 +191,7 @@ static void one_class_is_refused(void **state)
     }
 }
 
-/* Whatever is flat, every decision is a number, and what can be told is told. */
+/* With any flat feature every decision is a number, and separable windows are separated. */
 static void flat_features_do_no_harm(void **state)
 {
     (void)state;

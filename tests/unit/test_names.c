@@ -149,7 +149,7 @@ static void a_stem_whose_files_were_removed_is_free(void **state)
     struct ps_names *names = new_names(PS_NAMES_REMOTE), *other = new_names(PS_NAMES_REMOTE);
     ASSERT_STEM(names, "x.mrc", "/a/x.mrc", "out/x");
     assert_int_equal(unlink("out/x.box"), 0);
-    /* Not while somebody is writing them. */
+    /* Not while another thread writes them. */
     assert_int_equal(ps_names_claim(names, "out", "x.mrc", "/a/x.mrc", &held, &error), 0);
     assert_false(held.renamed);
     claim(other, "x.tif", "/a/x.tif", false, stem);

@@ -1,5 +1,5 @@
 /* The picker as a program that links the library sees it: same pixels, same picks; what the
- * settings do, and what is said about odd ones. */
+ * settings do, and the warnings about unusual ones. */
 #include "image/micrograph.h"
 #include "picker/picker.h"
 #include "picking.h"

@@ -302,7 +302,7 @@ static void what_no_answer_brings_is_lost_after_the_timeout(void **state)
     assert_string_equal(f.story, "1 gap2-3 lost2-3 4 lost5-5 6");
     assert_quiet(&f);
     live(&f, A, 7, 7);
-    live(&f, A, 9, 9); /* a new gap is asked for anew */
+    live(&f, A, 9, 9); /* a new gap is requested again */
     assert_asks(&f, 7, true);
     assert_string_equal(f.story, "1 gap2-3 lost2-3 4 lost5-5 6 7 gap8-8");
     end(&f);
@@ -520,7 +520,7 @@ static void any_loss_is_repaired(void **state)
         for (uint64_t seq = 1; seq <= count; seq++)
             (void)snprintf(expected + strlen(expected), sizeof expected - strlen(expected),
                            seq == 1 ? "%d" : " %d", (int)seq);
-        /* Gaps are told between; without them: */
+        /* Reports of gaps come between; without them: */
         for (char *gap; (gap = strstr(f.story, "gap")) != NULL;) {
             size_t word = strcspn(gap, " ");
             word += gap[word] == ' ';

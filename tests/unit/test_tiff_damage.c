@@ -155,7 +155,7 @@ static void test_truncated_headers_and_directories(void **state)
            "damaged TIFF: strip 1 of 1 is missing");
 }
 
-/* Directories lie behind their pixels: no beginning of a file is a file. */
+/* Directories follow their pixels: no truncated file is complete. */
 static void test_no_beginning_of_a_file_is_read(void **state)
 {
     (void)state;

@@ -3,7 +3,7 @@
 
 #include <math.h>
 
-#if defined(__x86_64__)
+#if defined(__x86_64__) && !defined(PS_GENERIC)
 static const struct ps_simd sse2 = {"sse2",
                                     4,
                                     ps_score_sse2,

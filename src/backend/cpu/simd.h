@@ -71,7 +71,7 @@ struct ps_simd {
     ps_peak_function ps_peak_##isa;                                                                \
     ps_take_pixels_function ps_take_pixels_##isa;                                                  \
     extern const struct cpu_adaptive_functions cpu_adaptive_##isa;
-#if defined(__x86_64__)
+#if defined(__x86_64__) && !defined(PS_GENERIC)
 PS_SIMD_DECLARE(sse2)
 PS_SIMD_DECLARE(avx2)
 PS_SIMD_DECLARE(avx512)
