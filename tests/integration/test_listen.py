@@ -4,6 +4,7 @@ Covers P29 (silent drops), P31 (late join), P32 (seq), P33 (another stream after
 P34 (ends at once) and P36 (CURVE). Every test waits for what it expects, none for time to pass.
 """
 
+import contextlib
 import csv
 import json
 import os
@@ -692,15 +693,21 @@ def test_usage(arguments, expected):
 
 # ---- the subscribers of the README ---------------------------------------------------------------
 
-@pytest.fixture
-def subscriber_in_python(publisher, tmp_path):
-    """The script of the README, with the publisher's addresses instead of the default one."""
-    service = f"pickstream.Service({publisher.endpoint!r}, {publisher.replay_endpoint!r})"
-    script = tmp_path / "subscriber.py"
+@contextlib.contextmanager
+def python_subscriber(endpoint, replay_endpoint, directory):
+    """The script of the README, with these addresses instead of the default one."""
+    service = f"pickstream.Service({endpoint!r}, {replay_endpoint!r})"
+    script = directory / "subscriber.py"
     script.write_text("import pickstream\n" + SUBSCRIBER.read_text().replace(
         '"tcp://127.0.0.1:5590"', service))
-    shutil.copy(ROOT / "include/pickstream.py", tmp_path)
+    shutil.copy(ROOT / "include/pickstream.py", directory)
     with Process(sys.executable, script) as subscriber:
+        yield subscriber
+
+
+@pytest.fixture
+def subscriber_in_python(publisher, tmp_path):
+    with python_subscriber(publisher.endpoint, publisher.replay_endpoint, tmp_path) as subscriber:
         yield subscriber
 
 

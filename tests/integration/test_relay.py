@@ -19,7 +19,7 @@ from fake_publisher import DEADLINE, FakePublisher, message
 from micrographs import read_picks
 from service import Service
 from support import PROGRAM, run
-from test_listen import SUBSCRIBER, Process, key_files
+from test_listen import Process, key_files, python_subscriber
 
 OTHER = "00000000-0000-4000-8000-000000000000"
 
@@ -279,12 +279,11 @@ def test_a_replay_does_not_overtake_the_announcement_of_a_relay():
     assert by_stream(listener) == {relay.stream: [1, 2, 3]}
 
 
-def test_one_service_behind_a_relay_is_as_without():
+def test_one_service_behind_a_relay_is_as_without(tmp_path):
     """A client that knows nothing of relays sees no difference."""
     with publishers(1) as services, Relay(services) as relay:
         (service,) = services
-        with Process(sys.executable, SUBSCRIBER, relay.endpoint,
-                     relay.replay_endpoint) as subscriber:
+        with python_subscriber(relay.endpoint, relay.replay_endpoint, tmp_path) as subscriber:
             service.wait_for_subscriber("picks", "status")
             service.publish(6, drop={3, 4})
             assert service.serve() == 2
@@ -293,12 +292,11 @@ def test_one_service_behind_a_relay_is_as_without():
         assert subscriber.seqs == [1, 2, 3, 4, 5, 6]
 
 
-def test_the_subscriber_in_python_behind_a_relay():
+def test_the_subscriber_in_python_behind_a_relay(tmp_path):
     """It goes by stream too."""
     with publishers(2) as services, Relay(services) as relay:
         relay.know(services)
-        with Process(sys.executable, SUBSCRIBER, relay.endpoint,
-                     relay.replay_endpoint) as subscriber:
+        with python_subscriber(relay.endpoint, relay.replay_endpoint, tmp_path) as subscriber:
             for service in services:
                 service.wait_for_subscriber("picks", "status")
             first, second = services
