@@ -63,12 +63,10 @@ enum { CPU_ITEMS = 3 };
 struct cpu_work {
     struct cpu_buffer response[PS_CHANNELS]; /* float */
     struct cpu_buffer score;                 /* float */
-    struct cpu_buffer passing;               /* float, between the passes of a filter */
+    struct cpu_buffer passing;               /* float, between passes of a filter, of a median */
     struct cpu_buffer product;               /* complex */
     struct cpu_buffer kernel;                /* float, spectra of a template's rows */
     struct cpu_buffer lines;                 /* per thread */
-    struct cpu_buffer counts;                /* per piece of a median */
-    struct cpu_buffer between;               /* float, of a median */
 };
 
 struct cpu_adaptive {
@@ -187,7 +185,7 @@ typedef int cpu_combine_function(struct cpu_slot *slot, const double weights[PS_
                                  struct ps_error *error);
 typedef int cpu_moments_function(struct cpu_slot *slot, struct ps_response_moments *ret_moments,
                                  struct ps_error *error);
-typedef int cpu_peaks_function(struct cpu_slot *slot, double distance_field_px,
+typedef int cpu_peaks_function(struct cpu_slot *slot, double distance_field_px, bool windows,
                                struct ps_peak **ret_peaks, size_t *ret_count,
                                struct ps_error *error);
 typedef int cpu_average_function(const struct cpu_slot *slot, const struct ps_peak *peaks,
