@@ -162,10 +162,10 @@ int cpu_disk_prepare(struct cpu_adaptive *a, struct ps_error *error);
 /* Near the border a part of the template lies outside and does not count; integral images give the
  * sums over the rest. `weigh` makes two factors of what is left of a window, and `apply` gets those
  * of `count` pixels from number `pixel` on whose windows the border cuts, in several threads. */
-typedef void cpu_cut_weigh(const void *context, const struct ps_cut *cut, double *ret_first,
-                           double *ret_second);
-typedef void cpu_cut_apply(void *context, size_t pixel, size_t count, const double *first,
-                           const double *second);
+typedef void cpu_cut_weigh(const void *context, const struct ps_cut *cut, float *ret_first,
+                           float *ret_second);
+typedef void cpu_cut_apply(void *context, size_t pixel, size_t count, const float *first,
+                           const float *second);
 int cpu_visit_cut_windows(struct cpu_slot *slot, cpu_cut_weigh *weigh, cpu_cut_apply *apply,
                           void *context, struct ps_error *error);
 /* Integral image of a template's (2 reach + 1)^2 values, or of their squares: (2 reach + 2)^2

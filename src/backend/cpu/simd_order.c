@@ -10,8 +10,8 @@
 #include <stdatomic.h>
 #include <string.h>
 
-enum { PIECE = 65536, CHUNK = 1024, MIN_SAMPLE = 1024, MAX_SAMPLE = 8192, PIXELS_PER_SAMPLE = 64 };
-enum { MAX_QUANTILES = 2 };
+enum { PIECE = 65536, CHUNK = 1024, MIN_SAMPLE = 2048, MAX_SAMPLE = 8192, PIXELS_PER_SAMPLE = 64 };
+enum { MAX_QUANTILES = 2, BUCKETS = 512, MIN_BUCKETED = 256 };
 static const double WIDTH = 3; /* of the limits, in standard deviations of the sample's rank */
 
 struct order {
@@ -69,6 +69,44 @@ static float select_rank(float *values, size_t count, size_t rank)
     return values[first];
 }
 
+/* The same of values from `low` to `high`, which are finite: those in the same one of equal
+ * intervals, which are few, are moved to `room`. `room` may be `values`. */
+static float select_bucket(const float *values, size_t count, size_t rank, float low, float high,
+                           float *room)
+{
+    size_t counts[BUCKETS] = {0};
+    float scale = (BUCKETS - 1) / (high - low);
+    for (size_t i = 0; i < count; i++)
+        counts[(size_t)((values[i] - low) * scale)]++;
+    size_t bucket = 0;
+    while (rank >= counts[bucket])
+        rank -= counts[bucket++];
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++) {
+        float value = values[i];
+        room[kept] = value;
+        kept += (size_t)((value - low) * scale) == bucket;
+    }
+    return select_rank(room, kept, rank);
+}
+
+/* The value of rank `rank`; `room` for as many values, or themselves. */
+static float find_rank(const float *values, size_t count, size_t rank, float *room)
+{
+    float low = values[0];
+    float high = values[0];
+    for (size_t i = 1; i < count; i++) {
+        low = values[i] < low ? values[i] : low;
+        high = values[i] > high ? values[i] : high;
+    }
+    float scale = (BUCKETS - 1) / (high - low);
+    if (count >= MIN_BUCKETED && isfinite(scale))
+        return select_bucket(values, count, rank, low, high, room);
+    if (room != values)
+        memcpy(room, values, count * sizeof *values);
+    return select_rank(room, count, rank);
+}
+
 /* ---- the limits -------------------------------------------------------------------------------
  */
 
@@ -92,46 +130,45 @@ static size_t take_sample(const struct order *o, float *ret_sample)
 
 /* Sets limits that hold a quantile unless its rank in the sample is `deviations` standard
  * deviations off; infinite ones if the sample does not reach that far. */
-static void set_limits(struct order *o, int quantile, double share, float *sample, size_t taken,
-                       double deviations)
+static void set_limits(struct order *o, int quantile, double share, const float *sample,
+                       size_t taken, double deviations)
 {
     double rank = share * (double)taken;
     double off = deviations * sqrt(share * (1 - share) * (double)taken) + 1;
-    o->low[quantile] = -INFINITY;
-    o->high[quantile] = INFINITY;
-    size_t after = 0; /* the values from here on are not below the lower limit */
-    if (rank - off >= 0) {
-        o->low[quantile] = select_rank(sample, taken, (size_t)(rank - off));
-        after = (size_t)(rank - off) + 1;
-    }
-    if (rank + off < (double)taken)
-        o->high[quantile] =
-            select_rank(sample + after, taken - after, (size_t)(rank + off) - after);
+    o->low[quantile] =
+        rank - off < 0 ? -INFINITY : find_rank(sample, taken, (size_t)(rank - off), o->room);
+    o->high[quantile] = rank + off >= (double)taken
+                            ? INFINITY
+                            : find_rank(sample, taken, (size_t)(rank + off), o->room);
 }
 
 /* ---- the pass ---------------------------------------------------------------------------------
  */
 
-/* Moves marked values to the room; eight marks at a time, because few are set. */
-static void collect(struct order *o, size_t first, const uint8_t marks[CHUNK])
+/* A bit of each of the next 64 marks: that of the quantile. */
+static inline uint64_t bits_of(const uint8_t *marks, int quantile)
 {
-    float found[MAX_QUANTILES][CHUNK];
-    size_t count[MAX_QUANTILES] = {0};
-    for (size_t i = 0; i < CHUNK; i += sizeof(uint64_t)) {
+    uint64_t bits = 0;
+    for (size_t i = 0; i < 64; i += sizeof(uint64_t)) {
         uint64_t eight;
-        memcpy(&eight, marks + i, sizeof eight);
-        while (eight) { /* little-endian: the lowest bit is of the first mark */
-            size_t k = i + (size_t)__builtin_ctzll(eight) / 8;
-            int quantile = marks[k] - 1;
-            found[quantile][count[quantile]++] = value_of(o, first + k);
-            eight &= eight - 1;
-        }
+        memcpy(&eight, marks + i, sizeof eight); /* little-endian: the first mark is the lowest */
+        eight = eight >> quantile & 0x0101010101010101;
+        bits |= (eight * 0x0102040810204080) >> 56 << i;
     }
-    for (int q = 0; q < o->quantiles; q++) {
-        size_t at = atomic_fetch_add_explicit(&o->between[q], count[q], memory_order_relaxed);
-        memcpy(q ? o->room + o->count - at - count[q] : o->room + at, found[q],
-               count[q] * sizeof *o->room);
-    }
+    return bits;
+}
+
+/* Moves marked values, which are few, to the room. */
+static void collect(struct order *o, size_t first, const uint8_t marks[CHUNK], int quantile)
+{
+    float found[CHUNK];
+    size_t count = 0;
+    for (size_t i = 0; i < CHUNK; i += 64)
+        for (uint64_t bits = bits_of(marks + i, quantile); bits; bits &= bits - 1)
+            found[count++] = value_of(o, first + i + (size_t)__builtin_ctzll(bits));
+    size_t at = atomic_fetch_add_explicit(&o->between[quantile], count, memory_order_relaxed);
+    memcpy(quantile ? o->room + o->count - at - count : o->room + at, found,
+           count * sizeof *found);
 }
 
 /* Written for the compiler to make vectors of: no branches, and what is asked of all pixels is
@@ -179,7 +216,8 @@ static void take_chunk(struct order *o, size_t first, size_t count)
         mark(o, first, count, false, true, false, marks);
     else
         mark(o, first, count, false, false, false, marks);
-    collect(o, first, marks);
+    for (int q = 0; q < o->quantiles; q++)
+        collect(o, first, marks, q);
 }
 
 static void take_piece(void *context, int thread, size_t piece)
@@ -224,7 +262,7 @@ static void find_quantiles(struct cpu_slot *slot, struct order *o, const double 
         float *values = q ? o->room + o->count - o->between[q] : o->room;
         size_t rank = (size_t)((double)(o->all - 1) * shares[q]);
         ret_values[q] =
-            o->all ? (double)select_rank(values, o->between[q], rank - o->below[q]) : 0;
+            o->all ? (double)find_rank(values, o->between[q], rank - o->below[q], values) : 0;
     }
     if (found)
         return;
