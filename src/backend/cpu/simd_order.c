@@ -167,8 +167,7 @@ static void collect(struct order *o, size_t first, const uint8_t marks[CHUNK], i
         for (uint64_t bits = bits_of(marks + i, quantile); bits; bits &= bits - 1)
             found[count++] = value_of(o, first + i + (size_t)__builtin_ctzll(bits));
     size_t at = atomic_fetch_add_explicit(&o->between[quantile], count, memory_order_relaxed);
-    memcpy(quantile ? o->room + o->count - at - count : o->room + at, found,
-           count * sizeof *found);
+    memcpy(quantile ? o->room + o->count - at - count : o->room + at, found, count * sizeof *found);
 }
 
 /* Written for the compiler to make vectors of: no branches, and what is asked of all pixels is
