@@ -1,7 +1,7 @@
 /* Stages of the `adaptive` profile on a compute device, beside those of backend.h.
  *
  * The micrograph is uploaded as for `aspire`. Everything else works on the field: the micrograph
- * binned until a particle is about 32 px wide (10 px in the first search). Hypotheses are evaluated
+ * binned until a particle is 21 to 50 px wide (10 px in the first search). Hypotheses are evaluated
  * side by side, one batch item each: a scale (an assumed diameter), two responses and a score. A
  * device states how many items it takes at once (`max_items`).
  *

@@ -100,7 +100,7 @@ static float find_rank(const float *values, size_t count, size_t rank, float *ro
         high = values[i] > high ? values[i] : high;
     }
     float scale = (BUCKETS - 1) / (high - low);
-    if (count >= MIN_BUCKETED && isfinite(scale))
+    if (count >= MIN_BUCKETED && scale > 0 && isfinite(scale))
         return select_bucket(values, count, rank, low, high, room);
     if (room != values)
         memcpy(room, values, count * sizeof *values);
