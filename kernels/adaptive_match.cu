@@ -104,7 +104,7 @@ __global__ void __launch_bounds__(THREADS)
         double sum = a.sum - b.sum - c.sum + d.sum;
         double norm = ps_cut_norm(sum, a.square - b.square - c.square + d.square,
                                   (double)area_over(level, cut));
-        response = ps_cut_response(response, maps.local[i], inverse, sum, norm);
+        response = ps_cut_response(response, maps.local[i], inverse, (float)sum, (float)norm);
     }
     maps.response[(size_t)index * maps.stride + pixel] = response;
 }

@@ -181,7 +181,7 @@ struct divided {
 struct logarithm {
     __device__ float operator()(const ps_pixel_job &job, size_t i, double median, float) const
     {
-        return logf(job.in[i] + ps_energy_floor(median));
+        return ps_log(job.in[i] + ps_energy_floor(median));
     }
 };
 

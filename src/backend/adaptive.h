@@ -1,7 +1,7 @@
 /* Stages of the `adaptive` profile on a compute device, beside those of backend.h.
  *
  * The micrograph is uploaded as for `aspire`. Everything else works on the field: the micrograph
- * binned until a particle is about 32 px wide (10 px in the first search). Hypotheses are evaluated
+ * binned until a particle is 21 to 50 px wide (10 px in the first search). Hypotheses are evaluated
  * side by side, one batch item each: a scale (an assumed diameter), two responses and a score. A
  * device states how many items it takes at once (`max_items`).
  *
@@ -79,6 +79,7 @@ struct ps_batch_item {
 
     double weights[PS_CHANNELS]; /* peaks(): of the responses */
     double distance_field_px;    /* peaks(): least distance between two peaks */
+    bool windows;                /* peaks(): their mean and deviation are wanted */
     struct ps_peak *peaks;       /* peaks() allocates and fills them; the caller frees */
     size_t peak_count;
 };
@@ -113,7 +114,8 @@ typedef int ps_adaptive_learn_stage(struct ps_slot *slot, struct ps_batch_item *
                                     struct ps_error *error);
 
 /* Step 7: the score, from the responses whose weight is not 0, and its local maxima outside
- * contaminants, the best first, none closer than the item's distance to a better one. */
+ * contaminants, the best first, none closer than the item's distance to a better one. Mean and
+ * deviation of windows that are not wanted may be left 0. */
 typedef int ps_adaptive_peaks_stage(struct ps_slot *slot, struct ps_batch_item *items, int count,
                                     struct ps_error *error);
 

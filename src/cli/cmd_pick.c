@@ -1,4 +1,4 @@
-/* pickstream pick: picks the given files in sequence, each with all cores. */
+/* pickstream pick: picks the given files. */
 #include "base/error.h"
 #include "cli/arguments.h"
 #include "cli/cmd.h"

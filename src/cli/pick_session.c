@@ -15,6 +15,11 @@
 
 enum { SAVE_EVERY = 100 /* micrographs between two saves of the list of STAR files */ };
 
+static struct ps_lane *lane_of(struct ps_pick_session *session, int lane)
+{
+    return lane ? &session->lanes.items[lane - 1] : &session->first;
+}
+
 /* ---- one micrograph ---------------------------------------------------------------------------
  */
 
@@ -62,8 +67,10 @@ static void state_scale(struct ps_pick_session *session, double pixel_size, cons
 /* The first line states the scale even if the first micrograph cannot be read. */
 static void state_first(struct ps_pick_session *session)
 {
+    (void)pthread_mutex_lock(&session->lock);
     if (!*session->scale)
         state_scale(session, PS_SCALE_NOT_READ, "");
+    (void)pthread_mutex_unlock(&session->lock);
 }
 
 static const char *source_of(const struct ps_pick_session *session, const struct ps_found *found,
@@ -74,12 +81,12 @@ static const char *source_of(const struct ps_pick_session *session, const struct
     return source && listed ? "star" : source;
 }
 
-static int pick_micrograph(struct ps_pick_session *session, const struct ps_found *found,
-                           const struct ps_micrograph *micrograph, double read_milliseconds,
-                           struct ps_error *error)
+static int pick_micrograph(struct ps_pick_session *session, struct ps_lane *lane,
+                           const struct ps_found *found, const struct ps_micrograph *micrograph,
+                           double read_milliseconds, struct ps_error *error)
 {
     struct ps_result result = {0};
-    int status = ps_picker_pick(session->picker, &micrograph->image, &result, error);
+    int status = ps_picker_pick(lane->picker, &micrograph->image, &result, error);
     if (status)
         return ps_fail_prefix(error, "%s", found->path);
     struct ps_pick_file file = {
@@ -94,29 +101,33 @@ static int pick_micrograph(struct ps_pick_session *session, const struct ps_foun
         .read_milliseconds = read_milliseconds,
         .result = &result,
     };
-    session->writing = true;
-    status = ps_pick_output_write(&session->output, found, &file, &session->source, error);
+    lane->writing = true;
+    (void)pthread_mutex_lock(&session->lock);
+    session->image = micrograph->image;
+    session->image.pixels = NULL;
+    status = ps_pick_output_write(&session->output, found, &file, &lane->source, error);
     if (status == 0)
         status = report(session, found, &result, error);
+    (void)pthread_mutex_unlock(&session->lock);
     ps_result_done(&result);
     return status;
 }
 
-static int pick_file(struct ps_pick_session *session, const struct ps_found *found,
-                     struct ps_error *error)
+static int pick_file(struct ps_pick_session *session, struct ps_lane *lane,
+                     const struct ps_found *found, struct ps_error *error)
 {
-    session->writing = false;
+    lane->writing = false;
     if (found->problem) {
         state_first(session);
         return ps_fail(error, PS_E_INPUT, "%s: %s", found->path, found->problem);
     }
-    const struct ps_picker_budget budget = {session->config, ps_picker_is_gpu(session->picker),
+    const struct ps_picker_budget budget = {session->config, ps_picker_is_gpu(lane->picker),
                                             ps_memory_limit("")};
     const struct ps_read_options options = ps_picker_read_options(&budget);
     struct ps_micrograph *micrograph = NULL;
     double start = ps_progress_clock();
-    if (stat(found->path, &session->source) != 0)
-        session->source = (struct stat){0};
+    if (stat(found->path, &lane->source) != 0)
+        lane->source = (struct stat){0};
     int status = ps_micrograph_read(found->path, &options, &micrograph, error);
     if (status) {
         state_first(session);
@@ -124,13 +135,15 @@ static int pick_file(struct ps_pick_session *session, const struct ps_found *fou
     }
     if (found->pixel_size > 0)
         micrograph->image.pixel_size = found->pixel_size;
+    (void)pthread_mutex_lock(&session->lock);
     state_scale(session, micrograph->image.pixel_size,
                 found->pixel_size > 0 ? "STAR file" : "header");
     if (micrograph->warning[0])
         ps_progress_note(&session->progress, "pickstream: %s: %s", found->path,
                          micrograph->warning);
-    status =
-        pick_micrograph(session, found, micrograph, (ps_progress_clock() - start) * 1e3, error);
+    (void)pthread_mutex_unlock(&session->lock);
+    status = pick_micrograph(session, lane, found, micrograph, (ps_progress_clock() - start) * 1e3,
+                             error);
     ps_micrograph_free(micrograph);
     return status;
 }
@@ -176,17 +189,37 @@ static void save_list(struct ps_pick_session *session)
     }
 }
 
-static int pick_one(void *context, size_t number, struct ps_error *error)
+static int pick_one(void *context, int lane, size_t number, struct ps_error *error)
 {
     struct ps_pick_session *session = context;
-    return pick_file(session, &session->list->items[number], error);
+    return pick_file(session, lane_of(session, lane), &session->list->items[number], error);
+}
+
+/* For micrographs like the first one that was picked. A GPU takes one at a time. */
+static int open_lanes(void *context)
+{
+    struct ps_pick_session *session = context;
+    if (ps_picker_is_gpu(session->picker))
+        return 0;
+    ps_lanes_open(session->config, &session->image, session->list->count, &session->lanes);
+    session->most_bytes = session->first.source.st_size;
+    return session->lanes.count;
+}
+
+/* Not one that can need more memory than the lanes were made for. */
+static bool fits_lane(void *context, size_t number)
+{
+    const struct ps_pick_session *session = context;
+    struct stat file;
+    return stat(session->list->items[number].path, &file) == 0 &&
+           file.st_size <= session->most_bytes;
 }
 
 /* A disk that is full stays full, so of writing only this. */
-static bool is_shortage(void *context, size_t number, const struct ps_error *error)
+static bool is_shortage(void *context, int lane, size_t number, const struct ps_error *error)
 {
-    const struct ps_pick_session *session = context;
-    if (session->writing)
+    struct ps_pick_session *session = context;
+    if (lane_of(session, lane)->writing)
         return error->code == PS_E_NOMEM || (error->code == PS_E_SYSTEM && ps_no_descriptors());
     return ps_is_shortage(error->code, error, session->list->items[number].path);
 }
@@ -195,13 +228,14 @@ static bool is_shortage(void *context, size_t number, const struct ps_error *err
  * a failure of the device, which says nothing about the micrograph, and after a failure to write:
  * ps_pick_output_write() keeps the files that were made of this content, for a full disk must not
  * cost them. */
-static void one_done(void *context, size_t number, const struct ps_error *error)
+static void one_done(void *context, int lane, size_t number, const struct ps_error *error)
 {
     struct ps_pick_session *session = context;
     const struct ps_found *found = &session->list->items[number];
+    (void)pthread_mutex_lock(&session->lock);
     if (error) {
         session->failed++;
-        if (!found->problem && !session->writing && error->code != PS_E_DEVICE)
+        if (!found->problem && !lane_of(session, lane)->writing && error->code != PS_E_DEVICE)
             ps_pick_output_remove(&session->output, found->name, found->path);
         ps_progress_note(&session->progress, "pickstream: %s", error->message);
     } else {
@@ -210,6 +244,7 @@ static void one_done(void *context, size_t number, const struct ps_error *error)
     if (++session->done % SAVE_EVERY == 0)
         save_list(session);
     ps_progress_step(&session->progress);
+    (void)pthread_mutex_unlock(&session->lock);
 }
 
 static bool stopped(void *context)
@@ -220,11 +255,22 @@ static bool stopped(void *context)
 
 int ps_pick_session_run(struct ps_pick_session *session, const struct ps_found_list *list)
 {
-    const struct ps_turns turns = {pick_one, is_shortage, one_done, stopped, session};
+    const struct ps_turns turns = {
+        .pick = pick_one,
+        .is_shortage = is_shortage,
+        .lanes = open_lanes,
+        .fits = fits_lane,
+        .done = one_done,
+        .stopped = stopped,
+        .context = session,
+    };
     struct ps_error error;
     session->list = list;
+    session->first.picker = session->picker;
+    (void)pthread_mutex_init(&session->lock, NULL);
     ps_progress_begin(&session->progress, list->count);
     const enum ps_turns_end end = ps_turns_take(&turns, list->count, &error);
+    ps_lanes_done(&session->lanes);
     save_list(session);
     if (end == PS_TURNS_SHORT)
         ps_progress_note(&session->progress, "pickstream: %s", error.message);

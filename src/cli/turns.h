@@ -1,7 +1,8 @@
-/* The order in which a batch takes its micrographs. One that could not be read or picked for want
- * of memory, descriptors or the like is set aside and tried again after the others. If nothing can
- * be picked any more, the batch waits a little, and then ends: the machine is at fault, not the
- * micrographs. */
+/* The order in which a batch takes its micrographs: one alone, then several at a time, in lanes, as
+ * long as nothing is short. One that could not be read or picked for want of memory,
+ * descriptors or the like is set aside and tried again after the others. If nothing can be picked
+ * any more, the batch waits a little, and then ends: the machine is at fault, not the micrographs.
+ */
 #ifndef PS_CLI_TURNS_H
 #define PS_CLI_TURNS_H
 
@@ -10,13 +11,19 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* Functions with a `lane` are called in its thread; lane 0 is that of the caller. */
 struct ps_turns {
     /* Tries a micrograph. 0 or a code, with the error. */
-    int (*pick)(void *context, size_t number, struct ps_error *error);
+    int (*pick)(void *context, int lane, size_t number, struct ps_error *error);
     /* True if this failure of pick() can be the machine's fault. Called next after it. */
-    bool (*is_shortage)(void *context, size_t number, const struct ps_error *error);
+    bool (*is_shortage)(void *context, int lane, size_t number, const struct ps_error *error);
+    /* How many lanes there are beside lane 0: numbers 1 and up. Called when a micrograph was picked
+     * for the first time, if there are more. */
+    int (*lanes)(void *context);
+    /* True if the micrograph can be picked beside others. */
+    bool (*fits)(void *context, size_t number);
     /* A micrograph is done: it was picked (`error` NULL), or it has failed. */
-    void (*done)(void *context, size_t number, const struct ps_error *error);
+    void (*done)(void *context, int lane, size_t number, const struct ps_error *error);
     /* True: take no more. */
     bool (*stopped)(void *context);
     void *context;

@@ -1,7 +1,7 @@
 #include "image/dead_areas.h"
 
 #include "base/error.h"
-#include "base/progress.h"
+#include "base/parallel.h"
 #include "image/reader.h"
 
 #include <math.h>
@@ -41,34 +41,79 @@ static bool differ(float a, float b, float tolerance)
     return fabsf(a - b) > tolerance && isfinite(a) && isfinite(b);
 }
 
-static bool rows_are_constant(tile_pixels tile, int rows, float tolerance)
+static bool rows_are_constant(tile_pixels tile, float tolerance)
 {
-    for (int y = 0; y < rows; y++)
+    for (int y = 0; y < PS_DEAD_TILE; y++)
         for (int x = 1; x < PS_DEAD_TILE; x++)
             if (differ(tile[y][x], tile[y][x - 1], tolerance))
                 return false;
     return true;
 }
 
-static bool columns_are_constant(tile_pixels tile, int rows, float tolerance)
+static bool columns_are_constant(tile_pixels tile, float tolerance)
 {
-    for (int y = 1; y < rows; y++)
+    for (int y = 1; y < PS_DEAD_TILE; y++)
         for (int x = 0; x < PS_DEAD_TILE; x++)
             if (differ(tile[y][x], tile[y - 1][x], tolerance))
                 return false;
     return true;
 }
 
-/* The first two rows decide for nearly all tiles of an image. */
 static bool is_dead(const struct ps_image *image, int column, int row, float tolerance)
 {
     tile_pixels tile;
-    load_rows(image, column, row, 2, tile);
-    if (!rows_are_constant(tile, 2, tolerance) && !columns_are_constant(tile, 2, tolerance))
-        return false;
     load_rows(image, column, row, PS_DEAD_TILE, tile);
-    return rows_are_constant(tile, PS_DEAD_TILE, tolerance) ||
-           columns_are_constant(tile, PS_DEAD_TILE, tolerance);
+    return rows_are_constant(tile, tolerance) || columns_are_constant(tile, tolerance);
+}
+
+/* ---- all tiles --------------------------------------------------------------------------------
+ */
+
+struct marking {
+    const struct ps_image *image;
+    const struct ps_dead_areas *areas;
+    float tolerance;
+    unsigned char *marked;
+};
+
+/* False if the first two rows of a tile show that it is not dead, as nearly all do. */
+static bool can_be_dead(const float *upper, const float *lower, float tolerance)
+{
+    bool rows = true;
+    bool columns = true;
+    for (int x = 0; x < PS_DEAD_TILE && (rows || columns); x++) {
+        columns = columns && !differ(upper[x], lower[x], tolerance);
+        rows = rows && (x == 0 || (!differ(upper[x], upper[x - 1], tolerance) &&
+                                   !differ(lower[x], lower[x - 1], tolerance)));
+    }
+    return rows || columns;
+}
+
+/* Marks the dead ones of a row of tiles, TILES at a time. */
+static void mark_row(void *context, int thread, size_t row)
+{
+    (void)thread;
+    enum { TILES = 256 };
+    const struct marking *m = context;
+    const struct ps_image *image = m->image;
+    size_t bytes = ps_pixel_bytes(image->type);
+    size_t top = first_pixel((int)row, image->height);
+    float rows[2][TILES * PS_DEAD_TILE];
+    for (int first = 0; first < m->areas->columns; first += TILES) {
+        int end = first + TILES < m->areas->columns ? first + TILES : m->areas->columns;
+        size_t left = first_pixel(first, image->width);
+        size_t count = first_pixel(end - 1, image->width) + PS_DEAD_TILE - left;
+        for (size_t y = 0; y < 2; y++)
+            ps_pixels_to_float((const char *)image->pixels +
+                                   ((top + y) * (size_t)image->width + left) * bytes,
+                               image->type, count, rows[y]);
+        for (int column = first; column < end; column++) {
+            size_t x = first_pixel(column, image->width) - left;
+            m->marked[row * (size_t)m->areas->columns + (size_t)column] =
+                can_be_dead(rows[0] + x, rows[1] + x, m->tolerance) &&
+                is_dead(image, column, (int)row, m->tolerance);
+        }
+    }
 }
 
 /* ---- the usual difference ---------------------------------------------------------------------
@@ -163,7 +208,7 @@ static void find_areas(struct ps_dead_areas *areas, unsigned char *marked)
         areas->count = 0;
 }
 
-int ps_dead_areas_find(const struct ps_image *image, struct ps_dead_areas *ret_areas,
+int ps_dead_areas_find(const struct ps_image *image, int threads, struct ps_dead_areas *ret_areas,
                        struct ps_error *error)
 {
     *ret_areas = (struct ps_dead_areas){0};
@@ -181,13 +226,13 @@ int ps_dead_areas_find(const struct ps_image *image, struct ps_dead_areas *ret_a
         ps_dead_areas_done(ret_areas);
         return ps_fail_memory(error, tiles, "dead areas");
     }
-    float tolerance = SMALL_DIFFERENCE * usual_difference(image, ret_areas);
-    for (int row = 0; row < ret_areas->rows; row++) {
-        for (int column = 0; column < ret_areas->columns; column++)
-            marked[(size_t)row * (size_t)ret_areas->columns + (size_t)column] =
-                is_dead(image, column, row, tolerance);
-        ps_progress_tick();
-    }
+    struct marking marking = {
+        .image = image,
+        .areas = ret_areas,
+        .tolerance = SMALL_DIFFERENCE * usual_difference(image, ret_areas),
+        .marked = marked,
+    };
+    ps_parallel(threads, (size_t)ret_areas->rows, mark_row, &marking);
     if (count_dead(marked, tiles))
         find_areas(ret_areas, marked);
     free(marked);

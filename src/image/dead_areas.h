@@ -22,7 +22,7 @@ struct ps_dead_areas {
  * sixteen. Pixels that are not finite equal any. An area is widened by a tile. A micrograph
  * that is dead everywhere has no dead areas: it is constant, which the upload reports. PS_E_NOMEM;
  * free with ps_dead_areas_done(). */
-int ps_dead_areas_find(const struct ps_image *image, struct ps_dead_areas *ret_areas,
+int ps_dead_areas_find(const struct ps_image *image, int threads, struct ps_dead_areas *ret_areas,
                        struct ps_error *error);
 void ps_dead_areas_done(struct ps_dead_areas *areas);
 

@@ -9,8 +9,8 @@
 const struct ps_adaptive_rules ps_adaptive_rules = {
     .coarse = 9.5,
     .fine = 32,
-    .fine_in_large = 26,
-    .large = 1e6,
+    .fine_in_large = 21,
+    .large = 3e5,
     .part = 1000,
     .tile = 4e6,
     .coarse_rounds = 2,

@@ -57,11 +57,13 @@ static void exclude_contaminants(struct ps_group *group, int i)
     group->found[i].count = kept;
 }
 
-int ps_group_find_all(struct ps_group *group)
+static int find_all(struct ps_group *group, bool windows)
 {
     struct ps_adaptive_run *run = group->run;
-    for (int i = 0; i < group->count; i++)
+    for (int i = 0; i < group->count; i++) {
         group->items[i].distance_field_px = ps_group_distance(run, group->hypotheses[i]);
+        group->items[i].windows = windows || group->hypotheses[i]->clean;
+    }
     int status = run->ops->peaks(run->base->slot, group->items, group->count, run->base->error);
     for (int i = 0; i < group->count && status == 0; i++) {
         if (!runs(group, i))
@@ -73,9 +75,14 @@ int ps_group_find_all(struct ps_group *group)
     return status;
 }
 
-static int find_peaks(struct ps_group *group)
+int ps_group_find_all(struct ps_group *group)
 {
-    int status = ps_group_find_all(group);
+    return find_all(group, true);
+}
+
+static int find_peaks(struct ps_group *group, bool windows)
+{
+    int status = find_all(group, windows);
     for (int i = 0; i < group->count && status == 0; i++)
         if (group->hypotheses[i]->clean && runs(group, i))
             exclude_contaminants(group, i);
@@ -83,15 +90,15 @@ static int find_peaks(struct ps_group *group)
 }
 
 /* Responses to the items' templates, and the candidates by their weights. */
-static int respond(struct ps_group *group)
+static int respond(struct ps_group *group, bool windows)
 {
     const struct ps_picking *base = group->run->base;
     int status = group->run->ops->respond(base->slot, group->items, group->count, base->error);
-    return status ? status : find_peaks(group);
+    return status ? status : find_peaks(group, windows);
 }
 
 /* Step 6. */
-static int start(struct ps_group *group)
+static int start(struct ps_group *group, bool windows)
 {
     for (int i = 0; i < group->count; i++) {
         const struct ps_hypothesis *h = group->hypotheses[i];
@@ -103,7 +110,7 @@ static int start(struct ps_group *group)
         item->templates[channel] = ps_adaptive_start(ps_group_diameter(group->run, h), sign);
         item->weights[channel] = 1;
     }
-    return respond(group);
+    return respond(group, windows);
 }
 
 static void choose_weights(const struct ps_adaptive_rules *rules, struct ps_batch_item *item)
@@ -117,7 +124,7 @@ static void choose_weights(const struct ps_adaptive_rules *rules, struct ps_batc
 }
 
 /* Steps 8 to 10; a hypothesis without candidates stays as it is. */
-static int improve(struct ps_group *group)
+static int improve(struct ps_group *group, bool windows)
 {
     struct ps_adaptive_run *run = group->run;
     size_t values = 0;
@@ -144,22 +151,23 @@ static int improve(struct ps_group *group)
             choose_weights(run->rules, &group->items[i]);
     free(responses);
     if (status == 0)
-        status = find_peaks(group);
+        status = find_peaks(group, windows);
     return status;
 }
 
-int ps_group_improve(struct ps_group *group, int rounds)
+int ps_group_improve(struct ps_group *group, int rounds, bool windows)
 {
     int status = 0;
-    for (int round = 0; round < rounds && status == 0; round++)
-        status = improve(group);
+    for (int round = 1; round <= rounds && status == 0; round++)
+        status = improve(group, windows && round == rounds);
     return status;
 }
 
-int ps_group_learn(struct ps_group *group)
+int ps_group_learn(struct ps_group *group, bool windows)
 {
-    int status = start(group);
-    return status ? status : ps_group_improve(group, group->run->rules->coarse_rounds);
+    int rounds = group->run->rules->coarse_rounds;
+    int status = start(group, windows && rounds == 0);
+    return status ? status : ps_group_improve(group, rounds, windows);
 }
 
 void ps_group_keep(struct ps_group *group)
@@ -186,7 +194,7 @@ int ps_group_add_to_null(struct ps_group *group)
     return status ? ps_fail_memory(group->run->base->error, 0, "scores") : 0;
 }
 
-int ps_group_match(struct ps_group *group)
+static int match(struct ps_group *group, bool windows)
 {
     for (int i = 0; i < group->count; i++) {
         const struct ps_hypothesis *h = group->hypotheses[i];
@@ -194,11 +202,16 @@ int ps_group_match(struct ps_group *group)
         memcpy(group->items[i].templates, h->templates, sizeof h->templates);
         memcpy(group->items[i].weights, h->weights, sizeof h->weights);
     }
-    return respond(group);
+    return respond(group, windows);
+}
+
+int ps_group_match(struct ps_group *group)
+{
+    return match(group, true);
 }
 
 int ps_group_match_noise(struct ps_group *group)
 {
-    int status = ps_group_match(group);
+    int status = match(group, false);
     return status ? status : ps_group_add_to_null(group);
 }

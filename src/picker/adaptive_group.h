@@ -27,13 +27,16 @@ double ps_group_distance(const struct ps_adaptive_run *run, const struct ps_hypo
 
 /* ---- PS_E_NOMEM and PS_E_DEVICE; steps are those of README.md ---- */
 
+/* `windows`: mean and deviation of the candidates are wanted; those of noise are compared by their
+ * score alone. */
+
 /* Step 4; comes before the others, and again when the field has changed. */
 int ps_group_scale(struct ps_group *group);
 
 /* Steps 5 to 10 from the start of each hypothesis. */
-int ps_group_learn(struct ps_group *group);
+int ps_group_learn(struct ps_group *group, bool windows);
 /* Steps 8 to 10, then 5 and 7, from what was found, so many times. */
-int ps_group_improve(struct ps_group *group, int rounds);
+int ps_group_improve(struct ps_group *group, int rounds, bool windows);
 /* Step 7 again, without leaving out contaminants. */
 int ps_group_find_all(struct ps_group *group);
 

@@ -53,7 +53,7 @@ static int refine(struct ps_group *group)
     struct ps_adaptive_run *run = group->run;
     int status = ps_group_scale(group);
     if (status == 0)
-        status = ps_group_improve(group, run->rules->fine_rounds);
+        status = ps_group_improve(group, run->rules->fine_rounds, true);
     if (status == 0 && run->now.clean && !run->now.flat)
         status = ps_group_find_all(group);
     if (status == 0)

@@ -73,7 +73,7 @@ static int look_with_all(struct ps_adaptive_run *run, struct ps_hypothesis *hypo
 
 static int look_in_micrograph(struct ps_group *group)
 {
-    int status = ps_group_learn(group);
+    int status = ps_group_learn(group, true);
     if (status == 0)
         ps_group_keep(group);
     return status;
@@ -130,7 +130,7 @@ enum { COARSE_SEED = 1 };
 
 static int search_in_noise(struct ps_group *group)
 {
-    int status = ps_group_learn(group);
+    int status = ps_group_learn(group, false);
     return status ? status : ps_group_add_to_null(group);
 }
 

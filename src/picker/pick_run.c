@@ -1,5 +1,6 @@
 #include "picker/pick_run.h"
 
+#include "base/parallel.h"
 #include "base/progress.h"
 
 #include <stdarg.h>
@@ -53,7 +54,8 @@ static const double MANY_DEAD = 0.03;
 
 static int find_dead_areas(struct ps_picking *run)
 {
-    int status = ps_dead_areas_find(run->image, &run->dead, run->error);
+    int threads = run->config->compute.threads ? run->config->compute.threads : ps_core_count();
+    int status = ps_dead_areas_find(run->image, threads, &run->dead, run->error);
     double share = (double)run->dead.count / ((double)run->dead.columns * run->dead.rows);
     if (status == 0 && run->dead.count && share >= MANY_DEAD)
         ps_picking_warn(run->result,

@@ -42,6 +42,11 @@ static int by_micrograph(const void *a, const void *b)
     return strcmp(((const struct listed *)a)->micrograph, ((const struct listed *)b)->micrograph);
 }
 
+static int by_entry(const void *a, const void *b)
+{
+    return by_micrograph(*(struct listed *const *)a, *(struct listed *const *)b);
+}
+
 /* ---- lifecycle --------------------------------------------------------------------------------
  */
 
@@ -302,6 +307,8 @@ int ps_autopick_save(struct ps_autopick *list, struct ps_error *error)
                        strerror(code));
     }
     int status = merge(list, error);
+    if (status == 0 && list->count) /* whatever order they were picked in */
+        qsort(list->entries, list->count, sizeof *list->entries, by_entry);
     if (status == 0)
         status = ps_file_write_atomically(list->path, write_list, list, error);
     (void)close(directory);

@@ -704,10 +704,10 @@ def test_the_list_is_added_to_and_nobody_elses_is_overwritten(tmp_path, scene):
     """One output directory for several runs; and one that RELION made."""
     for name in "abc":
         os.link(scene.path, tmp_path / f"{name}.mrc")
-    for name in "ab":
+    for name in "ba":
         run("pick", *scene.options, "-o", "out", f"{name}.mrc", cwd=tmp_path)
     listed = (tmp_path / "out/autopick.star").read_text().splitlines()
-    assert listed[-3:-1] == ["b.mrc out/b_autopick.star", "a.mrc out/a_autopick.star"]
+    assert listed[-3:-1] == ["a.mrc out/a_autopick.star", "b.mrc out/b_autopick.star"]
     (tmp_path / "out/a_autopick.star").unlink()
     run("pick", *scene.options, "-o", "out", "b.mrc", cwd=tmp_path)
     listed = (tmp_path / "out/autopick.star").read_text().splitlines()

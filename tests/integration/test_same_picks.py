@@ -143,6 +143,22 @@ def test_any_order_and_company(tmp_path, scene, expected):
         assert star_of(tmp_path, name) == star_of(alone, name) != expected
 
 
+def test_small_ones_side_by_side(tmp_path, scene, expected):
+    """They share the threads; the list for RELION is in order, whichever is done first."""
+    for name in "abcd":
+        write_mrc(tmp_path / f"{name}.mrc", scene.image)
+    run("pick", *scene.options, "--threads", 2, "--format", "star,json", "-o", tmp_path, tmp_path)
+    devices = []
+    for name in "abcd":
+        assert star_of(tmp_path, name) == expected
+        with open(tmp_path / f"{name}_autopick.json", encoding="utf-8") as stream:
+            devices.append(json.load(stream)["picker"]["device"])
+    assert [", 1 threads" in device for device in devices] == [False, True, True, True]
+    lines = (tmp_path / "autopick.star").read_text("utf-8").splitlines()
+    listed = [line.split()[1] for line in lines if "_autopick.star" in line]
+    assert listed == [f"{tmp_path}/{name}_autopick.star" for name in "abcd"]
+
+
 @pytest.mark.parametrize("classifier", ["naive_bayes", "mixture"])
 def test_other_classifiers_repeat_themselves(tmp_path, scene, expected, classifier):
     for threads in "1", "4":

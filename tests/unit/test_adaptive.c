@@ -547,6 +547,15 @@ static void noise_has_the_spectrum_of_the_field(void **state)
         free(fields[k]);
 }
 
+static void logarithms_are_right(void **state)
+{
+    (void)state;
+    for (double x = 1e-37; x < 1e37; x *= 1.0001) {
+        double exact = log((double)(float)x);
+        assert_float_equal((double)ps_log((float)x), exact, (float)(1.2e-7 * fmax(1, fabs(exact))));
+    }
+}
+
 static void bins_follow_the_diameter(void **state)
 {
     (void)state;
@@ -575,6 +584,7 @@ int main(void)
         cmocka_unit_test(probabilities_follow_the_evidence),
         cmocka_unit_test(small_fields_take_more_noise),
         cmocka_unit_test(noise_has_the_spectrum_of_the_field),
+        cmocka_unit_test(logarithms_are_right),
         cmocka_unit_test(bins_follow_the_diameter),
     };
     const struct ps_simd *sets[PS_MAX_SIMD];

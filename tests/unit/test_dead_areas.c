@@ -32,7 +32,7 @@ static struct ps_dead_areas find(const float *pixels)
 {
     struct ps_image image = {pixels, PS_PIXEL_F32, WIDTH, HEIGHT, 1};
     struct ps_dead_areas areas;
-    assert_int_equal(ps_dead_areas_find(&image, &areas, NULL), 0);
+    assert_int_equal(ps_dead_areas_find(&image, 2, &areas, NULL), 0);
     return areas;
 }
 

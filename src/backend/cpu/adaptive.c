@@ -31,8 +31,8 @@ struct cpu_adaptive *cpu_adaptive_of(struct cpu_slot *slot, struct ps_error *err
 static void work_done(struct cpu_work *work)
 {
     struct cpu_buffer *buffers[] = {
-        &work->response[0], &work->response[1], &work->score,  &work->passing, &work->product,
-        &work->kernel,      &work->lines,       &work->counts, &work->between,
+        &work->response[0], &work->response[1], &work->score, &work->passing,
+        &work->product,     &work->kernel,      &work->lines,
     };
     for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++)
         free(buffers[i]->data);

@@ -63,12 +63,10 @@ enum { CPU_ITEMS = 3 };
 struct cpu_work {
     struct cpu_buffer response[PS_CHANNELS]; /* float */
     struct cpu_buffer score;                 /* float */
-    struct cpu_buffer passing;               /* float, between the passes of a filter */
+    struct cpu_buffer passing;               /* float, between passes of a filter, of a median */
     struct cpu_buffer product;               /* complex */
     struct cpu_buffer kernel;                /* float, spectra of a template's rows */
     struct cpu_buffer lines;                 /* per thread */
-    struct cpu_buffer counts;                /* per piece of a median */
-    struct cpu_buffer between;               /* float, of a median */
 };
 
 struct cpu_adaptive {
@@ -164,10 +162,10 @@ int cpu_disk_prepare(struct cpu_adaptive *a, struct ps_error *error);
 /* Near the border a part of the template lies outside and does not count; integral images give the
  * sums over the rest. `weigh` makes two factors of what is left of a window, and `apply` gets those
  * of `count` pixels from number `pixel` on whose windows the border cuts, in several threads. */
-typedef void cpu_cut_weigh(const void *context, const struct ps_cut *cut, double *ret_first,
-                           double *ret_second);
-typedef void cpu_cut_apply(void *context, size_t pixel, size_t count, const double *first,
-                           const double *second);
+typedef void cpu_cut_weigh(const void *context, const struct ps_cut *cut, float *ret_first,
+                           float *ret_second);
+typedef void cpu_cut_apply(void *context, size_t pixel, size_t count, const float *first,
+                           const float *second);
 int cpu_visit_cut_windows(struct cpu_slot *slot, cpu_cut_weigh *weigh, cpu_cut_apply *apply,
                           void *context, struct ps_error *error);
 /* Integral image of a template's (2 reach + 1)^2 values, or of their squares: (2 reach + 2)^2
@@ -187,7 +185,7 @@ typedef int cpu_combine_function(struct cpu_slot *slot, const double weights[PS_
                                  struct ps_error *error);
 typedef int cpu_moments_function(struct cpu_slot *slot, struct ps_response_moments *ret_moments,
                                  struct ps_error *error);
-typedef int cpu_peaks_function(struct cpu_slot *slot, double distance_field_px,
+typedef int cpu_peaks_function(struct cpu_slot *slot, double distance_field_px, bool windows,
                                struct ps_peak **ret_peaks, size_t *ret_count,
                                struct ps_error *error);
 typedef int cpu_average_function(const struct cpu_slot *slot, const struct ps_peak *peaks,

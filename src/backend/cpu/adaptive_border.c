@@ -59,12 +59,12 @@ struct walk {
     cpu_cut_weigh *weigh;
     cpu_cut_apply *apply;
     void *context;
-    double *factors; /* two lines per thread */
+    float *factors; /* two lines per thread */
 };
 
 /* Factors of the windows along a row. Those that nothing but the row's own cut tells apart are the
  * same. */
-static void weigh_row(const struct walk *walk, struct ps_cut cut, double *first, double *second)
+static void weigh_row(const struct walk *walk, struct ps_cut cut, float *first, float *second)
 {
     const struct ps_field *field = &walk->a->field;
     int left = -1;
@@ -88,8 +88,8 @@ static void visit_rows(void *context, int thread, size_t piece)
     const struct walk *walk = context;
     const struct ps_field *field = &walk->a->field;
     size_t width = (size_t)field->width;
-    double *first = walk->factors + 2 * (size_t)thread * width;
-    double *second = first + width;
+    float *first = walk->factors + 2 * (size_t)thread * width;
+    float *second = first + width;
     size_t margin = (size_t)(walk->a->reach + field->frame_field_px);
     struct ps_cut cut = {-1, -1, 0, 0};
     int begin = (int)piece * ROWS_PER_PIECE;
@@ -111,7 +111,7 @@ int cpu_visit_cut_windows(struct cpu_slot *slot, cpu_cut_weigh *weigh, cpu_cut_a
                           void *context, struct ps_error *error)
 {
     struct cpu_adaptive *a = slot->adaptive;
-    size_t bytes = 2 * (size_t)a->field.width * sizeof(double) * (size_t)slot->threads;
+    size_t bytes = 2 * (size_t)a->field.width * sizeof(float) * (size_t)slot->threads;
     PS_TRY(cpu_buffer_reserve(&a->work.lines, bytes, "the border", error));
     struct walk walk = {a, weigh, apply, context, a->work.lines.data};
     size_t rows = (size_t)a->field.height;

@@ -173,7 +173,8 @@ static int peaks_of_item(struct cpu_slot *slot, struct ps_batch_item *item, stru
 {
     const struct cpu_adaptive_functions *functions = slot->simd->adaptive;
     PS_TRY(functions->combine(slot, item->weights, error));
-    return functions->peaks(slot, item->distance_field_px, &item->peaks, &item->peak_count, error);
+    return functions->peaks(slot, item->distance_field_px, item->windows, &item->peaks,
+                            &item->peak_count, error);
 }
 
 static int batch_respond(struct ps_slot *base, struct ps_batch_item *items, int count,

@@ -65,17 +65,18 @@ struct border {
     float *response;
 };
 
-static void weigh_template(const void *context, const struct ps_cut *cut, double *ret_sum,
-                           double *ret_norm)
+static void weigh_template(const void *context, const struct ps_cut *cut, float *ret_sum,
+                           float *ret_norm)
 {
     const struct border *b = context;
-    *ret_sum = cpu_integral_over(b->a, b->sum, cut);
-    *ret_norm = ps_cut_norm(*ret_sum, cpu_integral_over(b->a, b->square, cut),
-                            cpu_integral_over(b->a, b->a->area.data, cut));
+    double sum = cpu_integral_over(b->a, b->sum, cut);
+    *ret_sum = (float)sum;
+    *ret_norm = (float)ps_cut_norm(sum, cpu_integral_over(b->a, b->square, cut),
+                                   cpu_integral_over(b->a, b->a->area.data, cut));
 }
 
-static void correct_responses(void *context, size_t pixel, size_t count, const double *sums,
-                              const double *norms)
+static void correct_responses(void *context, size_t pixel, size_t count, const float *sums,
+                              const float *norms)
 {
     const struct border *b = context;
     const float *local = b->local + pixel;

@@ -229,8 +229,8 @@ void cpu_adaptive_describe(const struct cpu_slot *slot, struct ps_peak *peaks, s
 /* ---- the stage --------------------------------------------------------------------------------
  */
 
-int cpu_adaptive_peaks(struct cpu_slot *slot, double distance, struct ps_peak **ret_peaks,
-                       size_t *ret_count, struct ps_error *error)
+int cpu_adaptive_peaks(struct cpu_slot *slot, double distance, bool windows,
+                       struct ps_peak **ret_peaks, size_t *ret_count, struct ps_error *error)
 {
     struct cpu_adaptive *a = slot->adaptive;
     size_t pieces = ((size_t)a->field.height + ROWS_PER_PIECE - 1) / ROWS_PER_PIECE;
@@ -257,7 +257,8 @@ int cpu_adaptive_peaks(struct cpu_slot *slot, double distance, struct ps_peak **
         free(peaks);
         return status;
     }
-    cpu_adaptive_describe(slot, peaks, count);
+    if (windows)
+        cpu_adaptive_describe(slot, peaks, count);
     *ret_peaks = peaks;
     *ret_count = count;
     return 0;

@@ -30,7 +30,7 @@ static void logarithm_piece(void *context, int thread, size_t piece)
     (void)thread;
     const struct cpu_pass *p = context;
     CPU_FOR_PIXELS(p, i, piece)
-    p->out[i] = logf(p->in[i] + p->offset);
+    p->out[i] = ps_log(p->in[i] + p->offset);
 }
 
 static int make_energy(struct cpu_slot *slot, double diameter, struct ps_error *error)
@@ -91,25 +91,25 @@ struct means {
     float *means;
 };
 
-static void weigh_disk(const void *context, const struct ps_cut *cut, double *ret_factor,
-                       double *ret_unused)
+static void weigh_disk(const void *context, const struct ps_cut *cut, float *ret_factor,
+                       float *ret_unused)
 {
     const struct means *m = context;
-    *ret_factor = m->a->disk_pixels / cpu_integral_over(m->a, m->a->area.data, cut);
+    *ret_factor = (float)(m->a->disk_pixels / cpu_integral_over(m->a, m->a->area.data, cut));
     *ret_unused = 0;
 }
 
 /* Rescales means over the disk to means over the part that the border leaves of it. */
-static void complete_means(void *context, size_t pixel, size_t count, const double *factors,
-                           const double *unused)
+static void complete_means(void *context, size_t pixel, size_t count, const float *factors,
+                           const float *unused)
 {
     (void)unused;
     const struct means *m = context;
     float *squares = m->squares + pixel;
     float *means = m->means + pixel;
     for (size_t i = 0; i < count; i++) {
-        squares[i] *= (float)factors[i];
-        means[i] *= (float)factors[i];
+        squares[i] *= factors[i];
+        means[i] *= factors[i];
     }
 }
 
