@@ -17,6 +17,7 @@
     X(FAILED, failed, "micrographs that could not be picked")                                      \
     X(UNRELIABLE, unreliable, "micrographs picked with no more found than in noise")               \
     X(RETRIED, retried, "failed micrographs put back")                                             \
+    X(REPICKED, repicked, "micrographs put back to be picked with other settings")                 \
     X(POSTPONED, postponed, "tries put off, as the machine was short of something")                \
     X(PICKS, picks, "particles picked")                                                            \
     X(RESCANS, rescans, "scans of all directories")                                                \

@@ -123,6 +123,15 @@ static void print_connections(json_t *sockets)
     }
 }
 
+/* Only if there are some. */
+static void print_again(const json_t *totals)
+{
+    const long long left = number(totals, "repicks_left");
+    if (left || number(totals, "retries") || number(totals, "revisions"))
+        ps_print(stdout, "again      %lld retries, %lld revisions, %lld to be picked again",
+                 number(totals, "retries"), number(totals, "revisions"), left);
+}
+
 static void print_error(const json_t *error)
 {
     if (json_is_object(error))
@@ -146,6 +155,7 @@ static void print_text(int holder, const json_t *status)
     ps_print(stdout, "outcomes   %lld picked (%lld picks), %lld rejected, %lld failed",
              number(totals, "picked"), number(totals, "picks"), number(totals, "rejected"),
              number(totals, "failed"));
+    print_again(totals);
     if (number(totals, "skipped"))
         ps_print(stdout, "skipped    %lld other versions of an exposure",
                  number(totals, "skipped"));

@@ -18,6 +18,7 @@ static struct ps_outcome_facts facts_of(const struct ps_completion_dependencies 
     const struct ps_result *result = completion->failure ? NULL : &completion->result;
     return (struct ps_outcome_facts){
         .stream = ps_journal_stream(dependencies->journal),
+        .replaces = completion->replaces,
         .session = dependencies->config->publish.session,
         .closed_ns = job->closed_ns,
         .detected_ns = job->detected_ns,
@@ -58,6 +59,10 @@ int ps_completions_commit(const struct ps_completion_dependencies *dependencies,
     int64_t published_ns = ps_clock_wall_ns();
     int status = 0;
     for (size_t i = 0; i < count && status == 0; i++) {
+        status = ps_journal_latest(dependencies->journal, completions[i].job->path,
+                                   &completions[i].replaces, error);
+        if (status)
+            break;
         struct ps_outcome_facts facts = facts_of(dependencies, &completions[i]);
         facts.seq = ++seq;
         facts.published_ns = published_ns;
@@ -70,6 +75,7 @@ int ps_completions_commit(const struct ps_completion_dependencies *dependencies,
             .reason = ps_header_reason(&facts),
             .count = picks_of(&facts),
             .frames = &completions[i].frames,
+            .parameters = dependencies->parameters,
         };
     }
     int64_t start_ns = ps_clock_mono_ns();

@@ -18,7 +18,7 @@ static json_t *known(double value)
     return value != 0 ? ps_json_number(value) : json_null();
 }
 
-static json_t *known_integer(int64_t value)
+json_t *ps_json_known(int64_t value)
 {
     return value != 0 ? json_integer((json_int_t)value) : json_null();
 }
@@ -85,8 +85,8 @@ json_t *ps_header_micrograph(const struct ps_outcome_facts *facts)
     struct ps_json_names names = ps_json_names(facts->path, facts->name);
     return json_pack(
         "{s:o, s:o, s:o*, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "path", names.path, "name",
-        names.name, "encoding", names.encoding, "revision", known_integer(facts->revision),
-        "attempt", known_integer(facts->attempt), "bytes", known_integer((int64_t)facts->bytes),
+        names.name, "encoding", names.encoding, "revision", ps_json_known(facts->revision),
+        "attempt", ps_json_known(facts->attempt), "bytes", ps_json_known((int64_t)facts->bytes),
         "format", ps_json_text(read ? read->format : NULL), "mode",
         read ? json_integer(read->mode) : json_null(), "shape",
         facts->width ? json_pack("[i, i]", facts->height, facts->width) : json_null(), "frames",

@@ -22,6 +22,7 @@
 struct ps_outcome_facts {
     const char *stream; /* UUID of the journal */
     uint64_t seq;
+    uint64_t replaces;   /* seq of the outcome before it of the same path; 0: none */
     const char *session; /* publish.session */
     int64_t closed_ns;   /* since 1970 */
     int64_t detected_ns;
@@ -48,6 +49,7 @@ enum { PS_JSON_FORMAT = JSON_COMPACT | JSON_REAL_PRECISION(9) };
 
 json_t *ps_json_text(const char *value); /* NULL: null */
 json_t *ps_json_number(double value);
+json_t *ps_json_known(int64_t value); /* 0, which means unknown or none: null */
 
 /* Path and name of a micrograph. If one is not UTF-8, both are percent-encoded (base/percent.h) and
  * `encoding` is "percent"; else it is NULL. The values are new references, which are NULL without
