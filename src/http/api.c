@@ -53,7 +53,7 @@ static json_t *picture_of(const struct ps_http *http, uint64_t seq, const json_t
 static json_t *summary_of(const struct ps_http *http, uint64_t seq, const json_t *header)
 {
     return json_pack(
-        "{s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+        "{s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
         "seq", (json_int_t)seq, "replaces", replaces_of(header), "name",
         value_of(header, "micrograph", "name"), "revision",
         value_of(header, "micrograph", "revision"), "attempt",
@@ -63,9 +63,10 @@ static json_t *summary_of(const struct ps_http *http, uint64_t seq, const json_t
         "unreliable", value_of(header, "result", "unreliable"), "masked",
         value_of(header, "result", "masked"), "score_median",
         value_of(header, "result", "score_median"), "warnings",
-        value_of(header, "result", "warnings"), "published", value_of(header, "time", "published"),
-        "seconds", seconds_of(header), "milliseconds", value_of(header, "milliseconds", "total"),
-        "preview", picture_of(http, seq, header));
+        value_of(header, "result", "warnings"), "problems", value_of(header, "result", "problems"),
+        "published", value_of(header, "time", "published"), "seconds", seconds_of(header),
+        "milliseconds", value_of(header, "milliseconds", "total"), "preview",
+        picture_of(http, seq, header));
 }
 
 struct rows {

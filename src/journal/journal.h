@@ -189,6 +189,11 @@ int ps_journal_withdraw(struct ps_journal *journal, const struct ps_job *job,
 int ps_journal_count_outdated(struct ps_journal *journal, const char *parameters,
                               uint64_t *ret_count, struct ps_error *error);
 
+/* Median of the picks of the last 100 micrographs that were picked with these parameters; 0 if
+ * there are fewer than 20. */
+int ps_journal_usual_picks(struct ps_journal *journal, const char *parameters, double *ret_median,
+                           struct ps_error *error);
+
 /* Numbers of micrographs and picks. A micrograph counts once, with its latest outcome; the earlier
  * ones are counted apart. */
 struct ps_journal_totals {

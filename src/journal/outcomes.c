@@ -230,6 +230,35 @@ int ps_journal_latest(struct ps_journal *journal, const char *path, uint64_t *re
     return read_seq(journal, PS_SQL_REPLACES, path, ret_seq, error);
 }
 
+static int by_number(const void *a, const void *b)
+{
+    const int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return (x > y) - (x < y);
+}
+
+int ps_journal_usual_picks(struct ps_journal *journal, const char *parameters, double *ret_median,
+                           struct ps_error *error)
+{
+    enum { MAX_OUTCOMES = 100, MIN_OUTCOMES = 20 };
+    struct ps_sql *sql = &journal->quick;
+    int64_t picks[MAX_OUTCOMES];
+    size_t count = 0;
+    int found;
+    pthread_mutex_lock(&journal->read_lock);
+    ps_sql_use(sql, PS_SQL_RECENT_PICKS);
+    ps_sql_bind_text(sql, parameters);
+    ps_sql_bind_int(sql, MAX_OUTCOMES);
+    while ((found = ps_sql_row(sql, error)) > 0)
+        picks[count++] = ps_sql_get_int(sql, 0);
+    pthread_mutex_unlock(&journal->read_lock);
+    if (found)
+        return found;
+    qsort(picks, count, sizeof *picks, by_number);
+    *ret_median =
+        count < MIN_OUTCOMES ? 0 : (double)(picks[count / 2] + picks[(count - 1) / 2]) / 2;
+    return 0;
+}
+
 /* The total that a row of PS_SQL_TOTALS is part of. */
 static uint64_t *find_total(struct ps_journal_totals *totals, const char *kind)
 {

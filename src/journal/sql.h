@@ -139,6 +139,9 @@
       "SELECT (SELECT count(*) FROM outcomes WHERE seq NOT IN (SELECT seq FROM replaced))"         \
       " - (SELECT count(*) FROM made_with WHERE parameters = ?"                                    \
       " AND seq NOT IN (SELECT seq FROM replaced))")                                               \
+    X(RECENT_PICKS, "count picks",                                                                 \
+      "SELECT picks FROM made_with JOIN outcomes ON outcomes.seq = made_with.seq"                  \
+      " WHERE parameters = ?1 AND status = 'picked' ORDER BY made_with.seq DESC LIMIT ?2")         \
     X(REPLACES, "look up a micrograph",                                                            \
       "SELECT max(seq) FROM outcomes WHERE micrograph IN"                                          \
       " (SELECT id FROM micrographs WHERE path = ?)")                                              \

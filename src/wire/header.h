@@ -40,6 +40,7 @@ struct ps_outcome_facts {
     const char *parameters;         /* hash of the settings that decide about picks */
     const char *failure;            /* the reason, if `result` is NULL */
     const struct ps_result *result; /* NULL if failed */
+    double usual_count;             /* median of the session, if this one has far fewer; else 0 */
     double read_milliseconds;
     double total_milliseconds;
 };
@@ -75,5 +76,21 @@ json_t *ps_header_milliseconds(const struct ps_outcome_facts *facts);
 const char *ps_header_status(const struct ps_outcome_facts *facts);
 /* The reason if rejected or failed, else NULL. */
 const char *ps_header_reason(const struct ps_outcome_facts *facts);
+
+/* What is wrong with an outcome: its reason, its warnings, and what its session says of it. */
+struct ps_problem {
+    enum ps_warning kind; /* code and advice: base/warning.h */
+    const char *text;     /* borrowed from the facts, or from the list */
+};
+
+struct ps_problems {
+    size_t count;
+    struct ps_problem of[PS_MAX_WARNINGS + 3];
+    char collapsed[100];
+};
+
+/* The reason of a failed or rejected micrograph comes first, then what its session says, the
+ * reader's warning, and those of the picker but for those of PS_WARNING_NONE. */
+void ps_header_problems(const struct ps_outcome_facts *facts, struct ps_problems *ret_problems);
 
 #endif

@@ -106,6 +106,7 @@ static struct ps_result picked(void)
         .device = "cpu",
         .warning_count = 1,
         .warnings = {"3 dead columns"},
+        .warning_kinds = {PS_WARNING_PIXELS},
         .milliseconds = {[PS_STAGE_UPLOAD] = 1.25, [PS_STAGE_SCORE] = 40, [PS_STAGE_CENTRES] = 2},
     };
 }

@@ -12,7 +12,7 @@ function describe(row) {
   if (row.status === "picked") lines.push(`${row.count} picks` + (row.score_median == null ? "" : `, median score ${row.score_median.toFixed(2)}`));
   else lines.push(`${row.status}: ${row.reason}`);
   if (replacedBy.has(row.seq)) lines.push(`replaced by #${replacedBy.get(row.seq)}`);
-  return lines.concat(row.warnings || []).join("\n");
+  return lines.concat(problemsOf(row).map(problem => problem.text)).join("\n");
 }
 
 function makeTile(row) {
