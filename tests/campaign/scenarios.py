@@ -165,8 +165,8 @@ class Keygen(Command):
 
 
 class Retry(Command):
-    """Also repick. On a copy of a journal with a failed micrograph, which must be seen again then, and not
-    otherwise."""
+    """Also repick. On a copy of a journal with a failed micrograph, which must be seen again then,
+    and not otherwise."""
 
     def run(self, where, environment):
         result = super().run(where, environment)
