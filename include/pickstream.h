@@ -97,6 +97,36 @@ enum ps_stage {
         PS_STAGE_COUNT
 };
 
+/* What is worth a warning: X(NAME, code, what to do next). The text of a warning has the numbers. A
+ * micrograph that failed or was rejected has the first or second one, with its reason as the text.
+ */
+#define PS_WARNING_MAP(X)                                                                          \
+    X(FAILED, failed, "look at the reason; after its cause is removed: pickstream retry")          \
+    X(REJECTED, rejected, "look at the micrograph: there is nothing in it that could be picked")   \
+    X(UNRELIABLE, unreliable,                                                                      \
+      "check picker.particle_diameter, picker.pixel_size and picker.contrast; after a change: "    \
+      "pickstream repick")                                                                         \
+    X(SCALE, scale,                                                                                \
+      "check picker.pixel_size and picker.particle_diameter; after a change: pickstream repick")   \
+    X(COLLAPSED, collapsed,                                                                        \
+      "look at the newest micrographs: ice, focus, empty areas, another magnification")            \
+    X(MASKED, masked,                                                                              \
+      "check the grid square and the aim of the microscope; if it is particles that are masked: "  \
+      "picker.mask_contaminants = no")                                                             \
+    X(NO_DATA, no_data, "check the motion correction: it leaves areas without data")               \
+    X(PIXELS, pixels, "check the gain reference and the defect map of the camera")                 \
+    X(PIXEL_SIZE, pixel_size, "correct picker.pixel_size, or remove it if the header is right")    \
+    X(FILE, file, "check the program that wrote the file")                                         \
+    X(NOT_WRITTEN, not_written,                                                                    \
+      "make space in output.directory, or permit writing there: the service tries again")
+enum ps_warning {
+    PS_WARNING_NONE, /* unknown: made by an earlier version */
+#define X(NAME, code, advice) PS_WARNING_##NAME,
+    PS_WARNING_MAP(X)
+#undef X
+        PS_WARNING_COUNT
+};
+
 enum { PS_MAX_WARNINGS = 8 };
 
 struct ps_result {
@@ -117,6 +147,7 @@ struct ps_result {
     char device[96];        /* what computed it */
     size_t warning_count;
     char warnings[PS_MAX_WARNINGS][160];
+    enum ps_warning warning_kinds[PS_MAX_WARNINGS];
     double milliseconds[PS_STAGE_COUNT];
 };
 

@@ -17,6 +17,7 @@
     X(FAILED, failed, "micrographs that could not be picked")                                      \
     X(UNRELIABLE, unreliable, "micrographs picked with no more found than in noise")               \
     X(RETRIED, retried, "failed micrographs put back")                                             \
+    X(REPICKED, repicked, "micrographs put back to be picked with other settings")                 \
     X(POSTPONED, postponed, "tries put off, as the machine was short of something")                \
     X(PICKS, picks, "particles picked")                                                            \
     X(RESCANS, rescans, "scans of all directories")                                                \
@@ -26,6 +27,17 @@
     X(REFUSED_CLIENTS, refused_clients, "connections refused by the allow-list")                   \
     X(REFUSED_CONNECTIONS, refused_connections, "connections shut down, as there were too many")   \
     X(DISCONNECTED_CLIENTS, disconnected_clients, "connections closed as they exceeded a limit")   \
+    X(WARNED_FAILED, warned_failed, "outcomes with the warning failed")                            \
+    X(WARNED_REJECTED, warned_rejected, "outcomes with the warning rejected")                      \
+    X(WARNED_UNRELIABLE, warned_unreliable, "outcomes with the warning unreliable")                \
+    X(WARNED_SCALE, warned_scale, "outcomes with the warning scale")                               \
+    X(WARNED_COLLAPSED, warned_collapsed, "outcomes with the warning collapsed")                   \
+    X(WARNED_MASKED, warned_masked, "outcomes with the warning masked")                            \
+    X(WARNED_NO_DATA, warned_no_data, "outcomes with the warning no_data")                         \
+    X(WARNED_PIXELS, warned_pixels, "outcomes with the warning pixels")                            \
+    X(WARNED_PIXEL_SIZE, warned_pixel_size, "outcomes with the warning pixel_size")                \
+    X(WARNED_FILE, warned_file, "outcomes with the warning file")                                  \
+    X(WARNED_NOT_WRITTEN, warned_not_written, "outcomes with the warning not_written")             \
     X(BAD_REQUESTS, bad_requests, "requests not understood")                                       \
     X(JOURNAL_FAILURES, journal_failures, "writes to the journal that did not succeed")            \
     X(PREVIEWS_DROPPED, previews_dropped, "previews not published, as subscribers are behind")     \
@@ -38,6 +50,7 @@
     X(WATCHES, watches, "directories watched with inotify")                                        \
     X(DIRECTORIES_MISSING, directories_missing, "watched directories that are missing")            \
     X(GPU, gpu, "1 while GPUs pick, 0 on the CPU")                                                 \
+    X(LAST_OUTCOME, last_outcome, "time of the last outcome, seconds since 1970; 0: none yet")     \
     X(OUTCOMES_WAITING, outcomes_waiting, "outcomes waiting to be committed")                      \
     X(QUEUE_WAITING, queue_waiting, "micrographs waiting to be picked")                            \
     X(QUEUE_IN_FLIGHT, queue_in_flight, "micrographs being picked")                                \

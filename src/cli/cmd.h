@@ -26,6 +26,7 @@ int ps_cmd_export(int argc, char **argv);
 int ps_cmd_convert(int argc, char **argv);
 int ps_cmd_status(int argc, char **argv);
 int ps_cmd_retry(int argc, char **argv);
+int ps_cmd_repick(int argc, char **argv);
 int ps_cmd_synth(int argc, char **argv);
 int ps_cmd_bench(int argc, char **argv);
 int ps_cmd_check(int argc, char **argv);

@@ -87,12 +87,11 @@ static int export_outcome(struct exporter *exporter, struct ps_outcome_record *r
     return read;
 }
 
-/* True if a later outcome of the micrograph follows, whose particles are extracted. */
+/* True if a later outcome of the micrograph follows. */
 static bool is_superseded(const struct exporter *exporter, const struct ps_outcome_record *record)
 {
     uint64_t latest = 0;
-    return exporter->config->output.extract &&
-           ps_journal_find(exporter->journal, record->path, &latest, NULL) == 0 &&
+    return ps_journal_latest(exporter->journal, record->path, &latest, NULL) == 0 &&
            latest > record->seq;
 }
 

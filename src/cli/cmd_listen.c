@@ -76,7 +76,8 @@ static const struct ps_cli cli = {
     .summary =
         "Prints a line for each outcome that a service publishes, in order, each once: seq, name,\n"
         "status, number of picks, median score, seconds from the close of the file to the\n"
-        "publication, and the reason of a failure or rejection. Or writes the picks as files.\n"
+        "publication, the reason of a failure or rejection, and warnings. Or writes the picks as\n"
+        "files.\n"
         "Missed outcomes are requested. With several services, or a relay, a line begins with the\n"
         "stream. If nothing is heard, stderr says why. SIGINT and SIGTERM end it.\n"
         "Exit status: 0; 1 if an outcome was lost or could not be written.",
@@ -117,6 +118,8 @@ static void print_outcome(const struct listener *listener, const struct ps_outco
                  latency);
     if (*record->reason)
         (void)printf(" %s", ps_log_quote(record->reason, reason));
+    if (*record->problems)
+        (void)printf(" %s", ps_log_quote(record->problems, reason));
     (void)putchar('\n');
     (void)fflush(stdout); /* line by line, also into a pipe */
 }

@@ -1,5 +1,6 @@
 /* pickstream status: prints the state of a running service. */
 #include "base/error.h"
+#include "base/warning.h"
 #include "cli/arguments.h"
 #include "cli/cmd.h"
 #include "cli/print.h"
@@ -123,6 +124,28 @@ static void print_connections(json_t *sockets)
     }
 }
 
+/* Only if there are some. */
+static void print_again(const json_t *totals)
+{
+    const long long left = number(totals, "repicks_left");
+    if (left || number(totals, "retries") || number(totals, "revisions"))
+        ps_print(stdout, "again      %lld retries, %lld revisions, %lld to be picked again",
+                 number(totals, "retries"), number(totals, "revisions"), left);
+}
+
+/* Of the outcomes since the start of the service; only if there are some. */
+static void print_warnings(const json_t *metrics)
+{
+    for (int kind = PS_WARNING_NONE + 1; kind < PS_WARNING_COUNT; kind++) {
+        char key[64];
+        (void)snprintf(key, sizeof key, "warned_%s", ps_warning_code((enum ps_warning)kind));
+        if (number(metrics, key))
+            ps_print(stdout, "warning    %lld %s: %s", number(metrics, key),
+                     ps_warning_code((enum ps_warning)kind),
+                     ps_warning_advice((enum ps_warning)kind));
+    }
+}
+
 static void print_error(const json_t *error)
 {
     if (json_is_object(error))
@@ -146,6 +169,8 @@ static void print_text(int holder, const json_t *status)
     ps_print(stdout, "outcomes   %lld picked (%lld picks), %lld rejected, %lld failed",
              number(totals, "picked"), number(totals, "picks"), number(totals, "rejected"),
              number(totals, "failed"));
+    print_again(totals);
+    print_warnings(json_object_get(status, "metrics"));
     if (number(totals, "skipped"))
         ps_print(stdout, "skipped    %lld other versions of an exposure",
                  number(totals, "skipped"));

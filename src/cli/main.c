@@ -23,6 +23,7 @@ static const struct ps_command commands[] = {
     {"convert", ps_cmd_convert, "convert files of picks between the formats of other programs"},
     {"status", ps_cmd_status, "say what a running service is doing"},
     {"retry", ps_cmd_retry, "put failed micrographs back in the queue of the service"},
+    {"repick", ps_cmd_repick, "have outcomes made anew with the settings in force"},
     {"synth", ps_cmd_synth, "write synthetic micrographs with known particles"},
     {"bench", ps_cmd_bench, "measure this machine: stage times, memory"},
     {"check", ps_cmd_check, "check a configuration, print the values in effect"},

@@ -106,6 +106,12 @@ bool ps_config_includes(const struct ps_config *config, const char *name);
 bool ps_config_accepts(const struct ps_config *config, const char *name);
 bool ps_config_names(const struct ps_config *config, const char *name);
 
+/* A hash of the settings that affect picks ([picker] and input.movies): outcomes with the same
+ * hash, version and profile were picked in the same way. PS_E_NOMEM. */
+enum { PS_PARAMETERS_TEXT = 17 };
+int ps_config_parameters(const struct ps_config *config, char ret_text[PS_PARAMETERS_TEXT],
+                         struct ps_error *error);
+
 /* Write the configuration to a stream; the caller checks the stream. In this order: all values, as
  * a file that gives the same configuration (PS_E_NOMEM); conf/pickstream.ini, with the default and
  * meaning of every key; pickstream.conf(5) in roff. */

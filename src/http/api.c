@@ -21,13 +21,23 @@ static json_t *value_of(const json_t *header, const char *section, const char *k
 }
 
 /* Seconds from the close of the file to the message. Null if negative (a clock was set in between)
- * or above one hour (the file was there long before the service found it). */
+ * or above one hour (the file was there long before the service found it), and if the file was
+ * picked again. */
 static json_t *seconds_of(const json_t *header)
 {
+    if (json_integer_value(json_object_get(header, "replaces")) > 0)
+        return json_null();
     int status = 0;
     const struct ps_reader reader = {json_object_get(header, "time"), "time.", &status, NULL};
     double seconds = ps_reader_time(&reader, "published") - ps_reader_time(&reader, "closed");
     return seconds >= 0 && seconds <= 3600 ? json_real(seconds) : json_null();
+}
+
+/* The seq of the outcome before it of the same micrograph; null: none. */
+static json_t *replaces_of(const json_t *header)
+{
+    json_t *replaces = json_object_get(header, "replaces");
+    return replaces ? json_incref(replaces) : json_null();
 }
 
 static json_t *picture_of(const struct ps_http *http, uint64_t seq, const json_t *header)
@@ -43,8 +53,9 @@ static json_t *picture_of(const struct ps_http *http, uint64_t seq, const json_t
 static json_t *summary_of(const struct ps_http *http, uint64_t seq, const json_t *header)
 {
     return json_pack(
-        "{s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "seq",
-        (json_int_t)seq, "name", value_of(header, "micrograph", "name"), "revision",
+        "{s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+        "seq", (json_int_t)seq, "replaces", replaces_of(header), "name",
+        value_of(header, "micrograph", "name"), "revision",
         value_of(header, "micrograph", "revision"), "attempt",
         value_of(header, "micrograph", "attempt"), "shape", value_of(header, "micrograph", "shape"),
         "status", value_of(header, "result", "status"), "reason",
@@ -52,9 +63,10 @@ static json_t *summary_of(const struct ps_http *http, uint64_t seq, const json_t
         "unreliable", value_of(header, "result", "unreliable"), "masked",
         value_of(header, "result", "masked"), "score_median",
         value_of(header, "result", "score_median"), "warnings",
-        value_of(header, "result", "warnings"), "published", value_of(header, "time", "published"),
-        "seconds", seconds_of(header), "milliseconds", value_of(header, "milliseconds", "total"),
-        "preview", picture_of(http, seq, header));
+        value_of(header, "result", "warnings"), "problems", value_of(header, "result", "problems"),
+        "published", value_of(header, "time", "published"), "seconds", seconds_of(header),
+        "milliseconds", value_of(header, "milliseconds", "total"), "preview",
+        picture_of(http, seq, header));
 }
 
 struct rows {

@@ -1,6 +1,7 @@
 /* The routes of the server and their handlers. */
 #include "http/routes.h"
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/text.h"
 #include "http/answer.h"
@@ -10,6 +11,7 @@
 #include "http/view/assets.h"
 #include "wire/header.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,6 +71,13 @@ static enum MHD_Result answer_metrics(struct ps_http *http, struct MHD_Connectio
                   "# TYPE pickstream_build_info gauge\n"
                   "pickstream_build_info{version=\"%s\",stream=\"%s\"} 1\n",
                   ps_version(), ps_journal_stream(http->journal));
+    const int64_t last = ps_metrics_gauge(http->dependencies.metrics, PS_GAUGE_LAST_OUTCOME);
+    if (last)
+        (void)fprintf(stream,
+                      "# HELP pickstream_last_outcome_age_seconds since the last outcome\n"
+                      "# TYPE pickstream_last_outcome_age_seconds gauge\n"
+                      "pickstream_last_outcome_age_seconds %" PRId64 "\n",
+                      ps_clock_wall_ns() / 1000000000 - last);
     if (fclose(stream) != 0) {
         free(text);
         return MHD_NO;

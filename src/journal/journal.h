@@ -21,8 +21,10 @@
  * A micrograph during whose pick the process died (in_flight.h) keeps count of that until it has an
  * outcome: see PS_SUSPECT_DEATHS in watch/job.h.
  *
- * Outcomes of failed micrographs stay. A retry makes such a micrograph seen again, as another
- * attempt at the same revision, which gets another outcome with another seq.
+ * Outcomes stay. A retry makes a failed micrograph seen again, as another attempt at the same
+ * revision, which gets another outcome with another seq. A repick makes a new revision of the same
+ * content seen, which is to be picked with the settings that are in force then. Of the outcomes of
+ * a path the last one counts; each message says which seq it replaces.
  *
  * Threads: one writer thread (the publisher) commits; any thread can call the other functions.
  * Looking up, replaying and counting do not wait for a commit; recording a micrograph waits for the
@@ -48,10 +50,10 @@ enum ps_journal_state {
 int ps_journal_open(const char *directory, struct ps_journal **ret_journal, struct ps_error *error);
 
 /* Opens a journal read-only, even while a service holds it. Only ps_journal_stream(),
- * ps_journal_last_seq() (as of opening), ps_journal_replay(), ps_journal_find() and
- * ps_journal_totals() can be called then. ps_journal_replay() opens the file again if it could not
- * be read or was replaced by a copy; one thread at a time. PS_E_SYSTEM: no such file, not readable,
- * not a journal, or damaged. */
+ * ps_journal_last_seq() (as of opening), ps_journal_replay(), ps_journal_find(),
+ * ps_journal_latest() and ps_journal_totals() can be called then. ps_journal_replay() opens the
+ * file again if it could not be read or was replaced by a copy; one thread at a time. PS_E_SYSTEM:
+ * no such file, not readable, not a journal, or damaged. */
 int ps_journal_open_reading(const char *directory, struct ps_journal **ret_journal,
                             struct ps_error *error);
 void ps_journal_close(struct ps_journal *journal);
@@ -122,6 +124,7 @@ struct ps_journal_row {
     const char *reason;             /* or NULL */
     uint64_t count;                 /* picks */
     const struct ps_frames *frames; /* the message */
+    const char *parameters;         /* hash of the settings that made it; NULL: unknown */
 };
 
 /* Commits outcomes in order. On failure nothing was recorded.
@@ -152,20 +155,57 @@ int ps_journal_written(struct ps_journal *journal, uint64_t seq, struct ps_error
 int ps_journal_find(struct ps_journal *journal, const char *name, uint64_t *ret_seq,
                     struct ps_error *error);
 
+/* Seq of the latest outcome of a path, of any revision; 0: none. */
+int ps_journal_latest(struct ps_journal *journal, const char *path, uint64_t *ret_seq,
+                      struct ps_error *error);
+
 /* Makes failed micrographs seen again: those with the given paths or names, or all if count is 0,
  * and stores their number in `*ret_count`. Ignores paths that have not failed, and failed revisions
  * of files that were rewritten since. */
 int ps_journal_retry(struct ps_journal *journal, char *const *paths, size_t count,
                      size_t *ret_count, struct ps_error *error);
 
-/* Numbers of micrographs and picks. */
+/* Micrographs with an outcome: those with the given paths or names if count is not 0; else those
+ * whose latest outcome follows `since` and was not made with the parameters `other_than` (NULL:
+ * with any). Outcomes of versions that did not record their parameters are taken for others. */
+struct ps_repick_selection {
+    char *const *paths;
+    size_t count;
+    uint64_t since;
+    const char *other_than;
+};
+
+/* Makes a new revision of each selected micrograph seen, and stores their number in `*ret_count`.
+ * Micrographs that wait to be picked anyway, and files that are skipped, do not count. */
+int ps_journal_repick(struct ps_journal *journal, const struct ps_repick_selection *selection,
+                      size_t *ret_count, struct ps_error *error);
+
+/* Forgets the new revision of a repick that cannot be made: the outcome that it has stays the last.
+ * Does nothing if the file was rewritten since. */
+int ps_journal_withdraw(struct ps_journal *journal, const struct ps_job *job,
+                        struct ps_error *error);
+
+/* How many micrographs have a latest outcome that was made with other parameters. */
+int ps_journal_count_outdated(struct ps_journal *journal, const char *parameters,
+                              uint64_t *ret_count, struct ps_error *error);
+
+/* Median of the picks of the last 100 micrographs that were picked with these parameters; 0 if
+ * there are fewer than 20. */
+int ps_journal_usual_picks(struct ps_journal *journal, const char *parameters, double *ret_median,
+                           struct ps_error *error);
+
+/* Numbers of micrographs and picks. A micrograph counts once, with its latest outcome; the earlier
+ * ones are counted apart. */
 struct ps_journal_totals {
     uint64_t picked;
     uint64_t rejected;
     uint64_t failed;
-    uint64_t open;    /* seen, without an outcome */
-    uint64_t picks;   /* in all outcomes */
-    uint64_t skipped; /* files of an exposure that another one stands for */
+    uint64_t open;         /* seen, without an outcome of their content */
+    uint64_t picks;        /* in the latest outcomes */
+    uint64_t skipped;      /* files of an exposure that another one stands for */
+    uint64_t retries;      /* outcomes that were replaced by that of a retry */
+    uint64_t revisions;    /* outcomes that were replaced by that of a later revision */
+    uint64_t repicks_left; /* seen, with an outcome of their content that is to be replaced */
 };
 int ps_journal_totals(struct ps_journal *journal, struct ps_journal_totals *ret_totals,
                       struct ps_error *error);

@@ -18,6 +18,7 @@ struct latest {
     struct ps_identity identity;
     int64_t checksum; /* of the content that has the outcome; 0: unknown */
     int deaths;       /* of processes that picked it */
+    bool repick;
 };
 
 static struct ps_identity get_identity(struct ps_sql *sql, int column)
@@ -47,6 +48,7 @@ static int look_up(struct ps_sql *sql, const char *path, struct latest *ret, str
         ret->identity.ctime_ns = ps_sql_get_int(sql, 8); /* NULL reads as 0 */
         ret->checksum = ps_sql_get_int(sql, 9);
         ret->deaths = (int)ps_sql_get_int(sql, 10);
+        ret->repick = ps_sql_get_int(sql, 11) != 0;
         ps_sql_end(sql);
     }
     return 0;
@@ -92,9 +94,12 @@ static int record(struct ps_sql *sql, const struct ps_job *job, struct latest *l
                   enum ps_journal_state *ret_state, struct ps_error *error)
 {
     int result = latest->open ? ps_journal_run(sql, PS_SQL_ALIVE, latest->id, error) : 0;
+    if (result == 0 && latest->repick)
+        result = ps_journal_run(sql, PS_SQL_REPICKED, latest->id, error);
     if (result)
         return result;
     latest->deaths = 0;
+    latest->repick = false;
     if (latest->open && latest->attempt == 1) {
         /* Rewritten before it had an outcome: pick the present contents. */
         ps_sql_use(sql, PS_SQL_REWRITTEN);
@@ -208,6 +213,7 @@ int ps_journal_see(struct ps_journal *journal, struct ps_job *job, enum ps_journ
     job->revision = latest.revision;
     job->attempt = latest.attempt;
     job->deaths = latest.deaths;
+    job->repick = latest.repick;
     *ret_state = state;
     return 0;
 }
@@ -250,6 +256,7 @@ static int read_open(struct ps_sql *sql, const char *path, struct ps_job *jobs[P
         job->closed_ns = ps_sql_get_int(sql, 9);
         job->detected_ns = ps_sql_get_int(sql, 10);
         job->deaths = (int)ps_sql_get_int(sql, 11); /* NULL reads as 0 */
+        job->repick = ps_sql_get_int(sql, 12) != 0;
         jobs[count++] = job;
     }
     *ret_count = count;

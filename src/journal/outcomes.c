@@ -1,4 +1,4 @@
-/* Outcomes: committing, replaying, finding and counting them, and retrying failed micrographs. */
+/* Outcomes: committing, replaying, finding and counting them. */
 #include "journal/internal.h"
 
 #include "base/error.h"
@@ -46,6 +46,17 @@ static int add_content(struct ps_sql *sql, int64_t id, const struct ps_job *job,
     return ps_sql_run(sql, error);
 }
 
+static int note_parameters(struct ps_sql *sql, const struct ps_journal_row *record,
+                           struct ps_error *error)
+{
+    if (!record->parameters)
+        return 0;
+    ps_sql_use(sql, PS_SQL_MADE_WITH);
+    ps_sql_bind_int(sql, (int64_t)record->seq);
+    ps_sql_bind_text(sql, record->parameters);
+    return ps_sql_run(sql, error);
+}
+
 static int add_outcome(struct ps_sql *sql, const struct ps_journal_row *record,
                        struct ps_error *error)
 {
@@ -79,6 +90,10 @@ static int add_outcome(struct ps_sql *sql, const struct ps_journal_row *record,
         result = ps_journal_note_files(sql, job, record->seq, error);
     if (result == 0)
         result = ps_journal_run(sql, PS_SQL_ALIVE, job->row, error);
+    if (result == 0)
+        result = ps_journal_run(sql, PS_SQL_REPICKED, job->row, error);
+    if (result == 0)
+        result = note_parameters(sql, record, error);
     return result ? result : add_content(sql, id, job, error);
 }
 
@@ -186,43 +201,80 @@ int ps_journal_replay(struct ps_journal *journal, uint64_t after, size_t limit,
     return result;
 }
 
-int ps_journal_find(struct ps_journal *journal, const char *name, uint64_t *ret_seq,
-                    struct ps_error *error)
+/* Reads the seq that a statement with one parameter gives; 0 for NULL. */
+static int read_seq(struct ps_journal *journal, enum ps_sql_statement statement, const char *text,
+                    uint64_t *ret_seq, struct ps_error *error)
 {
     struct ps_sql *sql = &journal->quick;
     pthread_mutex_lock(&journal->read_lock);
-    ps_sql_use(sql, PS_SQL_FIND);
-    ps_sql_bind_text(sql, name);
+    ps_sql_use(sql, statement);
+    ps_sql_bind_text(sql, text);
     int found = ps_sql_row(sql, error);
     if (found > 0) {
-        *ret_seq = (uint64_t)ps_sql_get_int(sql, 0); /* NULL reads as 0 */
+        *ret_seq = (uint64_t)ps_sql_get_int(sql, 0);
         ps_sql_end(sql);
     }
     pthread_mutex_unlock(&journal->read_lock);
     return found < 0 ? found : 0;
 }
 
-int ps_journal_retry(struct ps_journal *journal, char *const *paths, size_t count,
-                     size_t *ret_count, struct ps_error *error)
+int ps_journal_find(struct ps_journal *journal, const char *name, uint64_t *ret_seq,
+                    struct ps_error *error)
 {
-    struct ps_sql *sql = &journal->durable;
-    size_t retried = 0;
-    ps_journal_begin_write(journal);
-    int result = ps_sql_begin(sql, error);
-    if (result == 0) {
-        for (size_t i = 0; i < (count ? count : 1) && result == 0; i++) {
-            ps_sql_use(sql, PS_SQL_RETRY);
-            ps_sql_bind_text(sql, count ? paths[i] : NULL);
-            result = ps_sql_run(sql, error);
-            if (result == 0)
-                retried += (size_t)sqlite3_changes(sql->db);
-        }
-        result = ps_sql_finish(sql, result, error);
-    }
-    ps_journal_end_write(journal);
-    if (result == 0)
-        *ret_count = retried;
-    return result;
+    return read_seq(journal, PS_SQL_FIND, name, ret_seq, error);
+}
+
+int ps_journal_latest(struct ps_journal *journal, const char *path, uint64_t *ret_seq,
+                      struct ps_error *error)
+{
+    return read_seq(journal, PS_SQL_REPLACES, path, ret_seq, error);
+}
+
+static int by_number(const void *a, const void *b)
+{
+    const int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return (x > y) - (x < y);
+}
+
+int ps_journal_usual_picks(struct ps_journal *journal, const char *parameters, double *ret_median,
+                           struct ps_error *error)
+{
+    enum { MAX_OUTCOMES = 100, MIN_OUTCOMES = 20 };
+    struct ps_sql *sql = &journal->quick;
+    int64_t picks[MAX_OUTCOMES];
+    size_t count = 0;
+    int found;
+    pthread_mutex_lock(&journal->read_lock);
+    ps_sql_use(sql, PS_SQL_RECENT_PICKS);
+    ps_sql_bind_text(sql, parameters);
+    ps_sql_bind_int(sql, MAX_OUTCOMES);
+    while ((found = ps_sql_row(sql, error)) > 0)
+        picks[count++] = ps_sql_get_int(sql, 0);
+    pthread_mutex_unlock(&journal->read_lock);
+    if (found)
+        return found;
+    qsort(picks, count, sizeof *picks, by_number);
+    *ret_median =
+        count < MIN_OUTCOMES ? 0 : (double)(picks[count / 2] + picks[(count - 1) / 2]) / 2;
+    return 0;
+}
+
+/* The total that a row of PS_SQL_TOTALS is part of. */
+static uint64_t *find_total(struct ps_journal_totals *totals, const char *kind)
+{
+    const struct {
+        const char *kind;
+        uint64_t *total;
+    } places[] = {
+        {"picked", &totals->picked},      {"rejected", &totals->rejected},
+        {"failed", &totals->failed},      {"seen", &totals->open},
+        {"skipped", &totals->skipped},    {"retry", &totals->retries},
+        {"revision", &totals->revisions}, {"repick", &totals->repicks_left},
+    };
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++)
+        if (strcmp(kind, places[i].kind) == 0)
+            return places[i].total;
+    return NULL;
 }
 
 int ps_journal_totals(struct ps_journal *journal, struct ps_journal_totals *ret_totals,
@@ -234,20 +286,14 @@ int ps_journal_totals(struct ps_journal *journal, struct ps_journal_totals *ret_
     pthread_mutex_lock(&journal->read_lock);
     ps_sql_use(sql, PS_SQL_TOTALS);
     while ((found = ps_sql_row(sql, error)) > 0) {
-        const char *status = ps_sql_get_text(sql, 0);
-        uint64_t number = (uint64_t)ps_sql_get_int(sql, 1);
+        /* The numbers of replaced outcomes are negative. */
+        const uint64_t number = (uint64_t)ps_sql_get_int(sql, 1);
         totals.picks += (uint64_t)ps_sql_get_int(sql, 2);
-        if (strcmp(status, "picked") == 0)
-            totals.picked = number;
-        else if (strcmp(status, "rejected") == 0)
-            totals.rejected = number;
-        else if (strcmp(status, "failed") == 0)
-            totals.failed = number;
-        else if (strcmp(status, "skipped") == 0)
-            totals.skipped = number;
-        else
-            totals.open = number;
+        uint64_t *const total = find_total(&totals, ps_sql_get_text(sql, 0));
+        if (total)
+            *total += number;
     }
+    totals.open -= totals.repicks_left;
     pthread_mutex_unlock(&journal->read_lock);
     if (found == 0)
         *ret_totals = totals;

@@ -28,6 +28,9 @@
  *                  inode, and the checksum of the content that was read
  *     deaths       one row for each micrograph during whose pick a process died, without an outcome
  *                  since: how often
+ *     repicks      one row for each seen micrograph that is to be picked although its content has
+ * an outcome replaced     one row for each outcome whose path has a later one, entered by a trigger
+ *     made_with    one row for each outcome: the hash of the settings that made it
  *
  * Device, inode and size are unsigned; SQLite has only signed integers, so they are stored as the
  * signed number with the same 64 bits.
@@ -43,6 +46,20 @@
 #include <sqlite3.h>
 #include <stdint.h>
 
+/* Of a row of micrographs that has its outcome: the seq of that. */
+#define PS_SQL_LAST_OF_ROW "(SELECT max(seq) FROM outcomes WHERE micrograph = micrographs.id)"
+
+/* A row that has its outcome, is the latest of its path, and is not skipped since. */
+#define PS_SQL_CAN_REPICK                                                                          \
+    " AND state <> 'seen' AND NOT EXISTS (SELECT 1 FROM micrographs AS later"                      \
+    " WHERE later.path = micrographs.path AND later.revision > micrographs.revision)"              \
+    " AND NOT EXISTS (SELECT 1 FROM skipped WHERE skipped.path = micrographs.path)"
+
+#define PS_SQL_INSERT_REPICKS                                                                      \
+    "INSERT INTO micrographs (path, name, revision, attempt, state, device, inode, size,"          \
+    " mtime_ns, closed_ns, detected_ns) SELECT path, name, revision + 1, 1, 'seen', device,"       \
+    " inode, size, mtime_ns, closed_ns, detected_ns FROM micrographs"
+
 /* X(NAME, purpose, SQL) */
 #define PS_SQL_MAP(X)                                                                              \
     X(BEGIN, "write", "BEGIN IMMEDIATE")                                                           \
@@ -52,8 +69,10 @@
       "SELECT ifnull(max(seq), 0), (SELECT sum(outcomes) FROM totals) FROM outcomes")              \
     X(LATEST, "look up a micrograph",                                                              \
       "SELECT id, revision, attempt, state = 'seen', device, inode, size, mtime_ns, ctime_ns,"     \
-      " checksum, deaths FROM micrographs LEFT JOIN contents ON contents.micrograph = id"          \
+      " checksum, deaths, repicks.micrograph IS NOT NULL FROM micrographs"                         \
+      " LEFT JOIN contents ON contents.micrograph = id"                                            \
       " LEFT JOIN deaths ON deaths.micrograph = id"                                                \
+      " LEFT JOIN repicks ON repicks.micrograph = id"                                              \
       " WHERE path = ?1 ORDER BY revision DESC LIMIT 1")                                           \
     X(INSERT, "record a micrograph",                                                               \
       "INSERT INTO micrographs (path, name, revision, attempt, state, device, inode, size,"        \
@@ -65,13 +84,16 @@
       "UPDATE micrographs SET state = 'failed', attempt = attempt - 1 WHERE id = ?")               \
     X(OPEN, "list what is to be picked",                                                           \
       "SELECT id, path, name, revision, attempt, device, inode, size, mtime_ns, closed_ns,"        \
-      " detected_ns, deaths FROM micrographs LEFT JOIN deaths ON deaths.micrograph = id"           \
+      " detected_ns, deaths, repicks.micrograph IS NOT NULL FROM micrographs"                      \
+      " LEFT JOIN deaths ON deaths.micrograph = id"                                                \
+      " LEFT JOIN repicks ON repicks.micrograph = id"                                              \
       " WHERE state = 'seen' AND path > ?1 ORDER BY path LIMIT ?2")                                \
     X(DIED, "count a death",                                                                       \
       "INSERT INTO deaths (micrograph, deaths)"                                                    \
       " SELECT id, 1 FROM micrographs WHERE id = ?1 AND state = 'seen' AND attempt = ?2"           \
       " ON CONFLICT (micrograph) DO UPDATE SET deaths = deaths + 1")                               \
     X(ALIVE, "record an outcome", "DELETE FROM deaths WHERE micrograph = ?")                       \
+    X(REPICKED, "record an outcome", "DELETE FROM repicks WHERE micrograph = ?")                   \
     X(FINISH, "record an outcome",                                                                 \
       "UPDATE micrographs SET state = ?1, attempt = max(attempt, ?2)"                              \
       " WHERE id = ?3 AND (state = 'seen' OR attempt < ?2)"                                        \
@@ -98,8 +120,37 @@
       " WHERE state = 'failed' AND (?1 IS NULL OR path = ?1 OR name = ?1)"                         \
       " AND NOT EXISTS (SELECT 1 FROM micrographs AS later"                                        \
       "  WHERE later.path = micrographs.path AND later.revision > micrographs.revision)")          \
+    X(LAST_ID, "repick", "SELECT ifnull(max(id), 0) FROM micrographs")                             \
+    X(REPICK, "repick",                                                                            \
+      PS_SQL_INSERT_REPICKS                                                                        \
+      " WHERE (?1 = 0 OR " PS_SQL_LAST_OF_ROW " > ?1)"                                             \
+      " AND (?2 IS NULL OR NOT EXISTS (SELECT 1 FROM made_with WHERE parameters = ?2"              \
+      " AND seq = " PS_SQL_LAST_OF_ROW "))" PS_SQL_CAN_REPICK)                                     \
+    X(REPICK_NAMED, "repick",                                                                      \
+      PS_SQL_INSERT_REPICKS                                                                        \
+      " WHERE id IN (SELECT id FROM micrographs WHERE path = ?1"                                   \
+      " UNION SELECT id FROM micrographs WHERE name = ?1)" PS_SQL_CAN_REPICK)                      \
+    X(NOTE_REPICKS, "repick", "INSERT INTO repicks SELECT id FROM micrographs WHERE id > ?")       \
+    X(WITHDRAW, "end a repick",                                                                    \
+      "DELETE FROM micrographs WHERE state = 'seen' AND id IN"                                     \
+      " (SELECT micrograph FROM repicks WHERE micrograph = ?)")                                    \
+    X(MADE_WITH, "record an outcome", "INSERT INTO made_with (seq, parameters) VALUES (?, ?)")     \
+    X(OUTDATED, "count outcomes",                                                                  \
+      "SELECT (SELECT count(*) FROM outcomes WHERE seq NOT IN (SELECT seq FROM replaced))"         \
+      " - (SELECT count(*) FROM made_with WHERE parameters = ?"                                    \
+      " AND seq NOT IN (SELECT seq FROM replaced))")                                               \
+    X(RECENT_PICKS, "count picks",                                                                 \
+      "SELECT picks FROM made_with JOIN outcomes ON outcomes.seq = made_with.seq"                  \
+      " WHERE parameters = ?1 AND status = 'picked' ORDER BY made_with.seq DESC LIMIT ?2")         \
+    X(REPLACES, "look up a micrograph",                                                            \
+      "SELECT max(seq) FROM outcomes WHERE micrograph IN"                                          \
+      " (SELECT id FROM micrographs WHERE path = ?)")                                              \
     X(TOTALS, "count outcomes",                                                                    \
       "SELECT status, outcomes, picks FROM totals UNION ALL"                                       \
+      " SELECT status, -count(*), -sum(picks) FROM replaced GROUP BY status UNION ALL"             \
+      " SELECT 'retry', count(*), 0 FROM replaced WHERE retried UNION ALL"                         \
+      " SELECT 'revision', count(*), 0 FROM replaced WHERE NOT retried UNION ALL"                  \
+      " SELECT 'repick', count(*), 0 FROM repicks UNION ALL"                                       \
       " SELECT 'seen', count(*), 0 FROM micrographs WHERE state = 'seen' UNION ALL"                \
       " SELECT 'skipped', count(*), 0 FROM skipped")                                               \
     X(FILE, "look up a micrograph",                                                                \
@@ -154,6 +205,12 @@ bool ps_sql_is_moved(const struct ps_sql *sql);
 /* If the file was moved or replaced: empties the write-ahead log into it. The log stayed at the old
  * path, and SQLite would take it for that of the file that is there now. */
 int ps_sql_leave(struct ps_sql *sql, struct ps_error *error);
+
+/* Sets the error of a call that returned SQLite's `code`; `what` is its purpose. */
+int ps_sql_fail(struct ps_sql *sql, int code, const char *what, struct ps_error *error);
+
+/* Runs statements that are not in the table, without parameters or rows. */
+int ps_sql_execute(struct ps_sql *sql, const char *text, const char *what, struct ps_error *error);
 
 void ps_sql_use(struct ps_sql *sql, enum ps_sql_statement statement);
 

@@ -2,24 +2,13 @@
 
 #include "base/parallel.h"
 #include "base/progress.h"
+#include "base/warning.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 
 /* ---- reporting --------------------------------------------------------------------------------
  */
-
-void ps_picking_warn(struct ps_result *result, const char *format, ...)
-{
-    if (result->warning_count == PS_MAX_WARNINGS)
-        return;
-    va_list arguments;
-    va_start(arguments, format);
-    (void)vsnprintf(result->warnings[result->warning_count], sizeof result->warnings[0], format,
-                    arguments);
-    va_end(arguments);
-    result->warning_count++;
-}
 
 void ps_picking_reject(struct ps_result *result, const char *format, ...)
 {
@@ -58,10 +47,10 @@ static int find_dead_areas(struct ps_picking *run)
     int status = ps_dead_areas_find(run->image, threads, &run->dead, run->error);
     double share = (double)run->dead.count / ((double)run->dead.columns * run->dead.rows);
     if (status == 0 && run->dead.count && share >= MANY_DEAD)
-        ps_picking_warn(run->result,
-                        "no image data in %.1f %% of the micrograph (constant, repeated or "
-                        "non-finite pixels): not picked there",
-                        100 * share);
+        ps_warning_add(run->result, PS_WARNING_NO_DATA,
+                       "no image data in %.1f %% of the micrograph (constant, repeated or "
+                       "non-finite pixels): not picked there",
+                       100 * share);
     return status;
 }
 
@@ -77,14 +66,17 @@ int ps_picking_upload(struct ps_picking *run)
     else if (report.minimum >= report.maximum)
         ps_picking_reject(run->result, "constant image: every pixel is %g", report.minimum);
     else if (report.non_finite)
-        ps_picking_warn(run->result, "%llu pixels are no finite numbers: replaced by the mean",
-                        (unsigned long long)report.non_finite);
+        ps_warning_add(run->result, PS_WARNING_PIXELS,
+                       "%llu pixels are no finite numbers: replaced by the mean",
+                       (unsigned long long)report.non_finite);
     if (report.dead_columns)
-        ps_picking_warn(run->result, "%d dead columns, the first at x = %d: interpolated",
-                        report.dead_columns, report.first_dead_column);
+        ps_warning_add(run->result, PS_WARNING_PIXELS,
+                       "%d dead columns, the first at x = %d: interpolated", report.dead_columns,
+                       report.first_dead_column);
     if (report.dead_rows)
-        ps_picking_warn(run->result, "%d dead rows, the first at y = %d: interpolated",
-                        report.dead_rows, report.first_dead_row);
+        ps_warning_add(run->result, PS_WARNING_PIXELS,
+                       "%d dead rows, the first at y = %d: interpolated", report.dead_rows,
+                       report.first_dead_row);
     if (run->result->outcome == PS_PICKED)
         status = find_dead_areas(run);
     ps_picking_stage_done(run, PS_STAGE_UPLOAD);

@@ -46,8 +46,6 @@ int ps_picking_upload(struct ps_picking *run);
 /* Ends a stage: its time is what passed since the one before ended. */
 void ps_picking_stage_done(struct ps_picking *run, enum ps_stage stage);
 
-__attribute__((format(printf, 2, 3))) void ps_picking_warn(struct ps_result *result,
-                                                           const char *format, ...);
 __attribute__((format(printf, 2, 3))) void ps_picking_reject(struct ps_result *result,
                                                              const char *format, ...);
 

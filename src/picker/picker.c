@@ -2,7 +2,9 @@
 #include "picker/picker.h"
 
 #include "base/error.h"
+#include "base/warning.h"
 #include "picker/profile.h"
+#include "picker/scale.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -97,6 +99,27 @@ const char *ps_pixel_size_source(const struct ps_config *config, const struct ps
     return config->picker.pixel_size > 0 ? "configuration" : "header";
 }
 
+/* From these on the diameter or the pixel size is likely wrong. */
+static const double LEAST_DIAMETER_PX = 8, LARGEST_SHARE_OF_IMAGE = 1.0 / 3;
+
+/* Adds the first warning if the diameter is absurd for this image, and returns that. */
+static bool check_scale(const struct ps_config *config, const struct ps_image *image,
+                        struct ps_result *result)
+{
+    const int side = image->width < image->height ? image->width : image->height;
+    const bool small = result->diameter < LEAST_DIAMETER_PX;
+    char scale[PS_SCALE_TEXT];
+    if (!small && result->diameter <= side * LARGEST_SHARE_OF_IMAGE)
+        return false;
+    (void)ps_scale_text(config, image->pixel_size, scale);
+    if (small)
+        ps_warning_add(result, PS_WARNING_SCALE, "%s: below %g px", scale, LEAST_DIAMETER_PX);
+    else
+        ps_warning_add(result, PS_WARNING_SCALE, "%s: above a third of the image (%d x %d px)",
+                       scale, image->width, image->height);
+    return true;
+}
+
 static int check_image(const struct ps_config *config, const struct ps_image *image,
                        struct ps_error *error)
 {
@@ -125,10 +148,12 @@ int ps_picker_pick_observed(struct ps_picker *picker, const struct ps_image *ima
     status = ps_picker_diameter(config, result.pixel_size, &result.diameter, error);
     if (status)
         return status;
+    const bool absurd = check_scale(config, image, &result);
     if (config->picker.pixel_size > 0 && image->pixel_size > 0 &&
         fabs(config->picker.pixel_size / image->pixel_size - 1) > 0.01)
-        ps_picking_warn(&result, "pixel size %g A from the configuration, the header says %g A",
-                        config->picker.pixel_size, image->pixel_size);
+        ps_warning_add(&result, PS_WARNING_PIXEL_SIZE,
+                       "pixel size %g A from the configuration, the header says %g A",
+                       config->picker.pixel_size, image->pixel_size);
     struct ps_picking run = {
         .config = config,
         .slot = picker->slot,
@@ -147,6 +172,8 @@ int ps_picker_pick_observed(struct ps_picker *picker, const struct ps_image *ima
         drop_dead_picks(&run.dead, &result);
     ps_dead_areas_done(&run.dead);
     if (status) {
+        if (status == PS_E_INPUT && absurd && result.pixel_size > 0)
+            (void)ps_fail_prefix(error, "%s", result.warnings[0]);
         ps_result_done(&result);
         return status;
     }

@@ -1,5 +1,6 @@
 /* The order of the stages of the `adaptive` profile, and what makes picks of its candidates. */
 #include "base/error.h"
+#include "base/warning.h"
 #include "picker/adaptive_parts.h"
 #include "picker/adaptive_refine.h"
 #include "picker/adaptive_search.h"
@@ -151,10 +152,10 @@ static int make_picks(struct ps_adaptive_run *run, const struct decisions *d)
     result->picks = picks;
     result->count = count;
     if (result->unreliable)
-        ps_picking_warn(result,
-                        "unreliable: no more found than in noise of the same spectrum: check the "
-                        "diameter (now %.4g px), the pixel size and picker.contrast",
-                        result->diameter);
+        ps_warning_add(result, PS_WARNING_UNRELIABLE,
+                       "unreliable: no more found than in noise of the same spectrum: check the "
+                       "diameter (now %.4g px), the pixel size and picker.contrast",
+                       result->diameter);
     return 0;
 }
 
@@ -183,8 +184,8 @@ static void report_mask(const struct ps_adaptive_run *run)
 {
     run->base->result->masked = run->masked;
     if (run->masked > MUCH_MASKED)
-        ps_picking_warn(run->base->result, "contaminants cover %.1f %% of the micrograph: masked",
-                        100 * run->masked);
+        ps_warning_add(run->base->result, PS_WARNING_MASKED,
+                       "contaminants cover %.1f %% of the micrograph: masked", 100 * run->masked);
 }
 
 /* From the micrograph to the candidates. PS_E_INPUT: there is nothing to look at. */

@@ -33,17 +33,19 @@ int ps_outcome_files_find(const struct ps_outcome_target *target, const char *pa
     return 0;
 }
 
+/* The beginning of the warning: messages of earlier versions have its text only. */
+static const char NOT_WRITTEN[] = "file of picks not written";
+
 /* The files are written now. */
 static void drop_warning(struct ps_result *result)
 {
     size_t kept = 0;
     for (size_t i = 0; i < result->warning_count; i++) {
-        if (strncmp(result->warnings[i], PS_WARNING_NOT_WRITTEN, strlen(PS_WARNING_NOT_WRITTEN)) ==
-            0)
+        if (strncmp(result->warnings[i], NOT_WRITTEN, strlen(NOT_WRITTEN)) == 0)
             continue;
         if (kept < i)
             memcpy(result->warnings[kept], result->warnings[i], sizeof result->warnings[0]);
-        kept++;
+        result->warning_kinds[kept++] = result->warning_kinds[i];
     }
     result->warning_count = kept;
 }

@@ -9,9 +9,6 @@
 #include "picks/relion.h"
 #include "wire/message_read.h"
 
-/* The beginning of the warning that an outcome's files could not be written. */
-#define PS_WARNING_NOT_WRITTEN "file of picks not written"
-
 /* Where files go. Everything is borrowed. */
 struct ps_outcome_target {
     const struct ps_config *config;

@@ -29,6 +29,8 @@ struct ps_completion {
     double read_milliseconds;
     double total_milliseconds;
     uint64_t seq;            /* set by a commit */
+    double usual_count;      /* see ps_outcome_facts; set by a commit */
+    uint64_t replaces;       /* the seq before of the same path; 0: none; set by a commit */
     struct ps_frames frames; /* the message, made by a commit; empty before */
 };
 

@@ -117,11 +117,11 @@ static json_t *answer_hello(void *context)
     return ps_status_hello(&facts, publisher->config, publisher->parameters);
 }
 
-static void retried(void *context, size_t count)
+static void reopened(void *context)
 {
     struct ps_publisher *publisher = context;
-    if (publisher->hooks.retried)
-        publisher->hooks.retried(publisher->hooks.context, count);
+    if (publisher->hooks.reopened)
+        publisher->hooks.reopened(publisher->hooks.context);
 }
 
 /* Makes a status due before the next heartbeat, up to ten times a second. */
@@ -367,7 +367,7 @@ static int start(struct ps_publisher *publisher, struct ps_error *error)
         return ps_fail_memory(error, sizeof *publisher, "the publisher");
     dependencies->profile = publisher->profile;
     dependencies->parameters = publisher->parameters;
-    int status = ps_status_parameters(config, publisher->parameters, error);
+    int status = ps_config_parameters(config, publisher->parameters, error);
     if (status == 0)
         status = ps_sockets_open(config, PS_SOCKETS_SERVICE, dependencies->log,
                                  dependencies->metrics, &publisher->sockets, error);
@@ -410,7 +410,8 @@ int ps_publisher_start(const struct ps_config *config, struct ps_journal *journa
         .metrics = metrics,
         .hello = answer_hello,
         .status = answer_status,
-        .retried = retried,
+        .reopened = reopened,
+        .parameters = publisher->parameters,
         .context = publisher,
     };
     int status = ps_completion_queue_init(&publisher->completions, error);

@@ -7,10 +7,11 @@
  *
  * Sockets: XPUB at publish.endpoint, topics "picks", "status", "preview" and "particles";
  * ROUTER at
- * publish.replay_endpoint and at ipc://STATE_DIRECTORY/control.sock (there also "status" and
- * "retry"). Beyond loopback and ipc both need CURVE with an allow-list of client keys (ZAP), unless
- * publish.insecure_bind is set. pickstream-messages(7) describes requests and answers. A replay is
- * sent in portions, and new outcomes are published between them, so a long replay delays nothing.
+ * publish.replay_endpoint and at ipc://STATE_DIRECTORY/control.sock (there also "status",
+ * "retry" and "repick"). Beyond loopback and ipc both need CURVE with an allow-list of client keys
+ * (ZAP), unless publish.insecure_bind is set. pickstream-messages(7) describes requests and
+ * answers. A replay is sent in portions, and new outcomes are published between them, so a long
+ * replay delays nothing.
  */
 #ifndef PS_PUBLISH_PUBLISHER_H
 #define PS_PUBLISH_PUBLISHER_H
@@ -35,8 +36,8 @@ struct ps_publisher_hooks {
     /* Adds the keys of the service to a status header: "watch", "queue", "devices", "rates". False:
      * no memory. */
     bool (*status)(void *context, json_t *header);
-    /* Micrographs were marked for retry and are to be queued. */
-    void (*retried)(void *context, size_t count);
+    /* Micrographs are to be picked again: queue those without an outcome. */
+    void (*reopened)(void *context);
     void *context;
 };
 

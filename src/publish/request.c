@@ -127,42 +127,103 @@ static void free_names(char **names)
     free(names);
 }
 
+/* The names in the list "paths", to be freed; an empty list if there is none. NULL: refused. */
+static char **names_of(const struct ps_request_dependencies *dependencies,
+                       const struct ps_client *client, const json_t *request)
+{
+    const json_t *paths = json_object_get(request, "paths");
+    const size_t count = json_array_size(paths);
+    char **names = calloc(count + 1, sizeof *names);
+    bool valid = !paths || json_is_array(paths);
+    for (size_t i = 0; names && valid && i < count; i++) {
+        names[i] = name_in(request, json_array_get(paths, i));
+        valid = names[i] != NULL;
+    }
+    if (names && valid)
+        return names;
+    free_names(names);
+    refuse(dependencies, client,
+           valid ? "no memory" : "\"paths\" must be a list of names or paths");
+    return NULL;
+}
+
+/* Answers a request that has put `count` micrographs back, and has them queued. */
+static void answer_reopened(const struct ps_request_dependencies *dependencies,
+                            const struct ps_client *client, const char *type,
+                            enum ps_counter counter, size_t count)
+{
+    ps_metrics_add(dependencies->metrics, counter, count);
+    if (count > 0 && dependencies->reopened)
+        dependencies->reopened(dependencies->context);
+    answer(client, json_pack("{s:s, s:s, s:I}", "schema", PS_WIRE_SCHEMA, "type", type, "count",
+                             (json_int_t)count));
+}
+
+static bool is_allowed(const struct ps_request_dependencies *dependencies,
+                       const struct ps_client *client, bool control)
+{
+    if (!control)
+        refuse(dependencies, client,
+               "this request is for the control socket of the state directory only");
+    return control;
+}
+
 static void retry(const struct ps_request_dependencies *dependencies,
                   const struct ps_client *client, const json_t *request, bool control)
 {
     const json_t *paths = json_object_get(request, "paths");
-    size_t count = json_array_size(paths);
-    if (!control) {
-        refuse(dependencies, client, "retry: only at the control socket of the state directory");
-        return;
-    }
-    if (paths && !json_is_array(paths)) {
-        refuse(dependencies, client, "retry: \"paths\" must be a list");
-        return;
-    }
-    char **items = calloc(count + 1, sizeof *items);
-    for (size_t i = 0; items && i < count; i++) {
-        items[i] = name_in(request, json_array_get(paths, i));
-        if (!items[i]) {
-            free_names(items);
-            refuse(dependencies, client, "retry: \"paths\" must be a list of names or paths");
-            return;
-        }
-    }
-    struct ps_error error = {.message = "no memory"};
+    const size_t count = json_array_size(paths);
+    struct ps_error error;
     size_t retried = 0;
-    int failed = !items;
-    if (items && (!paths || count > 0))
-        failed = ps_journal_retry(dependencies->journal, items, count, &retried, &error);
-    free_names(items);
-    if (failed) {
+    char **names =
+        is_allowed(dependencies, client, control) ? names_of(dependencies, client, request) : NULL;
+    if (!names)
+        return;
+    int failed = 0;
+    if (!paths || count > 0) /* an empty list means none */
+        failed = ps_journal_retry(dependencies->journal, names, count, &retried, &error);
+    free_names(names);
+    if (failed)
         fail(dependencies, client, &error);
+    else
+        answer_reopened(dependencies, client, "retried", PS_COUNTER_RETRIED, retried);
+}
+
+/* {"paths": [...]}, {"since": SEQ} or {"all": true}; none of them: what was made with other
+ * settings. */
+static void repick(const struct ps_request_dependencies *dependencies,
+                   const struct ps_client *client, const json_t *request, bool control)
+{
+    const json_t *paths = json_object_get(request, "paths");
+    const json_t *since = json_object_get(request, "since");
+    const json_t *all = json_object_get(request, "all");
+    struct ps_error error;
+    size_t count = 0;
+    if (!is_allowed(dependencies, client, control))
+        return;
+    if ((since && (!json_is_integer(since) || json_integer_value(since) < 0)) ||
+        (all && !json_is_true(all)) || (paths != NULL) + (since != NULL) + (all != NULL) > 1) {
+        refuse(dependencies, client,
+               "repick: expected \"paths\", \"since\" (0 or more) or \"all\" (true), or none");
         return;
     }
-    if (retried > 0 && dependencies->retried)
-        dependencies->retried(dependencies->context, retried);
-    answer(client, json_pack("{s:s, s:s, s:I}", "schema", PS_WIRE_SCHEMA, "type", "retried",
-                             "count", (json_int_t)retried));
+    char **names = names_of(dependencies, client, request);
+    if (!names)
+        return;
+    const struct ps_repick_selection selection = {
+        .paths = names,
+        .count = json_array_size(paths),
+        .since = (uint64_t)json_integer_value(since),
+        .other_than = since || all ? NULL : dependencies->parameters,
+    };
+    int failed = 0;
+    if (!paths || selection.count > 0)
+        failed = ps_journal_repick(dependencies->journal, &selection, &count, &error);
+    free_names(names);
+    if (failed)
+        fail(dependencies, client, &error);
+    else
+        answer_reopened(dependencies, client, "repicked", PS_COUNTER_REPICKED, count);
 }
 
 /* ---- requests ---------------------------------------------------------------------------------
@@ -174,7 +235,7 @@ static const struct kind {
                   const struct ps_client *client, const json_t *request, bool control);
 } kinds[] = {
     {"since", since},           {"hello", hello}, {"status", status},
-    {"micrograph", micrograph}, {"retry", retry},
+    {"micrograph", micrograph}, {"retry", retry}, {"repick", repick},
 };
 
 static void serve(const struct ps_request_dependencies *dependencies,
@@ -194,7 +255,7 @@ static void serve(const struct ps_request_dependencies *dependencies,
         }
     }
     refuse(dependencies, client,
-           name ? "unknown request: expected since, hello, status, micrograph or retry"
+           name ? "unknown request: expected since, hello, status, micrograph, retry or repick"
                 : "expected {\"request\": ...}");
 }
 

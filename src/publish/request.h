@@ -19,9 +19,10 @@ struct ps_request_dependencies {
     struct ps_metrics *metrics;
     struct ps_replays *replays;
     struct ps_gate *gate;
-    json_t *(*hello)(void *context);              /* a new reference, or NULL without memory */
-    json_t *(*status)(void *context);             /* the same */
-    void (*retried)(void *context, size_t count); /* failed micrographs are to be picked again */
+    json_t *(*hello)(void *context);  /* a new reference, or NULL without memory */
+    json_t *(*status)(void *context); /* the same */
+    void (*reopened)(void *context);  /* micrographs are to be picked again: queue them */
+    const char *parameters;           /* hash of the settings in force */
     void *context;
 };
 

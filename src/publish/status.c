@@ -1,9 +1,7 @@
 #include "publish/status.h"
 
-#include "base/error.h"
 #include "wire/header.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,10 +10,12 @@ static json_t *totals_object(const struct ps_journal_totals *totals)
 {
     if (!totals)
         return json_null();
-    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "picked", (json_int_t)totals->picked,
-                     "rejected", (json_int_t)totals->rejected, "failed", (json_int_t)totals->failed,
-                     "open", (json_int_t)totals->open, "picks", (json_int_t)totals->picks,
-                     "skipped", (json_int_t)totals->skipped);
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "picked",
+                     (json_int_t)totals->picked, "rejected", (json_int_t)totals->rejected, "failed",
+                     (json_int_t)totals->failed, "open", (json_int_t)totals->open, "picks",
+                     (json_int_t)totals->picks, "skipped", (json_int_t)totals->skipped, "retries",
+                     (json_int_t)totals->retries, "revisions", (json_int_t)totals->revisions,
+                     "repicks_left", (json_int_t)totals->repicks_left);
 }
 
 static json_t *last_error_object(const struct ps_status_facts *facts)
@@ -149,11 +149,6 @@ static bool is_secret(const struct key *key)
            strcmp(key->path, "notify.command") == 0; /* addresses of chats are passwords */
 }
 
-static bool decides_about_picks(const struct key *key)
-{
-    return strcmp(key->section, "picker") == 0 || strcmp(key->path, "input.movies") == 0;
-}
-
 json_t *ps_status_configuration(const struct ps_config *config)
 {
     json_t *object = json_object();
@@ -177,30 +172,4 @@ json_t *ps_status_configuration(const struct ps_config *config)
         return NULL;
     }
     return object;
-}
-
-/* FNV-1a, 64 bits; includes the terminating 0. */
-static uint64_t hash(uint64_t state, const char *text)
-{
-    do {
-        state = (state ^ (unsigned char)*text) * UINT64_C(0x100000001b3);
-    } while (*text++);
-    return state;
-}
-
-int ps_status_parameters(const struct ps_config *config, char ret_text[PS_PARAMETERS_TEXT],
-                         struct ps_error *error)
-{
-    uint64_t state = UINT64_C(0xcbf29ce484222325);
-    for (size_t i = 0; i < KEYS; i++) {
-        if (!decides_about_picks(&keys[i]))
-            continue;
-        char *value = ps_config_get(config, keys[i].path);
-        if (!value)
-            return ps_fail_memory(error, 64, "a value of the configuration");
-        state = hash(hash(state, keys[i].path), value);
-        free(value);
-    }
-    (void)snprintf(ret_text, PS_PARAMETERS_TEXT, "%016" PRIx64, state);
-    return 0;
 }

@@ -51,7 +51,7 @@ json_t *ps_status_connections(const struct ps_gate_status *items, size_t count);
 json_t *ps_status_watch(const struct ps_root_status *items, size_t count);
 
 /* The answer to a `hello` request: the stream and the configuration; `parameters` as of
- * ps_status_parameters(). A new reference; NULL without memory. */
+ * ps_config_parameters(). A new reference; NULL without memory. */
 json_t *ps_status_hello(const struct ps_status_facts *facts, const struct ps_config *config,
                         const char *parameters);
 
@@ -59,11 +59,5 @@ json_t *ps_status_hello(const struct ps_status_facts *facts, const struct ps_con
  * {"recursive": "yes",
  * ...}, ...}, values as ps_config_get() has them. A new reference; NULL without memory. */
 json_t *ps_status_configuration(const struct ps_config *config);
-
-/* A hash of the settings that affect picks ([picker] and input.movies): outcomes with the same
- * hash, version and profile were picked in the same way. */
-enum { PS_PARAMETERS_TEXT = 17 };
-int ps_status_parameters(const struct ps_config *config, char ret_text[PS_PARAMETERS_TEXT],
-                         struct ps_error *error);
 
 #endif

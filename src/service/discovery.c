@@ -1,6 +1,7 @@
 #include "service/discovery.h"
 
 #include "base/error.h"
+#include "service/left_over.h"
 #include "service/skip.h"
 
 #include <fcntl.h>
@@ -92,8 +93,17 @@ static bool known(void *context, const char *path, const struct ps_identity *ide
 
 static bool wants_rescan(void *context)
 {
-    struct ps_discovery *discovery = context;
-    return ps_job_queue_wants_rescan(discovery->dependencies.queue);
+    const struct ps_discovery *discovery = context;
+    const struct ps_discovery_dependencies *dependencies = &discovery->dependencies;
+    if (!ps_job_queue_wants_rescan(dependencies->queue))
+        return false;
+    /* What is to be picked again need not be among the files that a scan finds. */
+    const struct ps_left_over left_over = {dependencies->journal, dependencies->log,
+                                           dependencies->queue, dependencies->postponed};
+    struct ps_error error;
+    if (ps_left_over_queue(&left_over, &error))
+        ps_log_reason(dependencies->log, PS_LOG_ERROR, "journal_failed", error.message);
+    return true;
 }
 
 struct ps_watcher_sink ps_discovery_sink(struct ps_discovery *discovery)

@@ -9,8 +9,11 @@ enum { NEXT, LAST };
 static bool before(const struct ps_job_heaps *heaps, const struct ps_job *a, const struct ps_job *b)
 {
     const int64_t times[2] = {a->identity.mtime_ns, b->identity.mtime_ns};
+    if (a->repick != b->repick)
+        return b->repick;
+    const bool oldest = heaps->order == PS_ORDER_OLDEST && !a->repick;
     if (times[0] != times[1])
-        return (times[0] < times[1]) == (heaps->order == PS_ORDER_OLDEST);
+        return (times[0] < times[1]) == oldest;
     return strcmp(a->path, b->path) < 0;
 }
 

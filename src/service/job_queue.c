@@ -20,7 +20,8 @@ struct item {
     struct ps_job *waiting;
     struct ps_job *picked; /* owned by a worker, which changes it: do not read its fields */
     struct ps_identity picked_identity; /* when it was taken */
-    bool suspect;                       /* waits in the list of suspects instead */
+    int64_t picked_row;
+    bool suspect; /* waits in the list of suspects instead */
     TAILQ_ENTRY(item) link;
 };
 
@@ -168,11 +169,12 @@ static void overflow(struct ps_job_queue *queue)
 }
 
 /* The path is being picked: keep the job out of the heaps until that pick ends. A job of the same
- * file identity is freed, so that the file is not picked twice. If only the inode changed, the
- * worker that takes the job compares the contents. */
+ * file identity and revision is freed, so that the file is not picked twice. If only the inode
+ * changed, the worker that takes the job compares the contents. */
 static void defer(struct ps_job_queue *queue, struct item *item, struct ps_job *job)
 {
-    if (ps_identity_compare(&job->identity, &item->picked_identity) == PS_IDENTITY_THE_SAME) {
+    if (job->row == item->picked_row &&
+        ps_identity_compare(&job->identity, &item->picked_identity) == PS_IDENTITY_THE_SAME) {
         ps_job_free(job);
         return;
     }
@@ -265,6 +267,7 @@ struct ps_job *ps_job_queue_take(struct ps_job_queue *queue)
         remove_waiting(queue, item);
         job = item->picked = item->waiting;
         item->picked_identity = job->identity;
+        item->picked_row = job->row;
         item->waiting = NULL;
         queue->in_flight++;
     }

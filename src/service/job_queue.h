@@ -1,6 +1,7 @@
 /* The bounded queue of micrographs to pick, in the order of the configuration.
  *
- * Workers take the newest or the oldest job (by mtime, then path). The queue holds one job for each
+ * Workers take the newest or the oldest job (by mtime, then path); repicks after all others, the
+ * newest first. The queue holds one job for each
  * path: a second put replaces the first, and a job whose path is being picked waits until that pick
  * has ended.
  *

@@ -1,5 +1,7 @@
 #include "service/left_over.h"
 
+#include <inttypes.h>
+
 struct pass {
     const struct ps_left_over *left_over;
     size_t suspects; /* seen, not queued */
@@ -52,4 +54,22 @@ int ps_left_over_queue_at_start(const struct ps_left_over *left_over, struct ps_
     if (status == 0 && pass.suspects)
         status = ps_journal_each_open(left_over->journal, queue_suspect, &pass, error);
     return status;
+}
+
+void ps_left_over_report_outdated(const struct ps_left_over *left_over,
+                                  const struct ps_config *config)
+{
+    char parameters[PS_PARAMETERS_TEXT];
+    struct ps_error error;
+    uint64_t outdated = 0;
+    int status = ps_config_parameters(config, parameters, &error);
+    if (status == 0)
+        status = ps_journal_count_outdated(left_over->journal, parameters, &outdated, &error);
+    if (status)
+        ps_log_reason(left_over->log, PS_LOG_ERROR, "journal_failed", error.message);
+    else if (outdated)
+        ps_log_event(left_over->log, PS_LOG_WARNING, "settings_changed",
+                     "outcomes=%" PRIu64 " reason=\"made with other picking settings: 'pickstream "
+                     "repick' makes them with these\"",
+                     outdated);
 }

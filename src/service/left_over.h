@@ -23,4 +23,9 @@ int ps_left_over_queue(const struct ps_left_over *left_over, struct ps_error *er
 /* The same, with the suspects last, and logs every micrograph during which processes died. */
 int ps_left_over_queue_at_start(const struct ps_left_over *left_over, struct ps_error *error);
 
+/* Logs how many outcomes were made with other settings than those in force, if there are any, and
+ * how to replace them. A failure is logged. */
+void ps_left_over_report_outdated(const struct ps_left_over *left_over,
+                                  const struct ps_config *config);
+
 #endif

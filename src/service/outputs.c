@@ -1,6 +1,7 @@
 #include "service/outputs.h"
 
 #include "base/error.h"
+#include "base/warning.h"
 #include "picker/picker.h"
 #include "picks/outcome_files.h"
 #include "picks/relion.h"
@@ -80,9 +81,8 @@ void ps_outputs_write(struct ps_outputs *outputs, struct ps_job *job,
     if (status == 0)
         return;
     ps_log_reason(outputs->log, PS_LOG_ERROR, "output_failed", error.message);
-    if (result->warning_count < PS_MAX_WARNINGS)
-        (void)snprintf(result->warnings[result->warning_count++], sizeof result->warnings[0],
-                       PS_WARNING_NOT_WRITTEN ": %.120s", error.message);
+    ps_warning_add(result, PS_WARNING_NOT_WRITTEN, "file of picks not written: %.120s",
+                   error.message);
 }
 
 int ps_outputs_repair(struct ps_outputs *outputs, struct ps_outcome_record *record,

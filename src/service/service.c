@@ -83,12 +83,11 @@ static void finished(void *context, struct ps_job *job)
     ps_job_queue_finish(service->queue, job);
 }
 
-/* Failed micrographs are to be picked again: queue every micrograph without an outcome. */
-static void retried(void *context, size_t count)
+/* Micrographs are to be picked again: queue every micrograph without an outcome. */
+static void reopened(void *context)
 {
     struct service *service = context;
     struct ps_error error;
-    ps_metrics_add(service->metrics, PS_COUNTER_RETRIED, count);
     if (ps_left_over_queue(&service->left_over, &error))
         ps_log_reason(service->log, PS_LOG_ERROR, "journal_failed", error.message);
 }
@@ -211,6 +210,8 @@ static int start(struct service *service, struct ps_error *error)
         ps_journal_open(service->config->service.state_directory, &service->journal, error);
     if (status)
         return status;
+    service->left_over =
+        (struct ps_left_over){service->journal, service->log, service->queue, service->postponed};
     struct ps_discovery_dependencies discovery = {service->config,  service->log,
                                                   service->metrics, service->journal,
                                                   service->queue,   service->postponed};
@@ -227,7 +228,7 @@ static int start(struct service *service, struct ps_error *error)
     struct ps_publisher_hooks hooks = {.finished = finished,
                                        .published = published,
                                        .status = fill_status,
-                                       .retried = retried,
+                                       .reopened = reopened,
                                        .context = service};
     status = ps_publisher_start(service->config, service->journal, service->log, service->metrics,
                                 &hooks, &service->publisher, error);
@@ -238,13 +239,12 @@ static int start(struct service *service, struct ps_error *error)
     status = start_workers(service, error);
     if (status)
         return status;
-    service->left_over =
-        (struct ps_left_over){service->journal, service->log, service->queue, service->postponed};
     status = ps_left_over_queue_at_start(&service->left_over, error);
     if (status == 0)
         status = ps_repair_start(service->repair, error);
     if (status)
         return status;
+    ps_left_over_report_outdated(&service->left_over, service->config);
     struct ps_watcher_sink sink = ps_discovery_sink(service->discovery);
     struct ps_watcher *watcher = NULL;
     status =

@@ -196,6 +196,7 @@ static void give_up(struct worker *worker, struct ps_completion *completion)
 /* What becomes of a job. */
 enum end {
     END_OUTCOME,   /* `completion` has a result or a failure */
+    END_KEPT,      /* a repick that cannot be made now: the outcome it has stays the last */
     END_NOTHING,   /* the directory is gone: the watcher finds the file when it is back */
     END_POSTPONED, /* the machine is short of something; the job is gone */
     END_DEVICE,    /* the device failed */
@@ -216,6 +217,8 @@ static enum end end_failed(struct worker *worker, struct ps_job *job,
     if ((!completion->failure || ps_is_shortage(status, error, job->path)) &&
         ps_postponed_add(pool->dependencies.postponed, job, reason))
         return END_POSTPONED;
+    if (job->repick && status == PS_E_SYSTEM)
+        return END_KEPT;
     return completion->failure ? END_OUTCOME : END_NOTHING;
 }
 
@@ -246,10 +249,9 @@ static enum end end_missing(struct worker *worker, struct ps_job *job,
                           ps_fail(error, PS_E_SYSTEM, "%s", strerror(number)), error);
     if (!ps_source_vanished(job))
         return END_NOTHING;
-    return end_failed(worker, job, completion,
-                      ps_fail(error, PS_E_INPUT, "%s",
-                              number == ENOENT ? "vanished before it was read" : strerror(number)),
-                      error);
+    int status = ps_fail(error, PS_E_INPUT, "%s",
+                         number == ENOENT ? "vanished before it was read" : strerror(number));
+    return job->repick ? END_KEPT : end_failed(worker, job, completion, status, error);
 }
 
 /* Processes have ended while they picked the micrograph: it is not tried any more. */
@@ -261,13 +263,25 @@ static enum end end_deadly(struct worker *worker, struct ps_job *job,
     return end_failed(worker, job, completion, status, error);
 }
 
+/* A repick that cannot be made, because of `reason`. */
+static void withdraw(struct worker *worker, const struct ps_job *job, const struct ps_error *reason)
+{
+    const struct ps_worker_dependencies *dependencies = &worker->pool->dependencies;
+    char file[PS_LOG_TEXT], text[PS_LOG_TEXT];
+    struct ps_error error;
+    if (ps_journal_withdraw(dependencies->journal, job, &error))
+        ps_log_reason(dependencies->log, PS_LOG_ERROR, "journal_failed", error.message);
+    ps_log_event(dependencies->log, PS_LOG_WARNING, "repick_withdrawn", "file=%s reason=%s",
+                 ps_log_quote(job->path, file), ps_log_quote(reason->message, text));
+}
+
 static void process(struct worker *worker, struct ps_job *job)
 {
     const struct ps_worker_dependencies *dependencies = &worker->pool->dependencies;
     struct ps_completion completion = {.job = job};
     struct ps_error error;
     int missing = ps_source_identify(job);
-    if (!needs_outcome(worker, job) || is_skipped(worker, job)) {
+    if (!needs_outcome(worker, job) || (!job->repick && is_skipped(worker, job))) {
         ps_postponed_end(dependencies->postponed, job, false);
         ps_job_queue_finish(dependencies->queue, job);
         return;
@@ -293,6 +307,8 @@ static void process(struct worker *worker, struct ps_job *job)
         return;
     }
     give_up(worker, &completion);
+    if (end == END_KEPT)
+        withdraw(worker, job, &error);
     ps_job_queue_finish(dependencies->queue, job);
     if (end == END_DEVICE)
         device_failed(worker, &error);

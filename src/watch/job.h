@@ -53,6 +53,7 @@ struct ps_job {
     int attempt;            /* from 1; increases with each retry of this revision */
     bool files_missing;     /* its files of picks could not be written, or earlier ones removed */
     int deaths;             /* of processes that picked it, as far as is known */
+    bool repick;            /* its content has an outcome, which this one is to replace */
     int64_t checksum;       /* of the content that was read (image/checksum.h); 0: unknown */
 };
 

@@ -2,8 +2,10 @@
 
 #include "base/percent.h"
 #include "base/text.h"
+#include "base/warning.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,7 +20,7 @@ static json_t *known(double value)
     return value != 0 ? ps_json_number(value) : json_null();
 }
 
-static json_t *known_integer(int64_t value)
+json_t *ps_json_known(int64_t value)
 {
     return value != 0 ? json_integer((json_int_t)value) : json_null();
 }
@@ -85,8 +87,8 @@ json_t *ps_header_micrograph(const struct ps_outcome_facts *facts)
     struct ps_json_names names = ps_json_names(facts->path, facts->name);
     return json_pack(
         "{s:o, s:o, s:o*, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "path", names.path, "name",
-        names.name, "encoding", names.encoding, "revision", known_integer(facts->revision),
-        "attempt", known_integer(facts->attempt), "bytes", known_integer((int64_t)facts->bytes),
+        names.name, "encoding", names.encoding, "revision", ps_json_known(facts->revision),
+        "attempt", ps_json_known(facts->attempt), "bytes", ps_json_known((int64_t)facts->bytes),
         "format", ps_json_text(read ? read->format : NULL), "mode",
         read ? json_integer(read->mode) : json_null(), "shape",
         facts->width ? json_pack("[i, i]", facts->height, facts->width) : json_null(), "frames",
@@ -146,11 +148,54 @@ static json_t *warnings_of(const struct ps_outcome_facts *facts)
     return warnings;
 }
 
+static void add_problem(struct ps_problems *problems, enum ps_warning kind, const char *text)
+{
+    problems->of[problems->count++] = (struct ps_problem){kind, text};
+}
+
+void ps_header_problems(const struct ps_outcome_facts *facts, struct ps_problems *ret_problems)
+{
+    const struct ps_result *result = facts->result;
+    ret_problems->count = 0;
+    if (ps_header_reason(facts))
+        add_problem(ret_problems, result ? PS_WARNING_REJECTED : PS_WARNING_FAILED,
+                    ps_header_reason(facts));
+    if (facts->usual_count > 0) {
+        (void)snprintf(ret_problems->collapsed, sizeof ret_problems->collapsed,
+                       "%zu picks, where the median of the session is %.0f",
+                       result ? result->count : 0, facts->usual_count);
+        add_problem(ret_problems, PS_WARNING_COLLAPSED, ret_problems->collapsed);
+    }
+    if (facts->micrograph && *facts->micrograph->warning)
+        add_problem(ret_problems, PS_WARNING_FILE, facts->micrograph->warning);
+    for (size_t i = 0; result && i < result->warning_count; i++)
+        if (result->warning_kinds[i] != PS_WARNING_NONE)
+            add_problem(ret_problems, result->warning_kinds[i], result->warnings[i]);
+}
+
+/* [{"code", "text", "advice"}, ...] */
+static json_t *problems_of(const struct ps_outcome_facts *facts)
+{
+    struct ps_problems problems;
+    json_t *list = json_array();
+    int failed = !list;
+    ps_header_problems(facts, &problems);
+    for (size_t i = 0; i < problems.count && !failed; i++)
+        failed = json_array_append_new(list, json_pack("{s:s, s:o, s:s}", "code",
+                                                       ps_warning_code(problems.of[i].kind), "text",
+                                                       ps_json_text(problems.of[i].text), "advice",
+                                                       ps_warning_advice(problems.of[i].kind)));
+    if (!failed)
+        return list;
+    json_decref(list);
+    return NULL;
+}
+
 json_t *ps_header_result(const struct ps_outcome_facts *facts)
 {
     const struct ps_result *result = facts->result;
     bool any = result && result->count > 0;
-    return json_pack("{s:s, s:o, s:I, s:b, s:b, s:o, s:o, s:o, s:o, s:o}", "status",
+    return json_pack("{s:s, s:o, s:I, s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:o}", "status",
                      ps_header_status(facts), "reason", ps_json_text(ps_header_reason(facts)),
                      "count", any ? (json_int_t)result->count : (json_int_t)0, "truncated",
                      any && result->truncated, "unreliable", result && result->unreliable, "masked",
@@ -158,7 +203,7 @@ json_t *ps_header_result(const struct ps_outcome_facts *facts)
                      result ? ps_json_number(result->expected_false) : json_null(), "separation",
                      result ? ps_json_number(result->separation) : json_null(), "score_median",
                      any ? ps_json_number(result->score_median) : json_null(), "warnings",
-                     warnings_of(facts));
+                     warnings_of(facts), "problems", problems_of(facts));
 }
 
 json_t *ps_header_milliseconds(const struct ps_outcome_facts *facts)

@@ -22,6 +22,7 @@
 struct ps_outcome_facts {
     const char *stream; /* UUID of the journal */
     uint64_t seq;
+    uint64_t replaces;   /* seq of the outcome before it of the same path; 0: none */
     const char *session; /* publish.session */
     int64_t closed_ns;   /* since 1970 */
     int64_t detected_ns;
@@ -39,6 +40,7 @@ struct ps_outcome_facts {
     const char *parameters;         /* hash of the settings that decide about picks */
     const char *failure;            /* the reason, if `result` is NULL */
     const struct ps_result *result; /* NULL if failed */
+    double usual_count;             /* median of the session, if this one has far fewer; else 0 */
     double read_milliseconds;
     double total_milliseconds;
 };
@@ -48,6 +50,7 @@ enum { PS_JSON_FORMAT = JSON_COMPACT | JSON_REAL_PRECISION(9) };
 
 json_t *ps_json_text(const char *value); /* NULL: null */
 json_t *ps_json_number(double value);
+json_t *ps_json_known(int64_t value); /* 0, which means unknown or none: null */
 
 /* Path and name of a micrograph. If one is not UTF-8, both are percent-encoded (base/percent.h) and
  * `encoding` is "percent"; else it is NULL. The values are new references, which are NULL without
@@ -73,5 +76,21 @@ json_t *ps_header_milliseconds(const struct ps_outcome_facts *facts);
 const char *ps_header_status(const struct ps_outcome_facts *facts);
 /* The reason if rejected or failed, else NULL. */
 const char *ps_header_reason(const struct ps_outcome_facts *facts);
+
+/* What is wrong with an outcome: its reason, its warnings, and what its session says of it. */
+struct ps_problem {
+    enum ps_warning kind; /* code and advice: base/warning.h */
+    const char *text;     /* borrowed from the facts, or from the list */
+};
+
+struct ps_problems {
+    size_t count;
+    struct ps_problem of[PS_MAX_WARNINGS + 3];
+    char collapsed[100];
+};
+
+/* The reason of a failed or rejected micrograph comes first, then what its session says, the
+ * reader's warning, and those of the picker but for those of PS_WARNING_NONE. */
+void ps_header_problems(const struct ps_outcome_facts *facts, struct ps_problems *ret_problems);
 
 #endif

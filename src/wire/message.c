@@ -83,12 +83,13 @@ static json_t *picks_header(const struct ps_outcome_facts *facts)
     char closed[PS_TIME_TEXT], detected[PS_TIME_TEXT], published[PS_TIME_TEXT];
     json_int_t count = facts->result ? (json_int_t)facts->result->count : 0;
     return json_pack(
-        "{s:s, s:s, s:o, s:I, s:o, s:{s:s, s:s, s:s}, s:o, s:o, s:o, s:o, s:o, "
+        "{s:s, s:s, s:o, s:I, s:o, s:o, s:{s:s, s:s, s:s}, s:o, s:o, s:o, s:o, s:o, "
         "s:[{s:s, s:s, s:[I, i], s:o}]}",
         "schema", PS_WIRE_SCHEMA, "type", PS_WIRE_TOPIC_PICKS, "stream",
-        ps_json_text(facts->stream), "seq", (json_int_t)facts->seq, "session",
-        ps_json_text(facts->session), "time", "closed", ps_time_text(facts->closed_ns, closed),
-        "detected", ps_time_text(facts->detected_ns, detected), "published",
+        ps_json_text(facts->stream), "seq", (json_int_t)facts->seq, "replaces",
+        ps_json_known((int64_t)facts->replaces), "session", ps_json_text(facts->session), "time",
+        "closed", ps_time_text(facts->closed_ns, closed), "detected",
+        ps_time_text(facts->detected_ns, detected), "published",
         ps_time_text(facts->published_ns, published), "micrograph", ps_header_micrograph(facts),
         "coordinates", ps_header_coordinates(facts), "picker", ps_header_picker(facts), "result",
         ps_header_result(facts), "milliseconds", ps_header_milliseconds(facts), "arrays", "name",

@@ -3,11 +3,13 @@
 
 #include "base/error.h"
 #include "base/percent.h"
+#include "base/warning.h"
 #include "pickstream_wire.h"
 #include "wire/envelope.h"
 
 #include <limits.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -136,6 +138,36 @@ static void read_warnings(const struct ps_reader *reader, struct ps_result *resu
     }
 }
 
+/* The kinds of the warnings, from the list "problems", which earlier versions do not have; and all
+ * that is no reason, for people. */
+static void read_problems(const struct ps_reader *reader, struct ps_outcome_record *record)
+{
+    struct ps_result *result = &record->result;
+    const json_t *problems = ps_reader_value(reader, "problems"), *problem;
+    size_t i, used = 0;
+    if (problems && !json_is_array(problems))
+        ps_reader_wrong(reader, "problems", "a list of objects");
+    json_array_foreach(problems, i, problem)
+    {
+        const char *code = json_string_value(json_object_get(problem, "code"));
+        const char *text = json_string_value(json_object_get(problem, "text"));
+        const char *advice = json_string_value(json_object_get(problem, "advice"));
+        if (!code || !text || !advice) {
+            ps_reader_wrong(reader, "problems", "objects with \"code\", \"text\" and \"advice\"");
+            continue;
+        }
+        for (size_t k = 0; k < result->warning_count; k++)
+            if (strcmp(result->warnings[k], text) == 0)
+                result->warning_kinds[k] = ps_warning_find(code);
+        const enum ps_warning kind = ps_warning_find(code);
+        if (kind == PS_WARNING_FAILED || kind == PS_WARNING_REJECTED ||
+            used >= sizeof record->problems)
+            continue;
+        used += (size_t)snprintf(record->problems + used, sizeof record->problems - used,
+                                 "%s%s: %s: %s", used ? "; " : "", code, text, advice);
+    }
+}
+
 /* Reads the result without the picks; returns the number of picks that must follow. */
 static uint64_t read_result(const struct ps_reader *root, struct ps_outcome_record *record)
 {
@@ -162,6 +194,7 @@ static uint64_t read_result(const struct ps_reader *root, struct ps_outcome_reco
     result->separation = ps_reader_number_or(&reader, "separation", 0, NAN);
     result->score_median = ps_reader_number_or(&reader, "score_median", -INFINITY, 0);
     read_warnings(&reader, result);
+    read_problems(&reader, record);
     return (uint64_t)ps_reader_integer(&reader, "count", 0, picked ? INT64_MAX : 0);
 }
 

@@ -31,6 +31,7 @@ struct ps_outcome_record {
     double latency; /* seconds from the close of the file to its publication; NAN: unknown */
     enum ps_outcome_record_status status;
     char reason[256];                /* if rejected or failed */
+    char problems[640];              /* of others: "code: text: advice; ..."; or "" */
     bool has_micrograph;             /* the file was readable: the next two are valid */
     struct ps_micrograph micrograph; /* without pixels, unless they were read again */
     char pixel_size_source[32];      /* or "" */

@@ -165,13 +165,14 @@ class Keygen(Command):
 
 
 class Retry(Command):
-    """On a copy of a journal with a failed micrograph, which must be seen again then, and not
-    otherwise."""
+    """Also repick. On a copy of a journal with a failed micrograph, which must be seen again then,
+    and not otherwise."""
 
     def run(self, where, environment):
         result = super().run(where, environment)
         journal = sqlite3.connect(where / "journal.sqlite")
-        (state,) = journal.execute("SELECT state FROM micrographs WHERE name = 'bad.mrc'").fetchone()
+        (state,) = journal.execute("SELECT state FROM micrographs WHERE name = 'bad.mrc'"
+                                   " ORDER BY revision DESC").fetchone()
         (whole,) = journal.execute("PRAGMA integrity_check").fetchone()
         journal.close()
         result.outputs = {"stdout": result.outputs["stdout"], "journal": whole.encode()}
@@ -330,6 +331,8 @@ def all_of(lab):
         Command("check", "check", "-c", config, "--print"),
         Status("status", "status", "-c", config, "--json"),
         Retry("retry", "retry", "--set", "service.state_directory=WHERE", prepare=lab.copy_journal),
+        Retry("repick", "repick", "bad.mrc", "--set", "service.state_directory=WHERE",
+              prepare=lab.copy_journal),
         Keygen("keygen", "keygen", "WHERE/keys"),
         Command("synth", "synth", "--size", "128x128", "--count", 2, "WHERE"),
     ]

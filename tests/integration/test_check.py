@@ -120,8 +120,8 @@ def test_help_and_version():
     lines = result.stdout.split("Commands:\n")[1].split("\n\n")[0].splitlines()
     commands = [line.split()[0] for line in lines]
     assert sorted(commands) == sorted(
-        ["watch", "pick", "listen", "relay", "export", "convert", "status", "retry", "synth",
-         "bench", "check", "keygen", "completion", "relion"]
+        ["watch", "pick", "listen", "relay", "export", "convert", "status", "retry", "repick",
+         "synth", "bench", "check", "keygen", "completion", "relion"]
     )
     for command in commands:
         help_text = run(command, "--help")

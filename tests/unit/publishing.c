@@ -28,11 +28,11 @@ static bool add_status(void *context, json_t *header)
     return json_object_set_new(header, "watch", json_array()) == 0;
 }
 
-static void retried(void *context, size_t count)
+static void reopened(void *context)
 {
     struct service *service = context;
     pthread_mutex_lock(&service->lock);
-    service->retried += count;
+    service->reopened++;
     pthread_mutex_unlock(&service->lock);
 }
 
@@ -92,7 +92,7 @@ void service_configure(struct service *service, ...)
 int service_try(struct service *service, struct ps_error *error)
 {
     struct ps_publisher_hooks hooks = {
-        .finished = finished, .status = add_status, .retried = retried, .context = service};
+        .finished = finished, .status = add_status, .reopened = reopened, .context = service};
     int status = ps_journal_open(service->directory, &service->journal, error);
     if (status)
         return status;

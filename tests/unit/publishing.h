@@ -33,7 +33,7 @@ struct service {
     size_t submitted;
     int64_t clock_ahead_ns; /* added to the time at which files are closed */
     size_t finished;
-    size_t retried;
+    size_t reopened; /* calls of the hook */
 };
 
 /* For cmocka: a struct service with a temporary directory, and its removal. */

@@ -95,6 +95,46 @@ static void the_newest_does_not_wait_behind_a_backlog(void **state)
     ps_job_queue_free(queue);
 }
 
+static void put_repick(struct ps_job_queue *queue, const char *path, int64_t mtime_ns)
+{
+    struct ps_job *made = job(path, mtime_ns);
+    made->repick = true;
+    assert_true(ps_job_queue_put(queue, made));
+}
+
+static void repicks_come_last_the_newest_first(void **state)
+{
+    (void)state;
+    struct ps_job_queue *queue = ps_job_queue_new(4, PS_ORDER_OLDEST, NULL);
+    put_repick(queue, "b", 20);
+    put_repick(queue, "c", 30);
+    put_repick(queue, "a", 10);
+    put(queue, "z", 99);
+    put(queue, "y", 98); /* the queue is full: the oldest of the repicks is dropped */
+    assert_counts(queue, 4, 0, 1);
+    assert_taken(queue, "y", 98);
+    assert_taken(queue, "z", 99);
+    assert_taken(queue, "c", 30);
+    assert_taken(queue, "b", 20);
+    ps_job_queue_free(queue);
+}
+
+/* Asked for between the commit of an outcome and the end of its job. */
+static void a_repick_of_the_file_being_picked_waits(void **state)
+{
+    (void)state;
+    struct ps_job_queue *queue = ps_job_queue_new(4, PS_ORDER_OLDEST, NULL);
+    put(queue, "a", 10);
+    struct ps_job *taken = ps_job_queue_take(queue);
+    struct ps_job *again = job("a", 10);
+    again->repick = true;
+    again->row = 2;
+    assert_true(ps_job_queue_put(queue, again));
+    ps_job_queue_finish(queue, taken);
+    assert_taken(queue, "a", 10);
+    ps_job_queue_free(queue);
+}
+
 /* Against sorting: many jobs put and taken in turns, the queue never full. */
 static void any_sequence_comes_out_in_order(void **state)
 {
@@ -456,6 +496,8 @@ int main(void)
         cmocka_unit_test(the_oldest_is_taken_first),
         cmocka_unit_test(metrics_follow),
         cmocka_unit_test(the_newest_does_not_wait_behind_a_backlog),
+        cmocka_unit_test(repicks_come_last_the_newest_first),
+        cmocka_unit_test(a_repick_of_the_file_being_picked_waits),
         cmocka_unit_test(any_sequence_comes_out_in_order),
         cmocka_unit_test(a_path_waits_once),
         cmocka_unit_test(a_path_is_picked_by_one_worker_at_a_time),

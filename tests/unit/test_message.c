@@ -106,6 +106,7 @@ static struct ps_result picked(void)
         .device = "cpu",
         .warning_count = 1,
         .warnings = {"3 dead columns"},
+        .warning_kinds = {PS_WARNING_PIXELS},
         .milliseconds = {[PS_STAGE_UPLOAD] = 1.25, [PS_STAGE_SCORE] = 40, [PS_STAGE_CENTRES] = 2},
     };
 }
@@ -116,6 +117,7 @@ static struct ps_outcome_facts facts_of(const struct ps_micrograph *read,
     return (struct ps_outcome_facts){
         .stream = "8d7c4f0e-5d0c-4a3b-9a53-0d2a5e3a9b11",
         .seq = 1234,
+        .replaces = 1200,
         .session = "s1",
         .closed_ns = INT64_C(1777638896123456789),
         .detected_ns = INT64_C(1777638896123999999),
@@ -208,7 +210,7 @@ static void failed_message(void **state)
 /* The metrics have a table and tests of their own. */
 static struct ps_status_facts status_facts(void)
 {
-    static const struct ps_journal_totals totals = {1200, 30, 4, 2, 345678, 5};
+    static const struct ps_journal_totals totals = {1200, 30, 4, 2, 345678, 5, 3, 38, 12};
     return (struct ps_status_facts){
         .stream = "8d7c4f0e-5d0c-4a3b-9a53-0d2a5e3a9b11",
         .session = "s1",
@@ -347,10 +349,10 @@ static void parameters(void **state)
         struct ps_error error;
         char before[PS_PARAMETERS_TEXT], after[PS_PARAMETERS_TEXT];
         struct ps_config *config = ps_config_new();
-        assert_int_equal(ps_status_parameters(config, before, &error), 0);
+        assert_int_equal(ps_config_parameters(config, before, &error), 0);
         assert_int_equal(strlen(before), PS_PARAMETERS_TEXT - 1);
         assert_int_equal(ps_config_set(config, cases[i].key, cases[i].value, &error), 0);
-        assert_int_equal(ps_status_parameters(config, after, &error), 0);
+        assert_int_equal(ps_config_parameters(config, after, &error), 0);
         if ((strcmp(before, after) != 0) != cases[i].decides)
             fail_msg("%s: %s, %s", cases[i].key, before, after);
         ps_config_free(config);

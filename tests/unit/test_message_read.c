@@ -34,6 +34,7 @@ static struct ps_result picked(void)
         .device = "cpu",
         .warning_count = 1,
         .warnings = {"carbon"},
+        .warning_kinds = {PS_WARNING_MASKED},
         .milliseconds = {[PS_STAGE_SCORE] = 12.5, [PS_STAGE_CENTRES] = 1.25},
     };
     return result;
@@ -137,6 +138,8 @@ static void picks_read_back_as_they_were(void **state)
     assert_string_equal(record->result.device, "cpu");
     assert_int_equal(record->result.warning_count, 1);
     assert_string_equal(record->result.warnings[0], "carbon");
+    assert_int_equal(record->result.warning_kinds[0], PS_WARNING_MASKED);
+    assert_non_null(strstr(record->problems, "masked: carbon: "));
     assert_true(record->result.milliseconds[PS_STAGE_SCORE] == 12.5);
     assert_true(record->bytes > sizeof picks);
     ps_outcome_record_free(record);
@@ -288,6 +291,8 @@ static void what_is_wrong_is_refused_and_named(void **state)
         {"result.unreliable", "1", "result.unreliable"},
         {"result.warnings", "{}", "result.warnings"},
         {"result.warnings", "[1]", "result.warnings"},
+        {"result.problems", "{}", "result.problems"},
+        {"result.problems", "[{\"code\":1}]", "result.problems"},
         {"milliseconds.score", "\"1\"", "milliseconds.score"},
         {"arrays", NULL, "arrays"},
         {"arrays", "{}", "arrays"},

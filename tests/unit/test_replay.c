@@ -332,17 +332,23 @@ static void retry_at_the_control_socket(void **state)
     (void)snprintf(endpoint, sizeof endpoint, "ipc://%s/control.sock", service->directory);
     struct client control = client_new(ZMQ_DEALER);
     client_connect(&control, endpoint);
-    size_t retried = 0;
+    size_t calls = 0;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         answer = answer_to(&control, cases[i].request, "retried");
         assert_int_equal(number_at(answer, "count"), cases[i].count);
         json_decref(answer);
-        retried += (size_t)cases[i].count;
+        calls += cases[i].count > 0;
     }
     json_decref(answer_to(&control, "{\"request\":\"retry\",\"paths\":\"bad.mrc\"}", "error"));
     json_decref(answer_to(&control, "{\"request\":\"retry\",\"paths\":[1]}", "error"));
+    static const char *const refused[] = {
+        "{\"request\":\"repick\",\"since\":-1}", "{\"request\":\"repick\",\"since\":\"1\"}",
+        "{\"request\":\"repick\",\"all\":false}", "{\"request\":\"repick\",\"paths\":{}}",
+        "{\"request\":\"repick\",\"all\":true,\"since\":1}"};
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
+        json_decref(answer_to(&control, refused[i], "error"));
     pthread_mutex_lock(&service->lock);
-    assert_int_equal(service->retried, retried);
+    assert_int_equal(service->reopened, calls);
     pthread_mutex_unlock(&service->lock);
     answer = answer_to(&control, "{\"request\":\"status\"}", "status");
     assert_int_equal(number_at(answer, "totals.open"), 3);

@@ -114,6 +114,12 @@ function showCount() {
   document.title = `${status === "picked" ? number(picks) : reason} · ${shown.row.name} · pickstream`;
 }
 
+// Messages of earlier versions have texts only.
+function problemsOf(row) {
+  const problems = (row.problems || []).filter(problem => !["failed", "rejected"].includes(problem.code));
+  return row.problems ? problems : (row.warnings || []).map(text => ({ text, advice: "" }));
+}
+
 function showFacts() {
   const { row, header } = shown, facts = byId("facts");
   facts.replaceChildren();
@@ -129,10 +135,12 @@ function showFacts() {
   say("close to published", duration(row.seconds));
   if (header.picker.diameter_px)
     say("diameter", header.picker.diameter ? `${Math.round(header.picker.diameter)} Å` : `${Math.round(header.picker.diameter_px)} px`);
-  const warnings = row.warnings || [];
-  byId("warnings").textContent = warnings.join("; ") ||
-    (row.unreliable ? "no more found than in noise: candidates only" : "");
-  byId("warnings").title = byId("warnings").textContent;
+  byId("warnings").replaceChildren(...problemsOf(row).map(({ text, advice }) => {
+    const item = document.createElement("li"), next = document.createElement("span");
+    next.textContent = advice;
+    item.append(text, advice ? " " : "", next);
+    return item;
+  }));
 }
 
 function showMessage() {

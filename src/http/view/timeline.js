@@ -11,7 +11,8 @@ function describe(row) {
   const lines = [`#${row.seq} ${row.name}`];
   if (row.status === "picked") lines.push(`${row.count} picks` + (row.score_median == null ? "" : `, median score ${row.score_median.toFixed(2)}`));
   else lines.push(`${row.status}: ${row.reason}`);
-  return lines.concat(row.warnings || []).join("\n");
+  if (replacedBy.has(row.seq)) lines.push(`replaced by #${replacedBy.get(row.seq)}`);
+  return lines.concat(problemsOf(row).map(problem => problem.text)).join("\n");
 }
 
 function makeTile(row) {
@@ -51,6 +52,10 @@ function drawStrip() {
     const tile = tiles.get(seq);
     tile.style.left = `${(seq - base) * width + 10}px`;
     tile.classList.toggle("selected", seq === selected);
+    if (replacedBy.has(seq) && !tile.classList.contains("replaced")) {
+      tile.classList.add("replaced");
+      tile.title = describe(rows[seq]);
+    }
   }
   if (missing) fetchRows(missing - 1, to - missing + 1).then(drawStrip, () => {});
 }
@@ -121,7 +126,7 @@ function rates(seqs) {
 function seqsShown() {
   const newest = rows[last] ? rows[last].at.getTime() : 0, seqs = [];
   for (let seq = first; seq <= last; seq++)
-    if (rows[seq] && (!hours || newest - rows[seq].at <= hours * 3600000)) seqs.push(seq);
+    if (rows[seq] && !replacedBy.has(seq) && (!hours || newest - rows[seq].at <= hours * 3600000)) seqs.push(seq);
   return seqs;
 }
 

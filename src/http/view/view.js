@@ -10,6 +10,7 @@ const PAGE = 1000, FIRST = 300, STRIP = 100000; // outcomes: in a request, in th
 const BEGIN_AGAIN_MS = 2000, SMOOTH = 25;
 
 const rows = [];
+const replacedBy = new Map(); // seq: that of the later outcome of the same micrograph
 let stream = null, first = Infinity, last = 0; // the part of the journal that is in `rows`
 let selected = 0, following = true, skew = 0;
 let shown = null; // {row, header, picks, image}: the micrograph in the viewer
@@ -69,7 +70,8 @@ function showService() {
   const leftOut = leftOutText(status);
   byId("left-out").textContent = leftOut;
   byId("left-out").hidden = !leftOut;
-  byId("queue").textContent = `${number(status.queue.waiting)} waiting, ${status.queue.in_flight} being picked`;
+  byId("queue").textContent = `${number(status.queue.waiting)} waiting, ${status.queue.in_flight} being picked`
+    + (totals && totals.repicks_left ? `, ${number(totals.repicks_left)} of them anew` : "");
   byId("device").textContent = status.devices.map(d => `${d.device}: ${d.micrograph || "idle"}`).join(", ");
   byId("device").title = byId("device").textContent;
   byId("journal").textContent = failing ? `journal ${status.journal}` : "";
@@ -89,6 +91,7 @@ function showAge() {
 function put(row) {
   row.at = new Date(row.published);
   rows[row.seq] = row;
+  if (row.replaces) replacedBy.set(row.replaces, row.seq);
   first = Math.min(first, row.seq);
   last = Math.max(last, row.seq);
 }
