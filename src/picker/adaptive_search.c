@@ -108,12 +108,23 @@ static double worth(const struct ps_hypothesis *h)
     return factor(h) * h->test.objective;
 }
 
-/* What contenders are compared by. Dirt is further from noise than particles are, but there is less
- * of it: here the number counts more and the contrast less. */
+/* Dirt is further from noise than particles are, but there is less of it: here the number counts
+ * more and the contrast less. */
 static double merit(const struct ps_hypothesis *h)
 {
     const struct ps_null_test *test = &h->test;
     return factor(h) * pow(test->significance, 1.5) * test->agreement * sqrt(test->separation);
+}
+
+/* Contenders are compared by merit, but none that noise nearly reaches is better than one that it
+ * does not: of the texture of noise there is a great deal. */
+static bool is_better(const struct ps_hypothesis *h, const struct ps_hypothesis *than)
+{
+    const double beyond_noise = 8; /* objective */
+    bool sure = h->test.objective >= beyond_noise;
+    if (sure != (than->test.objective >= beyond_noise))
+        return sure;
+    return sure ? merit(h) > merit(than) : worth(h) > worth(than);
 }
 
 /* Judges the hypotheses that are neither flat nor behind; returns the best, the first of equals, or
@@ -129,7 +140,7 @@ static int find_best(struct ps_adaptive_run *run, struct ps_hypothesis *hypothes
         int status = judge(run, h);
         if (status)
             return status;
-        if (!best || merit(h) > merit(best))
+        if (!best || is_better(h, best))
             best = h;
     }
     *ret_best = best;
@@ -233,7 +244,7 @@ static int search(struct ps_adaptive_run *run, bool clean)
     int status = look_with_all(run, hypotheses, count, look_in_micrograph);
     if (status == 0)
         status = hold_against_noise(run, hypotheses, count, &best);
-    if (status == 0 && best && (!run->best.peaks || merit(best) > merit(&run->best))) {
+    if (status == 0 && best && (!run->best.peaks || is_better(best, &run->best))) {
         ps_hypothesis_done(&run->best);
         run->best = *best;
         *best = (struct ps_hypothesis){0};
