@@ -176,10 +176,10 @@ static double within(double value, double least, double most)
 
 double ps_adaptive_probability(const struct ps_evidence *evidence, bool reliable)
 {
-    const double offset = -0.79;
-    const double by_local_true = 0.158; /* of its log odds */
-    const double by_height = 0.468;
-    const double by_separation = 0.593;
+    const double offset = -1.06;
+    const double by_local_true = 0.138; /* of its log odds */
+    const double by_height = 0.633;
+    const double by_separation = 0.573;
     const double doubt = 0.25; /* what an unreliable result leaves of a probability */
     double local_true = within(1 - evidence->local_false, 0.005, 0.995);
     double odds = offset + by_local_true * log(local_true / (1 - local_true)) +

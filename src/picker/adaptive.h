@@ -98,11 +98,11 @@ struct ps_evidence {
 };
 
 /* Figure of merit: the probability that a candidate is a particle. A logistic regression on
- * candidates of known truth (within 0.3 diameters): every second micrograph of each set that the
- * accuracy bench scores except the 80S ribosomes, a third of which have no label, at three
- * diameters, each set with the weight of the root of its candidates. The other micrographs measure
- * the calibration. Results that were unreliable had no part in it: that theirs are a quarter is
- * set, not measured. */
+ * candidates above the cut of known truth (within 0.3 diameters): every second micrograph of each
+ * set that the accuracy bench scores except the 80S ribosomes, a third of which have no label, at
+ * three diameters, each set with the weight of the root of its candidates. The other micrographs
+ * measure the calibration. Results that were unreliable had no part in it: that theirs are a
+ * quarter is set, not measured. */
 double ps_adaptive_probability(const struct ps_evidence *evidence, bool reliable);
 
 /* The least diameter that there are templates for, px; and the least width and height of a

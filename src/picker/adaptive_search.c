@@ -89,17 +89,42 @@ static int judge(const struct ps_adaptive_run *run, struct ps_hypothesis *h)
     return status ? ps_fail_memory(run->base->error, h->count * sizeof(double), "scores") : 0;
 }
 
-/* The objective, but: a template much wider than the given diameter separates well and merges
- * neighbours; and what is found without contaminants is worth more than what is found with them. */
-static double worth(const struct ps_hypothesis *h)
+/* A template much wider than the given diameter separates well and merges neighbours; and what is
+ * found without contaminants is worth more than what is found with them. */
+static double factor(const struct ps_hypothesis *h)
 {
     static const double wide[][2] = {{1.4, 0.75}, {1.2, 0.9}}; /* from this scale on, factor */
     const double clean = 1.25;
     double factor = h->clean ? clean : 1;
     for (size_t i = 0; i < sizeof wide / sizeof *wide; i++)
         if (h->scale >= wide[i][0])
-            return factor * wide[i][1] * h->test.objective;
-    return factor * h->test.objective;
+            return factor * wide[i][1];
+    return factor;
+}
+
+/* What makes a contender: how far it is from noise. */
+static double worth(const struct ps_hypothesis *h)
+{
+    return factor(h) * h->test.objective;
+}
+
+/* Dirt is further from noise than particles are, but there is less of it: here the number counts
+ * more and the contrast less. */
+static double merit(const struct ps_hypothesis *h)
+{
+    const struct ps_null_test *test = &h->test;
+    return factor(h) * pow(test->significance, 1.5) * test->agreement * sqrt(test->separation);
+}
+
+/* Contenders are compared by merit, but none that noise nearly reaches is better than one that it
+ * does not: of the texture of noise there is a great deal. */
+static bool is_better(const struct ps_hypothesis *h, const struct ps_hypothesis *than)
+{
+    const double beyond_noise = 8; /* objective */
+    bool sure = h->test.objective >= beyond_noise;
+    if (sure != (than->test.objective >= beyond_noise))
+        return sure;
+    return sure ? merit(h) > merit(than) : worth(h) > worth(than);
 }
 
 /* Judges the hypotheses that are neither flat nor behind; returns the best, the first of equals, or
@@ -115,7 +140,7 @@ static int find_best(struct ps_adaptive_run *run, struct ps_hypothesis *hypothes
         int status = judge(run, h);
         if (status)
             return status;
-        if (!best || worth(h) > worth(best))
+        if (!best || is_better(h, best))
             best = h;
     }
     *ret_best = best;
@@ -219,7 +244,7 @@ static int search(struct ps_adaptive_run *run, bool clean)
     int status = look_with_all(run, hypotheses, count, look_in_micrograph);
     if (status == 0)
         status = hold_against_noise(run, hypotheses, count, &best);
-    if (status == 0 && best && (!run->best.peaks || worth(best) > worth(&run->best))) {
+    if (status == 0 && best && (!run->best.peaks || is_better(best, &run->best))) {
         ps_hypothesis_done(&run->best);
         run->best = *best;
         *best = (struct ps_hypothesis){0};

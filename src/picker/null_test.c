@@ -163,11 +163,11 @@ enum { MIN_SIDE = 5 };
 
 /* A particle takes the place of noise maxima: where there are many particles, fewer of the null's
  * candidates are to be expected than in noise alone. Each takes that of two, which is what their
- * distance leaves; more than a third of the places are never taken. */
+ * distance leaves; more than half of the places are never taken. */
 static const double DISPLACED = 2;
-static const double MIN_SHARE = 0.65;
+static const double MIN_SHARE = 0.5;
 /* The particles that stand out above noise are not all: the estimate of F1 counts with so many. */
-static const double HIDDEN = 1.5;
+static const double HIDDEN = 1.75;
 
 /* What the separation of both sides counts beside the estimate of F1. */
 static const double SEPARATION_POWER = 0.7;

@@ -145,7 +145,7 @@ static void crowded_fields_are_cut_in_the_crowd(void **state)
     struct ps_null_cut cut;
     assert_int_equal(ps_null_choose_cut(&null, peaks, 600, &cut), 0);
     assert_in_range(cut.above, 200, 400);
-    assert_true(cut.share < 0.9 && cut.share >= 0.65);
+    assert_true(cut.share < 0.9 && cut.share >= 0.5);
     free(peaks);
     ps_null_done(&null);
 }
