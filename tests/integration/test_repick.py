@@ -47,9 +47,9 @@ def corrected(tmp_path_factory):
         before = subscriber.outcomes(6)
         (service.data / names[4]).unlink()  # moved away: it cannot be picked again
         reload(service, picker__particle_diameter="20px", picker__contrast="dark")
-        subscriber.connected()
         said = repick(service)
-        after = subscriber.outcomes(5)
+        # not what is published: the subscriber may not be connected again yet
+        after = subscriber.replay_until(lambda outcomes: len(outcomes) >= 5, since=6)
         subscriber.status(lambda status: status["totals"]["repicks_left"] == 0)
         yield service, subscriber, before, said, after
 

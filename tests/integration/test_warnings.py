@@ -27,27 +27,24 @@ def warned():
     with session("http.listen=127.0.0.1:0") as (service, subscriber):
         outcomes = {}
 
-        def pick(name, image=None):
-            live.write(service, name, image)
-            outcomes[name] = subscriber.outcome()
+        def pick(name, *image, write=live.write):
+            write(service, name, *image)
+            outcomes[name] = subscriber.replay_until(
+                lambda replayed: replayed and replayed[-1].name == name)[-1]
 
         pick("m00.mrc")
         for index in range(1, USUAL):
             os.link(service.data / "m00.mrc", service.data / f"m{index:02}.mrc")
-        subscriber.outcomes(USUAL - 1)
+        subscriber.replay_until(lambda replayed: len(replayed) == USUAL)
         pick("collapsed.mrc", live.dots(rows=[]))
-        live.write_failed(service, "failed.mrc")
-        outcomes["failed.mrc"] = subscriber.outcome()
-        live.write_rejected(service, "rejected.mrc")
-        outcomes["rejected.mrc"] = subscriber.outcome()
+        pick("failed.mrc", write=live.write_failed)
+        pick("rejected.mrc", write=live.write_rejected)
         metrics = live.get(live.address(service), "/metrics")[2].decode()
         service.settings |= {"picker.profile": "adaptive"}
         reload(service)
-        subscriber.connected()
         pick("unreliable.mrc", live.dots(rows=[]))
         service.settings |= {"picker.pixel_size": "1.2", "picker.particle_diameter": "180"}
         reload(service)
-        subscriber.connected()
         pick("scale.mrc")
         yield service, outcomes, metrics
 
@@ -119,8 +116,7 @@ def test_the_live_view_gets_all_of_it(warned):
 
 
 def test_a_diameter_that_cannot_be_picked_names_both_numbers(tmp_path):
-    live_image = live.dots()
-    write_mrc(tmp_path / "a.mrc", live_image)
+    write_mrc(tmp_path / "a.mrc", live.dots())
     done = run("pick", "--pixel-size", "0.08", "--diameter", "180", "-o", tmp_path,
                tmp_path / "a.mrc", status=1)
     assert "pixel size 0.08 A (configuration), diameter 180 A = 2250 px: above a third" in done.stderr
