@@ -2,10 +2,12 @@
 through SIGKILL; each micrograph counts once."""
 
 import collections
+import contextlib
 import json
 import os
 import random
 import signal
+import sqlite3
 
 import numpy as np
 import pytest
@@ -156,6 +158,30 @@ def test_since_and_paths(tmp_path):
     assert repick(service, "--since", "2") == [f"0 micrographs {later}"]
     assert repick(service, "a.mrc", service.data / "b.mrc", "c.mrc") == [f"2 micrographs {later}"]
     assert repick(service) == [f"0 micrographs {later}"]
+
+
+def test_a_journal_of_an_earlier_version(tmp_path):
+    """Its totals count a micrograph once, and what is in it can be picked again."""
+    service = Service(directory=tmp_path)
+    with service, Subscriber(service) as subscriber:
+        subscriber.connected()
+        for content in b"junk", b"other junk":
+            (service.data / "a.mrc").write_bytes(content * 1000)
+            subscriber.outcome()
+        run("retry", "-c", service.config)
+        subscriber.outcome()
+        totals = numbers(service)
+        assert (totals["failed"], totals["revisions"], totals["retries"]) == (1, 1, 1)
+        assert service.stop() == 0
+        with contextlib.closing(sqlite3.connect(service.state / "journal.sqlite")) as journal:
+            journal.execute("DROP TRIGGER outcomes_replace")
+            for table in "repicks", "replaced", "made_with":
+                journal.execute(f"DROP TABLE {table}")
+            journal.commit()
+        service.start()
+        assert numbers(service) == totals
+        assert repick(service, "--all") == ["1 micrograph to be picked again"]
+        assert subscriber.replay_until(lambda outcomes: len(outcomes) >= 4)[-1].revision == 3
 
 
 def test_killed_at_any_moment():
