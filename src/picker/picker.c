@@ -172,7 +172,8 @@ int ps_picker_pick_observed(struct ps_picker *picker, const struct ps_image *ima
         drop_dead_picks(&run.dead, &result);
     ps_dead_areas_done(&run.dead);
     if (status) {
-        if (status == PS_E_INPUT && absurd && result.pixel_size > 0)
+        if (status == PS_E_INPUT && absurd &&
+            config->picker.particle_diameter.unit == PS_UNIT_ANGSTROM)
             (void)ps_fail_prefix(error, "%s", result.warnings[0]);
         ps_result_done(&result);
         return status;

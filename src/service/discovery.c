@@ -10,8 +10,13 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+/* Rounds of the watcher without a running scan until what was there at the start is in the job
+ * queue: one begins the first scan, one looks at what that has found. */
+enum { ROUNDS_TO_FIND = 3 };
+
 struct ps_discovery {
     struct ps_discovery_dependencies dependencies;
+    int rounds;
     pthread_mutex_t lock;                 /* guards `failure` */
     char failure[PS_MAX_JOURNAL_FAILURE]; /* why files cannot be recorded; "": they can */
 };
@@ -93,8 +98,10 @@ static bool known(void *context, const char *path, const struct ps_identity *ide
 
 static bool wants_rescan(void *context)
 {
-    const struct ps_discovery *discovery = context;
+    struct ps_discovery *discovery = context;
     const struct ps_discovery_dependencies *dependencies = &discovery->dependencies;
+    if (discovery->rounds < ROUNDS_TO_FIND && ++discovery->rounds == ROUNDS_TO_FIND)
+        ps_job_queue_hold_suspects(dependencies->queue, false);
     if (!ps_job_queue_wants_rescan(dependencies->queue))
         return false;
     /* What is to be picked again need not be among the files that a scan finds. */
@@ -125,6 +132,7 @@ struct ps_discovery *ps_discovery_new(const struct ps_discovery_dependencies *de
     if (!discovery)
         return NULL;
     discovery->dependencies = *dependencies;
+    ps_job_queue_hold_suspects(dependencies->queue, true);
     pthread_mutex_init(&discovery->lock, NULL);
     return discovery;
 }

@@ -23,6 +23,7 @@ struct ps_discovery_dependencies {
     struct ps_postponed *postponed;
 };
 
+/* Holds suspects in the queue back until what is there at the start has been found. */
 struct ps_discovery *ps_discovery_new(const struct ps_discovery_dependencies *dependencies);
 void ps_discovery_free(struct ps_discovery *discovery); /* accepts NULL */
 

@@ -46,6 +46,7 @@ struct ps_job_queue {
     size_t in_flight;
     struct items suspects;
     size_t suspect_count;
+    bool suspects_held;
     const struct item *alone; /* a suspect that is being picked */
     size_t overtakes;         /* other jobs taken while the first suspect waited */
     uint64_t overflowed;
@@ -88,7 +89,8 @@ static struct item *find_next(struct ps_job_queue *queue)
     if (queue->alone)
         return NULL;
     struct item *suspect = TAILQ_FIRST(&queue->suspects);
-    if (suspect && (queue->ready.count == 0 || queue->overtakes >= PS_MAX_OVERTAKES))
+    if (suspect && !queue->suspects_held &&
+        (queue->ready.count == 0 || queue->overtakes >= PS_MAX_OVERTAKES))
         return queue->in_flight == 0 ? suspect : NULL;
     return item_of(ps_job_heaps_next(&queue->ready));
 }
@@ -252,6 +254,14 @@ bool ps_job_queue_put(struct ps_job_queue *queue, struct ps_job *job)
     if (!open)
         ps_job_free(job);
     return open;
+}
+
+void ps_job_queue_hold_suspects(struct ps_job_queue *queue, bool hold)
+{
+    (void)pthread_mutex_lock(&queue->lock);
+    queue->suspects_held = hold;
+    (void)pthread_cond_broadcast(&queue->changed);
+    (void)pthread_mutex_unlock(&queue->lock);
 }
 
 struct ps_job *ps_job_queue_take(struct ps_job_queue *queue)

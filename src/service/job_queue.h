@@ -11,7 +11,7 @@
  *
  * A suspect (PS_SUSPECT_DEATHS) is taken when no other job waits or is being picked, and no other
  * is taken before it is finished. If the queue does not become empty, it waits for PS_MAX_OVERTAKES
- * others at most. Suspects are few, and are not dropped.
+ * others at most. Suspects are few, and are not dropped. While they are held, none is taken.
  *
  * After ps_job_queue_close() takers get NULL, puts return false, and waiting jobs are freed.
  */
@@ -50,6 +50,9 @@ void ps_job_queue_hand_over(struct ps_job_queue *queue, struct ps_job *job);
  * one that is being picked, and a waiting job of its path waits for it. False: the path is being
  * picked, or the queue is closed, or no memory. End it with ps_job_queue_finish(). */
 bool ps_job_queue_claim(struct ps_job_queue *queue, struct ps_job *job);
+
+/* Holds suspects back while the others are still being found; they are not held at first. */
+void ps_job_queue_hold_suspects(struct ps_job_queue *queue, bool hold);
 
 void ps_job_queue_close(struct ps_job_queue *queue);
 
