@@ -5,18 +5,20 @@
 #include "service/skip.h"
 
 #include <fcntl.h>
+#include <math.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-/* Rounds of the watcher without a running scan until what was there at the start is in the job
- * queue: one begins the first scan, one looks at what that has found. */
-enum { ROUNDS_TO_FIND = 3 };
+/* The watcher asks whether it is to scan only while no scan runs: with the second call the first
+ * scan has ended. What it has found settles now, and may then be held back for a better version as
+ * long again. */
+enum { AFTER_FIRST_SCAN = 2 };
 
 struct ps_discovery {
     struct ps_discovery_dependencies dependencies;
-    int rounds;
+    int calls;                            /* of wants_rescan(), up to AFTER_FIRST_SCAN */
     pthread_mutex_t lock;                 /* guards `failure` */
     char failure[PS_MAX_JOURNAL_FAILURE]; /* why files cannot be recorded; "": they can */
 };
@@ -100,8 +102,9 @@ static bool wants_rescan(void *context)
 {
     struct ps_discovery *discovery = context;
     const struct ps_discovery_dependencies *dependencies = &discovery->dependencies;
-    if (discovery->rounds < ROUNDS_TO_FIND && ++discovery->rounds == ROUNDS_TO_FIND)
-        ps_job_queue_hold_suspects(dependencies->queue, false);
+    if (discovery->calls < AFTER_FIRST_SCAN && ++discovery->calls == AFTER_FIRST_SCAN)
+        ps_job_queue_hold_suspects(dependencies->queue,
+                                   1 + 3 * dependencies->config->input.settle_seconds);
     if (!ps_job_queue_wants_rescan(dependencies->queue))
         return false;
     /* What is to be picked again need not be among the files that a scan finds. */
@@ -132,7 +135,7 @@ struct ps_discovery *ps_discovery_new(const struct ps_discovery_dependencies *de
     if (!discovery)
         return NULL;
     discovery->dependencies = *dependencies;
-    ps_job_queue_hold_suspects(dependencies->queue, true);
+    ps_job_queue_hold_suspects(dependencies->queue, INFINITY);
     pthread_mutex_init(&discovery->lock, NULL);
     return discovery;
 }

@@ -5,13 +5,16 @@
  */
 #include "service/job_queue.h"
 
+#include "base/clock.h"
 #include "service/job_heaps.h"
 
+#include <math.h>
 #include <pthread.h>
 #include <search.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
+#include <time.h>
 
 /* A path in the tree, as long as a job of it waits or is being picked. */
 struct item {
@@ -46,7 +49,7 @@ struct ps_job_queue {
     size_t in_flight;
     struct items suspects;
     size_t suspect_count;
-    bool suspects_held;
+    int64_t held_until_ns;    /* no suspect is taken before; monotonic */
     const struct item *alone; /* a suspect that is being picked */
     size_t overtakes;         /* other jobs taken while the first suspect waited */
     uint64_t overflowed;
@@ -89,7 +92,7 @@ static struct item *find_next(struct ps_job_queue *queue)
     if (queue->alone)
         return NULL;
     struct item *suspect = TAILQ_FIRST(&queue->suspects);
-    if (suspect && !queue->suspects_held &&
+    if (suspect && ps_clock_mono_ns() >= queue->held_until_ns &&
         (queue->ready.count == 0 || queue->overtakes >= PS_MAX_OVERTAKES))
         return queue->in_flight == 0 ? suspect : NULL;
     return item_of(ps_job_heaps_next(&queue->ready));
@@ -147,7 +150,11 @@ struct ps_job_queue *ps_job_queue_new(size_t capacity, enum ps_order order,
     queue->metrics = metrics;
     TAILQ_INIT(&queue->suspects);
     (void)pthread_mutex_init(&queue->lock, NULL);
-    (void)pthread_cond_init(&queue->changed, NULL);
+    pthread_condattr_t monotonic;
+    (void)pthread_condattr_init(&monotonic);
+    (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    (void)pthread_cond_init(&queue->changed, &monotonic);
+    (void)pthread_condattr_destroy(&monotonic);
     return queue;
 }
 
@@ -256,12 +263,24 @@ bool ps_job_queue_put(struct ps_job_queue *queue, struct ps_job *job)
     return open;
 }
 
-void ps_job_queue_hold_suspects(struct ps_job_queue *queue, bool hold)
+void ps_job_queue_hold_suspects(struct ps_job_queue *queue, double seconds)
 {
     (void)pthread_mutex_lock(&queue->lock);
-    queue->suspects_held = hold;
+    queue->held_until_ns =
+        isinf(seconds) ? INT64_MAX : ps_clock_mono_ns() + (int64_t)(seconds * 1e9);
     (void)pthread_cond_broadcast(&queue->changed);
     (void)pthread_mutex_unlock(&queue->lock);
+}
+
+/* Waits for a change, or for the time from which suspects can be taken. */
+static void wait_for_change(struct ps_job_queue *queue)
+{
+    const int64_t until_ns = queue->held_until_ns;
+    const struct timespec time = {until_ns / 1000000000, until_ns % 1000000000};
+    if (queue->suspect_count == 0 || until_ns == INT64_MAX || ps_clock_mono_ns() >= until_ns)
+        (void)pthread_cond_wait(&queue->changed, &queue->lock);
+    else
+        (void)pthread_cond_timedwait(&queue->changed, &queue->lock, &time);
 }
 
 struct ps_job *ps_job_queue_take(struct ps_job_queue *queue)
@@ -270,7 +289,7 @@ struct ps_job *ps_job_queue_take(struct ps_job_queue *queue)
     struct item *item = NULL;
     (void)pthread_mutex_lock(&queue->lock);
     while (!queue->closed && !(item = find_next(queue)))
-        (void)pthread_cond_wait(&queue->changed, &queue->lock);
+        wait_for_change(queue);
     if (!queue->closed) {
         queue->alone = item->suspect ? item : NULL;
         queue->overtakes = item->suspect ? 0 : queue->overtakes + 1;

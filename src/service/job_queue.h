@@ -51,8 +51,9 @@ void ps_job_queue_hand_over(struct ps_job_queue *queue, struct ps_job *job);
  * picked, or the queue is closed, or no memory. End it with ps_job_queue_finish(). */
 bool ps_job_queue_claim(struct ps_job_queue *queue, struct ps_job *job);
 
-/* Holds suspects back while the others are still being found; they are not held at first. */
-void ps_job_queue_hold_suspects(struct ps_job_queue *queue, bool hold);
+/* Holds suspects back for so long, INFINITY until the next call, while the others are still being
+ * found. They are not held at first. */
+void ps_job_queue_hold_suspects(struct ps_job_queue *queue, double seconds);
 
 void ps_job_queue_close(struct ps_job_queue *queue);
 
