@@ -101,15 +101,5 @@ int ps_journal_withdraw(struct ps_journal *journal, const struct ps_job *job,
 int ps_journal_count_outdated(struct ps_journal *journal, const char *parameters,
                               uint64_t *ret_count, struct ps_error *error)
 {
-    struct ps_sql *sql = &journal->quick;
-    pthread_mutex_lock(&journal->read_lock);
-    ps_sql_use(sql, PS_SQL_OUTDATED);
-    ps_sql_bind_text(sql, parameters);
-    int found = ps_sql_row(sql, error);
-    if (found > 0) {
-        *ret_count = (uint64_t)ps_sql_get_int(sql, 0);
-        ps_sql_end(sql);
-    }
-    pthread_mutex_unlock(&journal->read_lock);
-    return found < 0 ? found : 0;
+    return ps_journal_read_number(journal, PS_SQL_OUTDATED, parameters, ret_count, error);
 }

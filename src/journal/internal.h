@@ -57,6 +57,11 @@ void ps_journal_end_write(struct ps_journal *journal);
  * shorter than when this one was opened. */
 void ps_journal_mend_reading(struct ps_journal *journal);
 
+/* Reads the number that a statement of the reading connection with one parameter gives: 0 for NULL,
+ * untouched if there is no row. */
+int ps_journal_read_number(struct ps_journal *journal, enum ps_sql_statement statement,
+                           const char *text, uint64_t *ret_number, struct ps_error *error);
+
 /* Runs a statement with one parameter, the row of a micrograph. */
 int ps_journal_run(struct ps_sql *sql, enum ps_sql_statement statement, int64_t id,
                    struct ps_error *error);

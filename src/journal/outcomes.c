@@ -201,9 +201,8 @@ int ps_journal_replay(struct ps_journal *journal, uint64_t after, size_t limit,
     return result;
 }
 
-/* Reads the seq that a statement with one parameter gives; 0 for NULL. */
-static int read_seq(struct ps_journal *journal, enum ps_sql_statement statement, const char *text,
-                    uint64_t *ret_seq, struct ps_error *error)
+int ps_journal_read_number(struct ps_journal *journal, enum ps_sql_statement statement,
+                           const char *text, uint64_t *ret_number, struct ps_error *error)
 {
     struct ps_sql *sql = &journal->quick;
     pthread_mutex_lock(&journal->read_lock);
@@ -211,7 +210,7 @@ static int read_seq(struct ps_journal *journal, enum ps_sql_statement statement,
     ps_sql_bind_text(sql, text);
     int found = ps_sql_row(sql, error);
     if (found > 0) {
-        *ret_seq = (uint64_t)ps_sql_get_int(sql, 0);
+        *ret_number = (uint64_t)ps_sql_get_int(sql, 0);
         ps_sql_end(sql);
     }
     pthread_mutex_unlock(&journal->read_lock);
@@ -221,13 +220,13 @@ static int read_seq(struct ps_journal *journal, enum ps_sql_statement statement,
 int ps_journal_find(struct ps_journal *journal, const char *name, uint64_t *ret_seq,
                     struct ps_error *error)
 {
-    return read_seq(journal, PS_SQL_FIND, name, ret_seq, error);
+    return ps_journal_read_number(journal, PS_SQL_FIND, name, ret_seq, error);
 }
 
 int ps_journal_latest(struct ps_journal *journal, const char *path, uint64_t *ret_seq,
                       struct ps_error *error)
 {
-    return read_seq(journal, PS_SQL_REPLACES, path, ret_seq, error);
+    return ps_journal_read_number(journal, PS_SQL_REPLACES, path, ret_seq, error);
 }
 
 static int by_number(const void *a, const void *b)

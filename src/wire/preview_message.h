@@ -16,6 +16,9 @@ struct ps_preview_facts {
     int width, height; /* of the micrograph, px */
 };
 
+/* The object "micrograph" of the messages that have these facts; NULL without memory. */
+json_t *ps_preview_micrograph(const struct ps_preview_facts *facts);
+
 /* Makes the `preview` message (pickstream-messages(7)) without the picture. PS_E_NOMEM. */
 int ps_message_preview(const struct ps_preview_facts *facts, const struct ps_preview *preview,
                        struct ps_frames *ret_frames, struct ps_error *error);
