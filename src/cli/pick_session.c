@@ -168,8 +168,8 @@ static void summarise(struct ps_pick_session *session, const struct ps_found_lis
                ps_left_out_text(&list->left_out, left_out));
 }
 
-/* Says how to go on after a premature end, with `count` micrographs in this run. --truth cannot be
- * resumed. */
+/* Says how to continue after a premature end, with `count` micrographs in this run. --truth cannot
+ * be resumed. */
 static void report_end(const struct ps_pick_session *session, size_t count, const char *why)
 {
     ps_say("pickstream: %s: %zu of %zu picked%s", why,

@@ -1,9 +1,8 @@
 /* The bounded queue of micrographs to pick, in the order of the configuration.
  *
  * Workers take the newest or the oldest job (by mtime, then path); repicks after all others, the
- * newest first. The queue holds one job for each
- * path: a second put replaces the first, and a job whose path is being picked waits until that pick
- * has ended.
+ * newest first. The queue keeps one job for each path: a second put replaces the first, and a job
+ * whose path is being picked waits until that pick has ended.
  *
  * When the queue is full, the job that would be taken last is dropped and counted as "overflowed".
  * Its file stays on the disk, and the rescan that the watcher starts when the queue has space again

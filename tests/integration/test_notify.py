@@ -69,7 +69,7 @@ def living(group):
 
 
 def test_a_program_that_hangs(tmp_path, noise):
-    """It is killed with its children, and the service goes on meanwhile; so do later notices."""
+    """It is killed with its children, and the service continues meanwhile; so do later notices."""
     before = f"echo $$ >> '{tmp_path}/pids'; [ -e '{tmp_path}/once' ] || {{ touch '{tmp_path}/once'; sleep 1000; }}"
     with Notices(tmp_path, before) as notices, \
             session(notices.setting, "notify.timeout_seconds=0.3", "notify.interval_seconds=0",
